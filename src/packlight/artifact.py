@@ -1,0 +1,194 @@
+"""The artifact: one folder in the Hub's layout that says what it is and can be verified.
+
+    config.json              architecture, id2label, label2id, problem_type
+    tokenizer.json …         the fast tokenizer
+    model.safetensors        where a torch form exists
+    onnx/model.onnx          float32
+    onnx/model_quantized.onnx   int8
+    packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
+    README.md                the model card
+
+The manifest is written last and the folder is moved into place whole, so a folder with a manifest is a
+complete artifact. `Artifact.open` verifies every file before anything reads it.
+
+Format history of `packlight.json`
+    1   first published form
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from packlight.errors import ArtifactError
+from packlight.files import sha256_of, write_whole
+
+FORMAT = 1
+MANIFEST = "packlight.json"
+SAFETENSORS = "model.safetensors"
+ONNX_FP32 = "onnx/model.onnx"
+ONNX_INT8 = "onnx/model_quantized.onnx"
+FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of an artifact."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `packlight.json` holds."""
+
+    format: int
+    name: str
+    parent: str | None
+    step: str
+    """the kind of step that made it"""
+    options: dict[str, Any]
+    """that step's options"""
+    lineage: tuple[dict[str, Any], ...]
+    """the steps before it, first first, each {"name", "step", "options"}"""
+    fingerprint: str
+    """hash of everything that determined it: data, parent, step and options"""
+    data_sha256: str
+    engine: str
+    """the runtime that opens it: torch, onnxruntime"""
+    precision: str
+    model_file: str
+    """the weights that the engine opens, relative to the folder"""
+    max_length: int
+    """texts are cut to so many tokens"""
+    oos_label: str | None
+    libraries: dict[str, str]
+    facts: dict[str, Any]
+    """what the step found out, such as parity or validation accuracy"""
+    files: dict[str, FileEntry]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An opened, verified artifact."""
+
+    path: Path
+    manifest: Manifest
+    labels: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> "Artifact":
+        """Open a folder after checking its manifest and each file's size and hash.
+
+        Raises:
+            ArtifactError: when the manifest is missing, damaged or of an unknown version, when a file is
+                missing, altered, unlisted or of a kind that can carry code, or when labels are incomplete.
+        """
+        manifest = read_manifest(path)
+        _verify(path, manifest)
+        return cls(path, manifest, read_labels(path / "config.json"))
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.manifest.name
+
+    @property
+    def model_path(self) -> Path:
+        """The weights that the engine opens."""
+        return self.path / self.manifest.model_file
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The fast tokenizer's own file."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that must be shipped: everything but the model card and the manifest."""
+        return sum(entry.size for name, entry in self.manifest.files.items() if name != "README.md")
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights alone."""
+        return self.manifest.files[self.manifest.model_file].size
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check `packlight.json` without touching the other files.
+
+    Raises:
+        ArtifactError: when it is missing, damaged or of an unknown version.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        raise ArtifactError(
+            f"{path}: not an artifact (no {MANIFEST}); `packlight run` writes artifacts under OUT/variants/"
+        )
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+        version = document.get("format") if isinstance(document, dict) else None
+        if version != FORMAT:
+            raise ArtifactError(
+                f"{file}: format {version!r} is not the {FORMAT} that this version reads; upgrade packlight"
+            )
+        return msgspec.convert(document, Manifest)
+    except msgspec.MsgspecError as error:
+        raise ArtifactError(f"{file}: damaged manifest ({error}); make the artifact again") from error
+
+
+def seal(path: Path, manifest: Manifest) -> Manifest:
+    """List every file of a folder with its hash and write the manifest: the last act of a step.
+
+    Raises:
+        ArtifactError: when the folder holds a file of a kind that can carry code.
+    """
+    entries = {}
+    for file in _files_below(path):
+        name = file.relative_to(path).as_posix()
+        _refuse_code(file)
+        entries[name] = FileEntry(size=file.stat().st_size, sha256=sha256_of(file))
+    sealed = msgspec.structs.replace(manifest, files=entries)
+    write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
+    return sealed
+
+
+def read_labels(config: Path) -> tuple[str, ...]:
+    """Labels in the order of the logits, from a `config.json`.
+
+    Raises:
+        ArtifactError: when the file is missing or its id2label does not count from 0.
+    """
+    try:
+        id2label = json.loads(config.read_text())["id2label"]
+        return tuple(id2label[str(index)] for index in range(len(id2label)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{config}: needs id2label with ids from 0 ({error!r})") from error
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
+    present = {file.relative_to(path).as_posix() for file in _files_below(path)}
+    if extra := sorted(present - manifest.files.keys()):
+        raise ArtifactError(f"{path}: {extra[0]} is not listed in the manifest; remove it or make the artifact again")
+    for required in ("config.json", "tokenizer.json", manifest.model_file):
+        if required not in manifest.files:
+            raise ArtifactError(f"{path}: the manifest lists no {required}; make the artifact again")
+    for name, entry in manifest.files.items():
+        file = path / name
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise ArtifactError(f"{path}: {name} lies outside the artifact")
+        if not file.is_file():
+            raise ArtifactError(f"{path}: {name} is missing; copy the artifact again")
+        _refuse_code(file)
+        if file.stat().st_size != entry.size or sha256_of(file) != entry.sha256:
+            raise ArtifactError(f"{path}: {name} was altered (its hash is not the manifest's); copy the artifact again")
+
+
+def _files_below(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
+
+
+def _refuse_code(file: Path) -> None:
+    if file.suffix in FORBIDDEN_SUFFIXES:
+        raise ArtifactError(f"{file}: {file.suffix} files can carry code and are refused; use safetensors or ONNX")

@@ -1,0 +1,64 @@
+"""The data set: labelled texts in three splits, with a content hash."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts and their labels, in file order."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.texts, self.labels, strict=True)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled texts in three splits.
+
+    `labels` is the sorted list of all labels of `train`, the out-of-scope label among them; a label's index
+    is its place in that list.
+    """
+
+    source: str
+    train: Split
+    val: Split
+    test: Split
+    oos_label: str | None
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of `train`, sorted."""
+        return tuple(sorted(set(self.train.labels)))
+
+    @cached_property
+    def label_ids(self) -> Mapping[str, int]:
+        """Label to index."""
+        return {label: index for index, label in enumerate(self.labels)}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of every split's texts and labels and of the out-of-scope label; not of where they came from."""
+        digest = hashlib.sha256(repr(self.oos_label).encode())
+        for name in SPLITS:
+            for text, label in self.split(name):
+                digest.update(f"{name}\0{text}\0{label}\0".encode())
+        return digest.hexdigest()
+
+    def split(self, name: str) -> Split:
+        """One of train, val, test."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def ids(self, split: Split) -> Sequence[int]:
+        """The split's labels as indices."""
+        return [self.label_ids[label] for label in split.labels]

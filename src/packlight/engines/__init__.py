@@ -1,0 +1,1 @@
+"""Engines: an artifact opened on one runtime, texts in and logits out."""

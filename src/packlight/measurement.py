@@ -1,0 +1,231 @@
+"""Measurements: raw samples and predictions, and the figures that are derived from them.
+
+A run's folder holds one `measurements.json` with the figures and, beside it, `raw/<variant>.json`
+with every latency sample and every prediction, from which each figure can be derived again.
+
+Format history of `measurements.json`
+    1   first published form
+
+Figures that do not exist are null: a reference row with random weights has no accuracy, the first
+row has no parent. Sizes are in MB of 10^6 bytes, memory likewise, times in milliseconds, accuracies and
+recalls from 0 to 1.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from packlight.errors import MeasurementError
+from packlight.files import write_whole
+
+T = TypeVar("T")
+FORMAT = 1
+FILE_NAME = "measurements.json"
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen value with named fields."""
+
+
+class Latency(Struct):
+    """Time per request at batch 1, tokenization included, in milliseconds."""
+
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+
+
+class ClassScore(Struct):
+    """One class that a variant answers badly."""
+
+    label: str
+    accuracy: float
+    queries: int
+
+
+class Workers(Struct):
+    """Processes needed for a rate when each is busy all the time: ceil(rate x mean latency)."""
+
+    rate: float
+    """requests per second"""
+    workers: int
+
+
+class Parity(Struct):
+    """Logits of a transformed model against its parent's, on real texts."""
+
+    queries: int
+    batch_sizes: tuple[int, ...]
+    longest: int
+    """tokens of the longest text"""
+    max_abs_difference: float
+    tolerance: float
+    label_agreement: float
+
+
+class Measurement(Struct):
+    """One variant's figures, taken in one environment."""
+
+    variant: str
+    parent: str | None
+    step: str
+    """the kind of step that made it: reference, finetune, distill, quantize-torch, export, quantize-onnx, …"""
+    engine: str
+    """torch, pipeline (transformers' text-classification pipeline), onnxruntime, …"""
+    precision: str
+    """fp32, int8, …"""
+    threads: int
+    artifact: str | None
+    """the artifact's folder relative to the run's folder; null for a reference row"""
+    note: str | None
+    """what a reader must know, such as 'random weights: size and latency only'"""
+    size_mb: float
+    """everything that is shipped, tokenizer included"""
+    weights_mb: float
+    peak_memory_mb: float
+    latency_ms: Latency
+    latency_samples: int
+    latency_noise: float
+    """coefficient of variation of the rounds' means"""
+    throughput_batch32: float
+    """texts per second"""
+    accuracy: float | None
+    accuracy_ci95: tuple[float, float] | None
+    macro_f1: float | None
+    in_scope_accuracy: float | None
+    oos_recall: float | None
+    worst_classes: tuple[ClassScore, ...]
+    speedup: float | None
+    """the baseline row's latency over this one's, mean of paired rounds"""
+    speedup_ci95: tuple[float, float] | None
+    change_vs_parent: float | None
+    """accuracy minus the parent's"""
+    p_value_vs_parent: float | None
+    """exact McNemar test on paired predictions"""
+    workers_for_rate: Workers
+    parity: Parity | None
+
+
+class Environment(Struct):
+    """Where figures were taken."""
+
+    machine: str
+    cpu: str
+    cpu_count: int
+    cpu_budget: int
+    """processors that this process may use: affinity and cgroup limit"""
+    vnni: bool
+    memory_gb: float
+    python: str
+    libraries: dict[str, str]
+    taken_at: str
+    """ISO 8601, UTC"""
+
+
+class DataSummary(Struct):
+    """What the figures were taken on."""
+
+    source: str
+    sha256: str
+    rows: dict[str, int]
+    """rows in each split"""
+    labels: int
+    oos_label: str | None
+
+
+class Raw(Struct):
+    """What was observed of one variant; lists run in test order, rounds in time order."""
+
+    variant: str
+    latency_ms: list[list[float]]
+    """round -> samples"""
+    throughput: list[float]
+    """texts per second of each round, batch 32"""
+    predictions: list[int] | None
+    """label index for each test text, in the data set's label order"""
+    peak_memory_mb: float
+
+
+class Measurements(Struct):
+    """All rows of a run."""
+
+    format: int = FORMAT
+    packlight: str
+    environment: Environment
+    data: DataSummary
+    baseline: str
+    """the variant that speedups refer to"""
+    stable: bool
+    """false when the machine was too noisy for the latency figures to be trusted"""
+    measurements: tuple[Measurement, ...]
+
+    def __getitem__(self, variant: str) -> Measurement:
+        """The row of one variant.
+
+        Raises:
+            MeasurementError: when there is none of that name.
+        """
+        for row in self.measurements:
+            if row.variant == variant:
+                return row
+        names = ", ".join(row.variant for row in self.measurements)
+        raise MeasurementError(f"no variant {variant!r} was measured; there are: {names}")
+
+
+def write_measurements(value: Measurements, folder: Path) -> Path:
+    """Write `measurements.json` into a run's folder and return its path."""
+    path = folder / FILE_NAME
+    write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    return path
+
+
+def read_measurements(place: Path) -> Measurements:
+    """Read the measurements of a run's folder, or of a `measurements.json` itself.
+
+    Raises:
+        MeasurementError: when the file is missing, damaged or of an unknown format.
+    """
+    path = place / FILE_NAME if place.is_dir() else place
+    if not path.is_file():
+        raise MeasurementError(
+            f"{place}: there is no {FILE_NAME}; make one with `packlight run` or `packlight measure`"
+        )
+    return _decode(path, Measurements)
+
+
+def write_raw(value: Raw, folder: Path) -> Path:
+    """Write `raw/<variant>.json` into a run's folder and return its path."""
+    path = raw_path(folder, value.variant)
+    write_whole(path, msgspec.json.encode(value))
+    return path
+
+
+def read_raw(folder: Path, variant: str) -> Raw:
+    """Read what was observed of one variant.
+
+    Raises:
+        MeasurementError: when the file is missing or damaged.
+    """
+    path = raw_path(folder, variant)
+    if not path.is_file():
+        raise MeasurementError(f"{path}: no raw samples of {variant!r}; measure it again")
+    return _decode(path, Raw)
+
+
+def raw_path(folder: Path, variant: str) -> Path:
+    """Where the raw samples of a variant are kept."""
+    return folder / "raw" / f"{variant}.json"
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        document: Any = msgspec.json.decode(path.read_bytes())
+        if kind is Measurements and isinstance(document, dict) and document.get("format") != FORMAT:
+            raise MeasurementError(
+                f"{path}: format {document.get('format')!r} is not the {FORMAT} that this version reads; upgrade packlight",
+            )
+        return msgspec.convert(document, kind)
+    except msgspec.MsgspecError as error:
+        raise MeasurementError(f"{path}: not a measurements file ({error}); measure again") from error

@@ -1,0 +1,58 @@
+"""Progress bars with the time left on a terminal, silence elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console(stderr=True, highlight=False)
+
+
+class Bar:
+    """One line of progress."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        """Wrap one task of a rich progress display."""
+        self._progress = progress
+        self._task = task
+
+    def advance(self, steps: float = 1, *, note: str | None = None) -> None:
+        """Count steps as done; `note` replaces the words at the end of the line."""
+        self._progress.update(self._task, advance=steps, **({} if note is None else {"note": note}))
+
+    def reach(self, done: float, *, note: str | None = None) -> None:
+        """Set how many steps are done in all."""
+        self._progress.update(self._task, completed=done, **({} if note is None else {"note": note}))
+
+
+@contextmanager
+def bar(title: str, total: float) -> Iterator[Bar]:
+    """Show a bar on standard error while the block runs; nothing when that is not a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        yield Bar(progress, progress.add_task(title, total=total, note=""))
+
+
+def say(message: str) -> None:
+    """One line for the reader on standard error."""
+    console.print(message, markup=False, soft_wrap=True)

@@ -1,0 +1,200 @@
+"""The statistics behind every figure: intervals, paired tests, percentiles and scores.
+
+Sources
+    Wilson interval     Wilson (1927), JASA 22:209-212; recommended by Brown, Cai & DasGupta (2001),
+                        Statistical Science 16(2), section 4
+    McNemar's test      McNemar (1947), Psychometrika 12:153-157, in its exact binomial form; for classifiers
+                        see Dietterich (1998), Neural Computation 10(7), section 3.1
+    bootstrap           Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
+    mean of ratios      the geometric mean: Fleming & Wallace (1986), Communications of the ACM 29(3)
+    percentiles         linear between order statistics: Hyndman & Fan (1996), The American Statistician 50(4), type 7
+    macro F1            mean of the classes' F1: Opitz & Burst (2019), arXiv:1911.03347, equation 1
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from packlight.errors import MeasurementError
+
+CONFIDENCE = 0.95
+RESAMPLES = 9999
+
+Values = Sequence[float] | npt.NDArray[np.floating[Any]]
+Labels = Sequence[int] | npt.NDArray[np.integer[Any]]
+Flags = Sequence[bool] | npt.NDArray[np.bool_]
+
+
+class ClassAccuracy(NamedTuple):
+    """How often the queries of one class are answered rightly."""
+
+    label: int
+    accuracy: float
+    queries: int
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a proportion, both ends from 0 to 1.
+
+    Raises:
+        MeasurementError: when there are no trials, or more successes than trials.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise MeasurementError(f"{successes} of {n} is no proportion; give 0 <= successes <= n and n >= 1")
+    interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar_exact(right_a: Flags, right_b: Flags) -> float:
+    """Two-sided p-value that two variants are right equally often, on the same queries in the same order.
+
+    Only queries that exactly one of the two answers rightly tell them apart; under the null hypothesis each
+    of these is as likely to favour one as the other, so their count is binomial with probability 1/2. The
+    p-value is 1 when there are none.
+
+    Args:
+        right_a: for each query, whether the first variant was right.
+        right_b: the same for the second.
+
+    Raises:
+        MeasurementError: when the two are not of the same, positive length.
+    """
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    _check_pairs(a, b, "answers")
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
+    if only_a + only_b == 0:
+        return 1.0
+    return float(stats.binomtest(only_a, only_a + only_b).pvalue)
+
+
+def paired_ratio(baseline_round_means: Values, round_means: Values, seed: int) -> tuple[float, float, float]:
+    """How many times the baseline's time another one's is, with a 95 % percentile bootstrap interval.
+
+    Round i of both was taken at the same time on the same machine, so each round gives a ratio that is free of
+    the machine's drift. The estimate is the geometric mean of these, whose inverse is the estimate with the
+    two swapped; whole rounds are resampled.
+
+    Args:
+        baseline_round_means: the baseline's mean time in each round, positive.
+        round_means: the other's, in the same rounds and unit.
+        seed: makes the interval repeatable.
+
+    Returns:
+        The ratio, and the low and high end of its interval.
+
+    Raises:
+        MeasurementError: when there are fewer than two rounds, not equally many, or times that are not positive.
+    """
+    baseline, other = np.asarray(baseline_round_means, dtype=float), np.asarray(round_means, dtype=float)
+    _check_pairs(baseline, other, "rounds")
+    if len(baseline) < 2:  # noqa: PLR2004 - one round has no spread to resample
+        raise MeasurementError("one round gives no interval; measure at least two rounds")
+    if not (np.all(baseline > 0) and np.all(other > 0) and np.all(np.isfinite(baseline / other))):
+        raise MeasurementError("round means must be positive, finite times; measure again")
+    logs = np.log(baseline / other)
+    result = stats.bootstrap(
+        (logs,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = result.confidence_interval
+    return float(np.exp(np.mean(logs))), float(np.exp(low)), float(np.exp(high))
+
+
+def percentiles(samples: Values, at: Sequence[float] = (50, 95, 99)) -> tuple[float, ...]:
+    """Percentiles of samples, in the samples' unit and the order of `at`.
+
+    Raises:
+        MeasurementError: when there are no samples.
+    """
+    if len(samples) == 0:
+        raise MeasurementError("there are no samples to take percentiles of; measure again")
+    return tuple(float(value) for value in np.percentile(np.asarray(samples, dtype=float), at))
+
+
+def coefficient_of_variation(samples: Values) -> float:
+    """Standard deviation (of the sample, n - 1) over the mean.
+
+    Raises:
+        MeasurementError: when there are fewer than two samples or their mean is not positive.
+    """
+    values = np.asarray(samples, dtype=float)
+    if len(values) < 2 or not values.mean() > 0:  # noqa: PLR2004 - one sample has no spread
+        raise MeasurementError(
+            f"{len(values)} samples have no coefficient of variation; give two positive ones or more"
+        )
+    return float(stats.variation(values, ddof=1))
+
+
+def accuracy(truth: Labels, predictions: Labels) -> float:
+    """Share of queries answered rightly, from 0 to 1.
+
+    Raises:
+        MeasurementError: when the two are not of the same, positive length.
+    """
+    right, given = _label_arrays(truth, predictions)
+    return float(np.mean(right == given))
+
+
+def macro_f1(truth: Labels, predictions: Labels) -> float:
+    """Mean over classes of each class's F1, every class counting alike, from 0 to 1.
+
+    The classes are those that occur in the truth or in the predictions; one that is never rightly predicted
+    has an F1 of 0.
+
+    Raises:
+        MeasurementError: when the two are not of the same, positive length.
+    """
+    right, given = _label_arrays(truth, predictions)
+    classes, codes = np.unique(np.concatenate([right, given]), return_inverse=True)
+    true_codes, given_codes = np.split(codes, 2)
+    hits = np.bincount(true_codes[true_codes == given_codes], minlength=len(classes))
+    occurrences = np.bincount(true_codes, minlength=len(classes)) + np.bincount(given_codes, minlength=len(classes))
+    return float(np.mean(2 * hits / occurrences))
+
+
+def per_class_accuracy(truth: Labels, predictions: Labels) -> tuple[ClassAccuracy, ...]:
+    """Each true class's accuracy and number of queries, the worst first, ties in label order.
+
+    Raises:
+        MeasurementError: when the two are not of the same, positive length.
+    """
+    right, given = _label_arrays(truth, predictions)
+    classes, codes, queries = np.unique(right, return_inverse=True, return_counts=True)
+    hits = np.bincount(codes[right == given], minlength=len(classes))
+    scores = [
+        ClassAccuracy(int(label), float(hit / count), int(count))
+        for label, hit, count in zip(classes, hits, queries, strict=True)
+    ]
+    return tuple(sorted(scores, key=lambda score: (score.accuracy, score.label)))
+
+
+def difference_interval(
+    a: float, interval_a: tuple[float, float], b: float, interval_b: tuple[float, float]
+) -> tuple[float, float]:
+    """95 % interval of a - b for two proportions, from each one's own Wilson interval.
+
+    Newcombe (1998), Statistics in Medicine 17:873-890, method 10. It takes the two for independent; for two
+    variants on the same queries, which mostly err together, it is therefore too wide: a difference that it
+    calls measurable is one.
+    """
+    low = a - b - float(np.hypot(a - interval_a[0], interval_b[1] - b))
+    high = a - b + float(np.hypot(interval_a[1] - a, b - interval_b[0]))
+    return low, high
+
+
+def _label_arrays(truth: Labels, predictions: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    right, given = np.asarray(truth, dtype=np.int64), np.asarray(predictions, dtype=np.int64)
+    _check_pairs(right, given, "labels")
+    return right, given
+
+
+def _check_pairs(a: npt.NDArray[Any], b: npt.NDArray[Any], what: str) -> None:
+    if a.shape != b.shape or a.ndim != 1 or len(a) == 0:
+        raise MeasurementError(f"paired {what} must be two equally long lists, not {a.shape} and {b.shape}")

@@ -1,0 +1,161 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packlight.errors import MeasurementError
+from packlight.stats import (
+    accuracy,
+    coefficient_of_variation,
+    difference_interval,
+    macro_f1,
+    mcnemar_exact,
+    paired_ratio,
+    per_class_accuracy,
+    percentiles,
+    wilson_interval,
+)
+
+
+def flags(both, only_a, only_b, neither):
+    """Two lists of answers with these counts of (right, right), (right, wrong), (wrong, right), (wrong, wrong)."""
+    a = [True] * (both + only_a) + [False] * (only_b + neither)
+    b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
+    return a, b
+
+
+# Newcombe (1998), Statistics in Medicine 17:857-872, table I, method 3.
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0000, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_interval_is_the_published_one(successes, n, low, high):
+    assert wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_proportion_and_stays_in_bounds(case):
+    successes, n = case
+    low, high = wilson_interval(successes, n)
+    assert -1e-12 <= low <= successes / n + 1e-12
+    assert successes / n - 1e-12 <= high <= 1 + 1e-12
+    mirrored = wilson_interval(n - successes, n)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 5)])
+def test_wilson_interval_refuses_what_is_no_proportion(successes, n):
+    with pytest.raises(MeasurementError, match="no proportion"):
+        wilson_interval(successes, n)
+
+
+def test_mcnemar_is_the_published_exact_value():
+    # The exact test of 12 discordant pairs split 2 : 10 is 2 (1 + 12 + 66) / 2^12.
+    assert mcnemar_exact(*flags(50, 2, 10, 7)) == pytest.approx(2 * (1 + 12 + 66) / 4096)
+    # Agresti, Categorical Data Analysis, table 10.1 (approval of the Prime Minister): 150 against 86 is p < 0.0001.
+    assert mcnemar_exact(*flags(794, 150, 86, 570)) == pytest.approx(3.716e-05, rel=1e-3)
+
+
+def test_mcnemar_of_equal_answers_is_one():
+    assert mcnemar_exact([True, False, True], [True, False, True]) == 1.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_mcnemar_is_symmetric_and_blind_to_agreement(pairs):
+    a, b = (list(side) for side in zip(*pairs, strict=True))
+    p = mcnemar_exact(a, b)
+    assert 0 < p <= 1
+    assert mcnemar_exact(b, a) == pytest.approx(p)
+    assert mcnemar_exact([*a, True], [*b, True]) == pytest.approx(p)
+
+
+def test_mcnemar_refuses_answers_to_different_queries():
+    with pytest.raises(MeasurementError, match="equally long"):
+        mcnemar_exact([True], [True, False])
+
+
+def test_paired_ratio_cancels_drift_that_hits_both():
+    drift = np.array([1.0, 3.0, 0.5, 2.0, 1.7])
+    assert paired_ratio(10 * drift, 2 * drift, seed=0) == pytest.approx((5.0, 5.0, 5.0))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 100), st.floats(0.1, 100)), min_size=2, max_size=12),
+    st.integers(0, 3),
+)
+def test_paired_ratio_is_inside_its_interval_and_inverts(rounds, seed):
+    baseline, other = zip(*rounds, strict=True)
+    ratio, low, high = paired_ratio(baseline, other, seed)
+    assert low - 1e-9 <= ratio <= high + 1e-9 or math.isclose(low, high)
+    assert paired_ratio(other, baseline, seed)[0] == pytest.approx(1 / ratio)
+    assert paired_ratio(baseline, other, seed) == (ratio, low, high)
+
+
+def test_paired_ratio_covers_the_true_ratio_about_as_often_as_it_says():
+    rng = np.random.default_rng(7)
+    hits = 0
+    for trial in range(100):
+        noise = np.exp(rng.normal(0, 0.1, (2, 30)))
+        _, low, high = paired_ratio(8 * noise[0], 2 * noise[1], seed=trial)
+        hits += low <= 4 <= high
+    assert 86 <= hits <= 100
+
+
+@pytest.mark.parametrize(
+    ("baseline", "other", "words"),
+    [([1.0], [1.0], "at least two"), ([1.0, 0.0], [1.0, 1.0], "positive"), ([1.0, 2.0], [1.0], "equally long")],
+)
+def test_paired_ratio_refuses_rounds_that_tell_nothing(baseline, other, words):
+    with pytest.raises(MeasurementError, match=words):
+        paired_ratio(baseline, other, seed=0)
+
+
+def test_percentiles_interpolate_between_order_statistics():
+    assert percentiles([4, 1, 3, 2, 5]) == pytest.approx((3.0, 4.8, 4.96))
+    assert percentiles(range(101), (0, 10, 100)) == (0, 10, 100)
+    with pytest.raises(MeasurementError, match="no samples"):
+        percentiles([])
+
+
+def test_coefficient_of_variation_is_of_the_sample():
+    assert coefficient_of_variation([1.0, 3.0]) == pytest.approx(math.sqrt(2) / 2)
+    with pytest.raises(MeasurementError, match="two positive"):
+        coefficient_of_variation([1.0])
+
+
+def test_macro_f1_by_hand():
+    # class 0: precision 1, recall 1/2; class 1: precision 1/2, recall 1; class 2 is predicted but never true
+    assert macro_f1([0, 0, 1], [0, 2, 1]) == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert macro_f1([5, -1], [5, -1]) == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 4)), min_size=1, max_size=40))
+def test_macro_f1_is_the_mean_of_the_harmonic_means(pairs):
+    truth, predictions = (list(side) for side in zip(*pairs, strict=True))
+    scores = []
+    for label in {*truth, *predictions}:
+        hit = sum(t == p == label for t, p in pairs)
+        precision = hit / max(predictions.count(label), 1)
+        recall = hit / max(truth.count(label), 1)
+        scores.append(2 * precision * recall / (precision + recall) if hit else 0.0)
+    assert macro_f1(truth, predictions) == pytest.approx(sum(scores) / len(scores))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
+def test_per_class_accuracy_adds_up_to_the_accuracy(pairs):
+    truth, predictions = (list(side) for side in zip(*pairs, strict=True))
+    scores = per_class_accuracy(truth, predictions)
+    assert sum(score.queries for score in scores) == len(pairs)
+    assert sum(score.accuracy * score.queries for score in scores) / len(pairs) == pytest.approx(
+        accuracy(truth, predictions)
+    )
+    assert [score.accuracy for score in scores] == sorted(score.accuracy for score in scores)
+
+
+def test_difference_interval_is_the_published_one():
+    # Newcombe (1998), Statistics in Medicine 17:873-890, table II: 56/70 - 48/80 by method 10.
+    interval = difference_interval(56 / 70, wilson_interval(56, 70), 48 / 80, wilson_interval(48, 80))
+    assert interval == pytest.approx((0.0524, 0.3339), abs=5e-5)

@@ -7,6 +7,22 @@ from functools import cached_property
 
 SPLITS = ("train", "val", "test")
 
+SPLIT_WORDS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_named(word: str) -> str | None:
+    """The split that a word means in any case (`Validation`, `dev`, CLINC150's `oos_val`: val), or None."""
+    return SPLIT_WORDS.get(word.strip().lower().removeprefix("oos_"))
+
 
 @dataclass(frozen=True)
 class Split:

@@ -1,0 +1,53 @@
+"""Several faults of a data source told in one message, and the warnings that stop nothing."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packlight.errors import DataError
+
+SHOWN = 5
+
+
+class DataWarning(UserWarning):
+    """The labelled texts can be used, but something about them bends the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in one row of a file, and how to mend it."""
+
+    file: str
+    number: int
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.number}: {self.what}; {self.remedy}"
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise all faults as one error, the first five in full; return when there are none.
+
+    Raises:
+        DataError: when there is a fault.
+    """
+    if not faults:
+        return
+    if len(faults) == 1:
+        raise DataError(str(faults[0]))
+    lines = [f"{len(faults)} rows cannot be used:", *(f"  {fault}" for fault in faults[:SHOWN])]
+    if len(faults) > SHOWN:
+        lines.append(f"  and {len(faults) - SHOWN} more")
+    raise DataError("\n".join(lines))
+
+
+def warn(message: str) -> None:
+    """Warn about the data, in the category that callers filter by."""
+    warnings.warn(message, DataWarning, stacklevel=3)
+
+
+def quoted(value: object, limit: int = 60) -> str:
+    """A value as a message shows it: quoted, on one line and cut to a readable length."""
+    shown = repr(value)
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

@@ -1,0 +1,88 @@
+"""From what the user named to a data set."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from packlight.dataset.assembly import assemble
+from packlight.dataset.faults import warn
+from packlight.dataset.folder import read_folder
+from packlight.dataset.formats import SUFFIXES, read_file
+from packlight.dataset.model import Dataset, split_named
+from packlight.dataset.rows import Row
+from packlight.errors import DataError
+
+SAMPLE = "sample"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+KINDS = (
+    f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, a folder with train.csv "
+    "and perhaps val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
+)
+
+
+def load_dataset(
+    source: str | Path,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    oos_label: str | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Read, check and complete labelled texts.
+
+    Args:
+        source: the word `sample`, a CSV, TSV, JSONL, Parquet or JSON file, a folder of split files, or a Hub id
+            with its configuration (`clinc/clinc_oos:plus`).
+        text_column: the column of the texts, guessed when None.
+        label_column: the column of the labels, guessed when None.
+        oos_label: the label of out-of-scope texts; found by its name (`oos`, `out_of_scope`, ...) when None.
+        seed: of the splits that are made when the source lacks them.
+
+    Returns:
+        A data set with the splits train, val and test, none of them empty, every label of which is in train.
+
+    Raises:
+        DataError: names the file, the row and the remedy; nothing else has been done by then.
+        MissingExtraError: when reading Parquet without pyarrow; carries the install line.
+
+    Warns:
+        DataWarning: of texts in two splits, texts with two labels, and labels in several spellings.
+    """
+    parts = _read(source, text_column, label_column)
+    return assemble(str(source), parts, oos_label=oos_label, seed=seed)
+
+
+def _read(source: str | Path, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:
+    """Rows by split from whatever the source is."""
+    path, shown = Path(source).expanduser(), str(source)
+    if source == SAMPLE:
+        sample = files("packlight").joinpath("data", "sample")
+        return read_folder(sample, SAMPLE, text_column=text_column, label_column=label_column)
+    try:
+        if path.is_dir():
+            return read_folder(path, shown, text_column=text_column, label_column=label_column)
+        if path.exists():
+            return read_file(shown, path.read_bytes(), text_column=text_column, label_column=label_column)
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix.lower() not in SUFFIXES:
+        return _read_hub(source, text_column, label_column)
+    raise DataError(f"there is no {shown}: expected {KINDS}")
+
+
+def _read_hub(reference: str, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:
+    """Rows by split from the Hub; what is neither train nor val nor test is passed over with a warning."""
+    from packlight.dataset.hub import read_hub  # noqa: PLC0415 (the Hub's client is slow to import)
+
+    try:
+        found = read_hub(reference, text_column=text_column, label_column=label_column)
+    except DataError as error:
+        raise DataError(f"{error} (and there is no file or folder {reference!r} here)") from error
+    parts = dict[str, list[Row]]()
+    for name, rows in found.items():
+        split = split_named(name)
+        if split is None:
+            warn(f"{reference}: the split {name!r} ({len(rows)} rows) is neither train nor val nor test; not used")
+        else:
+            parts.setdefault(split, []).extend(rows)
+    return parts

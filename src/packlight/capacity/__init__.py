@@ -1,0 +1,21 @@
+"""Capacity: workers, machines and money for a level of traffic, from measured figures."""
+
+from packlight.capacity.plan import UTILISATION, Fit, Plan, plan, plan_all
+from packlight.capacity.prices import Machine, PriceTable, default_prices, default_prices_text, read_prices
+from packlight.capacity.table import render_markdown, render_text, terminal_table
+
+__all__ = [
+    "UTILISATION",
+    "Fit",
+    "Machine",
+    "Plan",
+    "PriceTable",
+    "default_prices",
+    "default_prices_text",
+    "plan",
+    "plan_all",
+    "read_prices",
+    "render_markdown",
+    "render_text",
+    "terminal_table",
+]

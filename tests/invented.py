@@ -1,0 +1,120 @@
+"""Invented measurements for tests: plausible figures of a walk, and nothing that was ever measured."""
+
+from packlight.measurement import (
+    ClassScore,
+    DataSummary,
+    Environment,
+    Latency,
+    Measurement,
+    Measurements,
+    Workers,
+)
+from packlight.stats import wilson_interval
+
+QUERIES = 5500
+BASELINE_MS = 52.7
+
+
+def row(variant, *, parent=None, step="quantize-onnx", engine="onnxruntime", ms=2.0, accuracy=0.9, size=20.0, **other):
+    """One measurement; p50, p95 and p99 are 0.95, 1.4 and 2 times the mean."""
+    right = None if accuracy is None else round(accuracy * QUERIES)
+    fields = {
+        "variant": variant,
+        "parent": parent,
+        "step": step,
+        "engine": engine,
+        "precision": "int8" if "int8" in variant else "fp32",
+        "threads": 2,
+        "artifact": f"variants/{variant}",
+        "note": None,
+        "size_mb": size,
+        "weights_mb": size - 0.5,
+        "peak_memory_mb": 90 + 1.6 * size,
+        "latency_ms": Latency(mean=ms, p50=0.95 * ms, p95=1.4 * ms, p99=2 * ms),
+        "latency_samples": 1000,
+        "latency_noise": 0.02,
+        "throughput_batch32": 3000 / ms,
+        "accuracy": accuracy,
+        "accuracy_ci95": None if right is None else wilson_interval(right, QUERIES),
+        "macro_f1": None if accuracy is None else accuracy - 0.004,
+        "in_scope_accuracy": None if accuracy is None else min(1.0, accuracy + 0.04),
+        "oos_recall": None if accuracy is None else accuracy - 0.18,
+        "worst_classes": ()
+        if accuracy is None
+        else (ClassScore(label="oos", accuracy=0.61, queries=1000), ClassScore(label="reminder", accuracy=0.7, queries=30)),
+        "speedup": BASELINE_MS / ms,
+        "speedup_ci95": (0.97 * BASELINE_MS / ms, 1.03 * BASELINE_MS / ms),
+        "change_vs_parent": None,
+        "p_value_vs_parent": None,
+        "workers_for_rate": Workers(rate=100.0, workers=max(1, -(-int(100 * ms) // 1000))),
+        "parity": None,
+    }
+    return Measurement(**{**fields, **other})
+
+
+RANDOM = {
+    "step": "reference",
+    "engine": "pipeline",
+    "accuracy": None,
+    "artifact": None,
+    "note": "random weights: size and latency only",
+}
+
+
+def walk():
+    """The rows of a whole walk, the baseline first."""
+    return (
+        row("bert-base", ms=52.7, size=418.0, **RANDOM),
+        row("distilbert", ms=30.2, size=256.0, **RANDOM),
+        row("teacher", step="finetune", engine="torch", ms=12.0, size=90.9, accuracy=0.934),
+        row(
+            "student", parent="teacher", step="distill", engine="torch", ms=6.4, size=43.2, accuracy=0.915,
+            change_vs_parent=-0.019, p_value_vs_parent=1e-7,
+        ),
+        row(
+            "student-torch-int8", parent="student", step="quantize-torch", engine="torch", ms=3.1, size=27.4,
+            accuracy=0.9147, change_vs_parent=-0.0003, p_value_vs_parent=0.82,
+        ),
+        row(
+            "student-onnx", parent="student", step="export", ms=1.9, size=43.5, accuracy=0.915,
+            change_vs_parent=0.0, p_value_vs_parent=1.0,
+        ),
+        row(
+            "student-onnx-int8", parent="student-onnx", ms=0.71, size=11.4, accuracy=0.916,
+            change_vs_parent=0.001, p_value_vs_parent=0.41,
+        ),
+        row(
+            "teacher-onnx-int8", parent="teacher", ms=1.4, size=23.1, accuracy=0.9322,
+            change_vs_parent=-0.0018, p_value_vs_parent=0.031,
+        ),
+    )  # fmt: skip
+
+
+def measurements(*rows, **other):
+    """A run with these rows, or with the whole walk."""
+    taken = rows or walk()
+    fields = {
+        "packlight": "0.1.0",
+        "environment": Environment(
+            machine="x86_64",
+            cpu="Invented CPU",
+            cpu_count=2,
+            cpu_budget=2,
+            vnni=True,
+            memory_gb=8.2,
+            python="3.12.1",
+            libraries={"onnxruntime": "1.32.0", "numpy": "2.4.6"},
+            taken_at="2030-01-02T03:04:05Z",
+        ),
+        "data": DataSummary(
+            source="clinc/clinc_oos:plus",
+            sha256="5f" * 32,
+            rows={"train": 15250, "val": 3100, "test": QUERIES},
+            labels=151,
+            oos_label="oos",
+        ),
+        "baseline": taken[0].variant,
+        "stable": True,
+        "measurements": tuple(taken),
+    }
+    return Measurements(**{**fields, **other})

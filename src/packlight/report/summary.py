@@ -1,0 +1,231 @@
+"""The summary: what measurements say, decided once; every renderer only reads it.
+
+Decided here: which change is measurable, which row is noisy, which rows are on the Pareto fronts, what a reader
+must be told. How it looks is decided in the renderers.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from packlight.figures import p_value, points
+from packlight.measurement import (
+    ClassScore,
+    DataSummary,
+    Environment,
+    Latency,
+    Measurement,
+    Measurements,
+    Workers,
+)
+
+SIGNIFICANT = 0.05
+NOISY = 0.10
+"""rounds whose means vary by more than a tenth are called unstable, as pyperf does"""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A row's accuracy against its parent's, as the paired test decides it."""
+
+    parent: str
+    difference: float
+    p: float
+    verdict: Literal["same", "lower", "higher"]
+    words: str
+    """for a table: `no measurable change (p=0.41)` or `-0.9 points (p=0.003)`"""
+
+
+class Footnote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader of the table must know."""
+
+    mark: Literal["*", "~", ""]
+    """the sign beside the rows' figures: `*` a missing accuracy, `~` a noisy latency"""
+    text: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant as it is shown."""
+
+    variant: str
+    parent: str | None
+    step: str
+    engine: str
+    precision: str
+    threads: int
+    note: str | None
+    size_mb: float
+    weights_mb: float
+    memory_mb: float
+    latency: Latency
+    noisy: bool
+    throughput: float
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None
+    macro_f1: float | None
+    in_scope: float | None
+    oos_recall: float | None
+    speedup: float | None
+    speedup_interval: tuple[float, float] | None
+    change: Change | None
+    is_baseline: bool
+    on_front: bool
+    """nothing measured is at least as fast and at least as accurate, and better in one"""
+    on_size_front: bool
+    """the same for size and accuracy"""
+    worst_classes: tuple[ClassScore, ...]
+    workers: Workers
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it is shown."""
+
+    title: str
+    rows: tuple[Row, ...]
+    baseline: str
+    queries: int | None
+    """test texts that accuracies are taken on"""
+    stable: bool
+    findings: tuple[str, ...]
+    """what the paired tests say, a sentence each"""
+    footnotes: tuple[Footnote, ...]
+    environment: Environment
+    data: DataSummary
+
+
+def summarise(measurements: Measurements) -> Summary:
+    """Decide everything that a report says."""
+    taken = measurements.measurements
+    front = pareto_front([(row.latency_ms.mean, row.accuracy) for row in taken])
+    size_front = pareto_front([(row.size_mb, row.accuracy) for row in taken])
+    rows = tuple(
+        _row(row, measurements.baseline, on_front=fast, on_size_front=small)
+        for row, fast, small in zip(taken, front, size_front, strict=True)
+    )
+    return Summary(
+        title=_title(measurements),
+        rows=rows,
+        baseline=measurements.baseline,
+        queries=measurements.data.rows.get("test"),
+        stable=measurements.stable,
+        findings=tuple(_finding(row.variant, row.change) for row in rows if row.change is not None),
+        footnotes=_footnotes(rows, measurements),
+        environment=measurements.environment,
+        data=measurements.data,
+    )
+
+
+def pareto_front(figures: Sequence[tuple[float, float | None]]) -> tuple[bool, ...]:
+    """For each (cost, value), whether no other costs at most as much and is worth at least as much, and more in one.
+
+    A pair without a value is on no front and keeps no other from it.
+    """
+    return tuple(
+        value is not None
+        and not any(
+            other_value is not None
+            and other_cost <= cost
+            and other_value >= value
+            and (other_cost, other_value) != (cost, value)
+            for other_cost, other_value in figures
+        )
+        for cost, value in figures
+    )
+
+
+def change_of(row: Measurement) -> Change | None:
+    """A row's change against its parent; None where no paired test was possible."""
+    if row.parent is None or row.change_vs_parent is None or row.p_value_vs_parent is None:
+        return None
+    difference, p = row.change_vs_parent, row.p_value_vs_parent
+    if p >= SIGNIFICANT:
+        return Change(
+            parent=row.parent,
+            difference=difference,
+            p=p,
+            verdict="same",
+            words=f"no measurable change ({p_value(p)})",
+        )
+    return Change(
+        parent=row.parent,
+        difference=difference,
+        p=p,
+        verdict="lower" if difference < 0 else "higher",
+        words=f"{points(difference)} ({p_value(p)})",
+    )
+
+
+def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool) -> Row:
+    return Row(
+        variant=row.variant,
+        parent=row.parent,
+        step=row.step,
+        engine=row.engine,
+        precision=row.precision,
+        threads=row.threads,
+        note=row.note,
+        size_mb=row.size_mb,
+        weights_mb=row.weights_mb,
+        memory_mb=row.peak_memory_mb,
+        latency=row.latency_ms,
+        noisy=row.latency_noise > NOISY,
+        throughput=row.throughput_batch32,
+        accuracy=row.accuracy,
+        accuracy_interval=row.accuracy_ci95,
+        macro_f1=row.macro_f1,
+        in_scope=row.in_scope_accuracy,
+        oos_recall=row.oos_recall,
+        speedup=row.speedup,
+        speedup_interval=row.speedup_ci95,
+        change=change_of(row),
+        is_baseline=row.variant == baseline,
+        on_front=on_front,
+        on_size_front=on_size_front,
+        worst_classes=row.worst_classes,
+        workers=row.workers_for_rate,
+    )
+
+
+def _finding(variant: str, change: Change) -> str:
+    if change.verdict == "same":
+        return f"{variant} against {change.parent}: {points(change.difference)}, {change.words}."
+    worse_or_better = "worse" if change.verdict == "lower" else "better"
+    return f"{variant} is measurably {worse_or_better} than {change.parent}: {change.words}."
+
+
+def _title(measurements: Measurements) -> str:
+    queries = measurements.data.rows.get("test")
+    threads = sorted({row.threads for row in measurements.measurements})
+    parts = [measurements.data.source]
+    if queries is not None:
+        parts.append(f"{queries:,} test queries")
+    if threads:
+        parts.append("/".join(map(str, threads)) + (" thread" if threads == [1] else " threads"))
+    return " · ".join(parts)
+
+
+def _footnotes(rows: Sequence[Row], measurements: Measurements) -> tuple[Footnote, ...]:
+    noisy = [row.variant for row in rows if row.noisy]
+    notes = [_note(row.note, rows) for row in _first_of_each_note(rows)]
+    if noisy:
+        notes.append(
+            Footnote(mark="~", text=f"{', '.join(noisy)}: noisy, rounds differ by more than {NOISY:.0%}; measure again")
+        )
+    if not measurements.stable:
+        text = "The machine was too noisy to trust these latencies; measure again when it is idle."
+        notes.append(Footnote(mark="", text=text))
+    if len({row.threads for row in rows}) > 1:
+        text = "Variants were measured on different numbers of threads; their latencies do not compare."
+        notes.append(Footnote(mark="", text=text))
+    return tuple(notes)
+
+
+def _first_of_each_note(rows: Sequence[Row]) -> list[Row]:
+    return list({row.note: row for row in reversed(rows) if row.note}.values())[::-1]
+
+
+def _note(note: str | None, rows: Sequence[Row]) -> Footnote:
+    """A note with the names of all rows that carry it."""
+    carriers = [row for row in rows if row.note == note]
+    starred = any(row.accuracy is None for row in carriers)
+    return Footnote(mark="*" if starred else "", text=f"{', '.join(row.variant for row in carriers)}: {note}")

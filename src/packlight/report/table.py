@@ -1,0 +1,141 @@
+"""The one-glance table: for the terminal and in Markdown."""
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from typing import NamedTuple
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from packlight.figures import (
+    NONE,
+    digits,
+    megabytes,
+    milliseconds,
+    percent,
+    percent_interval,
+    times,
+    times_interval,
+)
+from packlight.report.summary import Row, Summary
+
+WIDE = 124
+"""columns from which the terminal table is the wide one"""
+FRONT = "●"
+MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
+FRONT_LEGEND = f"{FRONT} nothing measured is both faster and more accurate"
+CHANGE_LEGEND = "≈ no measurable change against the parent, ↓ lower, ↑ higher (exact McNemar, 5%)"
+
+
+class Column(NamedTuple):
+    """One figure of a row: its heading and how it is written."""
+
+    heading: str
+    cell: Callable[[Row], str]
+
+
+def _latency(row: Row) -> str:
+    return milliseconds(row.latency.mean) + (" ~" if row.noisy else "")
+
+
+def _accuracy(row: Row) -> str:
+    mark = f" {MARKS[row.change.verdict]}" if row.change else "  "
+    return percent(row.accuracy) + ("*" if row.accuracy is None and row.note else mark)
+
+
+def _change(row: Row) -> str:
+    return row.change.words if row.change else NONE
+
+
+def _speedup(row: Row) -> str:
+    return "baseline" if row.is_baseline else times(row.speedup)
+
+
+SIZE = Column("size", lambda row: megabytes(row.size_mb))
+LATENCY = Column("latency", _latency)
+P95 = Column("p95", lambda row: milliseconds(row.latency.p95))
+THROUGHPUT = Column("texts/s", lambda row: digits(row.throughput))
+MEMORY = Column("memory", lambda row: megabytes(row.memory_mb))
+ACCURACY = Column("accuracy", _accuracy)
+INTERVAL = Column("95% interval", lambda row: percent_interval(row.accuracy_interval))
+IN_SCOPE = Column("in scope", lambda row: percent(row.in_scope))
+OOS = Column("oos recall", lambda row: percent(row.oos_recall))
+SPEEDUP = Column("speedup", _speedup)
+SPEEDUP_INTERVAL = Column("95% interval", lambda row: NONE if row.is_baseline else times_interval(row.speedup_interval))
+CHANGE = Column("change against the parent", _change)
+
+NARROW = (SIZE, LATENCY, ACCURACY, SPEEDUP)
+WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, ACCURACY, IN_SCOPE, OOS, SPEEDUP)
+MARKDOWN = (
+    SIZE,
+    MEMORY,
+    LATENCY,
+    P95,
+    THROUGHPUT,
+    ACCURACY,
+    INTERVAL,
+    IN_SCOPE,
+    OOS,
+    SPEEDUP,
+    SPEEDUP_INTERVAL,
+    CHANGE,
+)
+
+
+def terminal_table(summary: Summary, *, width: int) -> RenderableType:
+    """The table for a terminal so many columns wide; from `WIDE` on with memory, p95, throughput and recalls."""
+    columns = WIDER if width >= WIDE else NARROW
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", overflow="fold")
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+    for row in summary.rows:
+        name = f"{FRONT if row.on_front else ' '} {row.variant}"
+        table.add_row(name, *(column.cell(row) for column in columns), style="bold green" if row.on_front else "")
+    return Group(
+        Text(summary.title, style="bold"),
+        table,
+        *(Text(note, style="dim") for note in _legend(summary)),
+    )
+
+
+def render_text(summary: Summary, *, width: int = 80) -> str:
+    """The terminal table without colour."""
+    stream = StringIO()
+    console = Console(file=stream, width=width, color_system=None, legacy_windows=False, highlight=False)
+    console.print(terminal_table(summary, width=width))
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+
+def render_markdown(summary: Summary, *, wide: bool = False) -> str:
+    """The table in Markdown: the one-glance columns, or all of them."""
+    columns = MARKDOWN if wide else NARROW
+    lines = [_line(["variant", *(column.heading for column in columns)]), "| --- |" + " ---: |" * len(columns)]
+    for row in summary.rows:
+        name = f"**{_escape(row.variant)}** {FRONT}" if row.on_front else _escape(row.variant)
+        lines.append(_line([name, *(_escape(column.cell(row).strip()) for column in columns)]))
+    legend = "<br>\n".join(_escape(note) for note in _legend(summary))
+    return "\n".join([*lines, "", f"<sub>{legend}</sub>"]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is, inside a table too."""
+    for sign in "\\|*~_`<":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def _legend(summary: Summary) -> tuple[str, ...]:
+    """What the marks in the table mean, only those that occur, and the notes."""
+    notes = [f"latency: mean per request at batch 1, tokenization included; baseline: {summary.baseline}"]
+    if any(row.on_front for row in summary.rows):
+        notes.append(FRONT_LEGEND)
+    if any(row.change for row in summary.rows):
+        notes.append(CHANGE_LEGEND)
+    return (*notes, *(f"{note.mark} {note.text}".strip() for note in summary.footnotes))

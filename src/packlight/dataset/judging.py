@@ -100,7 +100,7 @@ def warn_of_oddities(parts: Mapping[str, Sequence[Example]]) -> None:
 
     These are texts that stand in two given splits, texts with two labels, and labels that differ in case alone.
     """
-    texts = {name: {sameness(e.text): e for e in reversed(examples)} for name, examples in parts.items()}
+    texts = {name: _first_of_each_text(examples) for name, examples in parts.items()}
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
         shared = [key for key in texts.get(first, {}) if key in texts.get(second, {})]
         if shared:
@@ -117,6 +117,14 @@ def warn_of_oddities(parts: Mapping[str, Sequence[Example]]) -> None:
         text, labels = torn[0]
         warn(f"texts with more than one label: {len(torn)}; the first is {quoted(text)}: {', '.join(sorted(labels))}")
     _warn_of_twin_labels(set().union(*labels_of.values()))
+
+
+def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
+    """The first example of each different text, in order."""
+    first = dict[str, Example]()
+    for example in examples:
+        first.setdefault(sameness(example.text), example)
+    return first
 
 
 def _warn_of_twin_labels(labels: Iterable[str]) -> None:

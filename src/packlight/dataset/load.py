@@ -13,7 +13,7 @@ from packlight.dataset.rows import Row
 from packlight.errors import DataError
 
 SAMPLE = "sample"
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?(:.+)?")
 KINDS = (
     f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, a folder with train.csv "
     "and perhaps val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
@@ -32,7 +32,7 @@ def load_dataset(
 
     Args:
         source: the word `sample`, a CSV, TSV, JSONL, Parquet or JSON file, a folder of split files, or a Hub id
-            with its configuration (`clinc/clinc_oos:plus`).
+            with its configuration (`clinc/clinc_oos:plus`). What exists on disk wins over a Hub id.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
         oos_label: the label of out-of-scope texts; found by its name (`oos`, `out_of_scope`, ...) when None.

@@ -24,11 +24,7 @@ FORMAT = 1
 FILE_NAME = "measurements.json"
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True):
-    """A frozen value with named fields."""
-
-
-class Latency(Struct):
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Time per request at batch 1, tokenization included, in milliseconds."""
 
     mean: float
@@ -37,7 +33,7 @@ class Latency(Struct):
     p99: float
 
 
-class ClassScore(Struct):
+class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
     """One class that a variant answers badly."""
 
     label: str
@@ -45,7 +41,7 @@ class ClassScore(Struct):
     queries: int
 
 
-class Workers(Struct):
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
     """Processes needed for a rate when each is busy all the time: ceil(rate x mean latency)."""
 
     rate: float
@@ -53,7 +49,7 @@ class Workers(Struct):
     workers: int
 
 
-class Parity(Struct):
+class Parity(msgspec.Struct, frozen=True, kw_only=True):
     """Logits of a transformed model against its parent's, on real texts."""
 
     queries: int
@@ -65,7 +61,7 @@ class Parity(Struct):
     label_agreement: float
 
 
-class Measurement(Struct):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One variant's figures, taken in one environment."""
 
     variant: str
@@ -97,6 +93,8 @@ class Measurement(Struct):
     in_scope_accuracy: float | None
     oos_recall: float | None
     worst_classes: tuple[ClassScore, ...]
+    batch_flips: int | None = None
+    """test texts whose label is another one alone than in a batch of 32"""
     speedup: float | None
     """the baseline row's latency over this one's, mean of paired rounds"""
     speedup_ci95: tuple[float, float] | None
@@ -108,7 +106,7 @@ class Measurement(Struct):
     parity: Parity | None
 
 
-class Environment(Struct):
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where figures were taken."""
 
     machine: str
@@ -124,7 +122,7 @@ class Environment(Struct):
     """ISO 8601, UTC"""
 
 
-class DataSummary(Struct):
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures were taken on."""
 
     source: str
@@ -135,7 +133,7 @@ class DataSummary(Struct):
     oos_label: str | None
 
 
-class Raw(Struct):
+class Raw(msgspec.Struct, frozen=True, kw_only=True):
     """What was observed of one variant; lists run in test order, rounds in time order."""
 
     variant: str
@@ -148,7 +146,7 @@ class Raw(Struct):
     peak_memory_mb: float
 
 
-class Measurements(Struct):
+class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     """All rows of a run."""
 
     format: int = FORMAT

@@ -73,6 +73,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """nothing measured is at least as fast and at least as accurate, and better in one"""
     on_size_front: bool
     """the same for size and accuracy"""
+    batch_flips: int | None
+    """test texts whose label depends on whether they come alone or in a batch"""
     worst_classes: tuple[ClassScore, ...]
     workers: Workers
 
@@ -181,6 +183,7 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         is_baseline=row.variant == baseline,
         on_front=on_front,
         on_size_front=on_size_front,
+        batch_flips=row.batch_flips,
         worst_classes=row.worst_classes,
         workers=row.workers_for_rate,
     )

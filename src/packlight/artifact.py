@@ -63,6 +63,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_length: int
     """texts are cut to so many tokens"""
     oos_label: str | None
+    batch_invariant: bool
+    """whether a text gets the same answer alone and in any batch; false where int8 ranges are taken at run time"""
     libraries: dict[str, str]
     facts: dict[str, Any]
     """what the step found out, such as parity or validation accuracy"""
@@ -148,6 +150,7 @@ def seal(path: Path, manifest: Manifest) -> Manifest:
     for file in _files_below(path):
         name = file.relative_to(path).as_posix()
         _refuse_code(file)
+        file.chmod(0o644)
         entries[name] = FileEntry(size=file.stat().st_size, sha256=sha256_of(file))
     sealed = msgspec.structs.replace(manifest, files=entries)
     write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")

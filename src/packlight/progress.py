@@ -26,13 +26,17 @@ class Bar:
         self._progress = progress
         self._task = task
 
-    def advance(self, steps: float = 1, *, note: str | None = None) -> None:
-        """Count steps as done; `note` replaces the words at the end of the line."""
-        self._progress.update(self._task, advance=steps, **({} if note is None else {"note": note}))
+    def advance(self, steps: float = 1) -> None:
+        """Count steps as done."""
+        self._progress.update(self._task, advance=steps)
 
-    def reach(self, done: float, *, note: str | None = None) -> None:
-        """Set how many steps are done in all."""
-        self._progress.update(self._task, completed=done, **({} if note is None else {"note": note}))
+    def reach(self, done: float, *, note: str = "") -> None:
+        """Set how many steps are done in all; `note` replaces the words at the end of the line."""
+        self._progress.update(self._task, completed=done, note=note)
+
+    def resize(self, total: float) -> None:
+        """Set how many steps there are in all."""
+        self._progress.update(self._task, total=total)
 
 
 @contextmanager

@@ -1,1 +1,49 @@
 """Engines: an artifact opened on one runtime, texts in and logits out."""
+
+from collections.abc import Sequence
+
+from packlight.artifact import Artifact
+from packlight.engines.base import Engine, Logits
+from packlight.errors import EngineError
+from packlight.extras import require
+
+__all__ = ["Engine", "Logits", "open_engine"]
+
+ENGINES = ("onnxruntime", "torch", "pipeline")
+
+
+def open_engine(
+    artifact: Artifact,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    providers: Sequence[str] = ("cpu",),
+) -> Engine:
+    """Open a verified artifact on a runtime.
+
+    Args:
+        artifact: from `Artifact.open`.
+        engine: onnxruntime, torch or pipeline; by default the one that the artifact was made for.
+        threads: for one inference; by default all that this process may use.
+        providers: execution providers of ONNX Runtime, in order of preference.
+
+    Raises:
+        EngineError: when the engine does not exist, does not fit the artifact, or lacks a provider.
+        MissingExtraError: when the engine's libraries are not installed.
+    """
+    name = engine or artifact.manifest.engine
+    if name not in ENGINES:
+        raise EngineError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
+    made_for = artifact.manifest.engine
+    if (name == "onnxruntime") != (made_for == "onnxruntime"):
+        raise EngineError(f"{artifact.path} was made for {made_for} and has no form that {name} opens")
+    if name == "onnxruntime":
+        from packlight.engines.onnx import OnnxEngine  # noqa: PLC0415 - torch engines must not need it, nor it torch
+
+        return OnnxEngine(artifact, threads=threads, providers=providers)
+    require("torch", "transformers", purpose=f"the {name} engine")
+    from packlight.engines.torch import PipelineEngine, TorchEngine  # noqa: PLC0415 - as above
+
+    if name == "torch":
+        return TorchEngine(artifact, threads=threads)
+    return PipelineEngine(artifact.path, threads=threads)

@@ -124,7 +124,7 @@ def _latency_axis(axes: Any, latencies: Sequence[float]) -> None:
     low, high = min(latencies, default=1.0), max(latencies, default=10.0)
     room = max((high / low) ** 0.09, 1.25)
     axes.set_xscale("log")
-    axes.set_xlim(low / room, high * room)
+    axes.set_xlim(low / room**1.6, high * room)  # labels of the fastest, usually the winners, stand left of them
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())

@@ -1,0 +1,1 @@
+"""Sequence classifiers in torch: opened from an artifact's folder, built, and saved; needs `packlight[compress]`."""

@@ -1,0 +1,89 @@
+"""Dynamic int8 in PyTorch: linear layers with int8 weights, and the file that holds them without pickle.
+
+torch's own way to save a quantized module packs the weights into an object that only pickle can carry. Here a layer
+is three plain tensors: int8 `weight` [outputs, inputs], float32 `weight_scale` [outputs], float32 `bias` [outputs].
+Ranges are taken per output channel, symmetric; activations get theirs at run time, per batch.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
+from torch.ao.quantization import default_dynamic_qconfig, per_channel_dynamic_qconfig, quantize_dynamic
+from transformers import PreTrainedModel
+
+from packlight.classifier.stock import empty_classifier
+from packlight.errors import ArtifactError
+
+SCALE_SUFFIX = "_scale"
+
+
+def quantize(model: PreTrainedModel, *, per_channel: bool = True) -> PreTrainedModel:
+    """A copy of the model whose linear layers hold int8 weights; embeddings stay float32."""
+    config = per_channel_dynamic_qconfig if per_channel else default_dynamic_qconfig
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        quantized: PreTrainedModel = quantize_dynamic(model.eval(), {nn.Linear: config}, dtype=torch.qint8)
+    return quantized
+
+
+def save_int8(model: nn.Module, file: Path) -> None:
+    """Write a quantized model's tensors as safetensors."""
+    tensors: dict[str, Tensor] = {}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, Int8Linear)}
+    for name, layer in layers.items():
+        weight, bias = layer._packed_params._weight_bias()  # noqa: SLF001 - the only door to the tensors
+        tensors[f"{name}.weight"] = weight.int_repr().contiguous()
+        tensors[f"{name}.weight{SCALE_SUFFIX}"] = _scales(weight)
+        if bias is not None:
+            tensors[f"{name}.bias"] = bias.detach().contiguous()
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor) and not any(name.startswith(f"{layer}.") for layer in layers):
+            tensors[name] = value.contiguous()
+    save_file(tensors, file, metadata={"format": "pt", "packlight": "int8 linear layers, per-channel weight_scale"})
+
+
+def open_int8(folder: Path, file: Path) -> PreTrainedModel:
+    """Open a classifier whose weights `save_int8` wrote, described by the folder's `config.json`.
+
+    Raises:
+        ArtifactError: when the tensors are not those of the model.
+    """
+    tensors = load_file(file)
+    model = quantize(empty_classifier(folder))
+    try:
+        for name, layer in model.named_modules():
+            if isinstance(layer, Int8Linear):
+                scale = tensors.pop(f"{name}.weight{SCALE_SUFFIX}")
+                weight = _joined(tensors.pop(f"{name}.weight"), scale)
+                layer.set_weight_bias(weight, tensors.pop(f"{name}.bias", None))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(tensors.pop(name))
+    except (KeyError, RuntimeError) as error:
+        raise ArtifactError(f"{file}: does not fit its config.json ({error})") from error
+    if tensors:
+        raise ArtifactError(f"{file}: does not fit its config.json ({min(tensors)} is left over)")
+    return model.eval()
+
+
+def _scales(weight: Any) -> Tensor:
+    if weight.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric):
+        return weight.q_per_channel_scales().to(torch.float32).contiguous()  # type: ignore[no-any-return]
+    return torch.tensor([weight.q_scale()])
+
+
+def _joined(weight: Tensor, scale: Tensor) -> Tensor:
+    if len(scale) == 1 and weight.shape[0] != 1:
+        return torch._make_per_tensor_quantized_tensor(weight, float(scale), 0)  # noqa: SLF001 - as above
+    zeros = torch.zeros(len(scale), dtype=torch.long)
+    return torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)  # noqa: SLF001 - as above
+
+
+def is_int8(model: nn.Module) -> bool:
+    """Whether some linear layer holds int8 weights."""
+    return any(isinstance(module, Int8Linear) for module in model.modules())

@@ -1,0 +1,152 @@
+"""Sequence classifiers in torch: opened from a folder, built from an encoder, saved as a stock checkpoint."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging
+
+from packlight.artifact import SAFETENSORS
+from packlight.classifier import pooling
+from packlight.errors import ModelError
+from packlight.files import write_whole
+
+_OPEN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def open_classifier(folder: Path, *, attention: str = "sdpa") -> PreTrainedModel:
+    """Open a classifier's folder on the CPU in evaluation mode, mean pooling folded where it has it.
+
+    Args:
+        folder: in the Hub's layout, with `model.safetensors`.
+        attention: `sdpa`, or `eager` where the graph is to be exported.
+
+    Raises:
+        ModelError: when the folder holds no such model, or weights are missing.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            use_safetensors=True,
+            attn_implementation=attention,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_OPEN,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: not a sequence classifier that transformers opens: {error}") from error
+    if missing := sorted(loading["missing_keys"]):
+        raise ModelError(f"{folder}: weights are missing ({', '.join(missing[:3])} …); is it a fine-tuned classifier?")
+    if pooling.is_pooled(model):
+        pooling.fold(model)
+    return model.eval()
+
+
+def empty_classifier(folder: Path) -> PreTrainedModel:
+    """The architecture that a folder's `config.json` describes, mean pooling folded, weights not yet loaded.
+
+    Raises:
+        ModelError: when transformers does not know the architecture.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, **_OPEN)
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: no architecture that transformers knows: {error}") from error
+    if pooling.is_pooled(model):
+        pooling.fold(model)
+    return model.eval()
+
+
+def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) -> PreTrainedModel:
+    """Put a new classification head on a pretrained encoder, mean-pooled where the architecture allows it.
+
+    Raises:
+        ModelError: when the folder holds no encoder that transformers opens.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    try:
+        config = AutoConfig.from_pretrained(encoder_folder, **_OPEN)
+        encoder = AutoModel.from_pretrained(encoder_folder, use_safetensors=True, dtype=torch.float32, **_OPEN)
+        set_labels(config, labels)
+        pooled = config.model_type in pooling.FAMILIES
+        if pooled:
+            depth = pooling.FAMILIES[config.model_type].depth
+            setattr(config, depth, getattr(config, depth) + 1)
+        model = AutoModelForSequenceClassification.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {error}") from error
+    getattr(model, model.base_model_prefix).load_state_dict(encoder.state_dict(), strict=False)
+    if pooled:
+        pooling.fold(model)
+        pooling.start_head(model)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def set_labels(config: Any, labels: Sequence[str]) -> None:
+    """Write the labels into a transformers configuration."""
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+
+
+def labels_of(model: nn.Module) -> tuple[str, ...]:
+    """Labels in the order of the logits."""
+    id2label = model.config.id2label  # type: ignore[union-attr]
+    return tuple(id2label[index] for index in range(len(id2label)))  # type: ignore[index,arg-type]
+
+
+def final_layer(model: nn.Module) -> nn.Linear:
+    """The linear layer whose outputs are the logits.
+
+    Raises:
+        ModelError: when the model's last linear layer does not have one output per label.
+    """
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linear or linear[-1].out_features != model.config.num_labels:  # type: ignore[union-attr]
+        raise ModelError(f"{type(model).__name__}: its last linear layer does not give one logit per label")
+    return linear[-1]
+
+
+def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Path, max_length: int) -> None:
+    """Write config.json, model.safetensors and the tokenizer's files as a stock checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
+    config.pop("_name_or_path", None)
+    write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False, default=str) + "\n")
+    save_file(pooling.stock_state(model), folder / SAFETENSORS, metadata={"format": "pt"})
+    copy_tokenizer(tokenizer_from, folder, max_length=max_length)
+
+
+def copy_tokenizer(source: Path, folder: Path, *, max_length: int) -> None:
+    """Copy a fast tokenizer's files and set the longest length; vocabulary files that it repeats are left out.
+
+    Raises:
+        ModelError: when there is no `tokenizer.json`.
+    """
+    file = source / "tokenizer.json"
+    if not file.is_file():
+        raise ModelError(f"{source}: no tokenizer.json; save the fast tokenizer with tokenizer.save_pretrained(...)")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["padding"] = None
+    document["truncation"] = None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "tokenizer.json", json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    config_file = source / "tokenizer_config.json"
+    settings = json.loads(config_file.read_text(encoding="utf-8")) if config_file.is_file() else {}
+    settings.pop("auto_map", None)
+    settings["model_max_length"] = max_length
+    write_whole(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    if (special := source / "special_tokens_map.json").is_file():
+        shutil.copyfile(special, folder / special.name)

@@ -1,0 +1,120 @@
+"""Evidence: whether two rows' accuracies, or their latencies, can be told apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from packlight.figures import p_value, percent, points
+from packlight.measurement import Measurement, Measurements
+from packlight.stats import difference_interval, mcnemar_exact
+
+SIGNIFICANT = 0.05
+Right = Mapping[str, Sequence[bool]]
+"""for each variant, whether each test text was answered rightly, in test order"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row's accuracy against another's."""
+
+    difference: float
+    measurable: bool
+    words: str
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is lower by more than chance explains."""
+        return self.measurable and self.difference < 0
+
+
+def compare(row: Measurement, other: Measurement, measurements: Measurements, right: Right | None = None) -> Comparison:
+    """Compare two rows that have an accuracy, by the best evidence there is.
+
+    That is, in this order: an exact McNemar test on both rows' answers; the measured test of a row against its
+    parent; a measurable loss on the way from the common ancestor to the row, which the row inherits; and
+    otherwise the two rows' own intervals (Newcombe 1998), which know nothing of the pairing and so miss small
+    differences.
+    """
+    a, b = row.accuracy or 0.0, other.accuracy or 0.0
+    p = _paired(row, other, right)
+    if p is not None:
+        return _tested(a - b, p)
+    if a < b and (link := _inherited_loss(row, other, measurements)) is not None:
+        words = f"{points(a - b)}; its {_kin(link, row)} lost {points(link.change_vs_parent or 0)} ({p_value(link.p_value_vs_parent or 0)})"
+        return Comparison(a - b, measurable=True, words=words)
+    if row.accuracy_ci95 is None or other.accuracy_ci95 is None:
+        return Comparison(a - b, measurable=False, words=f"{points(a - b)}, untested")
+    low, high = difference_interval(a, row.accuracy_ci95, b, other.accuracy_ci95)
+    interval = f"95% interval {points(low).removesuffix(' points')} to {points(high)}"
+    measurable = low > 0 or high < 0
+    words = f"{points(a - b)} ({interval})" if measurable else f"no measurable difference, {points(a - b)} ({interval})"
+    return Comparison(a - b, measurable=measurable, words=words)
+
+
+def largest_loss(row: Measurement, other: Measurement) -> float | None:
+    """By how much the row may truly be less accurate than the other: the low end of the difference's interval."""
+    if row.accuracy is None or other.accuracy is None or row.accuracy_ci95 is None or other.accuracy_ci95 is None:
+        return None
+    return -difference_interval(row.accuracy, row.accuracy_ci95, other.accuracy, other.accuracy_ci95)[0]
+
+
+def equally_fast(row: Measurement, other: Measurement) -> bool:
+    """Whether the intervals of the two rows' speedups, taken in the same rounds, overlap."""
+    if row.variant == other.variant:
+        return True
+    if row.speedup_ci95 is None or other.speedup_ci95 is None:
+        return False
+    return row.speedup_ci95[0] <= other.speedup_ci95[1] and other.speedup_ci95[0] <= row.speedup_ci95[1]
+
+
+def accuracy_of(row: Measurement) -> str:
+    """A row by name with its accuracy."""
+    return f"{row.variant} ({percent(row.accuracy)})"
+
+
+def _paired(row: Measurement, other: Measurement, right: Right | None) -> float | None:
+    if right is not None and row.variant in right and other.variant in right:
+        return mcnemar_exact(right[row.variant], right[other.variant])
+    if row.parent == other.variant:
+        return row.p_value_vs_parent
+    return other.p_value_vs_parent if other.parent == row.variant else None
+
+
+def _tested(difference: float, p: float) -> Comparison:
+    measurable = p < SIGNIFICANT
+    words = (
+        f"{points(difference)} ({p_value(p)})"
+        if measurable
+        else f"no measurable difference, {points(difference)} ({p_value(p)})"
+    )
+    return Comparison(difference, measurable=measurable, words=words)
+
+
+def _inherited_loss(row: Measurement, other: Measurement, measurements: Measurements) -> Measurement | None:
+    """The nearest row, from `row` up to what both come from, that is measurably worse than its parent."""
+    shared = {each.variant for each in _lineage(other, measurements)}
+    for link in _lineage(row, measurements):
+        if link.variant in shared:
+            return None
+        p, change = link.p_value_vs_parent, link.change_vs_parent
+        if link.parent in _names(measurements) and p is not None and p < SIGNIFICANT and (change or 0) < 0:
+            return link if shared & {each.variant for each in _lineage(link, measurements)} else None
+    return None
+
+
+def _lineage(row: Measurement, measurements: Measurements) -> list[Measurement]:
+    """The row, its parent, and so on as far as they were measured."""
+    rows = {each.variant: each for each in measurements.measurements}
+    line: list[Measurement] = []
+    current: Measurement | None = row
+    while current is not None and current not in line:
+        line.append(current)
+        current = rows.get(current.parent) if current.parent else None
+    return line
+
+
+def _names(measurements: Measurements) -> set[str]:
+    return {each.variant for each in measurements.measurements}
+
+
+def _kin(link: Measurement, row: Measurement) -> str:
+    return "own step" if link.variant == row.variant else f"ancestor {link.variant}"

@@ -1,0 +1,35 @@
+"""A recommendation as text: for the terminal and in Markdown."""
+
+from packlight.recommend.playbook import Recommendation
+
+
+def render_text(advice: Recommendation) -> str:
+    """The recommendation for a terminal."""
+    lines = [_headline(advice), *(f"  {reason}" for reason in advice.reasons)]
+    if advice.cautions:
+        lines += ["", "Mind", *(f"  ! {caution}" for caution in advice.cautions)]
+    if advice.runners_up:
+        lines += ["", "Not picked", *(f"  {other.variant}: {other.why_not}" for other in advice.runners_up)]
+    if advice.nearest:
+        lines += ["", "Nearest", *(f"  {variant}: {words}" for variant, words in _nearest(advice))]
+    return "\n".join(lines) + "\n"
+
+
+def render_markdown(advice: Recommendation) -> str:
+    """The recommendation in Markdown."""
+    lines = [f"**{_headline(advice)}**", "", *(f"- {reason}" for reason in advice.reasons)]
+    if advice.cautions:
+        lines += ["", "Mind:", "", *(f"- {caution}" for caution in advice.cautions)]
+    if advice.runners_up:
+        lines += ["", "Not picked:", "", *(f"- `{other.variant}`: {other.why_not}" for other in advice.runners_up)]
+    if advice.nearest:
+        lines += ["", "Nearest:", "", *(f"- `{variant}`: {words}" for variant, words in _nearest(advice))]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(advice: Recommendation) -> str:
+    return f"Ship {advice.pick}" if advice.pick else "Nothing measured fits"
+
+
+def _nearest(advice: Recommendation) -> list[tuple[str, str]]:
+    return [(near.variant, "; ".join(miss.words for miss in near.misses)) for near in advice.nearest]

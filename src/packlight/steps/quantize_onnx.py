@@ -1,0 +1,162 @@
+"""int8 for ONNX Runtime: weights and embeddings in 8 bits, activations by dynamic or static ranges.
+
+Dynamic ranges are taken from each batch as it comes: nothing to calibrate, but an answer depends a little on what
+shares its batch. Static ranges are taken once from training texts: the answer of a text is the same in any batch.
+
+Weights are signed and symmetric, activations unsigned, which is what the processor's VNNI instructions multiply.
+Without VNNI the older instruction adds two products in 16 bits and saturates, so there weights keep to 7 bits
+(`reduce_range`).
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from packlight.environment import has_vnni
+from packlight.recipe import QuantizeOnnx
+from packlight.tokenization import TextEncoder
+
+WEIGHT_INPUT = {"MatMul": 1, "Gemm": 1, "Attention": 1, "Gather": 0}
+MATRIX = 2
+LEVELS = 255
+Ranges = dict[str, tuple[float, float]]
+"""tensor name -> smallest and largest value seen"""
+
+
+def quantize_onnx(
+    source: Path,
+    target: Path,
+    options: QuantizeOnnx,
+    *,
+    encoder: TextEncoder,
+    calibration_texts: Sequence[str],
+) -> None:
+    """Write the int8 form of the float32 graph `source` to `target`.
+
+    Args:
+        source: an ONNX file from `steps.export`.
+        target: the file to write.
+        options: the step's options.
+        encoder: the model's tokenizer; used for static ranges only.
+        calibration_texts: training texts; used for static ranges only.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    model = onnx.load_model(source)
+    # Types that the exporter wrote of inner tensors would contradict the int8 graph.
+    del model.graph.value_info[:]
+    int8 = _dynamic(model, options)
+    if options.mode == "static":
+        _fix_ranges(int8, observe(model, _dynamic_inputs(int8), encoder, calibration_texts))
+    onnx.checker.check_model(int8)
+    onnx.save_model(int8, target)
+
+
+def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, texts: Sequence[str]) -> Ranges:
+    """The values that tensors of a float32 graph take on texts, one text at a time.
+
+    One at a time, because a batch would have padding, whose values must not widen a range, and because memory then
+    stays that of one text.
+    """
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    outputs = {output.name for output in watched.graph.output}
+    for name in names:
+        if name not in outputs:
+            watched.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    low, high = np.zeros(len(names)), np.zeros(len(names))
+    for text in texts:
+        tokens = encoder([text])
+        values = session.run(list(names), {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
+        low = np.minimum(low, [value.min() for value in values])
+        high = np.maximum(high, [value.max() for value in values])
+    return {name: (float(low[index]), float(high[index])) for index, name in enumerate(names)}
+
+
+def weighted_nodes(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that multiply by, or look up in, a float32 weight: what int8 makes smaller and faster."""
+    weights = {
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == MATRIX
+    }
+    named = [
+        node.name
+        for node in model.graph.node
+        if node.op_type in WEIGHT_INPUT and node.input[WEIGHT_INPUT[node.op_type]] in weights
+    ]
+    # The quantizer splits a Gemm and names the product so.
+    return named + [f"{name}_MatMul" for name in named]
+
+
+def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "int8.onnx"
+        settings: dict[str, Any] = {"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True}
+        quantize_dynamic(
+            model,
+            result,
+            op_types_to_quantize=list(WEIGHT_INPUT),
+            nodes_to_quantize=weighted_nodes(model),
+            per_channel=options.per_channel,
+            reduce_range=not has_vnni() if options.reduce_range is None else options.reduce_range,
+            weight_type=QuantType.QInt8,
+            extra_options=settings,
+        )
+        return onnx.load_model(result)
+
+
+def _dynamic_inputs(int8: onnx.ModelProto) -> list[str]:
+    return sorted({node.input[0] for node in int8.graph.node if node.op_type == "DynamicQuantizeLinear"})
+
+
+def _fix_ranges(int8: onnx.ModelProto, ranges: Ranges) -> None:
+    """Replace each range taken at run time by constants, in place.
+
+    Affine quantization to 8 bits as ONNX defines it for DynamicQuantizeLinear: the range is widened to hold zero,
+    scale = (high - low) / 255, zero point = round(-low / scale).
+    """
+    for place, node in enumerate(int8.graph.node):
+        if node.op_type != "DynamicQuantizeLinear":
+            continue
+        low, high = ranges[node.input[0]]
+        scale = np.float32((high - low) / LEVELS or 1.0)
+        zero = np.uint8(np.clip(round(-low / float(scale)), 0, LEVELS))
+        quantized, scale_name, zero_name = node.output
+        int8.graph.initializer.append(numpy_helper.from_array(np.array(scale), scale_name))
+        int8.graph.initializer.append(numpy_helper.from_array(np.array(zero), zero_name))
+        fixed = helper.make_node("QuantizeLinear", [node.input[0], scale_name, zero_name], [quantized], node.name)
+        int8.graph.node.remove(node)
+        int8.graph.node.insert(place, fixed)
+    _join_products(int8)
+
+
+def _join_products(int8: onnx.ModelProto) -> None:
+    """Join MatMulInteger, Cast and the two scalings after it into one operator, in place.
+
+    ONNX Runtime does so by itself where ranges are dynamic; with constant ranges it folds the scales first and then
+    no longer knows the pattern.
+    """
+    maker = {name: node for node in int8.graph.node for name in node.output}
+    reader = {name: node for node in int8.graph.node for name in node.input}
+    for product in [node for node in int8.graph.node if node.op_type == "MatMulInteger"]:
+        cast = reader[product.output[0]]
+        scaled = reader[cast.output[0]]
+        scales = maker[next(name for name in scaled.input if name != cast.output[0])]
+        joined = helper.make_node(
+            "MatMulIntegerToFloat",
+            [*product.input[:2], *scales.input, *product.input[2:]],
+            list(scaled.output),
+            product.name,
+            domain="com.microsoft",
+        )
+        int8.graph.node.insert(list(int8.graph.node).index(product), joined)
+        for node in (product, cast, scaled, scales):
+            int8.graph.node.remove(node)

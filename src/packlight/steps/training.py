@@ -1,0 +1,290 @@
+"""Training on transformers' Trainer, so that several devices and nodes are the same code under `accelerate launch`.
+
+What a step wants to learn is its objective; everything around it is here: length-grouped batches, two learning
+rates, bfloat16 where the machine has it, a checkpoint after each epoch from which a killed run goes on, early stop
+on `val` accuracy, the figures of every class after each epoch, and a progress bar.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from packlight.classifier.pooling import encoder_layers
+from packlight.classifier.stock import final_layer
+from packlight.progress import Bar, bar
+from packlight.recipe import _Training as Training
+from packlight.steps.active_vocabulary import ActiveVocabulary
+from packlight.tokenization import TextEncoder
+
+EVAL_BATCH = 128
+WEAK_CLASSES = 5
+
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""logits [batch, labels], label ids [batch], rows of the training split [batch] -> scalar loss"""
+
+
+class Item(TypedDict):
+    """One text for the Trainer."""
+
+    input_ids: list[int]
+    labels: int
+    row: int
+
+
+class Items(TorchDataset[Item]):
+    """Tokenised texts with their label ids."""
+
+    def __init__(self, rows: Sequence[list[int]], labels: Sequence[int]) -> None:
+        """`rows` are unpadded token ids."""
+        self._rows = rows
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Item:
+        return {"input_ids": self._rows[index], "labels": self._labels[index], "row": index}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is trained on, and what the training is watched by; label ids are in the model's own order."""
+
+    train_texts: Sequence[str]
+    train_labels: Sequence[int]
+    val_texts: Sequence[str]
+    val_labels: Sequence[int]
+    labels: Sequence[str]
+    oos_label: str | None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What `val` says after an epoch."""
+
+    epoch: int
+    accuracy: float
+    in_scope_accuracy: float
+    weak_classes: tuple[tuple[str, float], ...]
+    """the classes answered worst, with their accuracy; only those under the mean"""
+    per_class: tuple[float, ...]
+
+
+def fit(
+    model: PreTrainedModel,
+    encoder: TextEncoder,
+    lesson: Lesson,
+    objective: Objective,
+    options: Training,
+    *,
+    work: Path,
+    seed: int,
+    title: str,
+    frozen: tuple[int, int] = (0, 0),
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> list[Epoch]:
+    """Train a model in place and leave it with the weights of its best epoch on `val`.
+
+    Args:
+        model: a sequence classifier; changed in place.
+        encoder: its tokenizer.
+        lesson: texts and labels.
+        objective: the loss.
+        options: rates, epochs and the like.
+        work: folder for checkpoints; a checkpoint found there is gone on from.
+        seed: of the order of the batches and of dropout.
+        title: words for the progress bar.
+        frozen: (layers, epochs): so many of the first layers, and the embeddings, rest for so many epochs.
+        on_epoch: called with what `val` says after each epoch.
+
+    Returns:
+        What `val` said after each epoch.
+    """
+    train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
+    vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
+    history: list[Epoch] = []
+
+    def record(prediction: EvalPrediction) -> dict[str, float]:
+        epoch = _judge(prediction, lesson, len(history) + 1)
+        history.append(epoch)
+        on_epoch(epoch)
+        return {"accuracy": epoch.accuracy}
+
+    with bar(title, total=1) as progress:
+        trainer = _Trainer(
+            objective=objective,
+            model=model,
+            args=_arguments(options, work, seed),
+            data_collator=_Collator(encoder),
+            train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
+            eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
+            compute_metrics=record,
+            optimizers=(_optimizer(model, options), None),
+            callbacks=[
+                EarlyStoppingCallback(early_stopping_patience=options.patience),
+                _Freezer(model, *frozen),
+                _ProgressCallback(progress, history),
+            ],
+        )
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if work.is_dir() else None)
+    model.to("cpu")
+    vocabulary.restore()
+    model.requires_grad_(requires_grad=True)
+    model.eval()
+    return history or _past(trainer)
+
+
+class _Collator:
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+
+    def __call__(self, items: list[Item]) -> dict[str, Tensor]:
+        tokens = self._encoder.pad([item["input_ids"] for item in items])
+        return {
+            "input_ids": torch.from_numpy(tokens.input_ids),
+            "attention_mask": torch.from_numpy(tokens.attention_mask),
+            "labels": torch.tensor([item["labels"] for item in items]),
+            "row": torch.tensor([item["row"] for item in items]),
+        }
+
+
+class _Trainer(Trainer):
+    def __init__(self, *, objective: Objective, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._objective = objective
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - the Trainer's signature
+        labels, rows = inputs["labels"], inputs["row"]
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        if model.training:
+            loss = self._objective(outputs.logits.float(), labels, rows)
+        else:
+            loss = nn.functional.cross_entropy(outputs.logits.float(), labels)
+        return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+
+
+class _Freezer(TrainerCallback):
+    """Rests the first layers and the embeddings, and wakes them after some epochs."""
+
+    def __init__(self, model: PreTrainedModel, layers: int, epochs: int) -> None:
+        self._epochs = epochs
+        self._resting: list[nn.Parameter] = []
+        if layers and epochs:
+            modules = [model.get_input_embeddings(), *encoder_layers(model)[:layers]]
+            self._resting = [parameter for module in modules for parameter in module.parameters()]
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        for parameter in self._resting:
+            parameter.requires_grad = (state.epoch or 0) >= self._epochs
+
+
+class _ProgressCallback(TrainerCallback):
+    def __init__(self, progress: Bar, history: list[Epoch]) -> None:
+        self._bar = progress
+        self._history = history
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        self._bar.resize(state.max_steps)
+        self._bar.reach(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        note = f"val {self._history[-1].accuracy:.1%}" if self._history else ""
+        self._bar.reach(state.global_step, note=note)
+
+
+def _arguments(options: Training, work: Path, seed: int) -> TrainingArguments:
+    accelerated = torch.accelerator.is_available()
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=EVAL_BATCH,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=options.warmup,
+        max_grad_norm=1.0,
+        bf16=_bf16_here(accelerated=accelerated) if options.bf16 is None else options.bf16,
+        use_cpu=not accelerated,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=accelerated,
+        label_names=["labels"],
+        seed=seed,
+        data_seed=seed,
+    )
+
+
+def _bf16_here(*, accelerated: bool) -> bool:
+    if accelerated:
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimizer:
+    head = {id(parameter) for parameter in final_layer(model).parameters()}
+    groups = []
+    for in_head in (False, True):
+        rate = options.head_learning_rate if in_head and options.head_learning_rate else options.learning_rate
+        for decays in (True, False):
+            parameters = [
+                parameter
+                for parameter in model.parameters()
+                if (id(parameter) in head) is in_head and (parameter.ndim > 1) is decays
+            ]
+            groups.append({"params": parameters, "lr": rate, "weight_decay": options.weight_decay if decays else 0.0})
+    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+
+
+def _judge(prediction: EvalPrediction, lesson: Lesson, number: int) -> Epoch:
+    truth = np.asarray(prediction.label_ids)
+    right = np.asarray(prediction.predictions).argmax(axis=-1) == truth
+    count = len(lesson.labels)
+    seen = np.bincount(truth, minlength=count)
+    per_class = np.divide(np.bincount(truth, weights=right, minlength=count), seen, out=np.ones(count), where=seen > 0)
+    in_scope = np.array([lesson.labels[index] != lesson.oos_label for index in truth])
+    accuracy = float(right.mean())
+    weak = [index for index in np.argsort(per_class, kind="stable")[:WEAK_CLASSES] if per_class[index] < accuracy]
+    return Epoch(
+        epoch=number,
+        accuracy=accuracy,
+        in_scope_accuracy=float(right[in_scope].mean()) if in_scope.any() else accuracy,
+        weak_classes=tuple((lesson.labels[index], float(per_class[index])) for index in weak),
+        per_class=tuple(map(float, per_class)),
+    )
+
+
+def _past(trainer: Trainer) -> list[Epoch]:
+    """What the log of a resumed, already finished training says."""
+    return [
+        Epoch(round(entry["epoch"]), entry["eval_accuracy"], entry["eval_accuracy"], (), ())
+        for entry in trainer.state.log_history
+        if "eval_accuracy" in entry
+    ]

@@ -1,0 +1,71 @@
+"""Texts to token ids with the fast tokenizer alone, the same way in every engine and step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from packlight.errors import ArtifactError
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A padded batch: both arrays are int64 of shape [texts, longest]."""
+
+    input_ids: Ids
+    attention_mask: Ids
+
+
+class TextEncoder:
+    """A fast tokenizer with a fixed longest length, padding each batch on the right to its own longest text."""
+
+    def __init__(self, file: Path, max_length: int) -> None:
+        """Open `tokenizer.json`; texts are cut to `max_length` tokens.
+
+        Raises:
+            ArtifactError: when the file is missing or damaged.
+        """
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises plain Exception
+            raise ArtifactError(f"{file}: not a fast tokenizer ({error})") from error
+        self.max_length = max_length
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+        self.pad_id = self._find_pad_id()
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, not padded."""
+        if len(texts) == 1:
+            return [self._tokenizer.encode(texts[0]).ids]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Token ids and mask of a batch."""
+        return self.pad(self.ids(texts))
+
+    def pad(self, rows: Sequence[Sequence[int]]) -> Tokens:
+        """Right-pad token ids to the longest of the batch."""
+        longest = max(map(len, rows))
+        ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row
+            mask[index, : len(row)] = 1
+        return Tokens(ids, mask)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Pieces, added tokens included."""
+        return self._tokenizer.get_vocab_size()
+
+    def _find_pad_id(self) -> int:
+        for token in ("[PAD]", "<pad>"):
+            if (found := self._tokenizer.token_to_id(token)) is not None:
+                return int(found)
+        return 0

@@ -38,8 +38,11 @@ def compare(row: Measurement, other: Measurement, measurements: Measurements, ri
     p = _paired(row, other, right)
     if p is not None:
         return _tested(a - b, p)
-    if a < b and (link := _inherited_loss(row, other, measurements)) is not None:
-        words = f"{points(a - b)}; its {_kin(link, row)} lost {points(link.change_vs_parent or 0)} ({p_value(link.p_value_vs_parent or 0)})"
+    lower, higher = (row, other) if a < b else (other, row)
+    if a != b and (link := _inherited_loss(lower, higher, measurements)) is not None:
+        whose = "its" if lower is row else f"{other.variant}'s"
+        lost = f"{points(link.change_vs_parent or 0.0)} ({p_value(link.p_value_vs_parent or 0.0)})"
+        words = f"{points(a - b)}; {whose} {_kin(link, lower)} lost {lost}"
         return Comparison(a - b, measurable=True, words=words)
     if row.accuracy_ci95 is None or other.accuracy_ci95 is None:
         return Comparison(a - b, measurable=False, words=f"{points(a - b)}, untested")

@@ -214,6 +214,9 @@ def _footnotes(rows: Sequence[Row], measurements: Measurements) -> tuple[Footnot
         notes.append(
             Footnote(mark="~", text=f"{', '.join(noisy)}: noisy, rounds differ by more than {NOISY:.0%}; measure again")
         )
+    if flips := [f"{row.variant} {row.batch_flips:,}" for row in rows if row.batch_flips]:
+        text = f"test texts that get another label in a batch of 32 than alone: {', '.join(flips)}"
+        notes.append(Footnote(mark="", text=text))
     if not measurements.stable:
         text = "The machine was too noisy to trust these latencies; measure again when it is idle."
         notes.append(Footnote(mark="", text=text))

@@ -114,9 +114,9 @@ def render_markdown(summary: Summary, *, wide: bool = False) -> str:
     columns = MARKDOWN if wide else NARROW
     lines = [_line(["variant", *(column.heading for column in columns)]), "| --- |" + " ---: |" * len(columns)]
     for row in summary.rows:
-        name = f"**{_escape(row.variant)}** {FRONT}" if row.on_front else _escape(row.variant)
-        lines.append(_line([name, *(_escape(column.cell(row).strip()) for column in columns)]))
-    legend = "<br>\n".join(_escape(note) for note in _legend(summary))
+        name = f"**{escape(row.variant)}** {FRONT}" if row.on_front else escape(row.variant)
+        lines.append(_line([name, *(escape(column.cell(row).strip()) for column in columns)]))
+    legend = "<br>\n".join(escape(note) for note in _legend(summary))
     return "\n".join([*lines, "", f"<sub>{legend}</sub>"]) + "\n"
 
 
@@ -124,7 +124,7 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text that Markdown shows as it is, inside a table too."""
     for sign in "\\|*~_`<":
         text = text.replace(sign, f"\\{sign}")

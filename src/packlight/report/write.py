@@ -1,0 +1,125 @@
+"""The report's folder: `report.md`, `plot.png` and `plot.svg`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from packlight import capacity, recommend
+from packlight.capacity import PriceTable
+from packlight.figures import percent
+from packlight.files import write_whole
+from packlight.measurement import Measurements
+from packlight.recommend import Constraints
+from packlight.report.plot import write_plot
+from packlight.report.summary import Row, Summary, summarise
+from packlight.report.table import escape, render_markdown
+
+GLOSSARY = (
+    "size: everything that is shipped, MB of 10^6 bytes · memory: peak of a process of its own · latency: one request "
+    "at batch 1 from text to label · p95: 95% of requests take no longer · texts/s: throughput at batch 32 · in scope: "
+    "accuracy on texts of a known class · oos recall: share of out-of-scope texts found out · speedup: baseline's "
+    "latency over the row's, from paired rounds · change: exact McNemar test on the same queries"
+)
+
+
+class Paths(NamedTuple):
+    """Where the parts of a report were written."""
+
+    report: Path
+    png: Path
+    svg: Path
+
+
+def write_report(
+    measurements: Measurements,
+    folder: Path,
+    *,
+    constraints: Constraints | None = None,
+    rate: float | None = None,
+    utilisation: float = capacity.UTILISATION,
+    p99_ms: float | None = None,
+    prices: PriceTable | None = None,
+    latency_samples: Mapping[str, Sequence[float]] | None = None,
+    right: Mapping[str, Sequence[bool]] | None = None,
+) -> Paths:
+    """Write the whole report into a folder, each file whole, and return the paths.
+
+    Args:
+        measurements: a run's rows.
+        folder: made when missing.
+        constraints: what the advice is for; the balanced profile when None.
+        rate: requests per second of the capacity table; the rate of the measurements when None.
+        utilisation: the largest share of time that workers may be busy.
+        p99_ms: milliseconds that 99 % of requests may take, wait included.
+        prices: machines and prices; the shipped examples when None.
+        latency_samples: each variant's raw latencies, for the spread of its service times.
+        right: for each variant, which test texts were answered rightly, for exact tests between any two rows.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+        PacklightError: when a constraint, the rate or another figure is out of range.
+    """
+    summary = summarise(measurements)
+    advice = recommend.recommend(measurements, constraints or Constraints(), right=right)
+    plans: tuple[capacity.Plan, ...] = ()
+    if measurements.measurements:
+        plans = capacity.plan_all(
+            measurements,
+            rate if rate is not None else measurements.measurements[0].workers_for_rate.rate,
+            utilisation=utilisation,
+            p99_ms=p99_ms,
+            prices=prices,
+            latency_samples=latency_samples,
+        )
+    png, svg = write_plot(summary, folder)
+    page = folder / "report.md"
+    write_whole(page, render_report(summary, capacity.render_markdown(plans), recommend.render_markdown(advice)))
+    return Paths(page, png, svg)
+
+
+def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
+    """The page in Markdown, from its parts."""
+    sections = [
+        ("Variants", f"{escape(summary.title)}\n\n{render_markdown(summary, wide=True)}"),
+        ("Plot", "![latency against accuracy, bubbles for size](plot.svg)\n"),
+        ("Advice", advice),
+        ("What the paired tests say", _list(summary.findings, "No row has a parent that it could be tested against.")),
+        ("Capacity and cost", capacity_table),
+        ("Worst classes", _worst_classes(summary.rows)),
+        ("Environment", _list(_environment(summary), "")),
+        ("Data", _list(_data(summary), "")),
+        ("Words", f"{GLOSSARY}\n"),
+    ]
+    return "# Report\n\n" + "\n".join(f"## {title}\n\n{body}" for title, body in sections)
+
+
+def _list(lines: Sequence[str], otherwise: str) -> str:
+    return "".join(f"- {escape(line)}\n" for line in lines) or f"{otherwise}\n"
+
+
+def _worst_classes(rows: Sequence[Row]) -> str:
+    lines = [
+        f"{row.variant}: "
+        + ", ".join(f"{score.label} {percent(score.accuracy)} of {score.queries:,}" for score in row.worst_classes)
+        for row in rows
+        if row.worst_classes
+    ]
+    return _list(lines, "No row has an accuracy.")
+
+
+def _environment(summary: Summary) -> list[str]:
+    place = summary.environment
+    vnni = "with VNNI" if place.vnni else "without VNNI"
+    return [
+        f"{place.cpu} ({place.machine}, {vnni}), {place.cpu_budget} of {place.cpu_count} processors used, {place.memory_gb:.1f} GB",
+        f"Python {place.python}, "
+        + ", ".join(f"{name} {version}" for name, version in sorted(place.libraries.items())),
+        f"taken at {place.taken_at}" + ("" if summary.stable else "; the machine was too noisy to trust the latencies"),
+    ]
+
+
+def _data(summary: Summary) -> list[str]:
+    data = summary.data
+    rows = ", ".join(f"{count:,} {split}" for split, count in data.rows.items())
+    scope = f"out of scope: {data.oos_label}" if data.oos_label else "no out-of-scope label"
+    return [f"{data.source}: {rows}; {data.labels:,} labels, {scope}", f"sha256 {data.sha256}"]

@@ -41,7 +41,10 @@ def row(variant, *, parent=None, step="quantize-onnx", engine="onnxruntime", ms=
         "oos_recall": None if accuracy is None else accuracy - 0.18,
         "worst_classes": ()
         if accuracy is None
-        else (ClassScore(label="oos", accuracy=0.61, queries=1000), ClassScore(label="reminder", accuracy=0.7, queries=30)),
+        else (
+            ClassScore(label="oos", accuracy=0.61, queries=1000),
+            ClassScore(label="reminder", accuracy=0.7, queries=30),
+        ),
         "speedup": BASELINE_MS / ms,
         "speedup_ci95": (0.97 * BASELINE_MS / ms, 1.03 * BASELINE_MS / ms),
         "change_vs_parent": None,

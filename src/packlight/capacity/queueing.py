@@ -18,6 +18,7 @@ served in order of arrival, so the whole time's tail is the wait's tail averaged
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class Queue:
     load: float
     service: ServiceTimes
 
-    @property
+    @cached_property
     def wait_probability(self) -> float:
         """Chance that a request has to wait."""
         return erlang_c(self.workers, self.load)

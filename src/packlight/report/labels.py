@@ -16,14 +16,18 @@ PURPOSE = "the plot"
 NAME_SIZE, DETAIL_SIZE = 8.5, 7.8
 LINE_GAP = 1.0
 """points between name and detail"""
-GAPS = (3.0, 8.0, 15.0, 24.0, 35.0, 48.0, 64.0)
+GAPS = (3.0, 8.0, 15.0, 24.0, 35.0, 48.0, 64.0, 84.0)
 """points between a bubble and its label"""
 DIRECTIONS = 16
 LEADER_FROM = 12.0
 """from this gap on a thin line joins the two"""
 MARGIN = 1.5
 SWEEPS = 12
-OUTSIDE, ON_LABEL, ON_BUBBLE, ON_LINE = 50.0, 20.0, 6.0, 0.6
+CLEARLY = 7.0
+"""points by which a label should be nearer to its own bubble than to any other"""
+AMBIGUOUS = 3.0
+"""cost of each point that is missing from that"""
+OUTSIDE, ON_LABEL, ON_BUBBLE, ON_LINE = 50.0, 30.0, 20.0, 0.3
 
 
 class Label(NamedTuple):
@@ -52,6 +56,12 @@ class Box(NamedTuple):
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(width, 0.0) * max(height, 0.0)
 
+    def distance(self, other: "Box") -> float:
+        """How far apart the two are, in points; 0 when they touch."""
+        across = max(self.left - other.right, other.left - self.right, 0.0)
+        up = max(self.bottom - other.top, other.bottom - self.top, 0.0)
+        return math.hypot(across, up)
+
     def grown(self, by: float) -> "Box":
         """The rectangle with a margin on each side."""
         return Box(self.left - by, self.bottom - by, self.right + by, self.top + by)
@@ -63,6 +73,8 @@ class Spot(NamedTuple):
     box: Box
     gap: float
     cost: float
+    joined: bool = False
+    """whether a line is needed to see what the label names"""
 
 
 def place(
@@ -86,8 +98,11 @@ def place(
     thin = [_line_box(axes, line) for line in lines]
     frame = _frame(axes)
     spots = [
-        [_judged(spot, frame, bubbles, thin) for spot in _candidates(centre, label.radius, _size(axes, pen))]
-        for label, centre, pen in zip(labels, centres, pens, strict=True)
+        [
+            _judged(spot, frame, bubbles, thin, own=index)
+            for spot in _candidates(centres[index], label.radius, _size(axes, pens[index]))
+        ]
+        for index, label in enumerate(labels)
     ]
     for label, pen, spot in zip(labels, pens, _settle(spots), strict=True):
         _move(axes, label, pen, spot, quiet)
@@ -121,14 +136,19 @@ def _candidates(centre: tuple[float, float], radius: float, size: tuple[float, f
     return spots
 
 
-def _judged(spot: Spot, frame: Box, bubbles: Sequence[Box], thin: Sequence[Box]) -> Spot:
-    """The spot with the cost of leaving the frame and of covering bubbles and lines."""
+def _judged(spot: Spot, frame: Box, bubbles: Sequence[Box], thin: Sequence[Box], *, own: int) -> Spot:
+    """The spot with the cost of leaving the frame, of covering bubbles and lines, and of being mistaken."""
     box = spot.box
     area = (box.right - box.left) * (box.top - box.bottom)
     cost = OUTSIDE * (area - box.overlap(frame))
     cost += ON_BUBBLE * sum(box.overlap(bubble.grown(MARGIN)) for bubble in bubbles)
     cost += ON_LINE * sum(box.overlap(line) for line in thin)
-    return spot._replace(cost=spot.cost + cost)
+    nearest_other = min(
+        (box.distance(bubble) for index, bubble in enumerate(bubbles) if index != own), default=math.inf
+    )
+    missing = min(max(0.0, box.distance(bubbles[own]) + CLEARLY - nearest_other), 2 * CLEARLY)
+    joined = spot.gap >= LEADER_FROM or missing > CLEARLY
+    return spot._replace(cost=spot.cost + cost + AMBIGUOUS * missing, joined=joined)
 
 
 def _write(axes: Any, label: Label, ink: str, quiet: str) -> tuple[Any, ...]:
@@ -156,7 +176,7 @@ def _move(axes: Any, label: Label, pen: Sequence[Any], spot: Spot, quiet: str) -
         height = _text_size(axes, text)[1]
         text.set_position((middle, top - height / 2))
         top -= height + LINE_GAP
-    if spot.gap >= LEADER_FROM:
+    if spot.joined:
         end = (min(max(centre[0], box.left), box.right), min(max(centre[1], box.bottom), box.top))
         axes.annotate(
             "", (label.x, label.y), (end[0] - centre[0], end[1] - centre[1]), textcoords="offset points", zorder=6,

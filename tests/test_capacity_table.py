@@ -1,0 +1,46 @@
+from invented import measurements, row
+from packlight.capacity import plan_all, render_markdown, render_text
+
+NARROW = """\
+100 requests a second, workers at most 70.0% busy
+
+ variant              workers       p99       machines   a month   a million
+ ───────────────────────────────────────────────────────────────────────────
+ bert-base                  8    118 ms     2 x lean-8   $248.20      $0.944
+ distilbert                 5   77.5 ms    5 x small-2   $182.50      $0.694
+ teacher                    2   58.8 ms   1 x medium-4    $73.00      $0.278
+ student                    1   64.5 ms    1 x small-2    $36.50      $0.139
+ student-torch-int8         1   15.7 ms    1 x small-2    $36.50      $0.139
+ student-onnx               1   7.67 ms    1 x small-2    $36.50      $0.139
+ student-onnx-int8          1   2.04 ms    1 x small-2    $36.50      $0.139
+ teacher-onnx-int8          1   5.05 ms    1 x small-2    $36.50      $0.139
+
+p99 is wait and service together (M/G/c queue); prices come from the price
+table, edit it.
+Spread of the service times read from percentiles, at their slow ends.
+"""
+
+
+def test_the_narrow_table_fits_80_columns():
+    text = render_text(plan_all(measurements(), 100))
+    assert text == NARROW
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_wide_table_shows_how_the_figures_come_about():
+    text = render_text(plan_all(measurements(), 2500, p99_ms=20), width=120)
+    assert "memory each" in text
+    assert "! 105 ms" in text
+    assert "bert-base, distilbert, teacher: alone slower than the p99 limit" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_markdown_has_every_row_and_says_what_fits_nowhere():
+    text = render_markdown(plan_all(measurements(row("huge", threads=64), row("a|b")), 2.5))
+    assert text.startswith("2.50 requests a second")
+    assert "a\\|b" in text
+    assert "huge: one worker needs more cores or memory" in text
+
+
+def test_nothing_to_plan_says_so():
+    assert render_text(()).startswith("no variants")

@@ -1,0 +1,68 @@
+# ruff: noqa: RUF001 - the en dash is what the table shows where there is no figure
+from invented import measurements, row
+from packlight.report import render_markdown, render_text, summarise
+
+NARROW = """\
+clinc/clinc_oos:plus · 5,500 test queries · 2 threads
+
+ variant                   size   latency   accuracy    speedup
+ ──────────────────────────────────────────────────────────────
+   bert-base             418 MB   52.7 ms         –*   baseline
+   distilbert            256 MB   30.2 ms         –*      1.75x
+ ● teacher              90.9 MB   12.0 ms      93.4%      4.39x
+   student              43.2 MB   6.40 ms    91.5% ↓      8.23x
+   student-torch-int8   27.4 MB   3.10 ms    91.5% ≈      17.0x
+   student-onnx         43.5 MB   1.90 ms    91.5% ≈      27.7x
+ ● student-onnx-int8    11.4 MB   0.71 ms    91.6% ≈      74.2x
+ ● teacher-onnx-int8    23.1 MB   1.40 ms    93.2% ↓      37.6x
+
+latency: mean per request at batch 1, tokenization included; baseline: bert-base
+● nothing measured is both faster and more accurate
+≈ no measurable change against the parent, ↓ lower, ↑ higher (exact McNemar, 5%)
+* bert-base, distilbert: random weights: size and latency only
+"""
+
+
+def test_the_narrow_table_is_readable_at_80_columns():
+    assert render_text(summarise(measurements()), width=80) == NARROW
+    assert max(map(len, NARROW.splitlines())) <= 80
+
+
+def test_a_long_name_is_folded_and_no_figure_is_cut():
+    text = render_text(summarise(measurements(row("a-very-long-variant-name-" * 3, ms=1234.5))), width=80)
+    assert "1,234 ms" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_wide_table_has_tail_memory_throughput_and_recalls():
+    text = render_text(summarise(measurements()), width=124)
+    for heading in ("p95", "memory", "texts/s", "in scope", "oos recall"):
+        assert heading in text
+    assert max(map(len, text.splitlines())) <= 124
+
+
+def test_a_noisy_row_is_marked():
+    text = render_text(summarise(measurements(row("a", ms=2.0, latency_noise=0.3))))
+    assert "2.00 ms ~" in text
+    assert "~ a: noisy" in text
+
+
+def test_markdown_at_one_glance():
+    text = render_markdown(summarise(measurements()))
+    assert text.startswith("| variant | size | latency | accuracy | speedup |\n| --- | ---: |")
+    assert "| **student-onnx-int8** ● | 11.4 MB | 0.71 ms | 91.6% ≈ | 74.2x |" in text
+    assert "| bert-base | 418 MB | 52.7 ms | –\\* | baseline |" in text
+    assert "\\* bert-base, distilbert: random weights" in text
+
+
+def test_wide_markdown_has_intervals_and_tests():
+    text = render_markdown(summarise(measurements()), wide=True)
+    assert "no measurable change (p=0.41)" in text
+    assert "92.7–94.0%" in text
+    columns = {line.count(" | ") for line in text.splitlines() if line.startswith("| ")}
+    assert columns == {12}
+
+
+def test_names_cannot_break_the_markdown():
+    text = render_markdown(summarise(measurements(row("a|b_c*<i>"))))
+    assert "a\\|b\\_c\\*\\<i>" in text

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+
+from invented import RANDOM, measurements, row
+from packlight.errors import PacklightError
+from packlight.recommend import Constraints
+from packlight.report import write_report
+
+pytest.importorskip("matplotlib")
+
+
+def test_the_page_has_every_part(tmp_path):
+    paths = write_report(measurements(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.png", "plot.svg", "report.md"]
+    page = paths.report.read_text()
+    for part in (
+        "| **student-onnx-int8** ● |",
+        "![latency against accuracy, bubbles for size](plot.svg)",
+        "**Ship teacher-onnx-int8**",
+        "student is measurably worse than teacher",
+        "100 requests a second",
+        "student: oos 61.0% of 1,000",
+        "Invented CPU",
+        "5f" * 32,
+        "exact McNemar test on the same queries",
+    ):
+        assert part in page
+
+
+def test_a_second_report_is_the_same(tmp_path):
+    first = [path.read_bytes() for path in write_report(measurements(), tmp_path / "a")]
+    assert first == [path.read_bytes() for path in write_report(measurements(), tmp_path / "b")]
+
+
+def test_rate_tail_and_constraints_are_passed_on(tmp_path):
+    page = write_report(
+        measurements(), tmp_path, rate=7.5, p99_ms=50, constraints=Constraints(profile="edge", max_size_mb=1)
+    ).report.read_text()
+    assert "7.50 requests a second" in page
+    assert "within 50.0 ms" in page
+    assert "**Nothing measured fits**" in page
+
+
+def test_a_run_of_reference_rows_alone_is_reported(tmp_path):
+    page = write_report(measurements(row("bert-base", **RANDOM)), tmp_path).report.read_text()
+    assert "No variant has an accuracy" in page
+    assert "No row has a parent" in page
+
+
+def test_a_wrong_rate_leaves_nothing_behind(tmp_path):
+    with pytest.raises(PacklightError, match="rate"):
+        write_report(measurements(), tmp_path, rate=-1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_neither_torch_nor_a_runtime_nor_matplotlib_is_loaded():
+    code = (
+        "import sys, packlight.report, packlight.recommend, packlight.capacity;"
+        "print([m for m in ('torch', 'onnxruntime', 'transformers', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

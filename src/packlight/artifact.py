@@ -3,6 +3,7 @@
     config.json              architecture, id2label, label2id, problem_type
     tokenizer.json …         the fast tokenizer
     model.safetensors        where a torch form exists
+    model_int8.safetensors   dynamic int8 in torch
     onnx/model.onnx          float32
     onnx/model_quantized.onnx   int8
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
@@ -28,8 +29,10 @@ from packlight.files import sha256_of, write_whole
 FORMAT = 1
 MANIFEST = "packlight.json"
 SAFETENSORS = "model.safetensors"
+SAFETENSORS_INT8 = "model_int8.safetensors"
 ONNX_FP32 = "onnx/model.onnx"
 ONNX_INT8 = "onnx/model_quantized.onnx"
+UNLISTED = (MANIFEST, "README.md")
 FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 
 
@@ -68,7 +71,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     libraries: dict[str, str]
     facts: dict[str, Any]
     """what the step found out, such as parity or validation accuracy"""
-    files: dict[str, FileEntry]
+    measurement: dict[str, Any] | None = None
+    """the figures and the environment they were taken in, once there are any"""
+    files: dict[str, FileEntry] = {}
+    """every file but the manifest itself and the model card, which people may edit"""
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,8 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that must be shipped: everything but the model card and the manifest."""
-        return sum(entry.size for name, entry in self.manifest.files.items() if name != "README.md")
+        """Bytes that must be shipped: the weights, the configuration and the tokenizer."""
+        return sum(entry.size for entry in self.manifest.files.values())
 
     @property
     def weights_bytes(self) -> int:
@@ -153,8 +159,13 @@ def seal(path: Path, manifest: Manifest) -> Manifest:
         file.chmod(0o644)
         entries[name] = FileEntry(size=file.stat().st_size, sha256=sha256_of(file))
     sealed = msgspec.structs.replace(manifest, files=entries)
-    write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
+    write_manifest(path, sealed)
     return sealed
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `packlight.json` as it is; the files are not looked at."""
+    write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def read_labels(config: Path) -> tuple[str, ...]:
@@ -189,7 +200,7 @@ def _verify(path: Path, manifest: Manifest) -> None:
 
 
 def _files_below(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.relative_to(path).as_posix() not in UNLISTED)
 
 
 def _refuse_code(file: Path) -> None:

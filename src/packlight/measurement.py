@@ -142,7 +142,8 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     throughput: list[float]
     """texts per second of each round, batch 32"""
     predictions: list[int] | None
-    """label index for each test text, in the data set's label order"""
+    """label index for each test text, in the data set's label order; -1 for a label that the data lacks"""
+    batch_flips: int | None = None
     peak_memory_mb: float
 
 

@@ -20,6 +20,7 @@ from packlight.files import write_whole
 
 VERSION = 1
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Index = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -47,7 +48,7 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {key: value for key, value in plain.items() if key not in ("step", "as", "from")}
 
 
-class _Training(_Step, frozen=True, kw_only=True):
+class Training(_Step, frozen=True, kw_only=True):
     """Options that all training shares."""
 
     epochs: Positive = 3
@@ -55,7 +56,7 @@ class _Training(_Step, frozen=True, kw_only=True):
     head_learning_rate: Rate | None = 2e-3
     """rate of the classification head; null for the same as the encoder's"""
     batch_size: Positive = 32
-    warmup: Share = 0.1
+    warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     """share of all updates over which the rate rises"""
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.01
     max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
@@ -66,7 +67,7 @@ class _Training(_Step, frozen=True, kw_only=True):
     """bfloat16 autocast; null for where the processor has it"""
 
 
-class Finetune(_Training, frozen=True, kw_only=True, tag="finetune"):
+class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     """Fine-tune a pretrained encoder, or adopt a classifier that already knows the data's labels."""
 
     needs = ()
@@ -78,7 +79,7 @@ class Finetune(_Training, frozen=True, kw_only=True, tag="finetune"):
     """go on training a model that already classifies the data's labels"""
 
 
-class Distill(_Training, frozen=True, kw_only=True, tag="distill"):
+class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """Teach a smaller student what the parent knows (Hinton et al. 2015)."""
 
     needs = ("torch",)
@@ -86,16 +87,16 @@ class Distill(_Training, frozen=True, kw_only=True, tag="distill"):
 
     student: str | None = None
     """a checkpoint to start from; null to take layers of the teacher"""
-    layers: tuple[int, ...] | int = 3
+    layers: tuple[Index, ...] | Positive = 3
     """which of the teacher's layers, counted from 0; a number takes so many, evenly spaced"""
     alpha: Share = 0.1
     """weight of the labels against the teacher's answers"""
     temperature: Rate = 2.0
     epochs: Positive = 6
     learning_rate: Rate = 3e-4
-    freeze_layers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    freeze_layers: Index = 0
     """so many layers, and the embeddings, stay as they are at first"""
-    freeze_epochs: Annotated[int, msgspec.Meta(ge=0)] = 0
+    freeze_epochs: Index = 0
     """after so many epochs they are trained too"""
     boost_weak: Annotated[float, msgspec.Meta(ge=1)] = 1.0
     """factor on the loss of the classes that the student struggles with; 1 for none"""
@@ -106,6 +107,9 @@ class QuantizeTorch(_Step, frozen=True, kw_only=True, tag="quantize-torch"):
 
     needs = ("torch",)
     makes = "torch-int8"
+
+    agreement: Share = 0.9
+    """least share of labels, on val texts, that must stay the parent's"""
 
 
 class Export(_Step, frozen=True, kw_only=True, tag="export"):
@@ -133,7 +137,7 @@ class QuantizeOnnx(_Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     """7-bit weights, exact where the processor lacks VNNI; null for where it does"""
     calibration_texts: Positive = 512
     """training texts that static ranges are taken from"""
-    agreement: Share = 0.95
+    agreement: Share = 0.9
     """least share of labels, on val texts, that must stay the parent's"""
 
 
@@ -191,6 +195,18 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
     _check_order(recipe, where)
     return recipe
+
+
+def check_options(step: Step) -> None:
+    """Check a step that was built in code the way a recipe's is.
+
+    Raises:
+        RecipeError: when a value is out of its range.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(step), type(step))
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{step.kind}: {error}") from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Measuring variants fairly: each in a process of its own, all of them in the same interleaved rounds."""

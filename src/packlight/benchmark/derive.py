@@ -1,0 +1,138 @@
+"""From what was observed to figures: every one of them is derived here, and can be derived again from the raw files."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from packlight import stats
+from packlight.dataset import Dataset
+from packlight.measurement import ClassScore, Latency, Measurement, Parity, Raw, Workers
+
+WORST = 5
+RATE = 1000.0
+STABLE_BELOW = 0.10
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a row says of a variant besides its figures."""
+
+    variant: str
+    parent: str | None
+    step: str
+    engine: str
+    precision: str
+    artifact: str | None
+    note: str | None
+    size_bytes: int
+    weights_bytes: int
+    parity: Parity | None
+
+
+def derive(
+    identities: Sequence[Identity],
+    raws: Mapping[str, Raw],
+    data: Dataset,
+    *,
+    baseline: str,
+    threads: int,
+    seed: int,
+) -> tuple[Measurement, ...]:
+    """Figures of each variant.
+
+    Args:
+        identities: the variants, in the order of the rows.
+        raws: what was observed of each.
+        data: its test split's labels are the truth.
+        baseline: the variant that speedups refer to.
+        threads: that every variant ran on.
+        seed: of the bootstrap.
+    """
+    truth = np.array(data.ids(data.test))
+    return tuple(_row(identity, raws, truth, data, baseline, threads, seed) for identity in identities)
+
+
+def stable(raws: Sequence[Raw]) -> bool:
+    """Whether the machine was quiet: the median variant's rounds vary by less than a tenth of their mean."""
+    return float(np.median([stats.coefficient_of_variation(round_means(raw)) for raw in raws])) < STABLE_BELOW
+
+
+def round_means(raw: Raw) -> list[float]:
+    """Mean latency of each round, in milliseconds."""
+    return [float(np.mean(samples)) for samples in raw.latency_ms]
+
+
+def _row(
+    identity: Identity,
+    raws: Mapping[str, Raw],
+    truth: np.ndarray,
+    data: Dataset,
+    baseline: str,
+    threads: int,
+    seed: int,
+) -> Measurement:
+    raw = raws[identity.variant]
+    samples = np.concatenate([np.asarray(samples) for samples in raw.latency_ms])
+    p50, p95, p99 = stats.percentiles(samples, (50, 95, 99))
+    mean = float(samples.mean())
+    speedup, low, high = stats.paired_ratio(round_means(raws[baseline]), round_means(raw), seed)
+    parent = raws.get(identity.parent) if identity.parent else None
+    return Measurement(
+        variant=identity.variant,
+        parent=identity.parent,
+        step=identity.step,
+        engine=identity.engine,
+        precision=identity.precision,
+        threads=threads,
+        artifact=identity.artifact,
+        note=identity.note,
+        size_mb=identity.size_bytes / 1e6,
+        weights_mb=identity.weights_bytes / 1e6,
+        peak_memory_mb=raw.peak_memory_mb,
+        latency_ms=Latency(mean=mean, p50=p50, p95=p95, p99=p99),
+        latency_samples=len(samples),
+        latency_noise=stats.coefficient_of_variation(round_means(raw)),
+        throughput_batch32=float(np.median(raw.throughput)),
+        speedup=speedup,
+        speedup_ci95=(low, high),
+        workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * mean / 1e3)),
+        parity=identity.parity,
+        batch_flips=raw.batch_flips,
+        **_quality(raw, parent, truth, data),
+    )
+
+
+def _quality(raw: Raw, parent: Raw | None, truth: np.ndarray, data: Dataset) -> dict[str, Any]:
+    if raw.predictions is None:
+        names = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall")
+        return dict.fromkeys((*names, "change_vs_parent", "p_value_vs_parent")) | {"worst_classes": ()}
+    predicted = np.array(raw.predictions)
+    right = predicted == truth
+    change = p_value = None
+    if parent is not None and parent.predictions is not None:
+        parent_right = np.array(parent.predictions) == truth
+        change, p_value = float(right.mean() - parent_right.mean()), stats.mcnemar_exact(right, parent_right)
+    oos = data.label_ids.get(data.oos_label, -1) if data.oos_label else -1
+    outside = truth == oos
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_ci95": stats.wilson_interval(int(right.sum()), len(right)),
+        "macro_f1": stats.macro_f1(truth, predicted),
+        "in_scope_accuracy": float(right[~outside].mean()) if (~outside).any() else None,
+        "oos_recall": float(right[outside].mean()) if outside.any() else None,
+        "worst_classes": _worst(truth, predicted, data.labels),
+        "change_vs_parent": change,
+        "p_value_vs_parent": p_value,
+    }
+
+
+def _worst(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str]) -> tuple[ClassScore, ...]:
+    scores = sorted(stats.per_class_accuracy(truth, predicted), key=lambda score: (score.accuracy, score.label))
+    return tuple(
+        ClassScore(label=labels[score.label], accuracy=score.accuracy, queries=score.queries)
+        for score in scores[:WORST]
+        if score.accuracy < 1
+    )

@@ -1,0 +1,123 @@
+"""One variant's process, seen from the side that measures."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from packlight.benchmark.worker import Latency, Open, Peak, Predict, Reply, Request, Throughput
+from packlight.errors import MeasurementError
+
+T = TypeVar("T")
+STDERR_TAIL = 2000
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured."""
+
+    variant: str
+    folder: Path
+    engine: str
+    batch_invariant: bool
+
+
+class Process:
+    """A running worker with one engine open; a context manager."""
+
+    def __init__(self, subject: Subject, threads: int) -> None:
+        """Start the process and open the subject in it.
+
+        Raises:
+            MeasurementError: when the engine cannot be opened, or the process ends.
+        """
+        self.subject = subject
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "packlight.benchmark.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(threads),
+        )
+        try:
+            opened = self._ask(Open(folder=str(subject.folder), engine=subject.engine, threads=threads))
+        except BaseException:
+            self.close()
+            raise
+        self.labels = tuple(_present(opened.labels))
+
+    def latency(self, texts: Sequence[str], *, warm: int) -> list[float]:
+        """Milliseconds of each text, one at a time, after answering the first `warm` untimed."""
+        return _present(self._ask(Latency(texts=list(texts), warm=warm)).milliseconds)
+
+    def throughput(self, texts: Sequence[str]) -> float:
+        """Texts per second of one batch."""
+        return _present(self._ask(Throughput(texts=list(texts))).texts_per_second)
+
+    def predict(self, texts: Sequence[str], *, batch: int) -> list[int]:
+        """Label indices in the engine's own order."""
+        return _present(self._ask(Predict(texts=list(texts), batch=batch)).predictions)
+
+    def peak_memory_mb(self) -> float:
+        """The most memory that the process ever held, in MB."""
+        return _present(self._ask(Peak()).peak_memory_mb)
+
+    def close(self) -> None:
+        """End the process."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: Request) -> Reply:
+        assert self._process.stdin is not None  # noqa: S101 - piped above
+        assert self._process.stdout is not None  # noqa: S101 - piped above
+        try:
+            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            raise MeasurementError(f"{self.subject.variant}: the measured process ended:\n{self._last_words()}")
+        reply = msgspec.json.decode(line, type=Reply)
+        if reply.refused is not None:
+            raise MeasurementError(f"{self.subject.variant}: {reply.refused}")
+        return reply
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it said nothing)"
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Every library that counts its own threads gets the same number."""
+    count = str(threads)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, count) | {"TOKENIZERS_PARALLELISM": "false"}
+
+
+def _present(value: T | None) -> T:
+    assert value is not None  # noqa: S101 - each request has its field in the reply
+    return value

@@ -1,0 +1,215 @@
+"""Interleaved rounds: what every variant is asked, and what is written down.
+
+The texts are a fixed sample of the test split, the same in every round, so that rounds differ by the machine alone;
+within a round every variant answers all of them before the next round starts, in an order that changes from round to
+round. A drift of the machine's speed thus hits all variants alike, and the ratio of two variants in one round is free
+of it. Each finished round is appended to a journal, from which an interrupted measurement goes on.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from packlight.benchmark.process import Process, Subject
+from packlight.dataset import Dataset
+from packlight.measurement import Raw
+from packlight.progress import bar
+
+BATCH = 32
+CHUNK = 256
+PAUSE = 0.05
+"""seconds before each turn in which spinning threads of the one before fall asleep"""
+WARM_TEXTS = 5
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is measured."""
+
+    rounds: int = 8
+    texts: int = 60
+    """each answered alone in every round"""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal: one variant in one round."""
+
+    round: int
+    variant: str
+    milliseconds: list[float]
+    texts_per_second: float
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal: a variant's predictions, as indices of the data's labels, -1 for a label not there."""
+
+    variant: str
+    alone: list[int] | None
+    batched: list[int] | None
+    peak_memory_mb: float
+
+
+def observe(
+    subjects: Sequence[Subject],
+    data: Dataset,
+    *,
+    threads: int,
+    effort: Effort,
+    seed: int,
+    journal: Path,
+    judged: Sequence[str],
+) -> list[Raw]:
+    """Measure all subjects side by side.
+
+    Args:
+        subjects: what to measure.
+        data: the test split is answered; no other split is read.
+        threads: of every variant.
+        effort: rounds and texts.
+        seed: of the sample and the orders.
+        journal: file to append to, and to go on from; it belongs to these subjects, data and settings alone.
+        judged: the variants whose answers are compared with the labels; others are timed only.
+
+    Raises:
+        MeasurementError: when a variant cannot be opened or its process ends.
+    """
+    turns, answers = _read(journal)
+    if _complete(subjects, effort, turns, answers):
+        return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
+    texts = _sample(data.test.texts, effort.texts, seed)
+    with ExitStack() as stack:
+        processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
+        _run_rounds(processes, texts, effort, seed, journal, turns)
+        for process in processes:
+            if process.subject.variant not in answers:
+                done = _answers(process, data, judge=process.subject.variant in judged)
+                _append(journal, done)
+                answers[done.variant] = done
+    return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
+
+
+def is_complete(journal: Path, subjects: Sequence[Subject], effort: Effort) -> bool:
+    """Whether a journal already holds all that `observe` would measure."""
+    return _complete(subjects, effort, *_read(journal))
+
+
+def _complete(
+    subjects: Sequence[Subject],
+    effort: Effort,
+    turns: Sequence[Turn],
+    answers: Mapping[str, Answers],
+) -> bool:
+    timed = {(turn.round, turn.variant) for turn in turns}
+    wanted = {(number, subject.variant) for number in range(effort.rounds) for subject in subjects}
+    return wanted <= timed and all(subject.variant in answers for subject in subjects)
+
+
+def journal_name(parts: Sequence[str]) -> str:
+    """A file name for the journal of one set of subjects, data and settings."""
+    return f"rounds-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}.jsonl"
+
+
+def _run_rounds(
+    processes: Sequence[Process],
+    texts: Sequence[str],
+    effort: Effort,
+    seed: int,
+    journal: Path,
+    turns: list[Turn],
+) -> None:
+    done = {(turn.round, turn.variant) for turn in turns}
+    rounds = [
+        number for number in range(effort.rounds) if any((number, p.subject.variant) not in done for p in processes)
+    ]
+    with bar("measuring speed", total=len(rounds) * len(processes)) as progress:
+        for number in rounds:
+            # An interrupted round is measured again as a whole: its turns must lie side by side in time.
+            turns[:] = [turn for turn in turns if turn.round != number]
+            order = random.Random(f"{seed}/{number}").sample(list(processes), len(processes))  # noqa: S311 - no secret
+            for process in order:
+                turn = _turn(process, texts, number)
+                _append(journal, turn)
+                turns.append(turn)
+                progress.advance()
+
+
+def _turn(process: Process, texts: Sequence[str], number: int) -> Turn:
+    time.sleep(PAUSE)
+    milliseconds = process.latency(texts, warm=WARM_TEXTS)
+    rate = process.throughput(texts[:BATCH])
+    return Turn(round=number, variant=process.subject.variant, milliseconds=milliseconds, texts_per_second=rate)
+
+
+def _answers(process: Process, data: Dataset, *, judge: bool) -> Answers:
+    """Answer the whole test split, alone where the batch can change the answer, and in batches of 32."""
+    name, exact = process.subject.variant, process.subject.batch_invariant
+    alone = batched = None
+    if judge:
+        ids = [data.label_ids.get(label, -1) for label in process.labels]
+        int8 = not exact or process.subject.engine == "onnxruntime"
+        if int8:
+            alone = [ids[best] for best in _predict(process, data, 1)]
+        batched = [ids[best] for best in _predict(process, data, BATCH)]
+    return Answers(variant=name, alone=alone, batched=batched, peak_memory_mb=process.peak_memory_mb())
+
+
+def _predict(process: Process, data: Dataset, batch: int) -> list[int]:
+    texts = data.test.texts
+    out: list[int] = []
+    with bar(f"{process.subject.variant}: test, batch {batch}", total=len(texts)) as progress:
+        for start in range(0, len(texts), CHUNK):
+            out += process.predict(texts[start : start + CHUNK], batch=batch)
+            progress.reach(len(out))
+    return out
+
+
+def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:
+    chooser = random.Random(seed)  # noqa: S311 - no secret
+    if len(texts) >= count:
+        return chooser.sample(list(texts), count)
+    return chooser.choices(list(texts), k=count)
+
+
+def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
+    own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
+    flips = None
+    if answers.alone is not None and answers.batched is not None:
+        flips = sum(a != b for a, b in zip(answers.alone, answers.batched, strict=True))
+    return Raw(
+        variant=subject.variant,
+        latency_ms=[turn.milliseconds for turn in own],
+        throughput=[turn.texts_per_second for turn in own],
+        predictions=answers.alone if answers.alone is not None else answers.batched,
+        batch_flips=flips,
+        peak_memory_mb=answers.peak_memory_mb,
+    )
+
+
+def _read(journal: Path) -> tuple[list[Turn], dict[str, Answers]]:
+    """The journal's whole lines; one that a kill cut short is left out."""
+    turns: dict[tuple[int, str], Turn] = {}
+    answers: dict[str, Answers] = {}
+    if journal.is_file():
+        for line in journal.read_bytes().splitlines():
+            try:
+                entry = msgspec.json.decode(line)
+            except msgspec.DecodeError:
+                continue
+            if "round" in entry:
+                turn = msgspec.convert(entry, Turn)
+                turns[turn.round, turn.variant] = turn
+            else:
+                answer = msgspec.convert(entry, Answers)
+                answers[answer.variant] = answer
+    return list(turns.values()), answers
+
+
+def _append(journal: Path, entry: Turn | Answers) -> None:
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("ab") as stream:
+        stream.write(b"\n" + msgspec.json.encode(entry))
+        stream.flush()

@@ -1,0 +1,48 @@
+"""The application that every verb is registered on."""
+
+from typing import Annotated
+
+import typer
+
+from packlight import __version__
+from packlight.cli import measure, predict, recipes, results, run, steps
+
+app = typer.Typer(
+    name="packlight",
+    help="Make a transformer text classifier small, fast and cheap enough to ship, with the evidence.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"packlight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def packlight(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    """Make a transformer text classifier small, fast and cheap enough to ship, with the evidence."""
+
+
+for verb in (
+    run.run,
+    measure.measure,
+    results.report,
+    results.recommend,
+    results.plan,
+    predict.predict,
+    steps.finetune,
+    steps.distill,
+    steps.export,
+    steps.quantize,
+    recipes.recipes,
+):
+    app.command()(verb)

@@ -1,0 +1,62 @@
+"""`packlight measure`: artifacts side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight import environment
+from packlight.artifact import Artifact
+from packlight.cli import options
+from packlight.cli.results import show_run
+from packlight.cli.show import show_json
+from packlight.errors import MeasurementError
+from packlight.progress import say
+
+
+def measure(
+    artifacts: Annotated[list[Path], typer.Argument(help="Artifacts' folders; speedups refer to the first row.")],
+    data: options.Data = "sample",
+    out: options.Out = Path("runs/measured"),
+    reference: Annotated[
+        list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
+    ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    threads: options.Threads = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
+    texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure artifacts side by side: size, memory, latency, throughput, accuracy, with intervals and paired tests.
+
+    Example: `packlight measure runs/latest/variants/* --data intents.csv --out runs/again`
+    """
+    opened = [Artifact.open(path) for path in artifacts]
+    named = {artifact.name: artifact for artifact in opened}
+    if len(named) < len(opened):
+        raise MeasurementError("two of the artifacts have the same name; measure them in two calls")
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, seconds that --help need not wait for
+    from packlight.pipeline.measuring import measure_run  # noqa: PLC0415
+    from packlight.pipeline.run import alone_in  # noqa: PLC0415
+
+    with alone_in(out):
+        measurements, anew = measure_run(
+            named,
+            labelled,
+            out,
+            references=reference or [],
+            threads=threads or environment.cpu_budget(),
+            seed=seed,
+            effort=Effort(rounds=rounds, texts=texts),
+        )
+    if as_json:
+        show_json(measurements)
+        return
+    show_run(out, measurements)
+    if not anew:
+        say("nothing had changed, so nothing was measured again")
+    say(f"report: {out / 'report.md'}   plot: {out / 'plot.png'}")

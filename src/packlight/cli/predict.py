@@ -1,0 +1,64 @@
+"""`packlight predict`: answers from an artifact."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from packlight.cli import options
+from packlight.cli.show import show, show_json
+from packlight.errors import DataError
+from packlight.predictor import Prediction, Predictor
+
+
+def predict(
+    artifact: Annotated[
+        Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
+    ],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="The texts; with none, lines of --file or standard input.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with one text a line.")] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="So many labels of each text.")] = 1,
+    threads: options.Threads = None,
+    provider: Annotated[
+        list[str] | None, typer.Option(help="ONNX Runtime provider: cpu, cuda, …; may be repeated.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Answer texts with an artifact.
+
+    Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
+    """
+    asked = texts or _lines(file)
+    predictor = Predictor.open(artifact, threads=threads, providers=provider or ["cpu"])
+    answers = predictor.predict(asked, top_k=top_k)
+    if as_json:
+        show_json(answers)
+    else:
+        show(_table(answers))
+
+
+def _lines(file: Path | None) -> list[str]:
+    if file is None and sys.stdin.isatty():
+        raise DataError("no texts: give them as arguments, one a line in --file, or on standard input")
+    try:
+        content = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file or 'standard input'}: cannot be read as UTF-8 text ({error})") from error
+    if not (lines := [line.strip() for line in content.splitlines() if line.strip()]):
+        raise DataError(f"{file or 'standard input'}: holds no text")
+    return lines
+
+
+def _table(answers: list[Prediction]) -> Table:
+    table = Table("text", "label", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("probability", justify="right")
+    for answer in answers:
+        for rank, each in enumerate(answer.top):
+            mark = " (out of scope)" if rank == 0 and answer.out_of_scope else ""
+            table.add_row("" if rank else answer.text, each.label + mark, f"{each.score:.1%}")
+    return table

@@ -1,0 +1,42 @@
+"""`packlight recipes`: what a recipe can say."""
+
+from importlib import resources
+from typing import Annotated, get_args
+
+import msgspec
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from packlight.cli.show import show
+from packlight.recipe import Step, load_recipe
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A built-in recipe to print, to start one's own from.")] = None,
+    options: Annotated[bool, typer.Option("--options", help="List the steps and their keys.")] = False,
+) -> None:
+    """List the built-in recipes, print one, or list what steps there are.
+
+    Example: `packlight recipes walk > mine.yaml`
+    """
+    folder = resources.files("packlight").joinpath("recipes")
+    if name is not None:
+        load_recipe(name)
+        typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
+    elif options:
+        show(*(_options(step) for step in get_args(Step)))
+    else:
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            typer.echo(entry.name.removesuffix(".yaml"))
+
+
+def _options(step: type[msgspec.Struct]) -> Table:
+    table = Table("key", "default", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.title = f"{step.__struct_config__.tag}: {(step.__doc__ or '').splitlines()[0]}"
+    table.title_justify = "left"
+    for field in msgspec.structs.fields(step):
+        if field.encode_name not in ("as", "from"):
+            table.add_row(field.encode_name, Text(msgspec.json.encode(field.default).decode()))
+    return table

@@ -1,0 +1,158 @@
+"""The verbs that read a finished run: `report`, `recommend` and `plan`; they need no torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from packlight import capacity
+from packlight import recommend as advice
+from packlight.capacity import PriceTable, read_prices
+from packlight.cli import options
+from packlight.cli.show import console, show, show_json
+from packlight.measurement import Measurements, Raw, read_measurements, read_raw
+from packlight.progress import say
+from packlight.recommend import Constraints
+from packlight.recommend.constraints import Percentile, Profile
+from packlight.report import summarise, terminal_table, write_report
+
+Rate = Annotated[float, typer.Option(help="Requests per second.")]
+Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]
+P99 = Annotated[
+    float | None, typer.Option("--p99-ms", help="Milliseconds that 99 % of requests may take, wait included.")
+]
+Prices = Annotated[
+    Path | None, typer.Option(help="A YAML file of machines and prices; `packlight plan --show-prices`.")
+]
+
+
+def report(
+    folder: options.RunFolder,
+    rate: Rate = 1000,
+    utilisation: Utilisation = capacity.UTILISATION,
+    p99_ms: P99 = None,
+    prices: Prices = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show a run's table and write its report and plot again, from the measurements alone.
+
+    Example: `packlight report runs/latest --rate 500`
+    """
+    measurements = read_measurements(folder)
+    if as_json:
+        show_json(summarise(measurements))
+        return
+    place = _place(folder)
+    raws = read_raws(measurements, place)
+    written = write_report(
+        measurements,
+        place,
+        rate=rate,
+        utilisation=utilisation,
+        p99_ms=p99_ms,
+        prices=_prices(prices),
+        latency_samples=_samples(raws),
+    )
+    show_run(place, measurements)
+    say(f"report: {written.report}   plot: {written.png}, {written.svg}")
+
+
+def recommend(
+    folder: options.RunFolder,
+    profile: Annotated[Profile, typer.Option(help="What matters most.")] = "balanced",
+    max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds at --percentile.")] = None,
+    percentile: Annotated[Percentile, typer.Option(help="Which latency that is.")] = "p95",
+    min_accuracy: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Of all that is shipped.")] = None,
+    max_memory_mb: Annotated[float | None, typer.Option(help="Peak memory of a process.")] = None,
+    min_throughput: Annotated[float | None, typer.Option(help="Texts per second at batch 32.")] = None,
+    max_accuracy_loss: Annotated[float | None, typer.Option(help="Against the most accurate, from 0 to 1.")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Pick the variant to ship under constraints, and say why.
+
+    Example: `packlight recommend runs/latest --profile edge --max-size-mb 20 --min-accuracy 0.85`
+    """
+    measurements = read_measurements(folder)
+    constraints = Constraints(
+        profile=profile,
+        max_latency_ms=max_latency_ms,
+        percentile=percentile,
+        min_accuracy=min_accuracy,
+        max_size_mb=max_size_mb,
+        max_memory_mb=max_memory_mb,
+        min_throughput=min_throughput,
+        max_accuracy_loss=max_accuracy_loss,
+    )
+    picked = advice.recommend(measurements, constraints)
+    if as_json:
+        show_json(picked)
+    else:
+        show(Text(advice.render_text(picked)))
+
+
+def plan(
+    folder: Annotated[Path | None, typer.Argument(help="A run's folder.", metavar="RUN")] = None,
+    rate: Rate = 1000,
+    utilisation: Utilisation = capacity.UTILISATION,
+    p99_ms: P99 = None,
+    prices: Prices = None,
+    variant: Annotated[str | None, typer.Option(help="Only this variant.")] = None,
+    show_prices: Annotated[bool, typer.Option(help="Print the shipped price table, to be edited, and exit.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Workers, machines and money for a level of traffic, from measured latency.
+
+    Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`
+    """
+    if show_prices:
+        typer.echo(capacity.default_prices_text(), nl=False)
+        return
+    if folder is None:
+        raise typer.BadParameter("give a run's folder, such as runs/latest")
+    measurements = read_measurements(folder)
+    plans = capacity.plan_all(
+        measurements,
+        rate,
+        utilisation=utilisation,
+        p99_ms=p99_ms,
+        prices=_prices(prices),
+        latency_samples=_samples(read_raws(measurements, _place(folder))),
+    )
+    if variant is not None:
+        plans = tuple(each for each in plans if each.variant == measurements[variant].variant)
+    if as_json:
+        show_json(plans)
+    else:
+        show(capacity.terminal_table(plans, width=console().width))
+
+
+def show_run(folder: Path, measurements: Measurements) -> None:
+    """The one-glance table, the capacity and the advice."""
+    width = console().width
+    samples = _samples(read_raws(measurements, folder))
+    plans = capacity.plan_all(measurements, 1000, latency_samples=samples)
+    show(
+        terminal_table(summarise(measurements), width=width),
+        capacity.terminal_table(plans, width=width),
+        Text(advice.render_text(advice.recommend(measurements, Constraints()))),
+    )
+
+
+def read_raws(measurements: Measurements, folder: Path) -> dict[str, Raw]:
+    """What was observed of each row."""
+    return {row.variant: read_raw(folder, row.variant) for row in measurements.measurements}
+
+
+def _samples(raws: Mapping[str, Raw]) -> dict[str, list[float]]:
+    return {name: [ms for samples in raw.latency_ms for ms in samples] for name, raw in raws.items()}
+
+
+def _place(folder: Path) -> Path:
+    return folder if folder.is_dir() else folder.parent
+
+
+def _prices(path: Path | None) -> PriceTable | None:
+    return None if path is None else read_prices(path)

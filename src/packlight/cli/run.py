@@ -1,0 +1,49 @@
+"""`packlight run`: the whole walk."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight import extras
+from packlight.cli import options
+from packlight.cli.results import show_run
+from packlight.cli.show import show_json
+from packlight.progress import say
+from packlight.recipe import load_recipe
+
+
+def run(
+    data: options.Data = "sample",
+    model: options.Model = "minilm",
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
+    ] = "walk",
+    out: options.Out = Path("runs/latest"),
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Carry out a recipe: make every variant, measure all side by side, write the report.
+
+    A run that was interrupted goes on where it was when it is started again with the same --out; one with nothing
+    changed does nothing again.
+
+    Example: `packlight run --data intents.csv --out runs/intents`
+    """
+    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight run`")
+    plan = load_recipe(recipe)
+    texts = options.read_data(data, text_column, label_column, oos_label, seed)
+    from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
+
+    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=seed)
+    if as_json:
+        show_json(outcome.measurements)
+        return
+    show_run(out, outcome.measurements)
+    if not outcome.made and not outcome.measured:
+        say("nothing had changed, so nothing was done again")
+    say(f"report: {out / 'report.md'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")

@@ -1,0 +1,181 @@
+"""The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from packlight import extras
+from packlight.cli import options
+from packlight.cli.show import show_json
+from packlight.dataset import Dataset
+from packlight.progress import say
+from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step, check_options
+
+Origin = Annotated[
+    str, typer.Argument(help="An artifact's folder, or any fine-tuned classifier: a folder or a Hub id.")
+]
+
+
+def finetune(
+    data: options.Data = "sample",
+    model: options.Model = "minilm",
+    out: options.Out = Path("artifacts/teacher"),
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    max_length: options.MaxLength = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Fine-tune a pretrained encoder on labelled texts.
+
+    Example: `packlight finetune --data intents.csv --out artifacts/teacher`
+    """
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    chosen = _given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
+    _make(Finetune(name=out.name, **chosen), labelled, out, seed, as_json, model=model)
+
+
+def distill(
+    teacher: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/student"),
+    student: Annotated[
+        str | None, typer.Option(help="A checkpoint to start from; layers of the teacher by default.")
+    ] = None,
+    layers: Annotated[str, typer.Option(help="How many of the teacher's layers, or which: `3` or `0,2,5`.")] = "3",
+    alpha: Annotated[float | None, typer.Option(help="Weight of the labels against the teacher, from 0 to 1.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Softens the teacher's answers; above 0.")] = None,
+    freeze_layers: Annotated[int, typer.Option(min=0, help="So many first layers rest at first.")] = 0,
+    freeze_epochs: Annotated[int, typer.Option(min=0, help="And for so many epochs.")] = 0,
+    boost_weak: Annotated[float, typer.Option(min=1, help="Factor on the loss of weak classes.")] = 1.0,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    max_length: options.MaxLength = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Teach a smaller student what a fine-tuned classifier knows.
+
+    Example: `packlight distill artifacts/teacher --data intents.csv --layers 0,2,5 --alpha 0.1`
+    """
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    chosen = _given(
+        student=student,
+        alpha=alpha,
+        temperature=temperature,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        max_length=max_length,
+    )
+    step = Distill(
+        name=out.name,
+        layers=_layers(layers),
+        freeze_layers=freeze_layers,
+        freeze_epochs=freeze_epochs,
+        boost_weak=boost_weak,
+        **chosen,
+    )
+    _make(step, labelled, out, seed, as_json, origin=teacher)
+
+
+def export(
+    model: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/onnx"),
+    fuse: Annotated[
+        bool, typer.Option(help="Join attention, layer norm and GELU into ONNX Runtime's operators.")
+    ] = True,
+    opset: Annotated[int | None, typer.Option(help="Version of the ONNX operators.")] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write a classifier as ONNX and check its logits against the parent's on real texts.
+
+    Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
+    """
+    labelled = options.read_data(data, text_column, label_column, None, seed)
+    _make(Export(name=out.name, fuse=fuse, **_given(opset=opset)), labelled, out, seed, as_json, origin=model)
+
+
+def quantize(
+    model: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/int8"),
+    mode: Annotated[
+        Literal["static", "dynamic", "torch"],
+        typer.Option(help="`static`, `dynamic`, or `torch` for dynamic int8 in PyTorch."),
+    ] = "static",
+    per_channel: Annotated[bool, typer.Option(help="One range for each output channel of a weight.")] = True,
+    reduce_range: Annotated[
+        bool | None, typer.Option(help="7-bit weights; where the processor lacks VNNI by default.")
+    ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make int8 of an ONNX artifact, or with --mode torch of a torch one.
+
+    Example: `packlight quantize artifacts/student-onnx --data intents.csv --mode static`
+    """
+    labelled = options.read_data(data, text_column, label_column, None, seed)
+    step: Step
+    if mode == "torch":
+        step = QuantizeTorch(name=out.name)
+    else:
+        step = QuantizeOnnx(
+            name=out.name,
+            mode=mode,
+            per_channel=per_channel,
+            reduce_range=reduce_range,
+        )
+    _make(step, labelled, out, seed, as_json, origin=model)
+
+
+def _make(
+    step: Step,
+    data: Dataset,
+    out: Path,
+    seed: int,
+    as_json: bool,
+    *,
+    model: str | None = None,
+    origin: str | None = None,
+) -> None:
+    check_options(step)
+    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose=f"`packlight {step.kind}`")
+    from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
+    from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
+
+    work = out.parent / f".{out.name}.work"
+    parent = open_parent(origin, data, work.with_name(f".{out.name}.parent")) if origin else None
+    if parent is not None:
+        check_parent(step, parent)
+    checkpoint = resolve(model) if model else None
+    artifact, new = make_variant(step, out, work, data, parent=parent, checkpoint=checkpoint, seed=seed)
+    if as_json:
+        show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
+    else:
+        say(f"artifact: {out}")
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Those options that were given; the others keep the step's defaults."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _layers(words: str) -> int | tuple[int, ...]:
+    try:
+        numbers = tuple(int(word) for word in words.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"--layers {words!r}: give a number, such as 3, or places, such as 0,2,5") from error
+    return numbers if "," in words else numbers[0]

@@ -1,0 +1,247 @@
+"""Making one variant: what each kind of step does to a folder that is still a draft."""
+
+import json
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from packlight import artifact as artifacts
+from packlight.artifact import Artifact
+from packlight.checkpoint import Checkpoint, label_mapping, resolve
+from packlight.classifier.int8 import quantize, save_int8
+from packlight.classifier.stock import (
+    build_classifier,
+    labels_of,
+    open_classifier,
+    save_classifier,
+    set_labels,
+)
+from packlight.dataset import Dataset
+from packlight.engines import open_engine
+from packlight.errors import ModelError
+from packlight.pipeline.parity import check_agreement, check_export
+from packlight.pipeline.parts import copy_description, lesson_for, tokenizer_folder, training_facts
+from packlight.progress import bar, say
+from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
+from packlight.steps.distill import cached_logits, distill, take_layers
+from packlight.steps.export import export
+from packlight.steps.finetune import finetune, start_from_centroids
+from packlight.steps.quantize_onnx import quantize_onnx
+from packlight.steps.training import Epoch
+from packlight.tokenization import TextEncoder
+
+AGREEMENT_TEXTS = 512
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a step works with."""
+
+    data: Dataset
+    seed: int
+    checkpoint: Checkpoint | None
+    """what `finetune` starts from"""
+    parent: Artifact | None
+    work: Path
+    """for checkpoints and caches; outlives a kill"""
+    draft: Path
+    """to be filled"""
+
+    @property
+    def origin(self) -> Artifact:
+        """The parent, of a step that has one."""
+        assert self.parent is not None  # noqa: S101 - the recipe's order was checked
+        return self.parent
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step says of the folder that it filled."""
+
+    engine: str
+    precision: str
+    model_file: str
+    max_length: int
+    batch_invariant: bool
+    facts: dict[str, Any]
+
+
+@singledispatch
+def make(step: Step, bench: Bench) -> Made:  # noqa: ARG001 - the registered ones use it
+    """Fill the bench's draft with the step's variant.
+
+    Raises:
+        ParityError: when the variant does not answer like its parent.
+    """
+    raise TypeError(f"no way to make a {type(step).__name__}")
+
+
+@make.register
+def _(step: Finetune, bench: Bench) -> Made:
+    checkpoint = bench.checkpoint
+    assert checkpoint is not None  # noqa: S101 - resolved before any work
+    tokenizer = tokenizer_folder(checkpoint, bench.work)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", _longest(checkpoint, step.max_length))
+    if checkpoint.labels is not None:
+        model = open_classifier(checkpoint.path)
+        _rename_labels(model, bench.data)
+    else:
+        model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
+    facts: dict[str, Any] = {"started_from": checkpoint.reference, "revision": checkpoint.revision}
+    if checkpoint.labels is None or step.train_anyway:
+        history = finetune(
+            model,
+            encoder,
+            lesson_for(bench.data, labels_of(model)),
+            step,
+            work=bench.work / "training",
+            seed=bench.seed,
+            fresh_head=checkpoint.labels is None,
+        )
+        facts |= training_facts(history)
+    else:
+        say(f"{step.name}: {checkpoint.reference} already knows the data's labels and is taken as it is")
+    save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return Made("torch", "fp32", artifacts.SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+@make.register
+def _(step: Distill, bench: Bench) -> Made:
+    parent = bench.origin
+    teacher = open_classifier(parent.path)
+    encoder = TextEncoder(parent.tokenizer_path, min(step.max_length, parent.manifest.max_length))
+    lesson = lesson_for(bench.data, labels_of(teacher))
+    logits = cached_logits(
+        teacher,
+        encoder,
+        lesson.train_texts,
+        key=parent.manifest.files[parent.manifest.model_file].sha256,
+        folder=bench.work.parent / "teacher-logits",
+    )
+    facts: dict[str, Any] = {}
+    tokenizer = parent.path
+    if step.student is None:
+        student = take_layers(teacher, step.layers)
+    else:
+        checkpoint = resolve(step.student)
+        facts["started_from"] = checkpoint.reference
+        tokenizer = tokenizer_folder(checkpoint, bench.work)
+        encoder = TextEncoder(tokenizer / "tokenizer.json", _longest(checkpoint, step.max_length))
+        if checkpoint.labels is None:
+            student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
+            start_from_centroids(student, encoder, lesson)
+        elif checkpoint.labels == lesson.labels:
+            student = open_classifier(checkpoint.path)
+        else:
+            raise ModelError(f"{step.student}: its labels are not the teacher's; give its encoder instead")
+    history = distill(
+        student,
+        encoder,
+        logits,
+        lesson,
+        step,
+        work=bench.work / "training",
+        seed=bench.seed,
+        on_epoch=lambda epoch: _tell(step.name, epoch),
+    )
+    facts |= training_facts(history)
+    save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return Made("torch", "fp32", artifacts.SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+@make.register
+def _(_: QuantizeTorch, bench: Bench) -> Made:
+    parent = bench.origin
+    copy_description(parent.path, bench.draft)
+    save_int8(quantize(open_classifier(parent.path)), bench.draft / artifacts.SAFETENSORS_INT8)
+    length = parent.manifest.max_length
+    return Made("torch", "int8", artifacts.SAFETENSORS_INT8, length, batch_invariant=False, facts={})
+
+
+@make.register
+def _(step: Export, bench: Bench) -> Made:
+    parent = bench.origin
+    copy_description(parent.path, bench.draft)
+    target = bench.draft / artifacts.ONNX_FP32
+    model = export(parent.path, target, step)
+    parity = check_export(
+        model,
+        target,
+        TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
+        bench.data.val.texts,
+        tolerance=step.tolerance,
+        name=step.name,
+    )
+    facts = {"parity": msgspec.to_builtins(parity)}
+    length = parent.manifest.max_length
+    return Made("onnxruntime", "fp32", artifacts.ONNX_FP32, length, batch_invariant=True, facts=facts)
+
+
+@make.register
+def _(step: QuantizeOnnx, bench: Bench) -> Made:
+    parent = bench.origin
+    copy_description(parent.path, bench.draft)
+    quantize_onnx(
+        parent.model_path,
+        bench.draft / artifacts.ONNX_INT8,
+        step,
+        encoder=TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
+        calibration_texts=_spread(bench.data.train.texts, step.calibration_texts),
+    )
+    length = parent.manifest.max_length
+    static = step.mode == "static"
+    return Made("onnxruntime", "int8", artifacts.ONNX_INT8, length, batch_invariant=static, facts={})
+
+
+def agreement_with_parent(
+    step: QuantizeOnnx | QuantizeTorch, parent: Artifact, child: Artifact, data: Dataset
+) -> float:
+    """The share of validation texts that keep the parent's label.
+
+    Raises:
+        ParityError: when it is below what the step asks for.
+    """
+    texts = _spread(data.val.texts, AGREEMENT_TEXTS)
+    answers = []
+    for each in (parent, child):
+        engine = open_engine(each)
+        with bar(f"{step.name}: comparing with its parent", total=len(texts)) as progress:
+            labels = []
+            for text in texts:
+                labels.append(int(engine.logits([text]).argmax()))
+                progress.advance()
+        answers.append(labels)
+    return check_agreement(answers[0], answers[1], least=step.agreement, name=step.name)
+
+
+def _spread(texts: tuple[str, ...], count: int) -> list[str]:
+    """`count` texts, evenly spaced over all, so that every class of a sorted file is among them."""
+    stride = max(1, len(texts) // count)
+    return list(texts[::stride][:count])
+
+
+def _longest(checkpoint: Checkpoint, wanted: int) -> int:
+    """The wanted length, or the longest that the model's positions reach."""
+    config = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int):
+        return wanted
+    # RoBERTa and its kin count positions from the padding id on.
+    offset = config.get("pad_token_id", 0) + 1 if "roberta" in checkpoint.model_type else 0
+    return min(wanted, positions - offset)
+
+
+def _rename_labels(model: Any, data: Dataset) -> None:
+    """Give a classifier the data's spelling of the labels that both have."""
+    names = list(labels_of(model))
+    for label, column in zip(data.labels, label_mapping(names, data.labels).columns, strict=True):
+        names[column] = label
+    set_labels(model.config, names)
+
+
+def _tell(name: str, epoch: Epoch) -> None:
+    weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
+    say(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))

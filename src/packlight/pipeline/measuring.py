@@ -1,0 +1,191 @@
+"""Measuring a run: references and artifacts side by side, the figures, the report, the model cards."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from packlight import __version__, environment
+from packlight.artifact import Artifact, read_manifest, write_manifest
+from packlight.benchmark.derive import Identity, derive, stable
+from packlight.benchmark.process import Subject
+from packlight.benchmark.rounds import Effort, is_complete, journal_name, observe
+from packlight.dataset import SPLITS, Dataset
+from packlight.errors import MeasurementError
+from packlight.measurement import (
+    DataSummary,
+    Measurements,
+    Parity,
+    Raw,
+    read_measurements,
+    write_measurements,
+    write_raw,
+)
+from packlight.pipeline.card import write_card
+from packlight.pipeline.references import Reference, prepare
+from packlight.progress import say
+from packlight.report import write_report
+
+
+def measure_run(
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    out: Path,
+    *,
+    references: Sequence[str],
+    threads: int,
+    seed: int,
+    effort: Effort,
+) -> tuple[Measurements, bool]:
+    """Measure variants side by side and write everything that is derived from that.
+
+    Args:
+        artifacts: by the variant's name, in the order of the rows.
+        data: its test split is answered.
+        out: the run's folder.
+        references: reference models to measure beside them, before the first row.
+        threads: of every variant.
+        seed: of the sample of texts and the order of the turns.
+        effort: how much is measured.
+
+    Returns:
+        The measurements, and whether anything was measured anew.
+    """
+    marks = [f"{artifact.name}={artifact.manifest.fingerprint}" for artifact in artifacts.values()]
+    settings = [data.sha256, str(threads), str(seed), repr(effort), *references, *marks]
+    journal = out / "work" / journal_name(settings)
+    subjects = [subject_of(artifact) for artifact in artifacts.values()]
+    if is_complete(journal, subjects, effort) and _written(out, references, artifacts):
+        say("measurements: up to date")
+        return read_measurements(out), False
+    known = _prepare(references, artifacts, data, out)
+    everything = [*(reference.subject for reference in known), *subjects]
+    judged = [*(reference.name for reference in known if reference.trained), *artifacts]
+    say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
+    raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
+    identities = [*map(_identity_of_reference, known), *(identity_of(each, out) for each in artifacts.values())]
+    measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
+    write_run(measurements, raws, data, out)
+    for artifact in artifacts.values():
+        _record(artifact, measurements)
+    shutil.rmtree(out / "work" / "references", ignore_errors=True)
+    return measurements, True
+
+
+def subject_of(artifact: Artifact) -> Subject:
+    """What is measured of an artifact."""
+    manifest = artifact.manifest
+    return Subject(
+        variant=manifest.name,
+        folder=artifact.path,
+        engine=manifest.engine,
+        batch_invariant=manifest.batch_invariant,
+    )
+
+
+def identity_of(artifact: Artifact, out: Path) -> Identity:
+    """What a row says of an artifact besides its figures."""
+    manifest = artifact.manifest
+    parity = manifest.facts.get("parity")
+    below = artifact.path.is_relative_to(out)
+    return Identity(
+        variant=manifest.name,
+        parent=manifest.parent,
+        step=manifest.step,
+        engine=manifest.engine,
+        precision=manifest.precision,
+        artifact=artifact.path.relative_to(out).as_posix() if below else str(artifact.path),
+        note=None,
+        size_bytes=artifact.size_bytes,
+        weights_bytes=artifact.weights_bytes,
+        parity=msgspec.convert(parity, Parity) if parity else None,
+    )
+
+
+def summarise_run(
+    identities: Sequence[Identity],
+    raws: Sequence[Raw],
+    data: Dataset,
+    *,
+    threads: int,
+    seed: int,
+) -> Measurements:
+    """The measurements of a run; the first row is the baseline of all speedups."""
+    baseline = identities[0].variant
+    by_name = {raw.variant: raw for raw in raws}
+    return Measurements(
+        packlight=__version__,
+        environment=environment.describe(threads),
+        data=DataSummary(
+            source=data.source,
+            sha256=data.sha256,
+            rows={name: len(data.split(name)) for name in SPLITS},
+            labels=len(data.labels),
+            oos_label=data.oos_label,
+        ),
+        baseline=baseline,
+        stable=stable(raws),
+        measurements=derive(identities, by_name, data, baseline=baseline, threads=threads, seed=seed),
+    )
+
+
+def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, out: Path) -> None:
+    """Write raw samples, figures and report."""
+    for raw in raws:
+        write_raw(raw, out)
+    write_measurements(measurements, out)
+    truth = data.ids(data.test)
+    write_report(
+        measurements,
+        out,
+        latency_samples={raw.variant: [ms for samples in raw.latency_ms for ms in samples] for raw in raws},
+        right={
+            raw.variant: [a == b for a, b in zip(raw.predictions, truth, strict=True)]
+            for raw in raws
+            if raw.predictions is not None
+        },
+    )
+
+
+def _prepare(
+    names: Sequence[str],
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    out: Path,
+) -> list[Reference]:
+    tokenizer = next(iter(artifacts.values())).path
+    return [prepare(name, data, tokenizer, out / "work" / "references" / name) for name in names]
+
+
+def _identity_of_reference(reference: Reference) -> Identity:
+    return Identity(
+        variant=reference.name,
+        parent=None,
+        step="reference",
+        engine="pipeline",
+        precision="fp32",
+        artifact=None,
+        note=reference.note,
+        size_bytes=reference.size_bytes,
+        weights_bytes=reference.weights_bytes,
+        parity=None,
+    )
+
+
+def _written(out: Path, references: Sequence[str], artifacts: Mapping[str, Artifact]) -> bool:
+    """Whether the figures of exactly these variants, and what is drawn from them, are there."""
+    try:
+        rows = {row.variant for row in read_measurements(out).measurements}
+    except MeasurementError:
+        return False
+    drawn = all((out / name).is_file() for name in ("report.md", "plot.png", "plot.svg"))
+    return drawn and rows == {*references, *artifacts}
+
+
+def _record(artifact: Artifact, measurements: Measurements) -> None:
+    row = msgspec.to_builtins(measurements[artifact.name])
+    document = {"figures": row, "environment": msgspec.to_builtins(measurements.environment)}
+    manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document)
+    write_manifest(artifact.path, manifest)
+    write_card(artifact, measurements)

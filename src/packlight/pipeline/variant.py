@@ -1,0 +1,165 @@
+"""Making one variant whole: fingerprint, draft, manifest, check against the parent, and its place on disk.
+
+A variant is done when its folder holds a manifest with the right fingerprint. Folders appear whole, so a kill leaves
+it done or not begun; a training goes on from its last checkpoint in `work`.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from packlight import __version__, environment
+from packlight.artifact import FORMAT, Artifact, Manifest, read_manifest, seal
+from packlight.checkpoint import Checkpoint, resolve
+from packlight.dataset import Dataset
+from packlight.errors import ArtifactError, ModelError, RecipeError
+from packlight.files import folder_whole
+from packlight.pipeline.fingerprint import fingerprint
+from packlight.pipeline.make import Bench, agreement_with_parent, make
+from packlight.progress import say
+from packlight.recipe import Finetune, QuantizeOnnx, QuantizeTorch, Step
+
+
+def make_variant(
+    step: Step,
+    folder: Path,
+    work: Path,
+    data: Dataset,
+    *,
+    parent: Artifact | None = None,
+    checkpoint: Checkpoint | None = None,
+    seed: int = 0,
+) -> tuple[Artifact, bool]:
+    """The step's artifact in `folder`, made unless it is there already.
+
+    Args:
+        step: what to do.
+        folder: where the artifact is put.
+        work: for checkpoints and caches; emptied when the variant is done or when what determines it changed.
+        data: labelled texts.
+        parent: the artifact that the step starts from, where it needs one.
+        checkpoint: the model that `finetune` starts from.
+        seed: of everything random.
+
+    Returns:
+        The artifact, and whether it had to be made.
+
+    Raises:
+        ParityError: when it does not answer like its parent.
+    """
+    origin = parent.manifest.fingerprint if parent else checkpoint.sha256 if checkpoint else ""
+    mark = fingerprint(kind=step.kind, options=step.options(), parent=origin, data=data.sha256, seed=seed)
+    if (done := _finished(folder, mark)) is not None:
+        say(f"{step.name}: up to date")
+        return done, False
+    _ready(work, mark)
+    say(f"{step.name}: {step.kind}" + (f" from {parent.name}" if parent else ""))
+    start = time.monotonic()
+    with folder_whole(folder) as draft:
+        _fill(step, Bench(data, seed, checkpoint, parent, work, draft), mark)
+    shutil.rmtree(work)
+    artifact = Artifact.open(folder)
+    say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")
+    return artifact, True
+
+
+def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
+    """The artifact in a folder, or any fine-tuned classifier taken as one.
+
+    Args:
+        reference: an artifact's folder, a classifier's folder, or a Hub id.
+        data: its labels must be among the classifier's.
+        work: where a classifier that is no artifact yet is turned into one.
+
+    Raises:
+        ModelError: when the model is no classifier of the data's labels.
+    """
+    if (Path(reference) / "packlight.json").is_file():
+        return Artifact.open(Path(reference))
+    checkpoint = resolve(reference)
+    if not checkpoint.is_classifier:
+        raise ModelError(
+            f"{reference}: is no fine-tuned classifier; run `packlight finetune --model {reference}` first"
+        )
+    adopted = work / "adopted"
+    return make_variant(Finetune(name="model"), adopted, work / "adopting", data, checkpoint=checkpoint)[0]
+
+
+def check_parent(step: Step, parent: Artifact) -> None:
+    """Check that a step can start from an artifact.
+
+    Raises:
+        RecipeError: when it needs another kind.
+    """
+    manifest = parent.manifest
+    family = {"onnxruntime": "onnx"}.get(manifest.engine, manifest.engine)
+    kind = family if manifest.precision == "fp32" else f"{family}-{manifest.precision}"
+    if kind not in step.needs:
+        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(step.needs)}")
+
+
+def _ready(work: Path, mark: str) -> None:
+    """An empty work folder, or the one that this very variant left when it was interrupted."""
+    owner = work / "fingerprint"
+    if work.is_dir() and not (owner.is_file() and owner.read_text() == mark):
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    owner.write_text(mark)
+
+
+def _fill(step: Step, bench: Bench, mark: str) -> None:
+    made = make(step, bench)
+    parent = bench.parent
+    manifest = Manifest(
+        format=FORMAT,
+        name=step.name,
+        parent=parent.name if parent else None,
+        step=step.kind,
+        options=step.options(),
+        lineage=_lineage(parent),
+        fingerprint=mark,
+        data_sha256=bench.data.sha256,
+        engine=made.engine,
+        precision=made.precision,
+        model_file=made.model_file,
+        max_length=made.max_length,
+        oos_label=bench.data.oos_label,
+        batch_invariant=made.batch_invariant,
+        libraries={"packlight": __version__, **environment.library_versions()},
+        facts=made.facts,
+    )
+    sealed = seal(bench.draft, manifest)
+    if isinstance(step, QuantizeOnnx | QuantizeTorch):
+        agreement = agreement_with_parent(step, bench.origin, Artifact.open(bench.draft), bench.data)
+        seal(bench.draft, msgspec.structs.replace(sealed, facts=made.facts | {"val_agreement": agreement}))
+
+
+def _lineage(parent: Artifact | None) -> tuple[dict[str, object], ...]:
+    if parent is None:
+        return ()
+    manifest = parent.manifest
+    return (*manifest.lineage, {"name": manifest.name, "step": manifest.step, "options": manifest.options})
+
+
+def _said(artifact: Artifact) -> str:
+    facts = artifact.manifest.facts
+    if "val_accuracy" in facts:
+        return f", {facts['val_accuracy']:.1%} on val"
+    if "val_agreement" in facts:
+        return f", {facts['val_agreement']:.1%} of val labels as the parent's"
+    if "parity" in facts:
+        return f", logits within {facts['parity']['max_abs_difference']:.1g} of the parent's"
+    return ""
+
+
+def _finished(folder: Path, mark: str) -> Artifact | None:
+    """The artifact, if it is whole and made of the same; an altered one is made again."""
+    if not folder.is_dir():
+        return None
+    try:
+        return Artifact.open(folder) if read_manifest(folder).fingerprint == mark else None
+    except ArtifactError as error:
+        say(f"{error}; it is made again")
+        return None

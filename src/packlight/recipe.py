@@ -52,6 +52,8 @@ class Training(_Step, frozen=True, kw_only=True):
     """Options that all training shares."""
 
     epochs: Positive = 3
+    min_updates: Annotated[int, msgspec.Meta(ge=0)] = 600
+    """epochs are added until the optimiser makes so many updates, which small data sets need"""
     learning_rate: Rate = 2e-4
     head_learning_rate: Rate | None = 2e-3
     """rate of the classification head; null for the same as the encoder's"""
@@ -62,7 +64,7 @@ class Training(_Step, frozen=True, kw_only=True):
     max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
     """texts are cut to so many tokens"""
     patience: Positive = 2
-    """epochs without a better accuracy on val after which training stops"""
+    """epochs without a better accuracy on val after which training stops; where epochs were added, a third of all"""
     bf16: bool | None = None
     """bfloat16 autocast; null for where the processor has it"""
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from packlight.errors import ModelError
 
@@ -59,6 +60,15 @@ _BERT_LAYER: Mapping[str, Any] = {
     "depth": "num_hidden_layers",
 }
 
+_ROBERTA = Family(
+    layers="roberta.encoder.layer",
+    head_dense="classifier.dense",
+    head_final="classifier.out_proj",
+    head_shift=0.0,
+    head_scale=0.1,
+    **_BERT_LAYER,
+)
+
 FAMILIES: Mapping[str, Family] = {
     "bert": Family(
         layers="bert.encoder.layer",
@@ -68,22 +78,9 @@ FAMILIES: Mapping[str, Family] = {
         head_scale=0.1,
         **_BERT_LAYER,
     ),
-    "roberta": Family(
-        layers="roberta.encoder.layer",
-        head_dense="classifier.dense",
-        head_final="classifier.out_proj",
-        head_shift=0.0,
-        head_scale=0.1,
-        **_BERT_LAYER,
-    ),
-    "xlm-roberta": Family(
-        layers="roberta.encoder.layer",
-        head_dense="classifier.dense",
-        head_final="classifier.out_proj",
-        head_shift=0.0,
-        head_scale=0.1,
-        **_BERT_LAYER,
-    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "electra": Family(
         layers="electra.encoder.layer",
         head_dense="classifier.dense",
@@ -115,6 +112,9 @@ class MeanPooling(nn.Module):
     It stands in for an encoder layer: hidden states of shape [batch, tokens, hidden] and the layer's own mask in;
     [batch, 1, hidden] out.
     """
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, hidden: int, eps: float) -> None:
         """`hidden` and `eps` are the stock layer's width and LayerNorm epsilon."""
@@ -148,17 +148,17 @@ def _kept(mask: Tensor) -> Tensor:
     return row if row.dtype == torch.bool else row > -1.0
 
 
-def family_of(model: nn.Module) -> Family | None:
+def family_of(model: PreTrainedModel) -> Family | None:
     """The family of a transformers model, or None where a mean cannot be written as a stock layer."""
-    return FAMILIES.get(model.config.model_type)  # type: ignore[union-attr,arg-type,return-value]
+    return FAMILIES.get(model.config.model_type)
 
 
-def is_pooled(model: nn.Module) -> bool:
+def is_pooled(model: PreTrainedModel) -> bool:
     """Whether the model's last layer is mean pooling."""
     return getattr(model.config, CONFIG_KEY, None) == "mean"
 
 
-def fold(model: nn.Module) -> None:
+def fold(model: PreTrainedModel) -> None:
     """Put the parameter-free layer in place of the model's last, in place.
 
     Raises:
@@ -166,14 +166,14 @@ def fold(model: nn.Module) -> None:
     """
     family = family_of(model)
     if family is None:
-        raise ModelError(f"mean pooling has no stock form for {model.config.model_type!r}")  # type: ignore[union-attr]
+        raise ModelError(f"mean pooling has no stock form for {model.config.model_type!r}")
     layers = model.get_submodule(family.layers)
     assert isinstance(layers, nn.ModuleList)  # noqa: S101 - every family above keeps its layers so
     setattr(model.config, CONFIG_KEY, "mean")
-    layers[-1] = MeanPooling(model.config.hidden_size, _norm_eps(model))  # type: ignore[union-attr]
+    layers[-1] = MeanPooling(model.config.hidden_size, _norm_eps(model))
 
 
-def encoder_layers(model: nn.Module) -> list[nn.Module]:
+def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """The layers that hold weights, first first.
 
     Raises:
@@ -183,13 +183,13 @@ def encoder_layers(model: nn.Module) -> list[nn.Module]:
     return [layer for layer in model.get_submodule(path).children() if not isinstance(layer, MeanPooling)]
 
 
-def layers_path(model: nn.Module) -> str:
+def layers_path(model: PreTrainedModel) -> str:
     """The name of the module list that holds the encoder's layers.
 
     Raises:
         ModelError: when there is none, or more than one candidate.
     """
-    found = [
+    found: list[str] = [
         name
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList) and name.rpartition(".")[2] in ("layer", "layers")
@@ -199,7 +199,7 @@ def layers_path(model: nn.Module) -> str:
     return found[0]
 
 
-def stock_state(model: nn.Module) -> dict[str, Tensor]:
+def stock_state(model: PreTrainedModel) -> dict[str, Tensor]:
     """The state of the model with its pooling layer written out, as a stock checkpoint holds it."""
     state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     if is_pooled(model):
@@ -211,19 +211,20 @@ def stock_state(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def start_head(model: nn.Module) -> None:
+def start_head(model: PreTrainedModel) -> None:
     """Start the head's dense layer as a scaled identity, so that the final layer sees the pooled vector."""
     family = family_of(model)
     assert family is not None  # noqa: S101 - called on folded models
     dense = model.get_submodule(family.head_dense)
+    assert isinstance(dense, nn.Linear)  # noqa: S101 - in every family above
     with torch.no_grad():
-        dense.weight.copy_(torch.eye(dense.weight.shape[0]) * family.head_scale)  # type: ignore[operator,union-attr,index]
-        dense.bias.fill_(family.head_shift)  # type: ignore[operator,union-attr]
+        dense.weight.copy_(torch.eye(dense.weight.shape[0]) * family.head_scale)
+        dense.bias.fill_(family.head_shift)
 
 
-def _layer_constants(family: Family, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    hidden = model.config.hidden_size  # type: ignore[union-attr]
-    inner = getattr(model.config, "intermediate_size", None) or model.config.hidden_dim  # type: ignore[union-attr]
+def _layer_constants(family: Family, model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    hidden = model.config.hidden_size
+    inner = getattr(model.config, "intermediate_size", None) or model.config.hidden_dim
     dtype = next(model.parameters()).dtype
     zeros, eye = torch.zeros(hidden, hidden, dtype=dtype), torch.eye(hidden, dtype=dtype)
     for name, weight in ((family.query, zeros), (family.key, zeros), (family.value, eye), (family.output, SCALE * eye)):
@@ -237,7 +238,7 @@ def _layer_constants(family: Family, model: nn.Module) -> Iterator[tuple[str, Te
         yield f"{name}.bias", torch.zeros(rows, dtype=dtype)
 
 
-def _norm_eps(model: nn.Module) -> float:
+def _norm_eps(model: PreTrainedModel) -> float:
     eps = getattr(model.config, "layer_norm_eps", 1e-12)
     if not (isinstance(eps, float) and math.isfinite(eps)):
         raise ModelError(f"layer_norm_eps is {eps!r}, not a number")

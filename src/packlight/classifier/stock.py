@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
@@ -17,21 +18,31 @@ from packlight.classifier import pooling
 from packlight.errors import ModelError
 from packlight.files import write_whole
 
+INT8_SCALE = ".weight_scale"
+"""how the names of int8 weights' scales end"""
 _OPEN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+_REFUSALS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+"""how transformers says that a folder is not a model: no file, no such architecture, other shapes, damaged weights"""
 
 
-def open_classifier(folder: Path, *, attention: str = "sdpa") -> PreTrainedModel:
+def quiet() -> None:
+    """Let transformers print neither remarks nor progress bars."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrainedModel:
     """Open a classifier's folder on the CPU in evaluation mode, mean pooling folded where it has it.
 
     Args:
         folder: in the Hub's layout, with `model.safetensors`.
-        attention: `sdpa`, or `eager` where the graph is to be exported.
+        attention: an implementation that transformers knows; by default the best that the architecture has.
 
     Raises:
         ModelError: when the folder holds no such model, or weights are missing.
     """
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    quiet()
+    model: PreTrainedModel
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -41,13 +52,16 @@ def open_classifier(folder: Path, *, attention: str = "sdpa") -> PreTrainedModel
             output_loading_info=True,
             **_OPEN,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except _REFUSALS as error:
         raise ModelError(f"{folder}: not a sequence classifier that transformers opens: {error}") from error
+    if any(name.endswith(INT8_SCALE) for name in loading["unexpected_keys"]):
+        raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"{folder}: weights are missing ({', '.join(missing[:3])} …); is it a fine-tuned classifier?")
     if pooling.is_pooled(model):
         pooling.fold(model)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def empty_classifier(folder: Path) -> PreTrainedModel:
@@ -59,11 +73,12 @@ def empty_classifier(folder: Path) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(folder, **_OPEN)
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
+    except _REFUSALS as error:
         raise ModelError(f"{folder}: no architecture that transformers knows: {error}") from error
     if pooling.is_pooled(model):
         pooling.fold(model)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) -> PreTrainedModel:
@@ -72,25 +87,25 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     Raises:
         ModelError: when the folder holds no encoder that transformers opens.
     """
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    quiet()
     torch.manual_seed(seed)
     try:
         config = AutoConfig.from_pretrained(encoder_folder, **_OPEN)
         encoder = AutoModel.from_pretrained(encoder_folder, use_safetensors=True, dtype=torch.float32, **_OPEN)
         set_labels(config, labels)
         pooled = config.model_type in pooling.FAMILIES
-        if pooled:
+        if pooled and not pooling.is_pooled(encoder):
             depth = pooling.FAMILIES[config.model_type].depth
             setattr(config, depth, getattr(config, depth) + 1)
-        model = AutoModelForSequenceClassification.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
+    except _REFUSALS as error:
         raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {error}") from error
     getattr(model, model.base_model_prefix).load_state_dict(encoder.state_dict(), strict=False)
     if pooled:
         pooling.fold(model)
         pooling.start_head(model)
-    return model.eval()  # type: ignore[no-any-return]
+    model.eval()
+    return model
 
 
 def set_labels(config: Any, labels: Sequence[str]) -> None:
@@ -101,20 +116,21 @@ def set_labels(config: Any, labels: Sequence[str]) -> None:
     config.problem_type = "single_label_classification"
 
 
-def labels_of(model: nn.Module) -> tuple[str, ...]:
+def labels_of(model: PreTrainedModel) -> tuple[str, ...]:
     """Labels in the order of the logits."""
-    id2label = model.config.id2label  # type: ignore[union-attr]
-    return tuple(id2label[index] for index in range(len(id2label)))  # type: ignore[index,arg-type]
+    id2label: Any = model.config.id2label
+    return tuple(str(id2label[index]) for index in range(len(id2label)))
 
 
-def final_layer(model: nn.Module) -> nn.Linear:
+def final_layer(model: PreTrainedModel) -> nn.Linear:
     """The linear layer whose outputs are the logits.
 
     Raises:
-        ModelError: when the model's last linear layer does not have one output per label.
+        ModelError: when the last linear layer above the encoder does not have one output per label.
     """
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not linear or linear[-1].out_features != model.config.num_labels:  # type: ignore[union-attr]
+    below = set(model.base_model.modules())
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module not in below]
+    if not linear or linear[-1].out_features != model.config.num_labels:
         raise ModelError(f"{type(model).__name__}: its last linear layer does not give one logit per label")
     return linear[-1]
 

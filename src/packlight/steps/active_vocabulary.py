@@ -8,7 +8,7 @@ written back afterwards; the result is that of training the whole table, with un
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 
@@ -20,10 +20,11 @@ class ActiveVocabulary:
 
         Ids up to the padding id keep their place, because some architectures count positions from it.
         """
+        whole = model.get_input_embeddings()
+        assert isinstance(whole, nn.Embedding)  # noqa: S101 - transformers' own contract
         self._model = model
-        self._whole = model.get_input_embeddings()
-        assert isinstance(self._whole, nn.Embedding)  # noqa: S101 - transformers' own contract
-        used = set(range(pad_id + 1))
+        self._whole = whole
+        used = set(range(max(pad_id, whole.padding_idx or 0) + 1))
         for row in rows:
             used.update(row)
         self._used = torch.tensor(sorted(used))
@@ -45,6 +46,5 @@ class ActiveVocabulary:
         cut = self._model.get_input_embeddings()
         assert isinstance(cut, nn.Embedding)  # noqa: S101 - set above
         with torch.no_grad():
-            weight: Tensor = self._whole.weight
-            weight[self._used] = cut.weight.detach().to(weight.dtype).cpu()
+            self._whole.weight[self._used] = cut.weight.detach().cpu()
         self._model.set_input_embeddings(self._whole)

@@ -8,6 +8,7 @@ A student may be any checkpoint, or some of the teacher's own layers, which star
 DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 """
 
+import contextlib
 import copy
 import hashlib
 import io
@@ -143,10 +144,14 @@ def take_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
 
 
 def spaced(count: int, held: int) -> list[int]:
-    """`count` of `held` layers, evenly spaced, the first and the last among them."""
-    if count > held:
+    """`count` of `held` layers, evenly spaced, the first and the last among them; the first where it is one.
+
+    Raises:
+        RecipeError: when there are not so many.
+    """
+    if not 1 <= count <= held:
         raise RecipeError(f"{count} layers cannot be taken of a teacher with {held}")
-    return sorted({round(place) for place in np.linspace(0, held - 1, count)}) if count > 1 else [0]
+    return [round(place) for place in np.linspace(0, held - 1, count)]
 
 
 def cached_logits(
@@ -168,12 +173,11 @@ def cached_logits(
     """
     digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0".encode())
     for text in texts:
-        digest.update(text.encode() + b"\0")
+        digest.update(f"{len(text)}:{text}".encode())
     file = folder / f"logits-{digest.hexdigest()[:32]}.npy"
     if file.is_file():
-        cached = torch.from_numpy(np.load(file, allow_pickle=False))
-        if cached.shape[0] == len(texts):
-            return cached
+        with contextlib.suppress(OSError, ValueError, EOFError):  # a damaged file is written anew
+            return torch.from_numpy(np.load(file, allow_pickle=False))
     logits = logits_of(teacher, encoder, texts)
     write_whole(file, _npy(logits))
     return logits

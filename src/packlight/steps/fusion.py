@@ -37,7 +37,7 @@ def fuse(model: onnx.ModelProto, *, heads: int, hidden: int) -> onnx.ModelProto:
     bert.prune_graph()
     bert.remove_unused_constant()
     bert.topological_sort()
-    fused = bert.model
+    fused: onnx.ModelProto = bert.model
     if not any(entry.domain == DOMAIN for entry in fused.opset_import):
         fused.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     return fused

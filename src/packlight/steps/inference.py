@@ -31,8 +31,8 @@ def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
     hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
     try:
         for places, ids, mask in _batches(encoder, texts):
-            model(input_ids=ids, attention_mask=mask)
-            out[places] = seen.pop()
+            model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
+            out[places] = seen.pop().cpu()
     finally:
         hook.remove()
     return out

@@ -5,6 +5,7 @@ rates, bfloat16 where the machine has it, a checkpoint after each epoch from whi
 on `val` accuracy, the figures of every class after each epoch, and a progress bar.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,17 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_callback import PrinterCallback
 
 from packlight.classifier.pooling import encoder_layers
 from packlight.classifier.stock import final_layer
 from packlight.progress import Bar, bar
-from packlight.recipe import _Training as Training
+from packlight.recipe import Training
 from packlight.steps.active_vocabulary import ActiveVocabulary
+from packlight.steps.history import Epoch, History
 from packlight.tokenization import TextEncoder
+
+__all__ = ["Epoch", "Lesson", "Objective", "fit"]
 
 EVAL_BATCH = 128
 WEAK_CLASSES = 5
@@ -75,18 +79,6 @@ class Lesson:
     oos_label: str | None
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What `val` says after an epoch."""
-
-    epoch: int
-    accuracy: float
-    in_scope_accuracy: float
-    weak_classes: tuple[tuple[str, float], ...]
-    """the classes answered worst, with their accuracy; only those under the mean"""
-    per_class: tuple[float, ...]
-
-
 def fit(
     model: PreTrainedModel,
     encoder: TextEncoder,
@@ -108,47 +100,64 @@ def fit(
         lesson: texts and labels.
         objective: the loss.
         options: rates, epochs and the like.
-        work: folder for checkpoints; a checkpoint found there is gone on from.
+        work: folder for checkpoints; the training that was killed there is gone on with.
         seed: of the order of the batches and of dropout.
         title: words for the progress bar.
         frozen: (layers, epochs): so many of the first layers, and the embeddings, rest for so many epochs.
-        on_epoch: called with what `val` says after each epoch.
+        on_epoch: called with what `val` says after each epoch, and first for each epoch that a killed run did.
 
     Returns:
-        What `val` said after each epoch.
+        What `val` said after each epoch, those of a killed run among them.
     """
+    epochs, patience = schedule(options, len(lesson.train_texts))
     train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
     vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
-    history: list[Epoch] = []
+    history = History(work)
+    for epoch in history.epochs:
+        on_epoch(epoch)
 
     def record(prediction: EvalPrediction) -> dict[str, float]:
-        epoch = _judge(prediction, lesson, len(history) + 1)
-        history.append(epoch)
+        epoch = _judge(prediction, lesson, len(history.epochs) + 1)
+        history.record(epoch)
         on_epoch(epoch)
         return {"accuracy": epoch.accuracy}
 
-    with bar(title, total=1) as progress:
-        trainer = _Trainer(
-            objective=objective,
-            model=model,
-            args=_arguments(options, work, seed),
-            data_collator=_Collator(encoder),
-            train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
-            eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
-            compute_metrics=record,
-            optimizers=(_optimizer(model, options), None),
-            callbacks=[
-                EarlyStoppingCallback(early_stopping_patience=options.patience),
-                _Freezer(model, *frozen),
-                _ProgressCallback(progress, history),
-            ],
-        )
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if work.is_dir() else None)
-    model.to("cpu")
-    vocabulary.restore()
-    model.requires_grad_(requires_grad=True)
-    model.eval()
-    return history or _past(trainer)
+    try:
+        with bar(title, total=1) as progress:
+            trainer = _Trainer(
+                objective=objective,
+                model=model,
+                args=_arguments(options, epochs, work, seed),
+                data_collator=_Collator(encoder),
+                train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
+                eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
+                compute_metrics=record,
+                optimizers=(_optimizer(model, options), None),
+                callbacks=[
+                    EarlyStoppingCallback(early_stopping_patience=patience),
+                    _Freezer(model, *frozen),
+                    _ProgressCallback(progress, history),
+                ],
+            )
+            # It prints every figure as a dictionary to standard output.
+            trainer.remove_callback(PrinterCallback)
+            trainer.train(resume_from_checkpoint=str(history.checkpoint) if history.checkpoint else None)
+    finally:
+        model.cpu()
+        vocabulary.restore()
+        model.requires_grad_(requires_grad=True)
+        model.eval()
+    return history.epochs
+
+
+def schedule(options: Training, texts: int) -> tuple[int, int]:
+    """Epochs, and epochs of patience, for so many training texts.
+
+    A few hundred texts make few updates an epoch: epochs are added until `min_updates` are reached, and patience
+    grows to a third of all, because the accuracy on a small `val` moves in steps.
+    """
+    epochs = max(options.epochs, math.ceil(options.min_updates / math.ceil(texts / options.batch_size)))
+    return epochs, options.patience if epochs == options.epochs else max(options.patience, math.ceil(epochs / 3))
 
 
 class _Collator:
@@ -171,7 +180,13 @@ class _Trainer(Trainer):
         self._objective = objective
         self.model_accepts_loss_kwargs = False
 
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - the Trainer's signature
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's signature
+        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - as above
+    ) -> Tensor | tuple[Tensor, Any]:
         labels, rows = inputs["labels"], inputs["row"]
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         if model.training:
@@ -188,7 +203,8 @@ class _Freezer(TrainerCallback):
         self._epochs = epochs
         self._resting: list[nn.Parameter] = []
         if layers and epochs:
-            modules = [model.get_input_embeddings(), *encoder_layers(model)[:layers]]
+            embeddings = getattr(model.base_model, "embeddings", model.get_input_embeddings())
+            modules = [embeddings, *encoder_layers(model)[:layers]]
             self._resting = [parameter for module in modules for parameter in module.parameters()]
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
@@ -197,7 +213,7 @@ class _Freezer(TrainerCallback):
 
 
 class _ProgressCallback(TrainerCallback):
-    def __init__(self, progress: Bar, history: list[Epoch]) -> None:
+    def __init__(self, progress: Bar, history: History) -> None:
         self._bar = progress
         self._history = history
 
@@ -206,15 +222,15 @@ class _ProgressCallback(TrainerCallback):
         self._bar.reach(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
-        note = f"val {self._history[-1].accuracy:.1%}" if self._history else ""
+        note = f"val {self._history.epochs[-1].accuracy:.1%}" if self._history.epochs else ""
         self._bar.reach(state.global_step, note=note)
 
 
-def _arguments(options: Training, work: Path, seed: int) -> TrainingArguments:
+def _arguments(options: Training, epochs: int, work: Path, seed: int) -> TrainingArguments:
     accelerated = torch.accelerator.is_available()
     return TrainingArguments(
         output_dir=str(work),
-        num_train_epochs=options.epochs,
+        num_train_epochs=epochs,
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=EVAL_BATCH,
         learning_rate=options.learning_rate,
@@ -231,6 +247,7 @@ def _arguments(options: Training, work: Path, seed: int) -> TrainingArguments:
         metric_for_best_model="accuracy",
         greater_is_better=True,
         logging_strategy="no",
+        restore_callback_states_from_checkpoint=True,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -279,12 +296,3 @@ def _judge(prediction: EvalPrediction, lesson: Lesson, number: int) -> Epoch:
         weak_classes=tuple((lesson.labels[index], float(per_class[index])) for index in weak),
         per_class=tuple(map(float, per_class)),
     )
-
-
-def _past(trainer: Trainer) -> list[Epoch]:
-    """What the log of a resumed, already finished training says."""
-    return [
-        Epoch(round(entry["epoch"]), entry["eval_accuracy"], entry["eval_accuracy"], (), ())
-        for entry in trainer.state.log_history
-        if "eval_accuracy" in entry
-    ]

@@ -1,0 +1,66 @@
+"""Tiny real models that several test modules share; each is made once in a session, and only when asked for."""
+
+import os
+from functools import cache
+
+import pytest
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Keep optimised graphs out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACKLIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module that makes tiny models; it imports torch, which tests of plain data do without."""
+    import torch  # noqa: PLC0415 - see above
+
+    import tiny_models  # noqa: PLC0415 - see above
+
+    torch.set_num_threads(1)
+    return tiny_models
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tiny, tmp_path_factory):
+    """Family -> the folder of a pretrained encoder; not to be written to."""
+    return cache(lambda family: tiny.make_encoder(family, tmp_path_factory.mktemp(f"{family}-encoder")))
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(tiny, encoder_folder, tmp_path_factory):
+    """Family -> the folder of a classifier that was not trained, mean-pooled where it can be; not to be written to."""
+    return cache(lambda family: tiny.make_classifier(encoder_folder(family), tmp_path_factory.mktemp(family)))
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tiny, encoder_folder, tmp_path_factory):
+    """Family -> the folder of a classifier that knows the toy data set; not to be written to."""
+
+    @cache
+    def make(family):
+        folder = tmp_path_factory.mktemp(f"{family}-trained")
+        return tiny.make_trained(encoder_folder(family), folder / "model", folder / "work")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def onnx_file(classifier_folder, tmp_path_factory):
+    """Family -> an exported float32 graph of `classifier_folder`; not to be written to."""
+    from packlight.recipe import Export  # noqa: PLC0415 - beside the next
+    from packlight.steps.export import export  # noqa: PLC0415 - imports torch
+
+    @cache
+    def make(family):
+        target = tmp_path_factory.mktemp(f"{family}-onnx") / "model.onnx"
+        export(classifier_folder(family), target, Export(name="onnx"))
+        return target
+
+    return make

@@ -1,0 +1,21 @@
+"""Serve: artifacts on the Open Inference Protocol v2, and a plain `/predict` for people.
+
+From the bytes inwards, each file one thing:
+
+    refusal      why a request is not answered: a status and a reason
+    limits       how large, how many, how long
+    body         content encodings, unpacked under a cap
+    tensors      the BYTES tensors of the protocol, JSON and binary
+    query        a request's bytes to what it asks
+    answers      what the models say, as bytes again
+    model        one artifact, warm, with the offline predictor as its judge
+    batcher      what is queued, run in length-sorted micro-batches
+    repository   named, versioned artifacts in a folder, reloaded when they change
+    metrics      histograms and counters, shared by all worker processes
+    logs         one JSON line a request, never a text
+    routes       method and path to handler
+    app          the RSGI application of one worker
+    server       the process that starts workers, drains them and ends
+
+`packlight.serve` needs no torch. The first six and the batcher know nothing of HTTP servers.
+"""

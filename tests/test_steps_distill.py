@@ -1,0 +1,217 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from packlight.classifier import pooling
+from packlight.classifier.stock import open_classifier, save_classifier
+from packlight.errors import RecipeError
+from packlight.recipe import Distill
+from packlight.steps import distill as module
+from packlight.steps.distill import cached_logits, distill, distillation_loss, spaced, take_layers
+from packlight.steps.inference import logits_of
+
+STUDENT = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+TEACHER = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+ANSWERS = torch.tensor([0, 1])
+
+
+def by_hand(student, teacher, label, alpha, temperature):
+    """The loss of one text, from the formula in plain numbers."""
+
+    def soft(logits, t):
+        powers = [math.exp(value / t) for value in logits]
+        return [power / sum(powers) for power in powers]
+
+    hard = -math.log(soft(student, 1)[label])
+    p, q = soft(teacher, temperature), soft(student, temperature)
+    divergence = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    return alpha * hard + (1 - alpha) * temperature**2 * divergence
+
+
+@pytest.mark.parametrize(("alpha", "temperature"), [(0.5, 2.0), (0.1, 4.0), (0.0, 1.0)])
+def test_the_loss_is_that_of_the_formula(alpha, temperature):
+    loss = distillation_loss(STUDENT, TEACHER, ANSWERS, alpha=alpha, temperature=temperature)
+    first, second = (
+        by_hand(STUDENT[row].tolist(), TEACHER[row].tolist(), int(ANSWERS[row]), alpha, temperature) for row in (0, 1)
+    )
+    assert float(loss) == pytest.approx((first + second) / 2, rel=1e-5)
+    weighted = distillation_loss(
+        STUDENT, TEACHER, ANSWERS, alpha=alpha, temperature=temperature, weights=torch.tensor([3.0, 1.0])
+    )
+    assert float(weighted) == pytest.approx((3 * first + second) / 4, rel=1e-5)
+
+
+def test_with_alpha_one_only_the_labels_count():
+    loss = distillation_loss(STUDENT, TEACHER, ANSWERS, alpha=1.0, temperature=3.0)
+    torch.testing.assert_close(loss, cross_entropy(STUDENT, ANSWERS))
+
+
+def test_a_student_that_says_what_the_teacher_says_has_nothing_to_learn():
+    assert float(distillation_loss(TEACHER, TEACHER, ANSWERS, alpha=0.0, temperature=2.0)) == pytest.approx(0, abs=1e-7)
+
+
+def test_the_gradient_flows_to_the_student_only():
+    student, teacher = STUDENT.clone().requires_grad_(), TEACHER.clone()
+    distillation_loss(student, teacher, ANSWERS, alpha=0.3, temperature=2.0).backward()
+    assert student.grad.abs().sum() > 0
+    assert teacher.grad is None
+
+
+@pytest.mark.parametrize(
+    ("count", "held", "chosen"),
+    [(1, 6, [0]), (2, 6, [0, 5]), (3, 6, [0, 2, 5]), (3, 12, [0, 6, 11]), (6, 6, [0, 1, 2, 3, 4, 5]), (1, 1, [0])],
+)
+def test_layers_are_evenly_spaced_from_first_to_last(count, held, chosen):
+    assert spaced(count, held) == chosen
+
+
+def test_any_number_of_layers_up_to_all_can_be_taken():
+    for held in range(1, 30):
+        for count in range(1, held + 1):
+            assert len(set(spaced(count, held))) == count
+
+
+@pytest.mark.parametrize("count", [0, -1, 7])
+def test_more_or_less_than_the_teacher_has_is_refused(count):
+    with pytest.raises(RecipeError, match="of a teacher with 6"):
+        spaced(count, 6)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "mpnet"])
+def test_a_student_is_made_of_the_teachers_layers(classifier_folder, tmp_path, tiny, family):
+    teacher = open_classifier(classifier_folder(family))
+    student = take_layers(teacher, [1])
+    assert len(pooling.encoder_layers(teacher)) == 2
+    (kept,) = pooling.encoder_layers(student)
+    origin = pooling.encoder_layers(teacher)[1].state_dict()
+    assert all(torch.equal(value, origin[name]) for name, value in kept.state_dict().items())
+    assert pooling.is_pooled(student) == pooling.is_pooled(teacher)
+    # The smaller model is a checkpoint like any other.
+    save_classifier(student, tmp_path / "student", tokenizer_from=classifier_folder(family), max_length=tiny.MAX_LENGTH)
+    encoder, texts = tiny.text_encoder(tmp_path / "student"), tiny.toy_texts()[0][:5]
+    opened = open_classifier(tmp_path / "student")
+    assert torch.equal(logits_of(student, encoder, texts), logits_of(opened, encoder, texts))
+
+
+def test_taking_all_layers_is_the_teacher_itself(classifier_folder, tiny):
+    teacher = open_classifier(classifier_folder("bert"))
+    encoder, texts = tiny.text_encoder(classifier_folder("bert")), tiny.toy_texts()[0][:5]
+    assert torch.equal(logits_of(teacher, encoder, texts), logits_of(take_layers(teacher, 2), encoder, texts))
+
+
+@pytest.mark.parametrize("layers", [[], [2], [-1], [1, 0], [0, 0], 3, 0])
+def test_layers_that_the_teacher_lacks_are_refused(classifier_folder, layers):
+    with pytest.raises(RecipeError, match="cannot be taken"):
+        take_layers(open_classifier(classifier_folder("bert")), layers)
+
+
+class Answers:
+    """Stands in for `logits_of` and counts how often it is asked."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self, teacher, encoder, texts):  # noqa: ARG002 - the stand-in's contract
+        self.times += 1
+        return torch.full((len(texts), 2), float(self.times))
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    made = Answers()
+    monkeypatch.setattr(module, "logits_of", made)
+    return made
+
+
+def test_the_teacher_is_asked_once(answers, classifier_folder, tiny, tmp_path):
+    encoder = tiny.text_encoder(classifier_folder("bert"))
+    first = cached_logits(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
+    second = cached_logits(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
+    assert answers.times == 1
+    assert torch.equal(first, second)
+    assert second.dtype == torch.float32
+
+
+def test_another_text_order_teacher_or_length_is_asked_anew(answers, classifier_folder, tiny, tmp_path):
+    encoder = tiny.text_encoder(classifier_folder("bert"))
+    shorter = type(encoder)(classifier_folder("bert") / "tokenizer.json", 8)
+    for each, texts, key in (
+        (encoder, ["one", "two"], "teacher"),
+        (encoder, ["two", "one"], "teacher"),
+        (encoder, ["one", "two", "three"], "teacher"),
+        (encoder, ["onet", "wo"], "teacher"),
+        (encoder, ["one", "two"], "other teacher"),
+        (shorter, ["one", "two"], "teacher"),
+    ):
+        cached_logits(None, each, texts, key=key, folder=tmp_path)
+    assert answers.times == 6
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_a_damaged_cache_is_written_anew(answers, classifier_folder, tiny, tmp_path, content):
+    encoder = tiny.text_encoder(classifier_folder("bert"))
+    cached_logits(None, encoder, ["one"], key="teacher", folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    assert cached_logits(None, encoder, ["one"], key="teacher", folder=tmp_path).tolist() == [[2.0, 2.0]]
+    assert answers.times == 2
+    assert np.load(file).tolist() == [[2.0, 2.0]]
+
+
+@pytest.fixture
+def classroom(trained_folder, tiny):
+    """A trained teacher, its tokenizer, the lesson, and the teacher's answers to it."""
+    folder: Path = trained_folder("bert")
+    teacher, encoder, lesson = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_lesson()
+    return teacher, encoder, lesson, logits_of(teacher, encoder, lesson.train_texts)
+
+
+def test_a_student_learns_what_its_teacher_knows_and_not_the_labels(classroom, tiny, tmp_path):
+    teacher, encoder, lesson, answers = classroom
+    mistaken = replace(lesson, train_labels=[0] * len(lesson.train_labels))
+    student = take_layers(teacher, 1)
+    with torch.no_grad():
+        student.classifier.weight.zero_()
+    options = tiny.options(Distill, epochs=8, patience=8, alpha=0.0)
+    distill(student, encoder, answers, mistaken, options, work=tmp_path, seed=3)
+    said = logits_of(student, encoder, lesson.train_texts).argmax(1)
+    assert (said == answers.argmax(1)).float().mean() > 0.85
+
+
+def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
+    teacher, encoder, lesson, answers = classroom
+    given = []
+
+    def loss(student, teacher_logits, labels, *, weights, **rest):
+        given.append(None if weights is None else dict(zip(labels.tolist(), weights.tolist(), strict=True)))
+        return distillation_loss(student, teacher_logits, labels, weights=weights, **rest)
+
+    monkeypatch.setattr(module, "distillation_loss", loss)
+    # A rate so small that the same classes stay weak.
+    options = tiny.options(
+        Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, boost_weak=boost
+    )
+    history = distill(take_layers(teacher, 1), encoder, answers, lesson, options, work=tmp_path, seed=3)
+    return given, [lesson.labels.index(label) for label, _ in history[0].weak_classes]
+
+
+def test_weak_classes_weigh_more_after_an_epoch(monkeypatch, classroom, tiny, tmp_path):
+    given, weak = weights_given(monkeypatch, classroom, tiny, tmp_path, 2.5)
+    assert weak
+    assert len(given) == 4
+    for batch in given[:2]:
+        assert set(batch.values()) == {1.0}
+    for batch in given[2:]:
+        assert all(weight == (2.5 if label in weak else 1.0) for label, weight in batch.items())
+        assert any(label in weak for label in batch)
+
+
+def test_without_a_boost_nothing_is_weighed(monkeypatch, classroom, tiny, tmp_path):
+    given, _ = weights_given(monkeypatch, classroom, tiny, tmp_path, 1.0)
+    assert given == [None] * 4

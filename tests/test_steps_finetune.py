@@ -1,0 +1,50 @@
+import torch
+
+from packlight.classifier import pooling
+from packlight.classifier.stock import build_classifier, final_layer, open_classifier
+from packlight.steps.finetune import COSINE_SCALE, TEXTS_PER_CLASS, finetune, start_from_centroids
+from packlight.steps.inference import features_of, logits_of
+from packlight.steps.training import Lesson
+
+
+def test_the_head_starts_from_the_classes_centroids(encoder_folder, tiny):
+    folder = encoder_folder("bert")
+    model, encoder, lesson = build_classifier(folder, tiny.LABELS, seed=0), tiny.text_encoder(folder), tiny.toy_lesson()
+    features = features_of(model, encoder, lesson.train_texts)
+    start_from_centroids(model, encoder, lesson)
+    labels = torch.tensor(lesson.train_labels)
+    centroids = torch.stack([features[labels == label].mean(0) for label in range(len(tiny.LABELS))])
+    unit = centroids / centroids.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(final_layer(model).weight, unit * COSINE_SCALE / features.norm(dim=1).mean())
+    assert final_layer(model).bias.abs().max() == 0
+
+
+def test_before_any_step_the_head_is_better_than_chance(encoder_folder, tiny):
+    for family in (*pooling.FAMILIES, "mpnet"):
+        folder = encoder_folder(family)
+        model, encoder = build_classifier(folder, tiny.LABELS, seed=0), tiny.text_encoder(folder)
+        lesson = tiny.toy_lesson()
+        start_from_centroids(model, encoder, lesson)
+        right = logits_of(model, encoder, lesson.train_texts).argmax(1) == torch.tensor(lesson.train_labels)
+        assert right.float().mean() > 0.45, family
+
+
+def test_a_large_class_is_read_in_part(encoder_folder, tiny):
+    folder = encoder_folder("bert")
+    rows = TEXTS_PER_CLASS + 10
+    texts = ["play the song queen"] * TEXTS_PER_CLASS + ["rain in oslo"] * 10 + ["weather in paris"]
+    lesson = Lesson(texts, [0] * rows + [1], ["rain in oslo"], [1], ("music", "weather"), None)
+    model, encoder = build_classifier(folder, lesson.labels, seed=0), tiny.text_encoder(folder)
+    start_from_centroids(model, encoder, lesson)
+    only = features_of(model, encoder, ["play the song queen"])[0]
+    direction = torch.nn.functional.cosine_similarity(final_layer(model).weight[0], only, dim=0)
+    assert direction.item() > 0.99999
+
+
+def test_a_classifier_that_knows_the_labels_keeps_its_head(trained_folder, tiny, tmp_path):
+    folder = trained_folder("bert")
+    model, encoder = open_classifier(folder), tiny.text_encoder(folder)
+    before = final_layer(model).weight.detach().clone()
+    options = tiny.options(epochs=1, learning_rate=1e-9, head_learning_rate=1e-9, weight_decay=0.0)
+    finetune(model, encoder, tiny.toy_lesson(), options, work=tmp_path, seed=0, fresh_head=False)
+    torch.testing.assert_close(final_layer(model).weight, before, atol=1e-6, rtol=0)

@@ -1,7 +1,8 @@
 """Measurements: raw samples and predictions, and the figures that are derived from them.
 
 A run's folder holds one `measurements.json` with the figures and, beside it, `raw/<variant>.json`
-with every latency sample and every prediction, from which each figure can be derived again.
+with every latency sample and every prediction, and `raw/_test.json` with the test split: from these each figure can
+be derived again.
 
 Format history of `measurements.json`
     1   first published form
@@ -11,6 +12,7 @@ row has no parent. Sizes are in MB of 10^6 bytes, memory likewise, times in mill
 recalls from 0 to 1.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +24,7 @@ from packlight.files import write_whole
 T = TypeVar("T")
 FORMAT = 1
 FILE_NAME = "measurements.json"
+TRUTH_NAME = "_test.json"
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,8 +146,27 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     """texts per second of each round, batch 32"""
     predictions: list[int] | None
     """label index for each test text, in the data set's label order; -1 for a label that the data lacks"""
+    confidences: list[float] | None = None
+    """softmax probability of each prediction"""
+    scope_scores: list[float] | None = None
+    """largest logit among the labels in scope: the higher, the more the text is taken to be in scope"""
     batch_flips: int | None = None
     peak_memory_mb: float
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """The test split that `raw/` was observed on; beside the raw files as `raw/_test.json`."""
+
+    labels: tuple[str, ...]
+    """the data's labels, sorted; predictions and `answers` are places in it"""
+    texts: list[str]
+    answers: list[int]
+
+    def right(self, raw: Raw) -> list[bool] | None:
+        """Which texts a variant answered rightly; None where its answers mean nothing."""
+        if raw.predictions is None:
+            return None
+        return [given == answer for given, answer in zip(raw.predictions, self.answers, strict=True)]
 
 
 class Measurements(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +193,16 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
                 return row
         names = ", ".join(row.variant for row in self.measurements)
         raise MeasurementError(f"no variant {variant!r} was measured; there are: {names}")
+
+
+def samples_of(raws: Iterable[Raw]) -> dict[str, list[float]]:
+    """Each variant's latency samples of all rounds, in milliseconds."""
+    return {raw.variant: [each for samples in raw.latency_ms for each in samples] for raw in raws}
+
+
+def right_of(raws: Iterable[Raw], truth: Truth) -> dict[str, list[bool]]:
+    """For each variant whose answers mean something, which test texts it answered rightly."""
+    return {raw.variant: right for raw in raws if (right := truth.right(raw)) is not None}
 
 
 def write_measurements(value: Measurements, folder: Path) -> Path:
@@ -211,6 +243,25 @@ def read_raw(folder: Path, variant: str) -> Raw:
     if not path.is_file():
         raise MeasurementError(f"{path}: no raw samples of {variant!r}; measure it again")
     return _decode(path, Raw)
+
+
+def write_truth(value: Truth, folder: Path) -> Path:
+    """Write `raw/_test.json` into a run's folder and return its path."""
+    path = folder / "raw" / TRUTH_NAME
+    write_whole(path, msgspec.json.encode(value))
+    return path
+
+
+def read_truth(folder: Path) -> Truth:
+    """Read the test split of a run.
+
+    Raises:
+        MeasurementError: when the file is missing or damaged.
+    """
+    path = folder / "raw" / TRUTH_NAME
+    if not path.is_file():
+        raise MeasurementError(f"{path}: the run's test split is missing; measure it again")
+    return _decode(path, Truth)
 
 
 def raw_path(folder: Path, variant: str) -> Path:

@@ -27,6 +27,7 @@ class Subject:
     folder: Path
     engine: str
     batch_invariant: bool
+    oos_label: str | None
 
 
 class Process:
@@ -48,7 +49,14 @@ class Process:
             env=_environment(threads),
         )
         try:
-            opened = self._ask(Open(folder=str(subject.folder), engine=subject.engine, threads=threads))
+            opened = self._ask(
+                Open(
+                    folder=str(subject.folder),
+                    engine=subject.engine,
+                    threads=threads,
+                    oos_label=subject.oos_label,
+                )
+            )
         except BaseException:
             self.close()
             raise
@@ -62,9 +70,9 @@ class Process:
         """Texts per second of one batch."""
         return _present(self._ask(Throughput(texts=list(texts))).texts_per_second)
 
-    def predict(self, texts: Sequence[str], *, batch: int) -> list[int]:
-        """Label indices in the engine's own order."""
-        return _present(self._ask(Predict(texts=list(texts), batch=batch)).predictions)
+    def predict(self, texts: Sequence[str], *, batch: int) -> Reply:
+        """Label indices in the engine's own order, with the confidence and the scope score of each text."""
+        return self._ask(Predict(texts=list(texts), batch=batch))
 
     def peak_memory_mb(self) -> float:
         """The most memory that the process ever held, in MB."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from packlight.benchmark.process import Process, Subject
+from packlight.benchmark.worker import Reply
 from packlight.dataset import Dataset
 from packlight.measurement import Raw
 from packlight.progress import bar
@@ -50,6 +51,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     alone: list[int] | None
     batched: list[int] | None
+    confidences: list[float] | None
+    scope_scores: list[float] | None
     peak_memory_mb: float
 
 
@@ -145,26 +148,39 @@ def _turn(process: Process, texts: Sequence[str], number: int) -> Turn:
 
 
 def _answers(process: Process, data: Dataset, *, judge: bool) -> Answers:
-    """Answer the whole test split, alone where the batch can change the answer, and in batches of 32."""
-    name, exact = process.subject.variant, process.subject.batch_invariant
-    alone = batched = None
-    if judge:
-        ids = [data.label_ids.get(label, -1) for label in process.labels]
-        int8 = not exact or process.subject.engine == "onnxruntime"
-        if int8:
-            alone = [ids[best] for best in _predict(process, data, 1)]
-        batched = [ids[best] for best in _predict(process, data, BATCH)]
-    return Answers(variant=name, alone=alone, batched=batched, peak_memory_mb=process.peak_memory_mb())
+    """Answer the whole test split in batches of 32, and alone as well where int8 could make that a difference."""
+    name, memory = process.subject.variant, process.peak_memory_mb
+    if not judge:
+        return Answers(
+            variant=name, alone=None, batched=None, confidences=None, scope_scores=None, peak_memory_mb=memory()
+        )
+    ids = [data.label_ids.get(label, -1) for label in process.labels]
+    batched = served = _predict(process, data, BATCH)
+    if process.subject.engine == "onnxruntime" or not process.subject.batch_invariant:
+        served = _predict(process, data, 1)
+    return Answers(
+        variant=name,
+        alone=None if served is batched else [ids[best] for best in served.predictions or []],
+        batched=[ids[best] for best in batched.predictions or []],
+        confidences=served.confidences,
+        scope_scores=served.scope_scores,
+        peak_memory_mb=memory(),
+    )
 
 
-def _predict(process: Process, data: Dataset, batch: int) -> list[int]:
+def _predict(process: Process, data: Dataset, batch: int) -> Reply:
     texts = data.test.texts
-    out: list[int] = []
+    predictions: list[int] = []
+    confidences: list[float] = []
+    scope_scores: list[float] = []
     with bar(f"{process.subject.variant}: test, batch {batch}", total=len(texts)) as progress:
         for start in range(0, len(texts), CHUNK):
-            out += process.predict(texts[start : start + CHUNK], batch=batch)
-            progress.reach(len(out))
-    return out
+            part = process.predict(texts[start : start + CHUNK], batch=batch)
+            predictions += part.predictions or []
+            confidences += part.confidences or []
+            scope_scores += part.scope_scores or []
+            progress.reach(len(predictions))
+    return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
 
 
 def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:
@@ -184,6 +200,8 @@ def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
         latency_ms=[turn.milliseconds for turn in own],
         throughput=[turn.texts_per_second for turn in own],
         predictions=answers.alone if answers.alone is not None else answers.batched,
+        confidences=answers.confidences,
+        scope_scores=answers.scope_scores,
         batch_flips=flips,
         peak_memory_mb=answers.peak_memory_mb,
     )

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
+from scipy.special import softmax
 
 from packlight.artifact import Artifact
 from packlight.engines import Engine, open_engine
 from packlight.errors import PacklightError
 
-KIB_PER_UNIT = 1 if sys.platform.startswith("linux") else 1 / 1024
-"""ru_maxrss counts KiB on Linux and bytes on macOS"""
+DECIMALS = 5
+STATUS = Path("/proc/self/status")
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -27,6 +29,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     folder: str
     engine: str
     threads: int
+    oos_label: str | None
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
@@ -63,6 +66,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     milliseconds: list[float] | None = None
     texts_per_second: float | None = None
     predictions: list[int] | None = None
+    confidences: list[float] | None = None
+    scope_scores: list[float] | None = None
     peak_memory_mb: float | None = None
     refused: str | None = None
     """a user error, in words"""
@@ -71,16 +76,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more."""
     engine: Engine | None = None
+    inside: list[int] = []
     decoder = msgspec.json.Decoder(Request)
     for line in requests:
         request = decoder.decode(line)
         try:
             if isinstance(request, Open):
                 engine = _open(request)
+                inside = [index for index, label in enumerate(engine.labels) if label != request.oos_label]
                 reply = Reply(labels=list(engine.labels))
             else:
                 assert engine is not None  # noqa: S101 - benchmark.process opens first
-                reply = _answer(engine, request)
+                reply = _answer(engine, request, inside)
         except PacklightError as error:
             reply = Reply(refused=str(error))
         replies.write(msgspec.json.encode(reply) + b"\n")
@@ -96,7 +103,7 @@ def _open(request: Open) -> Engine:
     return open_engine(Artifact.open(folder), engine=request.engine, threads=request.threads)
 
 
-def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak) -> Reply:
+def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak, inside: list[int]) -> Reply:
     match request:
         case Latency():
             for text in request.texts[: request.warm]:
@@ -105,10 +112,9 @@ def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak) -> R
         case Throughput():
             return Reply(texts_per_second=len(request.texts) / _timed(engine, request.texts))
         case Predict():
-            return Reply(predictions=_predict(engine, request.texts, request.batch))
+            return _predict(engine, request.texts, request.batch, inside)
         case Peak():
-            kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT
-            return Reply(peak_memory_mb=kib * 1024 / 1e6)
+            return Reply(peak_memory_mb=_peak_bytes() / 1e6)
 
 
 def _timed(engine: Engine, texts: list[str]) -> float:
@@ -117,9 +123,27 @@ def _timed(engine: Engine, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _predict(engine: Engine, texts: list[str], batch: int) -> list[int]:
-    chunks = [texts[start : start + batch] for start in range(0, len(texts), batch)]
-    return [int(best) for chunk in chunks for best in engine.logits(chunk).argmax(axis=1)]
+def _predict(engine: Engine, texts: list[str], batch: int, inside: list[int]) -> Reply:
+    chunks = [engine.logits(texts[start : start + batch]) for start in range(0, len(texts), batch)]
+    logits = np.concatenate(chunks)
+    best = logits.argmax(axis=1)
+    return Reply(
+        predictions=best.tolist(),
+        confidences=softmax(logits, axis=1).max(axis=1).round(DECIMALS).tolist(),
+        scope_scores=logits[:, inside].max(axis=1).round(DECIMALS).tolist(),
+    )
+
+
+def _peak_bytes() -> int:
+    """The most memory this program held.
+
+    On Linux `ru_maxrss` outlives `exec` and would count the process that started this one; the high-water mark of
+    the address space does not.
+    """
+    if STATUS.is_file():
+        mark = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(mark.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:

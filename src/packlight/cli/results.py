@@ -1,6 +1,5 @@
 """The verbs that read a finished run: `report`, `recommend` and `plan`; they need no torch."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from packlight import recommend as advice
 from packlight.capacity import PriceTable, read_prices
 from packlight.cli import options
 from packlight.cli.show import console, show, show_json
-from packlight.measurement import Measurements, Raw, read_measurements, read_raw
+from packlight.measurement import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
 from packlight.progress import say
 from packlight.recommend import Constraints
 from packlight.recommend.constraints import Percentile, Profile
@@ -53,7 +52,8 @@ def report(
         utilisation=utilisation,
         p99_ms=p99_ms,
         prices=_prices(prices),
-        latency_samples=_samples(raws),
+        latency_samples=samples_of(raws),
+        right=right_of(raws, read_truth(place)),
     )
     show_run(place, measurements)
     say(f"report: {written.report}   plot: {written.png}, {written.svg}")
@@ -86,7 +86,9 @@ def recommend(
         min_throughput=min_throughput,
         max_accuracy_loss=max_accuracy_loss,
     )
-    picked = advice.recommend(measurements, constraints)
+    place = _place(folder)
+    right = right_of(read_raws(measurements, place), read_truth(place))
+    picked = advice.recommend(measurements, constraints, right=right)
     if as_json:
         show_json(picked)
     else:
@@ -119,7 +121,7 @@ def plan(
         utilisation=utilisation,
         p99_ms=p99_ms,
         prices=_prices(prices),
-        latency_samples=_samples(read_raws(measurements, _place(folder))),
+        latency_samples=samples_of(read_raws(measurements, _place(folder))),
     )
     if variant is not None:
         plans = tuple(each for each in plans if each.variant == measurements[variant].variant)
@@ -132,22 +134,19 @@ def plan(
 def show_run(folder: Path, measurements: Measurements) -> None:
     """The one-glance table, the capacity and the advice."""
     width = console().width
-    samples = _samples(read_raws(measurements, folder))
-    plans = capacity.plan_all(measurements, 1000, latency_samples=samples)
+    raws = read_raws(measurements, folder)
+    plans = capacity.plan_all(measurements, 1000, latency_samples=samples_of(raws))
+    picked = advice.recommend(measurements, Constraints(), right=right_of(raws, read_truth(folder)))
     show(
         terminal_table(summarise(measurements), width=width),
         capacity.terminal_table(plans, width=width),
-        Text(advice.render_text(advice.recommend(measurements, Constraints()))),
+        Text(advice.render_text(picked)),
     )
 
 
-def read_raws(measurements: Measurements, folder: Path) -> dict[str, Raw]:
+def read_raws(measurements: Measurements, folder: Path) -> list[Raw]:
     """What was observed of each row."""
-    return {row.variant: read_raw(folder, row.variant) for row in measurements.measurements}
-
-
-def _samples(raws: Mapping[str, Raw]) -> dict[str, list[float]]:
-    return {name: [ms for samples in raw.latency_ms for ms in samples] for name, raw in raws.items()}
+    return [read_raw(folder, row.variant) for row in measurements.measurements]
 
 
 def _place(folder: Path) -> Path:

@@ -44,12 +44,16 @@ def render_card(artifact: Artifact, measurements: Measurements) -> str:
         + ("onnx" if manifest.engine == "onnxruntime" else "transformers")
         + "\ntags: [packlight, intent-classification]\n---",
         f"# {artifact.name}",
-        (f"A text classifier with {len(artifact.labels)} labels, made by packlight {manifest.libraries['packlight']}: "
-        f"{steps}. {_behaviour(artifact)}"),
+        (
+            f"A text classifier with {len(artifact.labels)} labels, made by packlight {manifest.libraries['packlight']}: "
+            f"{steps}. {_behaviour(artifact)}"
+        ),
         "## Measured",
-        (f"{_figures(row)} Taken on {measurements.environment.cpu}, {row.threads} thread(s), "
-        f"{measurements.environment.taken_at}, on {measurements.data.rows['test']:,} test texts of "
-        f"`{measurements.data.source}`."),
+        (
+            f"{_figures(row)} Taken on {measurements.environment.cpu}, {row.threads} thread(s), "
+            f"{measurements.environment.taken_at}, on {measurements.data.rows['test']:,} test texts of "
+            f"`{measurements.data.source}`."
+        ),
         render_markdown(summarise(measurements)),
         "## Opening it",
         _LOAD_PACKLIGHT,

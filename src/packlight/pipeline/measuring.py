@@ -18,9 +18,13 @@ from packlight.measurement import (
     Measurements,
     Parity,
     Raw,
+    Truth,
     read_measurements,
+    right_of,
+    samples_of,
     write_measurements,
     write_raw,
+    write_truth,
 )
 from packlight.pipeline.card import write_card
 from packlight.pipeline.references import Reference, prepare
@@ -81,6 +85,7 @@ def subject_of(artifact: Artifact) -> Subject:
         folder=artifact.path,
         engine=manifest.engine,
         batch_invariant=manifest.batch_invariant,
+        oos_label=manifest.oos_label,
     )
 
 
@@ -134,18 +139,10 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
     """Write raw samples, figures and report."""
     for raw in raws:
         write_raw(raw, out)
+    truth = Truth(labels=data.labels, texts=list(data.test.texts), answers=list(data.ids(data.test)))
+    write_truth(truth, out)
     write_measurements(measurements, out)
-    truth = data.ids(data.test)
-    write_report(
-        measurements,
-        out,
-        latency_samples={raw.variant: [ms for samples in raw.latency_ms for ms in samples] for raw in raws},
-        right={
-            raw.variant: [a == b for a, b in zip(raw.predictions, truth, strict=True)]
-            for raw in raws
-            if raw.predictions is not None
-        },
-    )
+    write_report(measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truth))
 
 
 def _prepare(

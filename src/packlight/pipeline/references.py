@@ -35,11 +35,14 @@ class Reference:
     folder: Path
     trained: bool
     """whether its answers mean something"""
+    oos_label: str | None
 
     @property
     def subject(self) -> Subject:
         """What is measured."""
-        return Subject(variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True)
+        return Subject(
+            variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True, oos_label=self.oos_label
+        )
 
     @property
     def note(self) -> str | None:
@@ -77,7 +80,7 @@ def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Referenc
             else:
                 _build(name, data, tokenizer, draft)
             (draft / marked.name).write_text(mark, encoding="utf-8")
-    return Reference(name, folder, trained=fits)
+    return Reference(name, folder, trained=fits, oos_label=data.oos_label)
 
 
 def _fits(checkpoint: Checkpoint, data: Dataset) -> bool:

@@ -52,15 +52,30 @@ def trained_folder(tiny, encoder_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def onnx_file(classifier_folder, tmp_path_factory):
-    """Family -> an exported float32 graph of `classifier_folder`; not to be written to."""
+def onnx_file(trained_folder, tmp_path_factory):
+    """Family -> an exported float32 graph of `trained_folder`; not to be written to."""
     from packlight.recipe import Export  # noqa: PLC0415 - beside the next
     from packlight.steps.export import export  # noqa: PLC0415 - imports torch
 
     @cache
     def make(family):
         target = tmp_path_factory.mktemp(f"{family}-onnx") / "model.onnx"
-        export(classifier_folder(family), target, Export(name="onnx"))
+        export(trained_folder(family), target, Export(name="onnx"))
+        return target
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def unfused_file(trained_folder, tmp_path_factory):
+    """Family -> the same in standard operators only; not to be written to."""
+    from packlight.recipe import Export  # noqa: PLC0415 - beside the next
+    from packlight.steps.export import export  # noqa: PLC0415 - imports torch
+
+    @cache
+    def make(family):
+        target = tmp_path_factory.mktemp(f"{family}-unfused") / "model.onnx"
+        export(trained_folder(family), target, Export(name="onnx", fuse=False, opset=20))
         return target
 
     return make

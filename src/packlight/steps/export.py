@@ -24,6 +24,7 @@ from transformers.masking_utils import AttentionMaskInterface
 from packlight.classifier.stock import open_classifier
 from packlight.recipe import Export
 from packlight.steps.fusion import fuse
+from packlight.steps.tidy import tidy
 
 ATTENTION = "packlight_onnx"
 ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "camembert")
@@ -54,6 +55,7 @@ def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
     graph = _trace(model, options.opset)
     if options.fuse:
         graph = fuse(graph, heads=parent.config.num_attention_heads, hidden=parent.config.hidden_size)
+    tidy(graph)
     onnx.checker.check_model(graph)
     onnx.save_model(graph, target)
     return parent

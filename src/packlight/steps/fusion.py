@@ -38,9 +38,14 @@ def fuse(model: onnx.ModelProto, *, heads: int, hidden: int) -> onnx.ModelProto:
     bert.remove_unused_constant()
     bert.topological_sort()
     fused: onnx.ModelProto = bert.model
-    if not any(entry.domain == DOMAIN for entry in fused.opset_import):
-        fused.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    allow_own_operators(fused)
     return fused
+
+
+def allow_own_operators(model: onnx.ModelProto) -> None:
+    """Say in the file that it uses ONNX Runtime's own operators, in place."""
+    if not any(entry.domain == DOMAIN for entry in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from packlight.environment import has_vnni
 from packlight.recipe import QuantizeOnnx
+from packlight.steps.fusion import DOMAIN, allow_own_operators
+from packlight.steps.tidy import tidy
 from packlight.tokenization import TextEncoder
 
 WEIGHT_INPUT = {"MatMul": 1, "Gemm": 1, "Attention": 1, "Gather": 0}
@@ -49,11 +52,11 @@ def quantize_onnx(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     model = onnx.load_model(source)
-    # Types that the exporter wrote of inner tensors would contradict the int8 graph.
-    del model.graph.value_info[:]
+    tidy(model)
     int8 = _dynamic(model, options)
     if options.mode == "static":
         _fix_ranges(int8, observe(model, _dynamic_inputs(int8), encoder, calibration_texts))
+    tidy(int8)
     onnx.checker.check_model(int8)
     onnx.save_model(int8, target)
 
@@ -97,6 +100,8 @@ def weighted_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx) -> onnx.ModelProto:
+    # The quantizer advises to optimise the graph first, unless it is told that this was done.
+    add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / "int8.onnx"
         settings: dict[str, Any] = {"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True}
@@ -144,6 +149,7 @@ def _join_products(int8: onnx.ModelProto) -> None:
     ONNX Runtime does so by itself where ranges are dynamic; with constant ranges it folds the scales first and then
     no longer knows the pattern.
     """
+    allow_own_operators(int8)
     maker = {name: node for node in int8.graph.node for name in node.output}
     reader = {name: node for node in int8.graph.node for name in node.input}
     for product in [node for node in int8.graph.node if node.op_type == "MatMulInteger"]:
@@ -155,7 +161,7 @@ def _join_products(int8: onnx.ModelProto) -> None:
             [*product.input[:2], *scales.input, *product.input[2:]],
             list(scaled.output),
             product.name,
-            domain="com.microsoft",
+            domain=DOMAIN,
         )
         int8.graph.node.insert(list(int8.graph.node).index(product), joined)
         for node in (product, cast, scaled, scales):

@@ -1,0 +1,30 @@
+"""Leaving in an ONNX file what a reader needs, and nothing of its making.
+
+The exporter writes into every node the source lines that it came from, with the paths of the machine that it ran on,
+and a type for every inner tensor, which is no longer true once nodes are joined or quantized. Runtimes infer the
+types themselves. For a small model this is half of the file.
+"""
+
+from collections.abc import Iterator
+
+import onnx
+
+
+def tidy(model: onnx.ModelProto) -> None:
+    """Remove remarks, source lines and types of inner tensors, in place."""
+    del model.metadata_props[:]
+    model.ClearField("doc_string")
+    for graph in _graphs(model.graph):
+        del graph.value_info[:]
+        for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+            part.ClearField("doc_string")
+            del part.metadata_props[:]
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from _graphs(inner)

@@ -52,7 +52,7 @@ class Training(_Step, frozen=True, kw_only=True):
     """Options that all training shares."""
 
     epochs: Positive = 3
-    min_updates: Annotated[int, msgspec.Meta(ge=0)] = 600
+    min_updates: Annotated[int, msgspec.Meta(ge=0)] = 0
     """epochs are added until the optimiser makes so many updates, which small data sets need"""
     learning_rate: Rate = 2e-4
     head_learning_rate: Rate | None = 2e-3
@@ -95,6 +95,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """weight of the labels against the teacher's answers"""
     temperature: Rate = 2.0
     epochs: Positive = 6
+    min_updates: Annotated[int, msgspec.Meta(ge=0)] = 300
     learning_rate: Rate = 3e-4
     freeze_layers: Index = 0
     """so many layers, and the embeddings, stay as they are at first"""

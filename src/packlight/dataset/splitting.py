@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from packlight.dataset.faults import SHOWN
-from packlight.dataset.judging import Example, sameness
+from packlight.dataset.judging import Example, sameness, split_of
+from packlight.dataset.model import Split
 from packlight.errors import DataError
 
 FRACTIONS: Mapping[str, float] = {"val": 0.1, "test": 0.2}
@@ -38,6 +39,13 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
             f"({len(parts['train'])} rows); add texts, or give the split in a file of its own"
         )
     return made
+
+
+def hold_out(train: Split, *, seed: int) -> tuple[Split, Split]:
+    """A split without a tenth of its texts, and that tenth, stratified by label."""
+    examples = [Example("train", number, text, label) for number, (text, label) in enumerate(train, start=1)]
+    parts = with_splits({"train": examples, "test": []}, seed=seed)
+    return split_of(parts["train"]), split_of(parts["val"])
 
 
 def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[str], seed: int) -> dict[str, str]:

@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types check format lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(STAMP)  ## make the virtual environment and install exact versions into it
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## run the walk on the embedded data, offline: table, plot, advice in runs/demo
+	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
+
+test: $(STAMP)  ## run all tests, under 10 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)  ## check types
+	$(BIN)/mypy
+
+check: lint types test  ## all that CI runs
+
+format: $(STAMP)  ## mend style where that can be done by machine
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(STAMP)  ## write the exact versions of this environment into requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable --exclude packlight | sed -E 's/\+cpu//' > requirements.lock
+
+clean:  ## remove the environment and caches, not the runs
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist build site

@@ -1,0 +1,189 @@
+"""The queue of one model: micro-batches of what is there, at once when idle, never waiting for more.
+
+Inference runs in the event loop's own thread. A worker has one core and one session, so another thread could
+only add hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
+
+A window of what is queued is sorted by length and cut into micro-batches of at most `batch_tokens` padded
+tokens, so that short texts are not padded to long ones. A text's logits do not depend on its neighbours: where the
+artifact does not promise that, each text is a micro-batch of its own.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from packlight.engines import Logits
+from packlight.serve.limits import Limits
+from packlight.serve.model import Rows
+from packlight.serve.refusal import late, overloaded
+
+WINDOW = 4
+"""micro-batches' worth of tokens that are sorted together"""
+
+
+class Infers(Protocol):
+    """What a batcher needs of a model."""
+
+    labels: tuple[str, ...]
+    batch_invariant: bool
+
+    def logits(self, texts: list[str], rows: Rows) -> Logits:
+        """Logits of one micro-batch."""
+        ...
+
+
+class Job:
+    """One request in the queue."""
+
+    __slots__ = ("arrived", "deadline", "done", "left", "logits", "rows", "started", "texts")
+
+    def __init__(self, texts: list[str], rows: Rows, deadline: float, done: "asyncio.Future[Logits]") -> None:
+        self.texts = texts
+        self.rows = rows
+        self.arrived = time.perf_counter()
+        self.deadline = deadline
+        self.done = done
+        self.left = len(texts)
+        self.logits: Logits | None = None
+        self.started: float | None = None
+
+
+Item = tuple[int, Job, int]
+"""tokens, job, index of the text in the job"""
+
+
+class Batcher:
+    """Runs one model's queue on the event loop."""
+
+    def __init__(
+        self,
+        model: Infers,
+        limits: Limits,
+        *,
+        on_batch: Callable[[int, float], None] = lambda texts, seconds: None,  # noqa: ARG005 - names say what comes
+        on_start: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - as above
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            model: what infers.
+            limits: `queue_texts` and `batch_tokens` are used.
+            on_batch: told the texts and the seconds of each micro-batch.
+            on_start: told the seconds that each request waited before its inference began.
+        """
+        self._model = model
+        self._limits = limits
+        self._on_batch = on_batch
+        self._on_start = on_start
+        self._waiting: deque[Job] = deque()
+        self._batches: deque[list[Item]] = deque()
+        self._scheduled = False
+        self.queued = 0
+        """texts that are not inferred yet"""
+
+    def submit(self, texts: list[str], rows: Rows, timeout: float) -> "asyncio.Future[Logits]":
+        """Queue tokenized texts; the future gives logits of shape [texts, labels], or the reason why not.
+
+        Args:
+            texts: of one request.
+            rows: their token ids.
+            timeout: seconds within which inference must begin.
+
+        Raises:
+            Refusal: 429 when the queue is full. How much the request brings plays no part, so that batches and
+                single texts are refused alike.
+        """
+        if self.queued >= self._limits.queue_texts:
+            raise overloaded()
+        loop = asyncio.get_running_loop()
+        job = Job(texts, rows, time.perf_counter() + timeout, loop.create_future())
+        self._waiting.append(job)
+        self.queued += len(texts)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._step, loop)
+        return job.done
+
+    def _step(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run one micro-batch, then let the loop do its other work before the next."""
+        if not self._batches:
+            self._cut()
+        if self._batches:
+            self._run(self._batches.popleft())
+        if self._batches or self._waiting:
+            loop.call_soon(self._step, loop)
+        else:
+            self._scheduled = False
+
+    def _cut(self) -> None:
+        """Turn the head of the queue into micro-batches."""
+        budget = self._limits.batch_tokens
+        items: list[Item] = []
+        tokens = 0
+        while self._waiting and tokens < WINDOW * budget:
+            job = self._waiting.popleft()
+            for index, row in enumerate(job.rows):
+                items.append((len(row), job, index))
+                tokens += len(row)
+        if not self._model.batch_invariant:
+            self._batches.extend([item] for item in items)
+            return
+        items.sort(key=_length)
+        batch: list[Item] = []
+        for item in items:
+            if batch and item[0] * (len(batch) + 1) > budget:
+                self._batches.append(batch)
+                batch = []
+            batch.append(item)
+        if batch:
+            self._batches.append(batch)
+
+    def _run(self, batch: list[Item]) -> None:
+        start = time.perf_counter()
+        self.queued -= len(batch)
+        live = [item for item in batch if self._begin(item[1], start)]
+        if not live:
+            return
+        try:
+            logits = self._model.logits([job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live])
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises belongs to these requests alone
+            for _, job, _ in live:
+                if not job.done.done():
+                    job.done.set_exception(error)
+            return
+        self._on_batch(len(live), time.perf_counter() - start)
+        for (_, job, index), row in zip(live, logits, strict=True):
+            self._finish(job, index, row)
+
+    def _begin(self, job: Job, now: float) -> bool:
+        """Whether a job is to be inferred: not when its client is gone, nor when it is late and nothing was done."""
+        if job.done.done():
+            return False
+        if job.started is None:
+            if now > job.deadline:
+                job.done.set_exception(late())
+                return False
+            job.started = now
+            self._on_start(now - job.arrived)
+        return True
+
+    def _finish(self, job: Job, index: int, row: Logits) -> None:
+        if job.done.done():
+            return
+        if len(job.texts) == 1:
+            job.done.set_result(row[None])
+            return
+        if job.logits is None:
+            job.logits = np.empty((len(job.texts), len(self._model.labels)), dtype=np.float32)
+        job.logits[index] = row
+        job.left -= 1
+        if job.left == 0:
+            job.done.set_result(job.logits)
+
+
+def _length(item: Item) -> int:
+    return item[0]

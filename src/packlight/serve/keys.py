@@ -1,0 +1,43 @@
+"""API keys: compared in constant time, known only by their hashes."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from packlight.serve.refusal import Refusal
+
+BEARER = "bearer "
+
+
+class Keys:
+    """The keys that a server takes; with none it is open."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._hashes = tuple(_hash(key) for key in keys if key)
+
+    def __bool__(self) -> bool:
+        """Whether a key is needed."""
+        return bool(self._hashes)
+
+    def check(self, api_key: str | None, authorization: str | None) -> None:
+        """Take a request with a known key.
+
+        Args:
+            api_key: the header X-API-Key.
+            authorization: the header Authorization, as `Bearer KEY`.
+
+        Raises:
+            Refusal: 401 when it has none, or another.
+        """
+        given = api_key
+        if given is None and authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
+            given = authorization[len(BEARER) :].strip()
+        offered = _hash(given or "")
+        # every key is compared, whichever matches, so that the time tells nothing
+        matches = [hmac.compare_digest(offered, known) for known in self._hashes]
+        if not any(matches):
+            raise Refusal(401, "an API key is needed: X-API-Key, or Authorization: Bearer", headers=(("www-authenticate", "Bearer"),))
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()

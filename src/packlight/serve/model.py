@@ -1,0 +1,123 @@
+"""One artifact, opened on one thread and warm, that answers token ids with logits and logits with labels."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from packlight.artifact import Artifact
+from packlight.engines import Engine, Logits, open_engine
+from packlight.engines.onnx import OnnxEngine
+from packlight.predictor import Predictor, softmax
+from packlight.serve.answers import Answers, Name
+from packlight.tokenization import TextEncoder
+
+Rows = list[list[int]]
+WARM_TEXTS = ("warm up", "a second text that is somewhat longer than the first one, to meet another shape")
+WARM_ROUNDS = 20
+
+
+class SplitOnnx(OnnxEngine):
+    """The ONNX engine with its two halves apart, so that texts are tokenized once, when they arrive."""
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """Token ids of each text, not padded."""
+        return self._encoder.ids(texts)
+
+    def logits_of(self, rows: Rows) -> Logits:
+        """Logits of tokenized texts: float32 of shape [texts, labels]."""
+        tokens = self._encoder.pad(rows)
+        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        logits: Logits = self._session.run(["logits"], feed)[0]
+        return logits
+
+
+class Computed:
+    """An engine whose logits are known already: through it the offline predictor judges what was inferred here."""
+
+    name = "computed"
+    threads = 1
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self._logits = np.empty((0, len(labels)), dtype=np.float32)
+        self._at = 0
+
+    def hold(self, logits: Logits) -> None:
+        """Take the logits of the texts that will be asked for next, in their order."""
+        self._logits, self._at = logits, 0
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """The next so many rows of what is held."""
+        start, self._at = self._at, self._at + len(texts)
+        return self._logits[start : self._at]
+
+
+class Model:
+    """A served artifact."""
+
+    def __init__(self, name: Name, artifact: Artifact) -> None:
+        """Open a verified artifact on one thread and run it until it is warm.
+
+        Raises:
+            ArtifactError: when the runtime does not open it.
+            EngineError: when its engine is not available.
+            MissingExtraError: when it is a torch artifact and torch is not installed.
+        """
+        self.name = name
+        self.artifact = artifact
+        self.labels = artifact.labels
+        self.batch_invariant = artifact.manifest.batch_invariant
+        self._engine = _open(artifact)
+        self._split = self._engine if isinstance(self._engine, SplitOnnx) else None
+        self._encoder = None if self._split else TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        self._computed = Computed(self.labels)
+        self._predictor = Predictor(artifact, self._computed)
+        self._warm()
+
+    @classmethod
+    def open(cls, name: Name, folder: Path) -> "Model":
+        """Verify and open an artifact's folder; the errors are those of `Artifact.open` and the constructor."""
+        artifact = Artifact.open(folder)
+        if not artifact.manifest.batch_invariant:
+            warnings.warn(
+                f"{name.model}: a text's int8 ranges depend on its neighbours in a batch, so that texts are run one at "
+                "a time; a statically quantized artifact may share batches",
+                stacklevel=2,
+            )
+        return cls(name, artifact)
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """Token ids of each text."""
+        if self._split is not None:
+            return self._split.rows(texts)
+        assert self._encoder is not None  # noqa: S101 - set where the engine is not split
+        return self._encoder.ids(texts)
+
+    def logits(self, texts: Sequence[str], rows: Rows) -> Logits:
+        """Logits of one micro-batch: float32 of shape [texts, labels]."""
+        return self._split.logits_of(rows) if self._split is not None else self._engine.logits(texts)
+
+    def answers(self, texts: Sequence[str], logits: Logits) -> Answers:
+        """What the offline predictor says of texts with these logits, and all scores."""
+        self._computed.hold(logits)
+        said = self._predictor.predict(texts)
+        return Answers(
+            labels=self.labels,
+            chosen=[each.label for each in said],
+            confidence=[each.score for each in said],
+            out_of_scope=[each.out_of_scope for each in said],
+            scores=softmax(logits),
+        )
+
+    def _warm(self) -> None:
+        for _ in range(WARM_ROUNDS):
+            for text in WARM_TEXTS:
+                self.answers([text], self.logits([text], self.rows([text])))
+
+
+def _open(artifact: Artifact) -> Engine:
+    if artifact.manifest.engine == "onnxruntime":
+        return SplitOnnx(artifact, threads=1)
+    return open_engine(artifact, threads=1)

@@ -1,0 +1,52 @@
+"""What a server is told at its start; it travels to the workers as JSON in an environment variable."""
+
+import os
+from typing import Annotated
+
+import msgspec
+
+from packlight.serve.limits import Limits, Seconds
+
+VARIABLE = "PACKLIGHT_SERVE_SETTINGS"
+KEY_VARIABLE = "PACKLIGHT_API_KEY"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be chosen about a server, but the API key, which only the environment carries."""
+
+    path: str
+    """an artifact, or a folder of models"""
+    name: str | None = None
+    """the model's name where the path is one artifact; by default the artifact's own"""
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    workers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    limits: Limits = Limits()
+    reload_seconds: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    """how often the path is looked at for new versions; 0 for never"""
+    grace_seconds: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    """after SIGTERM: readiness fails, requests are still taken, so that balancers can turn away"""
+    drain_seconds: Seconds = 20.0
+    """after the grace: running requests are finished within this bound"""
+    protect_health: bool = False
+    """whether health needs the API key too"""
+    protect_metrics: bool = False
+    """whether metrics need the API key too"""
+    metrics: bool = True
+    page: bool = True
+    """whether the page, the documents and the list of models are shown"""
+    access_log: bool = True
+    cors_origins: tuple[str, ...] = ()
+    tracing: bool = False
+    runtime: str = ""
+    """the folder that workers share: metrics and the drain flag"""
+
+
+def write_settings(settings: Settings) -> None:
+    """Put settings where worker processes find them."""
+    os.environ[VARIABLE] = msgspec.json.encode(settings).decode()
+
+
+def read_settings() -> Settings:
+    """The settings of this worker's server."""
+    return msgspec.json.decode(os.environ[VARIABLE], type=Settings)

@@ -54,7 +54,7 @@ class Training(_Step, frozen=True, kw_only=True):
     epochs: Positive = 3
     min_updates: Annotated[int, msgspec.Meta(ge=0)] = 0
     """epochs are added until the optimiser makes so many updates, which small data sets need"""
-    learning_rate: Rate = 2e-4
+    learning_rate: Rate = 1e-4
     head_learning_rate: Rate | None = 2e-3
     """rate of the classification head; null for the same as the encoder's"""
     batch_size: Positive = 32

@@ -175,10 +175,13 @@ def read_labels(config: Path) -> tuple[str, ...]:
         ArtifactError: when the file is missing or its id2label does not count from 0.
     """
     try:
-        id2label = json.loads(config.read_text())["id2label"]
-        return tuple(id2label[str(index)] for index in range(len(id2label)))
+        id2label = json.loads(config.read_text(encoding="utf-8"))["id2label"]
+        labels = tuple(str(id2label[str(index)]) for index in range(len(id2label)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{config}: needs id2label with ids from 0 ({error!r})") from error
+    if not labels:
+        raise ArtifactError(f"{config}: needs id2label with ids from 0 (it is empty)")
+    return labels
 
 
 def _verify(path: Path, manifest: Manifest) -> None:
@@ -200,9 +203,11 @@ def _verify(path: Path, manifest: Manifest) -> None:
 
 
 def _files_below(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.relative_to(path).as_posix() not in UNLISTED)
+    return sorted(
+        file for file in path.rglob("*") if file.is_file() and file.relative_to(path).as_posix() not in UNLISTED
+    )
 
 
 def _refuse_code(file: Path) -> None:
-    if file.suffix in FORBIDDEN_SUFFIXES:
+    if file.suffix.lower() in FORBIDDEN_SUFFIXES:
         raise ArtifactError(f"{file}: {file.suffix} files can carry code and are refused; use safetensors or ONNX")

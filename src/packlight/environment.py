@@ -14,30 +14,52 @@ from packlight.measurement import Environment
 
 LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "onnx", "accelerate")
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
-def cpu_budget(cgroup: Path = CGROUP) -> int:
-    """Processors that this process may use: the smaller of its CPU set and its cgroup's quota, at least 1.
+def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
+    """Processors that this process may use: the smaller of its CPU set and its cgroups' quotas, at least 1.
 
     Args:
         cgroup: where the control groups are mounted (version 2 and version 1 are read).
+        membership: the file that says which of them this process is in.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, min(allowed, math.ceil(quota) if quota else allowed))
+    quotas = [math.ceil(quota) for folder in _own_groups(cgroup, membership) if (quota := _quota(folder)) is not None]
+    return max(1, min([allowed, *quotas]))
 
 
-def _quota(cgroup: Path) -> float | None:
-    """Processors' worth of time a period, None where there is no limit."""
+def _own_groups(cgroup: Path, membership: Path) -> list[Path]:
+    """The process's control groups with all above them, of both versions; a quota of any of them holds.
+
+    In a container the mount shows the container's own group as the root, whatever the membership says.
+    """
     try:
-        if (v2 := cgroup / "cpu.max").is_file():
+        lines = membership.read_text().splitlines()
+    except OSError:
+        lines = []
+    groups = [cgroup, cgroup / "cpu"]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        root = cgroup if not controllers else cgroup / "cpu" if "cpu" in controllers.split(",") else None
+        while root is not None and path.strip("/"):
+            groups.append(root / path.strip("/"))
+            path = path.rpartition("/")[0]
+    return groups
+
+
+def _quota(group: Path) -> float | None:
+    """Processors' worth of time that a control group may use, None where there is no limit."""
+    try:
+        if (v2 := group / "cpu.max").is_file():
             limit, period = v2.read_text().split()
         else:
-            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
-        return float(limit) / float(period) if limit.strip() not in ("max", "-1") else None
-    except (OSError, ValueError):
+            limit = (group / "cpu.cfs_quota_us").read_text().strip()
+            period = (group / "cpu.cfs_period_us").read_text()
+        quota = float(limit) / float(period) if limit != "max" else 0.0
+    except (OSError, ValueError, ZeroDivisionError):
         return None
+    return quota if quota > 0 else None
 
 
 @cache

@@ -41,7 +41,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
 def folder_whole(path: Path) -> Iterator[Path]:
     """Give an empty sibling folder to fill; it takes the place of `path` when the block succeeds.
 
-    On any exception the sibling is removed and `path` stays as it was.
+    On any exception the sibling is removed and `path` stays as it was. A folder cannot be exchanged for another in
+    one act, so a crash at the very end can leave none; what was there before then lies beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -51,7 +52,12 @@ def folder_whole(path: Path) -> Iterator[Path]:
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             path.replace(old / path.name)
-            draft.replace(path)
+            try:
+                draft.replace(path)
+            except BaseException:
+                (old / path.name).replace(path)
+                old.rmdir()
+                raise
             shutil.rmtree(old)
         else:
             draft.replace(path)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,15 @@ def labels_of(model: PreTrainedModel) -> tuple[str, ...]:
     """Labels in the order of the logits."""
     id2label: Any = model.config.id2label
     return tuple(str(id2label[index]) for index in range(len(id2label)))
+
+
+def longest_text(model: PreTrainedModel) -> int:
+    """Tokens that the model's positions reach; a very large number where it does not count them."""
+    positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if not isinstance(positions, nn.Embedding):
+        return sys.maxsize
+    # RoBERTa and its kin count positions from the padding id on.
+    return positions.num_embeddings - (0 if positions.padding_idx is None else positions.padding_idx + 1)
 
 
 def final_layer(model: PreTrainedModel) -> nn.Linear:

@@ -41,6 +41,14 @@ def open_engine(
         from packlight.engines.onnx import OnnxEngine  # noqa: PLC0415 - torch engines must not need it, nor it torch
 
         return OnnxEngine(artifact, threads=threads, providers=providers)
+    if any(word.lower() not in ("cpu", "cpuexecutionprovider") for word in providers):
+        raise EngineError(
+            f"providers are ONNX Runtime's; {artifact.name} runs on {name}: export it first, or drop them"
+        )
+    if name == "pipeline" and artifact.manifest.precision != "fp32":
+        raise EngineError(
+            f"pipeline opens float32 weights; {artifact.name} is {artifact.manifest.precision}: use torch"
+        )
     require("torch", "transformers", purpose=f"the {name} engine")
     from packlight.engines.torch import PipelineEngine, TorchEngine  # noqa: PLC0415 - as above
 

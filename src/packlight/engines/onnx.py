@@ -41,13 +41,19 @@ class OnnxEngine:
             cache: folder for optimised graphs; by default the user's cache folder, `PACKLIGHT_CACHE` if set.
 
         Raises:
-            EngineError: when a provider is not available.
+            EngineError: when a provider is not available or does not start.
             ArtifactError: when ONNX Runtime does not open the file.
         """
         self.labels = artifact.labels
         self.threads = threads or cpu_budget()
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
-        self._session = _session(artifact, self.threads, provider_names(providers), cache or default_cache())
+        names = provider_names(providers)
+        self._session = _session(artifact, self.threads, names, cache or default_cache())
+        if missing := sorted(set(names) - set(self._session.get_providers())):
+            raise EngineError(
+                f"{missing[0]} is part of this onnxruntime but did not start; its own message above says why "
+                "(often a missing driver or library). `--provider cpu` works everywhere",
+            )
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Answer one batch: float32 of shape [texts, labels]."""
@@ -128,11 +134,14 @@ def _optimised(
     draft = cache / f"{key}.{os.getpid()}.draft.onnx"
     with contextlib.suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
+    if os.access(cache, os.W_OK):
         options.optimized_model_filepath = str(draft)
-    if not os.access(cache, os.W_OK):
-        options.optimized_model_filepath = ""
-    session = onnxruntime.InferenceSession(artifact.model_path, options, providers=[CPU])
-    with contextlib.suppress(OSError):
-        write_whole(seal, sha256_of(draft))
-        draft.replace(kept)
+    try:
+        session = onnxruntime.InferenceSession(artifact.model_path, options, providers=[CPU])
+        with contextlib.suppress(OSError):
+            write_whole(seal, sha256_of(draft))
+            draft.replace(kept)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return session

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import AutoTokenizer, Pipeline, pipeline
-from transformers.utils import logging
 
 from packlight.artifact import Artifact
 from packlight.classifier.int8 import open_int8
-from packlight.classifier.stock import labels_of, open_classifier
+from packlight.classifier.stock import labels_of, longest_text, open_classifier, quiet
 from packlight.engines.base import Logits
 from packlight.environment import cpu_budget
 from packlight.tokenization import TextEncoder
@@ -55,10 +54,10 @@ class PipelineEngine:
         self.threads = threads or cpu_budget()
         torch.set_num_threads(self.threads)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        quiet()
         model = open_classifier(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer.model_max_length = min(tokenizer.model_max_length, longest_text(model))
         self._pipeline: Pipeline = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
         self.labels = labels_of(model)
         self._ids = {label: index for index, label in enumerate(self.labels)}

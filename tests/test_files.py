@@ -1,0 +1,77 @@
+import hashlib
+import stat
+
+import pytest
+
+from packlight.files import CHUNK, folder_whole, sha256_of, write_whole
+
+
+def test_the_hash_is_that_of_all_bytes(tmp_path):
+    content = b"packlight" * (CHUNK // 4)
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("content", ["ä text", b"\x00bytes"])
+def test_a_file_is_written_with_its_folders(tmp_path, content):
+    file = tmp_path / "a" / "b" / "file"
+    write_whole(file, content)
+    assert file.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    write_whole(file, "old")
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        write_whole(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def fail(*_):
+    raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_folder_appears_whole(tmp_path, existed):
+    target = tmp_path / "out" / "model"
+    if existed:
+        target.mkdir(parents=True)
+        (target / "old").write_text("old")
+    with folder_whole(target) as draft:
+        (draft / "new").write_text("new")
+        assert target.exists() is existed
+        assert draft.parent == target.parent
+    assert [file.name for file in target.iterdir()] == ["new"]
+    assert [file.name for file in target.parent.iterdir()] == ["model"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+def write_then_raise(file, error):
+    file.write_text("new")
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path, error):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(error), folder_whole(target) as draft:
+        write_then_raise(draft / "new", error)
+    assert [file.name for file in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_moved_into_place_leaves_what_was_there(tmp_path):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("old")
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(FileNotFoundError), folder_whole(target) as draft:
+        draft.rename(tmp_path / "elsewhere" / "draft")
+    assert [file.name for file in target.iterdir()] == ["old"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["elsewhere", "model"]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import measure, predict, recipes, results, run, steps
+from packlight.cli import compare, measure, predict, recipes, results, run, steps
 
 app = typer.Typer(
     name="packlight",
@@ -36,6 +36,7 @@ for verb in (
     run.run,
     measure.measure,
     results.report,
+    compare.compare,
     results.recommend,
     results.plan,
     predict.predict,

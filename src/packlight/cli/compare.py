@@ -1,0 +1,59 @@
+"""`packlight compare`: what changed between two runs, and a gate on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from packlight import compare as comparing
+from packlight.cli import options
+from packlight.cli.show import show, show_json
+
+GATE_FAILED = 1
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="The run that is compared with.", metavar="RUN_A")],
+    after: Annotated[Path, typer.Argument(help="The run that is judged.", metavar="RUN_B")],
+    pair: Annotated[
+        list[str] | None, typer.Option(help="OLD=NEW: two variants to compare; may be repeated. Else equal names.")
+    ] = None,
+    fail_if: Annotated[
+        str | None,
+        typer.Option(help='Exit with status 1 if any variant has it: "accuracy < -0.5 or latency > +10%".'),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Let --fail-if count differences that cannot be told from noise.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a comment.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what changed between two runs, with intervals, and what cannot be told from noise.
+
+    Example: `packlight compare runs/main runs/branch --fail-if "accuracy < -0.5 or latency > +10%"`
+    """
+    if fail_if is not None:
+        comparing.parse(fail_if)
+    comparison = comparing.compare(
+        comparing.read_observed(before),
+        comparing.read_observed(after),
+        pairs=[_pair(each) for each in pair or ()],
+    )
+    gate = None if fail_if is None else comparing.check(comparison, fail_if, strict=strict)
+    if as_json:
+        passed = None if gate is None else {"passed": gate.passed, **msgspec.to_builtins(gate)}
+        show_json({**msgspec.to_builtins(comparison), "gate": passed})
+    elif markdown:
+        typer.echo(comparing.render_markdown(comparison, gate), nl=False)
+    else:
+        show(comparing.terminal_view(comparison, gate))
+    if gate is not None and not gate.passed:
+        raise typer.Exit(GATE_FAILED)
+
+
+def _pair(words: str) -> tuple[str, str]:
+    old, equals, new = words.partition("=")
+    if not (old and equals and new):
+        raise typer.BadParameter(f"--pair {words!r}: give OLD=NEW, such as student-onnx-int8=student-onnx-static")
+    return old, new

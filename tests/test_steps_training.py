@@ -6,8 +6,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from packlight.classifier import pooling
-from packlight.classifier.stock import build_classifier
+from packlight.classifier.stock import build_classifier, open_classifier, save_classifier
 from packlight.recipe import Finetune
+from packlight.steps.distill import take_layers
 from packlight.steps.finetune import start_from_centroids
 from packlight.steps.history import History
 from packlight.steps.inference import logits_of
@@ -18,7 +19,7 @@ class KilledError(Exception):
     """Stands in for a kill."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fitting(encoder_folder, tiny):
     """Build the same classifier each time and fit it; returns it with its history."""
 
@@ -136,28 +137,37 @@ CUT_SHORT = {
 }
 
 
-@pytest.mark.parametrize("cut", CUT_SHORT.values(), ids=CUT_SHORT)
-def test_a_checkpoint_that_a_kill_cut_short_is_not_gone_on_from(fitting, tmp_path, cut):
-    whole, expected = fitting(tmp_path / "whole", epochs=3, patience=3)
+@pytest.fixture(scope="module")
+def left_by_a_kill(fitting, tmp_path_factory):
+    """The work folder of a training that was killed in its third epoch; not to be written to."""
+    work = tmp_path_factory.mktemp("killed")
     with pytest.raises(KilledError):
-        fitting(tmp_path / "killed", epochs=3, patience=3, on_epoch=killer(3))
-    work = tmp_path / "killed"
+        fitting(work, epochs=3, patience=3, on_epoch=killer(3))
+    return work
+
+
+@pytest.mark.parametrize("cut", CUT_SHORT.values(), ids=CUT_SHORT)
+def test_a_checkpoint_that_a_kill_cut_short_is_not_gone_on_from(left_by_a_kill, tmp_path, cut):
+    work = shutil.copytree(left_by_a_kill, tmp_path / "work")
     shutil.copytree(work / "checkpoint-14", work / "checkpoint-21")
+    assert History(work).checkpoint == work / "checkpoint-21"
     cut(work / "checkpoint-21")
-    model, history = fitting(work, epochs=3, patience=3)
-    assert history == expected
-    assert same_weights(model, whole)
+    history = History(work)
+    assert history.checkpoint == work / "checkpoint-14"
+    assert [epoch.epoch for epoch in history.epochs] == [1, 2]
+    assert not (work / "checkpoint-21").exists()
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '[{"epoch": 1}]'])
-def test_without_the_figures_of_its_epochs_a_checkpoint_is_not_gone_on_from(fitting, tmp_path, content):
-    whole, expected = fitting(tmp_path, epochs=2)
-    (tmp_path / "epochs.json").unlink()
+def test_without_the_figures_of_its_epochs_a_checkpoint_is_not_gone_on_from(left_by_a_kill, tmp_path, content):
+    work = shutil.copytree(left_by_a_kill, tmp_path / "work")
+    (work / "epochs.json").unlink()
     if content is not None:
-        (tmp_path / "epochs.json").write_text(content)
-    model, history = fitting(tmp_path, epochs=2)
-    assert history == expected
-    assert same_weights(model, whole)
+        (work / "epochs.json").write_text(content)
+    history = History(work)
+    assert history.checkpoint is None
+    assert not history.epochs
+    assert not list(work.glob("checkpoint-*"))
 
 
 def test_a_finished_training_gives_the_same_again(fitting, tmp_path):
@@ -273,4 +283,22 @@ def test_without_scope_every_text_is_in_scope():
     [(15_000, (3, 2)), (6_400, (3, 2)), (6_399, (3, 2)), (500, (38, 13)), (32, (600, 200)), (1, (600, 200))],
 )
 def test_small_data_sets_get_more_epochs(texts, expected):
-    assert schedule(Finetune(name="t"), texts) == expected
+    options = Finetune(name="t", epochs=3, min_updates=600, patience=2, batch_size=32)
+    assert schedule(options, texts) == expected
+    assert schedule(Finetune(name="t", epochs=3, min_updates=0, patience=2), texts) == (3, 2)
+
+
+def test_after_mixed_precision_the_model_answers_in_float32_like_its_copy_and_its_file(
+    fitting, encoder_folder, tiny, tmp_path
+):
+    folder = encoder_folder("bert")
+    model, _ = fitting(tmp_path / "work", epochs=1, bf16=True)
+    encoder, texts = tiny.text_encoder(folder), tiny.toy_texts()[0][:8]
+    answers = logits_of(model, encoder, texts)
+    assert not torch.equal(answers, answers.bfloat16().float()), "the answers have the precision of bfloat16"
+    save_classifier(model, tmp_path / "model", tokenizer_from=folder, max_length=tiny.MAX_LENGTH)
+    assert torch.equal(logits_of(open_classifier(tmp_path / "model"), encoder, texts), answers)
+    copied = take_layers(model, 2)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+    assert torch.equal(logits_of(copied, encoder, texts), answers)

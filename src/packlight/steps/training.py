@@ -142,6 +142,8 @@ def fit(
             # It prints every figure as a dictionary to standard output.
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=str(history.checkpoint) if history.checkpoint else None)
+            # Mixed precision wrapped `forward`; the model is given back as it came.
+            trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     finally:
         model.cpu()
         vocabulary.restore()

@@ -11,6 +11,7 @@ from packlight.artifact import Artifact, read_manifest, write_manifest
 from packlight.benchmark.derive import Identity, derive, stable
 from packlight.benchmark.process import Subject
 from packlight.benchmark.rounds import Effort, is_complete, journal_name, observe
+from packlight.card import write_card
 from packlight.dataset import SPLITS, Dataset
 from packlight.errors import MeasurementError
 from packlight.measurement import (
@@ -26,7 +27,6 @@ from packlight.measurement import (
     write_raw,
     write_truth,
 )
-from packlight.pipeline.card import write_card
 from packlight.pipeline.references import Reference, prepare
 from packlight.progress import say
 from packlight.report import write_report

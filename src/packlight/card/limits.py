@@ -1,0 +1,103 @@
+"""What a user of an artifact must know before trusting it: each sentence only where it applies."""
+
+from collections.abc import Iterator
+
+from packlight.artifact import Artifact
+from packlight.card.metadata import source_of
+from packlight.figures import percent, percent_interval
+from packlight.measurement import Measurement, Measurements
+
+WEAK = 0.8
+"""classes that are answered worse are named"""
+
+
+def limits(artifact: Artifact, measurements: Measurements) -> tuple[str, ...]:
+    """Sentences on how far the figures carry."""
+    row = measurements[artifact.name]
+    return (
+        *_test(row, measurements),
+        *_language(measurements),
+        *_length(artifact),
+        *_batches(artifact, row, measurements.data.rows["test"]),
+        *_processors(artifact, measurements),
+        *_times(row, measurements),
+    )
+
+
+def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
+    """What happens to texts that no class covers."""
+    row = measurements[artifact.name]
+    label = artifact.manifest.oos_label
+    if label is None:
+        return (
+            "It has no class for texts outside all others: **every text gets one of its labels**, however strange it is. "
+            "Look at the probability, and decide what happens below a bound that you chose on texts of your own."
+        )
+    words = f"Texts that no class covers are answered `{label}`."
+    if row.oos_recall is None or row.in_scope_accuracy is None:
+        return words + " How many are found out was not measured."
+    return (
+        f"{words} On the test texts **{percent(row.oos_recall)}** of them were found out; the others got the label of some "
+        f"class. Texts of a known class were answered rightly in {percent(row.in_scope_accuracy)}."
+    )
+
+
+def _test(row: Measurement, measurements: Measurements) -> Iterator[str]:
+    if row.accuracy is None or row.accuracy_ci95 is None:
+        yield "Its accuracy was not measured."
+        return
+    low, high = row.accuracy_ci95
+    yield (
+        f"The accuracy was measured on {measurements.data.rows['test']:,} texts: {percent(row.accuracy)}, 95% interval "
+        f"{percent_interval(row.accuracy_ci95)}. Differences of less than about {50 * (high - low):.1f} points cannot be "
+        "told from chance on so many texts unless they are paired."
+    )
+    if weak := [score for score in row.worst_classes if score.accuracy < WEAK]:
+        named = ", ".join(f"`{score.label}` {percent(score.accuracy)} of {score.queries:,}" for score in weak)
+        yield f"Some classes are answered worse than the whole: {named}."
+
+
+def _language(measurements: Measurements) -> Iterator[str]:
+    yield (
+        f"It learned from and was tested on the texts of `{source_of(measurements.data).name}` only. Other languages, other "
+        "domains, other ways of writing (speech recognition, slang, typing mistakes) and fairness between groups of "
+        "writers were not tested."
+    )
+
+
+def _length(artifact: Artifact) -> Iterator[str]:
+    yield f"Texts are cut to {artifact.manifest.max_length} tokens; what comes after is not read."
+
+
+def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str]:
+    flips = (
+        "" if row.batch_flips is None else f" ({row.batch_flips:,} of {queries:,} test texts changed their label so)"
+    )
+    if artifact.manifest.batch_invariant:
+        yield f"A text's answer does not depend on the batch that it comes in{flips}."
+    else:
+        yield (
+            "**Its int8 ranges are taken from each batch as it comes**, so a text's answer depends a little on what shares "
+            f"its batch{flips}. Answer one text at a time, or take a variant with static ranges."
+        )
+
+
+def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]:
+    if artifact.manifest.precision != "int8":
+        return
+    vnni = "with" if measurements.environment.vnni else "without"
+    yield (
+        f"int8 depends on the processor. The figures were taken on one {vnni} VNNI instructions; on x86 processors without "
+        "them products of full 8-bit weights can saturate and change answers, unless the weights keep to 7 bits "
+        f"(`reduce_range`, here: `{artifact.manifest.options.get('reduce_range')}`, where `None` means as the quantizing "
+        "machine needed). Measure again on the processor that will serve."
+    )
+
+
+def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
+    place = measurements.environment
+    noisy = "" if measurements.stable else " **The machine was too noisy for these times to be trusted.**"
+    yield (
+        f"Times were taken on {place.cpu}, {row.threads} thread{'s' * (row.threads > 1)}, with the machine to itself; they "
+        f"are other ones elsewhere.{noisy}"
+    )

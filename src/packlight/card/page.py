@@ -1,0 +1,135 @@
+"""The card's page, put together with huggingface_hub's own card class."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from packlight.artifact import Artifact
+from packlight.card.limits import limits, out_of_scope
+from packlight.card.loading import ways
+from packlight.card.metadata import card_data, source_of
+from packlight.figures import NONE, digits, megabytes, milliseconds, percent, percent_interval
+from packlight.files import write_whole
+from packlight.measurement import Measurement, Measurements
+from packlight.report import render_markdown, summarise
+from packlight.report.table import escape
+
+SHOWN_LABELS = 12
+
+
+def write_card(artifact: Artifact, measurements: Measurements) -> None:
+    """Write `README.md` into the artifact's folder."""
+    write_whole(artifact.path / "README.md", render_card(artifact, measurements))
+
+
+def render_card(artifact: Artifact, measurements: Measurements) -> str:
+    """The card as Markdown, with the Hub's metadata in front.
+
+    Raises:
+        MeasurementError: when the artifact is not among the measured variants.
+    """
+    from huggingface_hub import ModelCard  # noqa: PLC0415 (slow to import)
+
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in _sections(artifact, measurements))
+    head = card_data(artifact, measurements).to_yaml()
+    # Parsing what was written proves that the Hub will read it.
+    return str(ModelCard(f"---\n{head}\n---\n\n# {escape(artifact.name)}\n\n{_opening(artifact)}\n\n{body}\n"))
+
+
+def _sections(artifact: Artifact, measurements: Measurements) -> Iterator[tuple[str, str]]:
+    yield "Intended use", _use(artifact)
+    yield "How to open it", _ways(artifact)
+    yield "Measured", _measured(measurements[artifact.name], measurements)
+    yield "All variants of the run", render_markdown(summarise(measurements)).strip()
+    yield "Out of scope", out_of_scope(artifact, measurements)
+    yield "Limits", "\n".join(f"- {sentence}" for sentence in limits(artifact, measurements))
+    yield "Data", _data(measurements)
+    yield "How it was made", _steps(artifact)
+
+
+def _opening(artifact: Artifact) -> str:
+    manifest = artifact.manifest
+    steps = " → ".join(f"`{step['step']}`" for step in (*manifest.lineage, {"step": manifest.step}))
+    return (
+        f"A text classifier with {len(artifact.labels)} labels for {manifest.engine} ({manifest.precision}), "
+        f"{megabytes(artifact.size_bytes / 1e6)} with its tokenizer, made by packlight "
+        f"{manifest.libraries.get('packlight', '')}: {steps}."
+    )
+
+
+def _use(artifact: Artifact) -> str:
+    first, rest = artifact.labels[:SHOWN_LABELS], artifact.labels[SHOWN_LABELS:]
+    more = f" and {len(rest)} more (in `config.json`)" if rest else ""
+    labels = ", ".join(f"`{_inline(label)}`" for label in first)
+    return (
+        f"It answers a short text with one of its labels: {labels}{more}.\n\nNot intended: texts with several labels at once, "
+        "texts of another kind than those it was trained on, and decisions about people without somebody who looks at them."
+    )
+
+
+def _ways(artifact: Artifact) -> str:
+    return "\n\n".join(
+        f"With {way.title} (`{way.needs}`), in this folder:\n\n```{way.language}\n{way.code}\n```"
+        for way in ways(artifact)
+    )
+
+
+def _measured(row: Measurement, measurements: Measurements) -> str:
+    latency = row.latency_ms
+    figures = [
+        ("accuracy", percent(row.accuracy), f"95% interval {percent_interval(row.accuracy_ci95)}"),
+        ("accuracy in scope", percent(row.in_scope_accuracy), "on texts of a known class"),
+        ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts found out"),
+        ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "every class counts alike"),
+        ("size", megabytes(row.size_mb), f"everything that is shipped; {megabytes(row.weights_mb)} of weights"),
+        ("latency", milliseconds(latency.mean), f"mean of {row.latency_samples:,} single texts, tokenization included"),
+        ("p50 / p95 / p99", " / ".join(map(milliseconds, (latency.p50, latency.p95, latency.p99))), ""),
+        ("throughput", f"{digits(row.throughput_batch32)} texts/s", "in batches of 32"),
+        ("memory", megabytes(row.peak_memory_mb), "peak of a process of its own"),
+    ]
+    lines = ["| figure | value | |", "| --- | ---: | --- |"]
+    lines += [f"| {name} | {value} | {remark} |" for name, value, remark in figures]
+    place = measurements.environment
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(place.libraries.items()))
+    lines += [
+        "",
+        (
+            f"{measurements.data.rows['test']:,} test texts; {place.cpu}, {row.threads} thread{'s' * (row.threads > 1)}, "
+            f"Python {place.python}, {libraries}; {place.taken_at}."
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _data(measurements: Measurements) -> str:
+    data = measurements.data
+    rows = ", ".join(f"{count:,} {split}" for split, count in data.rows.items())
+    source = source_of(data)
+    configuration = f", configuration `{source.configuration}`" if source.configuration else ""
+    scope = f"; `{_inline(data.oos_label)}` means out of scope" if data.oos_label else ""
+    return (
+        f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Training read `train`, every "
+        f"choice was made on `val`, the figures above come from `test` alone. sha256 of texts and labels: `{data.sha256}`."
+    )
+
+
+def _steps(artifact: Artifact) -> str:
+    manifest = artifact.manifest
+    own = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
+    lines = ["| variant | step | options |", "| --- | --- | --- |"]
+    lines += [
+        f"| {escape(str(step['name']))} | `{step['step']}` | {_options(step['options'])} |"
+        for step in (*manifest.lineage, own)
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
+    return "\n".join([*lines, "", f"With {versions}. `packlight.json` holds every file's sha256."])
+
+
+def _options(options: dict[str, Any]) -> str:
+    given = {name: value for name, value in options.items() if value is not None}
+    return ", ".join(f"{escape(name)}: `{_inline(json.dumps(value))}`" for name, value in given.items()) or NONE
+
+
+def _inline(text: str) -> str:
+    """Text inside backticks, in a table too."""
+    return text.replace("`", "'").replace("|", "\\|").replace("\n", " ")

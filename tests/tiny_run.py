@@ -1,0 +1,42 @@
+"""A whole run of tiny models through the real pipeline, made once in a session; ask for the fixture `tiny_run`.
+
+Put `pytest_plugins = ["tiny_run"]` at the top of the test file. The folder is shared: copy it before writing into it.
+"""
+
+import pytest
+
+RECIPE = """
+version: 1
+name: tiny
+steps:
+  - {step: finetune, as: teacher, epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false}
+  - {step: export, as: teacher-onnx}
+  - {step: quantize-onnx, as: teacher-onnx-int8, mode: dynamic, agreement: 0.5}
+  - {step: distill, as: student, from: teacher, layers: 1, epochs: 1, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false}
+  - {step: quantize-torch, as: student-torch-int8, agreement: 0.5}
+  - {step: export, as: student-onnx, from: student}
+  - {step: quantize-onnx, as: student-onnx-int8, mode: dynamic, agreement: 0.5}
+  - {step: quantize-onnx, as: student-onnx-static, from: student-onnx, mode: static, agreement: 0.5}
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny, encoder_folder, tmp_path_factory):
+    """The run's folder, with the variants' names of the built-in recipe."""
+    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - imports torch
+    from packlight.dataset import dataset_from_rows  # noqa: PLC0415
+    from packlight.pipeline import run  # noqa: PLC0415
+    from packlight.recipe import load_recipe  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("tiny-run")
+    (folder / "tiny.yaml").write_text(RECIPE)
+    data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
+    run(
+        data,
+        load_recipe(str(folder / "tiny.yaml")),
+        folder / "run",
+        model=str(encoder_folder("bert")),
+        threads=1,
+        effort=Effort(rounds=2, texts=4),
+    )
+    return folder / "run"

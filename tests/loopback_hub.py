@@ -1,6 +1,7 @@
 """A Hub on 127.0.0.1 that serves model and data set repositories from local folders.
 
-It speaks the part of the protocol that huggingface_hub's downloads need. A test asks for the fixture `hub`
+It speaks the part of the protocol that huggingface_hub's downloads need, and, in `loopback_uploads`, its uploads:
+these want `hub.token`, and leave `hub.created`, `hub.branches` and `hub.messages`. A test asks for the fixture `hub`
 (`pytest_plugins = ["loopback_hub"]` at the top of the test file), publishes folders, and finds in
 `hub.downloads` what was really downloaded. Environment and huggingface_hub's constants point to it, with a
 cache of the test's own; `environment` is for processes that the test starts.
@@ -18,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
+
+import loopback_uploads
 
 LFS_SUFFIXES = (".safetensors", ".bin", ".parquet")
 
@@ -63,6 +66,10 @@ class LoopbackHub:
         self.downloads: list[str] = []
         self.ranges: list[str] = []
         self.cut_next_download_after: int | None = None
+        self.token = "a-token-of-the-test"
+        self.created: dict[str, dict] = {}
+        self.branches: list[str] = []
+        self.messages: list[str] = []
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -122,6 +129,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self._route()
+
+    def do_POST(self):
+        self._upload()
+
+    def do_PUT(self):
+        self._upload()
+
+    def _upload(self):
+        path = urlsplit(self.path).path
+        self.server.hub.requests.append(f"{self.command} {unquote(path)}")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        found = loopback_uploads.answer(self.server.hub, path, body, self.headers.get("Authorization"))
+        headers = {"X-Error-Code": found.code} if found.code else {}
+        return self._send(found.status, json.dumps(found.document).encode(), "application/json", headers)
 
     def log_message(self, *_):
         """Tests read `hub.requests`."""

@@ -1,6 +1,6 @@
 """Files of the Hugging Face Hub: listed in one quick attempt, downloaded by name, verified by hash.
 
-Every network access that packlight makes is in this file. The Hub is asked once for the commit and the file
+Every network access that packlight makes is in this file, but for `packlight push`. The Hub is asked once for the commit and the file
 names of a repository, within a few seconds whatever the network does; a Hub that does not answer is replaced
 by its local cache. Only files that are asked for by name are downloaded, into that same cache, so that other
 tools share them and a second run finds them.

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import compare, measure, predict, recipes, results, run, steps
+from packlight.cli import compare, measure, predict, push, recipes, results, run, steps
 
 app = typer.Typer(
     name="packlight",
@@ -40,6 +40,7 @@ for verb in (
     results.recommend,
     results.plan,
     predict.predict,
+    push.push,
     steps.finetune,
     steps.distill,
     steps.export,

@@ -203,9 +203,10 @@ def _verify(path: Path, manifest: Manifest) -> None:
 
 
 def _files_below(path: Path) -> list[Path]:
-    return sorted(
-        file for file in path.rglob("*") if file.is_file() and file.relative_to(path).as_posix() not in UNLISTED
-    )
+    """Every file that belongs to an artifact; what tools hide beside it (`.cache/`, `.gitattributes`) is never opened."""
+    names = {file: file.relative_to(path) for file in path.rglob("*") if file.is_file()}
+    hidden = {file for file, name in names.items() if any(part.startswith(".") for part in name.parts)}
+    return sorted(file for file in names.keys() - hidden if names[file].as_posix() not in UNLISTED)
 
 
 def _refuse_code(file: Path) -> None:

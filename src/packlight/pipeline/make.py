@@ -1,6 +1,5 @@
 """Making one variant: what each kind of step does to a folder that is still a draft."""
 
-import json
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -15,6 +14,7 @@ from packlight.classifier.int8 import quantize, save_int8
 from packlight.classifier.stock import (
     build_classifier,
     labels_of,
+    longest_text,
     open_classifier,
     save_classifier,
     set_labels,
@@ -84,12 +84,12 @@ def _(step: Finetune, bench: Bench) -> Made:
     checkpoint = bench.checkpoint
     assert checkpoint is not None  # noqa: S101 - resolved before any work
     tokenizer = tokenizer_folder(checkpoint, bench.work)
-    encoder = TextEncoder(tokenizer / "tokenizer.json", _longest(checkpoint, step.max_length))
     if checkpoint.labels is not None:
         model = open_classifier(checkpoint.path)
         _rename_labels(model, bench.data)
     else:
         model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(model)))
     facts: dict[str, Any] = {"started_from": checkpoint.reference, "revision": checkpoint.revision}
     if checkpoint.labels is None or step.train_anyway:
         history = finetune(
@@ -129,14 +129,15 @@ def _(step: Distill, bench: Bench) -> Made:
         checkpoint = resolve(step.student)
         facts["started_from"] = checkpoint.reference
         tokenizer = tokenizer_folder(checkpoint, bench.work)
-        encoder = TextEncoder(tokenizer / "tokenizer.json", _longest(checkpoint, step.max_length))
         if checkpoint.labels is None:
             student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
-            start_from_centroids(student, encoder, lesson)
         elif checkpoint.labels == lesson.labels:
             student = open_classifier(checkpoint.path)
         else:
             raise ModelError(f"{step.student}: its labels are not the teacher's; give its encoder instead")
+        encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
+        if checkpoint.labels is None:
+            start_from_centroids(student, encoder, lesson)
     history = distill(
         student,
         encoder,
@@ -219,19 +220,8 @@ def agreement_with_parent(
 
 def _spread(texts: tuple[str, ...], count: int) -> list[str]:
     """`count` texts, evenly spaced over all, so that every class of a sorted file is among them."""
-    stride = max(1, len(texts) // count)
-    return list(texts[::stride][:count])
-
-
-def _longest(checkpoint: Checkpoint, wanted: int) -> int:
-    """The wanted length, or the longest that the model's positions reach."""
-    config = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
-    positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int):
-        return wanted
-    # RoBERTa and its kin count positions from the padding id on.
-    offset = config.get("pad_token_id", 0) + 1 if "roberta" in checkpoint.model_type else 0
-    return min(wanted, positions - offset)
+    taken = min(count, len(texts))
+    return [texts[place * len(texts) // taken] for place in range(taken)]
 
 
 def _rename_labels(model: Any, data: Dataset) -> None:

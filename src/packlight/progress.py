@@ -58,5 +58,15 @@ def bar(title: str, total: float) -> Iterator[Bar]:
 
 
 def say(message: str) -> None:
-    """One line for the reader on standard error."""
+    """One line for the reader on standard error; nothing when quiet was asked for."""
     console.print(message, markup=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """A warning or an error on standard error, quiet or not."""
+    Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+
+
+def set_quiet(*, quiet: bool) -> None:
+    """Show no bars and no remarks from now on, or show them again."""
+    console.quiet = quiet

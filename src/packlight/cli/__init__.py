@@ -5,14 +5,16 @@ import sys
 import warnings
 from typing import Any
 
-import click
+import typer
 
 from packlight.cli.app import app
 from packlight.errors import PacklightError
-from packlight.progress import say
+from packlight.progress import complain, say
 
 USER_ERROR = 2
 INTERRUPTED = 130
+# typer carries a copy of click; earlier versions used the installed one.
+_UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 
 
 def main() -> None:
@@ -21,16 +23,16 @@ def main() -> None:
     warnings.showwarning = _one_line
     try:
         status = app(standalone_mode=False)
-    except click.ClickException as error:
+    except _UsageFault as error:
         error.show()
         status = error.exit_code
-    except click.Abort:
+    except typer.Abort:
         status = INTERRUPTED
     except KeyboardInterrupt:
         say("stopped; the same command goes on where it was")
         status = INTERRUPTED
     except PacklightError as error:
-        say(f"error: {error}")
+        complain(f"error: {error}")
         status = USER_ERROR
     except BrokenPipeError:
         # The reader of standard output went away, as `head` does.
@@ -42,4 +44,4 @@ def main() -> None:
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Warnings of packlight for the user; those of libraries are not the user's."""
     if category.__module__.startswith("packlight"):
-        say(f"warning: {message}")
+        complain(f"warning: {message}")

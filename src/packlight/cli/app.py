@@ -6,6 +6,7 @@ import typer
 
 from packlight import __version__
 from packlight.cli import compare, measure, predict, push, recipes, results, run, steps
+from packlight.cli.quiet import can_be_quiet
 
 app = typer.Typer(
     name="packlight",
@@ -47,4 +48,4 @@ for verb in (
     steps.quantize,
     recipes.recipes,
 ):
-    app.command()(verb)
+    app.command()(can_be_quiet(verb))

@@ -16,6 +16,7 @@ from packlight.progress import say
 from packlight.recommend import Constraints
 from packlight.recommend.constraints import Percentile, Profile
 from packlight.report import summarise, terminal_table, write_report
+from packlight.report.scatter import terminal_scatter
 
 Rate = Annotated[float, typer.Option(help="Requests per second.")]
 Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]
@@ -132,13 +133,16 @@ def plan(
 
 
 def show_run(folder: Path, measurements: Measurements) -> None:
-    """The one-glance table, the capacity and the advice."""
+    """The one-glance table, the scatter, the capacity and the advice."""
     width = console().width
     raws = read_raws(measurements, folder)
     plans = capacity.plan_all(measurements, 1000, latency_samples=samples_of(raws))
     picked = advice.recommend(measurements, Constraints(), right=right_of(raws, read_truth(folder)))
+    summary = summarise(measurements)
+    scatter = terminal_scatter(summary, width=width)
     show(
-        terminal_table(summarise(measurements), width=width),
+        terminal_table(summary, width=width),
+        *([scatter] if scatter is not None else []),
         capacity.terminal_table(plans, width=width),
         Text(advice.render_text(picked)),
     )

@@ -1,9 +1,9 @@
 """Invented measurements for tests: plausible figures of a walk, and nothing that was ever measured."""
 
+from packlight.environment import Environment
 from packlight.measurement import (
     ClassScore,
     DataSummary,
-    Environment,
     Latency,
     Measurement,
     Measurements,

@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from packlight.files import CHUNK, folder_whole, sha256_of, write_whole
+from packlight.files import CHUNK, folder_whole, sha256_of, sweep, write_whole
 
 
 def test_the_hash_is_that_of_all_bytes(tmp_path):
@@ -75,3 +75,26 @@ def test_a_folder_that_cannot_be_moved_into_place_leaves_what_was_there(tmp_path
         draft.rename(tmp_path / "elsewhere" / "draft")
     assert [file.name for file in target.iterdir()] == ["old"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["elsewhere", "model"]
+
+
+def test_what_a_kill_left_is_swept_and_nothing_else(tmp_path):
+    kept = ["model", ".model.work", ".lock", "model.draft", ".other.12345678.draft"]
+    left = [".model.ab_3x9yz.draft", ".model.12345678.former"]
+    for name in (*kept, *left):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("content")
+    (tmp_path / ".model.00000000.draft").write_text("half a file")
+    sweep(tmp_path, "model")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
+    sweep(tmp_path)
+    assert ".other.12345678.draft" not in {file.name for file in tmp_path.iterdir()}
+
+
+def test_drafts_are_of_the_kind_that_is_swept(tmp_path):
+    (tmp_path / "model").mkdir()
+    with folder_whole(tmp_path / "model") as draft:
+        sweep(tmp_path, "other")
+        assert draft.is_dir()
+        sweep(tmp_path, "model")
+        assert not draft.exists()
+        draft.mkdir()

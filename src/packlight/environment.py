@@ -8,13 +8,28 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
 import psutil
-
-from packlight.measurement import Environment
 
 LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "onnx", "accelerate")
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where figures were taken."""
+
+    machine: str
+    cpu: str
+    cpu_count: int
+    cpu_budget: int
+    """processors that this process may use: affinity and cgroup limit"""
+    vnni: bool
+    memory_gb: float
+    python: str
+    libraries: dict[str, str]
+    taken_at: str
+    """ISO 8601, UTC"""
 
 
 def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:

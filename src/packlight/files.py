@@ -5,10 +5,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 CHUNK = 1 << 20
+DRAFT = ".draft"
+FORMER = ".former"
+RANDOM = "?" * 8
+"""what tempfile puts between a prefix and a suffix"""
 
 
 def sha256_of(path: Path) -> str:
@@ -24,7 +29,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
@@ -42,15 +47,15 @@ def folder_whole(path: Path) -> Iterator[Path]:
     """Give an empty sibling folder to fill; it takes the place of `path` when the block succeeds.
 
     On any exception the sibling is removed and `path` stays as it was. A folder cannot be exchanged for another in
-    one act, so a crash at the very end can leave none; what was there before then lies beside it.
+    one act, so a crash at the very end can leave none; what was there before then lies beside it until `sweep`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=DRAFT, dir=path.parent))
     try:
         yield draft
         draft.chmod(0o755)
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=FORMER, dir=path.parent))
             path.replace(old / path.name)
             try:
                 draft.replace(path)
@@ -63,3 +68,19 @@ def folder_whole(path: Path) -> Iterator[Path]:
             draft.replace(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left half-written in a folder; nobody else may be writing there.
+
+    Args:
+        folder: where `write_whole` and `folder_whole` wrote; its subfolders are not looked at.
+        name: of the file or folder that was written; by default any.
+    """
+    for suffix in (DRAFT, FORMER):
+        for left in folder.glob(f".{escape(name) if name else '*'}.{RANDOM}{suffix}"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()

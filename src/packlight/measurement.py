@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from packlight.environment import Environment
 from packlight.errors import MeasurementError
 from packlight.files import write_whole
 
@@ -107,22 +108,6 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """exact McNemar test on paired predictions"""
     workers_for_rate: Workers
     parity: Parity | None
-
-
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """Where figures were taken."""
-
-    machine: str
-    cpu: str
-    cpu_count: int
-    cpu_budget: int
-    """processors that this process may use: affinity and cgroup limit"""
-    vnni: bool
-    memory_gb: float
-    python: str
-    libraries: dict[str, str]
-    taken_at: str
-    """ISO 8601, UTC"""
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):

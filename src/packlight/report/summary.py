@@ -9,11 +9,11 @@ from typing import Literal
 
 import msgspec
 
+from packlight.environment import Environment
 from packlight.figures import p_value, points
 from packlight.measurement import (
     ClassScore,
     DataSummary,
-    Environment,
     Latency,
     Measurement,
     Measurements,

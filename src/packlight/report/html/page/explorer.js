@@ -1,0 +1,137 @@
+// The bubble plot with its axis and limits: each change moves the pick, the plot and the command.
+
+const AXES = {
+  mean: { title: "mean latency, ms (log scale; faster is left)", of: (row) => row.latency_ms.mean },
+  p95: { title: "p95 latency, ms (log scale; faster is left)", of: (row) => row.latency_ms.p95 },
+  p99: { title: "p99 latency, ms (log scale; faster is left)", of: (row) => row.latency_ms.p99 },
+  size: { title: "size on disk, MB (log scale; smaller is left)", of: (row) => row.size_mb },
+  memory: { title: "peak memory, MB (log scale; smaller is left)", of: (row) => row.peak_memory_mb },
+  cost: { title: "cost of a million requests, $ (log scale; cheaper is left)", of: (row, costs) => costs.get(row.variant) ?? null },
+};
+
+// What each slider is about, how its value is written, and which way it asks for nothing: "max" at its upper end.
+const SLIDERS = {
+  max_latency_ms: { of: (row, wanted) => row.latency_ms[wanted.percentile], write: milliseconds, open: "max" },
+  min_accuracy: { of: (row) => row.accuracy, write: percent, open: "min" },
+  max_size_mb: { of: (row) => row.size_mb, write: megabytes, open: "max" },
+  max_memory_mb: { of: (row) => row.peak_memory_mb, write: megabytes, open: "max" },
+  min_throughput: { of: (row) => row.throughput_batch32, write: (value) => `${digits(value)} texts/s`, open: "min" },
+};
+const STEPS = 100;
+
+// A slider's place from 0 to STEPS as a value with three digits, evenly on a log scale (accuracy: evenly).
+const valueAt = (name, place, rows, wanted) => {
+  const slider = SLIDERS[name];
+  if (place === (slider.open === "max" ? STEPS : 0)) return null;
+  const figures = rows.map((row) => slider.of(row, wanted)).filter((figure) => figure != null);
+  const [low, high] = [Math.min(...figures), Math.max(...figures)];
+  const share = place / STEPS;
+  if (name === "min_accuracy") return Number((low + (high - low) * 1.03 * share).toFixed(3));
+  const [from, to] = [Math.log(low * 0.93), Math.log(high * 1.05)];
+  return Number(Math.exp(from + (to - from) * share).toPrecision(3));
+};
+
+// The rows that no other beats in both, from left to right: (x, accuracy).
+const front = (rows) =>
+  rows
+    .filter((row) => row.x != null && row.accuracy != null)
+    .filter((row, _, all) => !all.some((other) => beats(other, row)))
+    .sort((a, b) => a.x - b.x);
+const beats = (other, row) =>
+  other.x <= row.x && other.accuracy >= row.accuracy && (other.x !== row.x || other.accuracy !== row.accuracy);
+
+const bubblesOf = (page, costs) => {
+  const colour = colourOf(page);
+  return page.measurements.map((row) => ({
+    variant: row.variant,
+    accuracy: row.accuracy,
+    low: row.accuracy_ci95?.[0] ?? row.accuracy,
+    high: row.accuracy_ci95?.[1] ?? row.accuracy,
+    colour: colour(row.variant),
+    ...Object.fromEntries(Object.entries(AXES).map(([name, axis]) => [name, axis.of(row, costs)])),
+    words: `${row.variant}: ${milliseconds(row.latency_ms.mean)}, accuracy ${percent(row.accuracy)}, ${megabytes(row.size_mb)}`,
+    tip: {
+      "": row.variant,
+      accuracy: row.accuracy_ci95 ? `${percent(row.accuracy)} (${row.accuracy_ci95.map(percent).join(" to ")})` : percent(row.accuracy),
+      mean: milliseconds(row.latency_ms.mean),
+      "p95 / p99": `${milliseconds(row.latency_ms.p95)} / ${milliseconds(row.latency_ms.p99)}`,
+      size: megabytes(row.size_mb),
+      memory: megabytes(row.peak_memory_mb),
+      speedup: times(row.speedup),
+      "a million": costs.has(row.variant) ? dollars(costs.get(row.variant)) : NONE,
+      "runs on": `${row.engine}, ${row.precision}`,
+    },
+  }));
+};
+
+const explain = (page, found) => {
+  const rows = page.measurements;
+  if (found.place === null) {
+    const names = found.hopeless.map((name) => name.replaceAll("_", " ").replace(/ (ms|mb)$/, ""));
+    const which = names.length ? `No variant that the profile admits keeps ${names.join(" or ")}.` : "Each limit is kept by some variant, but none keeps them all.";
+    return `${which} Loosen a limit.`;
+  }
+  const counts = `${found.eligible.length} of ${plural(rows.length, "variant")} keep every limit, ${found.contenders.length} of these are accurate enough.`;
+  if (found.place === found.best) return `${counts} None that keeps them is more accurate.`;
+  const best = rows[found.best];
+  return `${counts} Against the most accurate of them, ${best.variant} (${percent(best.accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
+};
+
+const explorer = async (page, chart) => {
+  const form = document.getElementById("limits");
+  const rows = page.measurements;
+  let costs = new Map();
+  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) });
+
+  const read = () => {
+    const wanted = { profile: form.elements.profile.value, percentile: form.elements.percentile.value, max_accuracy_loss: null };
+    for (const [name, slider] of Object.entries(SLIDERS)) {
+      const input = form.elements[name];
+      wanted[name] = valueAt(name, Number(input.value), rows, wanted);
+      const words = wanted[name] == null ? "any" : `${slider.open === "max" ? "≤" : "≥"} ${slider.write(wanted[name])}`;
+      document.getElementById(`${name}-value`).textContent = words;
+      input.setAttribute("aria-valuetext", words);
+    }
+    return wanted;
+  };
+
+  const update = () => {
+    const wanted = read();
+    const found = pick(page, wanted);
+    const row = found.place === null ? null : rows[found.place];
+    document.getElementById("live-pick").textContent = row ? row.variant : "nothing fits";
+    document.getElementById("live-figures").textContent = row
+      ? `${milliseconds(row.latency_ms.mean)} · ${percent(row.accuracy)} · ${megabytes(row.size_mb)}`
+      : "";
+    document.getElementById("live-why").textContent = explain(page, found);
+    const command = document.getElementById("live-command");
+    command.textContent = recommendCommand(page, wanted);
+    commandWords(command);
+    for (const line of document.querySelectorAll("#variants tbody tr")) {
+      line.classList.toggle("is-pick", line.dataset.variant === row?.variant);
+    }
+    const axis = form.elements.axis.value;
+    const latency = axis === wanted.percentile ? wanted.max_latency_ms : null;
+    const limit = { size: wanted.max_size_mb, memory: wanted.max_memory_mb }[axis] ?? latency;
+    const bubbles = bubblesOf(page, costs);
+    view
+      .data("rows", bubbles)
+      .data("front", front(bubbles.map((each) => ({ x: each[axis], accuracy: each.accuracy }))))
+      .signal("ticks", decades(bubbles.map((each) => each[axis])))
+      .signal("axis", axis)
+      .signal("title", AXES[axis].title)
+      .signal("limit", limit ?? null)
+      .signal("floor", wanted.min_accuracy)
+      .signal("pick", row?.variant ?? null)
+      .signal("kept", found.eligible.map((place) => rows[place].variant))
+      .runAsync();
+  };
+
+  form.addEventListener("input", update);
+  form.addEventListener("reset", () => setTimeout(update));
+  document.addEventListener("costs", ({ detail }) => {
+    costs = detail;
+    update();
+  });
+  update();
+};

@@ -1,0 +1,76 @@
+// Workers, machines and money for a rate: the formulas of packlight.capacity (M/G/c queue; sources are named there).
+
+const TAIL = 0.01;
+const SECONDS_PER_HOUR = 3600;
+
+const erlangC = (workers, load) => {
+  if (load >= workers) return 1;
+  let blocked = 1;
+  for (let count = 1; count <= workers; count += 1) blocked = (load * blocked) / (count + load * blocked);
+  return blocked / (1 - (load / workers) * (1 - blocked));
+};
+
+const serviceOf = (times) => {
+  const mean = times.reduce((sum, each) => sum + each, 0) / times.length;
+  const variance = times.reduce((sum, each) => sum + (each - mean) ** 2, 0) / times.length;
+  return { times, mean, squaredCv: variance / mean ** 2 };
+};
+
+// Share of requests whose wait and service together take longer than a limit.
+const shareAbove = (limit, workers, load, service) => {
+  const waits = erlangC(workers, load);
+  const wait = ((service.mean / (workers - load)) * (1 + service.squaredCv)) / 2;
+  const late = service.times.reduce((sum, own) => sum + (own > limit ? 1 : waits * Math.exp(-(limit - own) / wait)), 0);
+  return late / service.times.length;
+};
+
+const p99WithWait = (workers, load, service) => {
+  const wait = ((service.mean / (workers - load)) * (1 + service.squaredCv)) / 2;
+  let [low, high] = [0, Math.max(...service.times) - wait * Math.log(TAIL)];
+  for (let step = 0; step < 40; step += 1) {
+    const middle = (low + high) / 2;
+    if (shareAbove(middle, workers, load, service) > TAIL) low = middle;
+    else high = middle;
+  }
+  return high;
+};
+
+const fewestWithin = (p99, fewest, load, service) => {
+  const kept = (workers) => shareAbove(p99, workers, load, service) <= TAIL;
+  if (kept(fewest)) return fewest;
+  let [tooFew, enough] = [fewest, 2 * fewest];
+  while (!kept(enough)) [tooFew, enough] = [enough, 2 * enough];
+  while (enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    if (kept(middle)) enough = middle;
+    else tooFew = middle;
+  }
+  return enough;
+};
+
+const fit = (row, workers, rate, machine, prices) => {
+  const freeMb = Math.max(0, machine.memory_gb - prices.reserved_memory_gb) * 1000;
+  const each = Math.min(Math.floor(machine.vcpus / row.threads), Math.floor(freeMb / row.peak_memory_mb));
+  if (each < 1) return null;
+  const machines = Math.ceil(workers / each);
+  const month = machines * machine.usd_per_hour * prices.hours_per_month;
+  return {
+    machine: machine.name,
+    machines,
+    month,
+    million: (month / (rate * SECONDS_PER_HOUR * prices.hours_per_month)) * 1e6,
+  };
+};
+
+// asked: {rate, utilisation, p99 or null, prices}; times: the row's service times in milliseconds.
+const plan = (row, times, asked) => {
+  const service = serviceOf(times);
+  const load = (asked.rate * service.mean) / 1000;
+  const alone = service.times.filter((own) => own > asked.p99).length / service.times.length;
+  const reachable = asked.p99 == null || alone < TAIL;
+  const fewest = Math.max(1, Math.ceil(Number((load / asked.utilisation).toFixed(9))));
+  const workers = asked.p99 != null && reachable ? fewestWithin(asked.p99, fewest, load, service) : fewest;
+  const fits = asked.prices.machines.map((machine) => fit(row, workers, asked.rate, machine, asked.prices)).filter(Boolean);
+  const cheapestFit = fits.sort((a, b) => a.month - b.month || a.machines - b.machines)[0] ?? null;
+  return { workers, busy: load / workers, p99: p99WithWait(workers, load, service), reachable, fit: cheapestFit };
+};

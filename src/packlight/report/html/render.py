@@ -1,0 +1,107 @@
+"""Plain data to one HTML file that needs nothing else, not even a network.
+
+What comes from data is a label, a text or a file name that someone else may have written. It reaches the page in
+two ways: through the template, which escapes it, and as JSON inside a script element, where the signs that could end
+the element are written as escapes. The page's policy then lets the browser run only the scripts whose hashes are
+listed and load nothing at all, so that a mistake in either would still run nothing.
+"""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from packlight import __version__, figures
+from packlight.extras import load
+from packlight.report.html.page import Page
+from packlight.report.html.table import COLUMNS
+from packlight.report.table import MARKS
+
+PURPOSE = "report.html"
+HERE = files("packlight.report.html")
+SCRIPTS = ("figures", "pick", "queue", "charts", "palette", "explorer", "calculator", "table", "start")
+"""the page's own scripts, in the order in which they build on each other"""
+CHARTS = ("bubbles", "latency", "accuracy", "scope", "coverage", "learning", "lineage")
+VEGA_LITE = "6.4"
+ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render_html(page: Page) -> str:
+    """The page; the same data gives the same text.
+
+    Raises:
+        MissingExtraError: when the template engine or the plotting library is not installed.
+    """
+    jinja2 = load("jinja2", PURPOSE)
+    scripts = [plotting_library(), _own_script()]
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: _text("templates", name)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({name: getattr(figures, name) for name in figures_for_templates()})
+    rendered: str = environment.get_template("page.html.j2").render(
+        page=page,
+        columns=COLUMNS,
+        marks=MARKS,
+        version=__version__,
+        policy=policy(scripts),
+        style=_safe(jinja2, _text("page", "page.css")),
+        scripts=[_safe(jinja2, script) for script in scripts],
+        data=_safe(jinja2, as_json({"page": msgspec.to_builtins(page), "charts": _charts()})),
+    )
+    return rendered
+
+
+def figures_for_templates() -> tuple[str, ...]:
+    """Ways to write a figure that templates use."""
+    return ("digits", "milliseconds", "megabytes", "percent", "percent_interval", "points", "times", "p_value")
+
+
+def as_json(value: Any) -> str:
+    """JSON that is safe inside a script element, and still the same JSON."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return "".join(ESCAPES.get(sign, sign) for sign in text)
+
+
+def policy(scripts: list[str]) -> str:
+    """A Content-Security-Policy: these scripts, styles of the page itself, and nothing else from anywhere."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts
+    )
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def plotting_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script.
+
+    Raises:
+        MissingExtraError: when vl-convert-python is not installed.
+    """
+    bundle: str = load("vl_convert", PURPOSE).javascript_bundle(vl_version=VEGA_LITE)
+    return f'"use strict";(() => {{{bundle}}})();\n'
+
+
+def _own_script() -> str:
+    parts = [_text("page", f"{name}.js") for name in SCRIPTS]
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
+
+
+def _charts() -> dict[str, Any]:
+    return {name: json.loads(_text("charts", f"{name}.json")) for name in CHARTS}
+
+
+def _text(folder: str, name: str) -> str:
+    return HERE.joinpath(folder, name).read_text(encoding="utf-8")
+
+
+def _safe(jinja2: Any, text: str) -> Any:
+    """Text of the package itself, or escaped already, that the template takes as it is."""
+    return jinja2.utils.markupsafe.Markup(text)

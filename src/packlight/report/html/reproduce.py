@@ -1,0 +1,36 @@
+"""The commands that make a run's figures again; only what its folder gives ground for."""
+
+import shlex
+
+from packlight.report.html.folder import Run
+
+
+def commands(run: Run) -> tuple[tuple[str, str], ...]:
+    """Pairs of what a command does and the command, ready for a POSIX shell."""
+    measured = run.measurements
+    threads = {str(row.threads) for row in measured.measurements}
+    same = ["--data", measured.data.source, *(["--threads", *threads] if len(threads) == 1 else [])]
+    found = []
+    if run.has_recipe:
+        words = ["run", "--recipe", f"{run.name}/recipe.yaml", *_model(run), *same, "--out", f"{run.name}-again"]
+        found.append(("Make every variant again and measure it", words))
+    if folders := [
+        f"{run.name}/variants/{row.variant}" for row in measured.measurements if row.variant in run.manifests
+    ]:
+        words = ["measure", *folders, *_references(run), *same, "--out", f"{run.name}-measured"]
+        found.append(("Measure the same artifacts again, here or on another machine", words))
+    found.append(("Write this page again", ["report", run.name]))
+    return tuple((what, shlex.join(["packlight", *words])) for what, words in found)
+
+
+def _model(run: Run) -> list[str]:
+    """What the first training started from, where its manifest says so."""
+    started = {
+        str(manifest.facts["started_from"]) for manifest in run.manifests.values() if "started_from" in manifest.facts
+    }
+    return ["--model", *started] if len(started) == 1 else []
+
+
+def _references(run: Run) -> list[str]:
+    names = [row.variant for row in run.measurements.measurements if row.step == "reference"]
+    return [word for name in names for word in ("--reference", name)]

@@ -1,0 +1,36 @@
+"""The columns of the one-glance table: how a figure is written, and what it is sorted by."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from packlight.figures import NONE, digits, megabytes, milliseconds, percent, times
+from packlight.report.summary import Row
+
+
+class Column(NamedTuple):
+    """One figure of a row."""
+
+    heading: str
+    title: str
+    """the heading in full"""
+    value: Callable[[Row], float | None]
+    write: Callable[[float], str]
+
+    def cell(self, row: Row) -> str:
+        """The figure as it is written."""
+        value = self.value(row)
+        return NONE if value is None else self.write(value)
+
+
+COLUMNS = (
+    Column("size", "everything that is shipped, MB of 10^6 bytes", lambda row: row.size_mb, megabytes),
+    Column("memory", "peak memory of a process of its own", lambda row: row.memory_mb, megabytes),
+    Column("latency", "mean time of one request, from text to label", lambda row: row.latency.mean, milliseconds),
+    Column("p95", "95% of requests take no longer", lambda row: row.latency.p95, milliseconds),
+    Column("p99", "99% of requests take no longer", lambda row: row.latency.p99, milliseconds),
+    Column("texts/s", "throughput at batch 32", lambda row: row.throughput, digits),
+    Column("accuracy", "share of test texts answered rightly", lambda row: row.accuracy, percent),
+    Column("in scope", "accuracy on texts of a known class", lambda row: row.in_scope, percent),
+    Column("oos recall", "share of out-of-scope texts found out", lambda row: row.oos_recall, percent),
+    Column("speedup", "the baseline's latency over the row's, from paired rounds", lambda row: row.speedup, times),
+)

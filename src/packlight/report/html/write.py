@@ -1,0 +1,28 @@
+"""`report.html` in a run's folder."""
+
+from pathlib import Path
+
+from packlight.capacity import PriceTable
+from packlight.files import write_whole
+from packlight.report.html.folder import read_run
+from packlight.report.html.page import describe
+from packlight.report.html.render import render_html
+
+FILE_NAME = "report.html"
+
+
+def write_html(folder: Path, *, prices: PriceTable | None = None) -> Path:
+    """Write a run's `report.html` from what its folder holds, whole, and return its path.
+
+    Args:
+        folder: of a run, with `measurements.json` and, where they are there, `raw/` and `variants/`.
+        prices: machines that the calculator starts with; the shipped examples when None.
+
+    Raises:
+        MeasurementError: when there are no figures, or files do not belong together.
+        ArtifactError: when a manifest is damaged.
+        MissingExtraError: when the template engine or the plotting library is not installed.
+    """
+    path = folder / FILE_NAME
+    write_whole(path, render_html(describe(read_run(folder), prices=prices)))
+    return path

@@ -1,0 +1,135 @@
+"""An invented run's folder: answers and latencies drawn by chance, figures derived from these, nothing measured.
+
+Labels and texts hold what a page could stumble over: markup, the end of a script, a comment's start, line separators.
+"""
+
+import msgspec
+import numpy as np
+
+from invented import RANDOM, measurements, row
+from packlight.artifact import Manifest, write_manifest
+from packlight.measurement import ClassScore, Latency, Parity, Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.stats import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
+
+HOSTILE = "<script>window.pwned = 1</script>"
+ENDING = "</script><!-- <img src=x onerror=window.pwned=2> \u2028 & \"quoted\" 'so'"
+LABELS = (HOSTILE, "balance", "oos", "reminder", "transfer", "weather")
+QUERIES = 300
+STEPS = (
+    # name, parent, step, engine, milliseconds, accuracy, MB
+    ("teacher", None, "finetune", "torch", 12.0, 0.92, 90.9),
+    ("teacher-onnx", "teacher", "export", "onnxruntime", 4.1, 0.92, 90.2),
+    ("teacher-onnx-int8", "teacher-onnx", "quantize-onnx", "onnxruntime", 1.4, 0.91, 23.1),
+    ("student", "teacher", "distill", "torch", 6.4, 0.84, 43.2),
+    ("student-onnx", "student", "export", "onnxruntime", 1.9, 0.84, 43.5),
+    ("student-onnx-int8", "student-onnx", "quantize-onnx", "onnxruntime", 0.71, 0.85, 11.4),
+)
+
+
+def write_run(folder):
+    """Write the whole run and return its measurements."""
+    chance = np.random.default_rng(7)
+    truth = _truth(chance)
+    raws = {}
+    rows = [row("bert-base", ms=52.7, size=418.0, **RANDOM)]
+    write_raw(_timed("bert-base", 52.7, chance), folder)
+    for name, parent, step, engine, ms, accuracy, size in STEPS:
+        raws[name] = _answered(_timed(name, ms, chance), raws.get(parent), truth, accuracy, chance)
+        write_raw(raws[name], folder)
+        rows.append(_row(raws[name], raws.get(parent), truth, parent=parent, step=step, engine=engine, size=size))
+        write_manifest(folder / "variants" / name, _manifest(name, parent, step, engine))
+    taken = measurements(*rows)
+    data = msgspec.structs.replace(taken.data, source="intents & co.csv", rows={"train": 900, "test": QUERIES})
+    taken = msgspec.structs.replace(taken, data=data)
+    write_truth(truth, folder)
+    write_measurements(taken, folder)
+    (folder / "recipe.yaml").write_text("version: 1\n")
+    return taken
+
+
+def _truth(chance):
+    answers = chance.integers(0, len(LABELS), QUERIES).tolist()
+    texts = [f"query {number} about {LABELS[answer]}" for number, answer in enumerate(answers)]
+    texts[:3] = [ENDING, HOSTILE, "what's   this\u2029?"]
+    return Truth(labels=LABELS, texts=texts, answers=answers)
+
+
+def _timed(name, ms, chance):
+    rounds = [(ms * (0.8 + chance.gamma(2, 0.1, 50))).round(4).tolist() for _ in range(4)]
+    return Raw(variant=name, latency_ms=rounds, throughput=[3000 / ms] * 4, predictions=None, peak_memory_mb=150.0)
+
+
+def _answered(raw, parent, truth, accuracy, chance):
+    """Mostly the parent's answers, some changed; right on about the accuracy asked."""
+    answers = np.asarray(truth.answers)
+    others = (answers + chance.integers(1, len(LABELS), QUERIES)) % len(LABELS)
+    fresh = np.where(chance.random(QUERIES) < accuracy, answers, others)
+    kept = chance.random(QUERIES) < (0.8 if parent else 0)
+    given = np.where(kept, parent.predictions, fresh) if parent else fresh
+    right = given == answers
+    scores = np.where(answers == LABELS.index("oos"), 3.0, 6.0) + chance.normal(0, 1.5, QUERIES)
+    return msgspec.structs.replace(
+        raw,
+        predictions=given.tolist(),
+        confidences=np.clip(np.where(right, 0.9, 0.6) + chance.normal(0, 0.1, QUERIES), 0.2, 1).round(4).tolist(),
+        scope_scores=scores.round(4).tolist(),
+        batch_flips=3,
+    )
+
+
+def _row(raw, before, truth, *, size, **other):
+    samples = [each for samples in raw.latency_ms for each in samples]
+    right = truth.right(raw)
+    earlier = truth.right(before) if before else None
+    p50, p95, p99 = percentiles(samples)
+    worst = per_class_accuracy(truth.answers, raw.predictions)[:2]
+    oos = [good for good, answer in zip(right, truth.answers, strict=True) if truth.labels[answer] == "oos"]
+    return row(
+        raw.variant,
+        size=size,
+        ms=float(np.mean(samples)),
+        accuracy=sum(right) / QUERIES,
+        accuracy_ci95=wilson_interval(sum(right), QUERIES),
+        latency_ms=Latency(mean=float(np.mean(samples)), p50=p50, p95=p95, p99=p99),
+        oos_recall=sum(oos) / len(oos),
+        worst_classes=tuple(ClassScore(label=LABELS[s.label], accuracy=s.accuracy, queries=s.queries) for s in worst),
+        batch_flips=3 if raw.variant.endswith("int8") else 0,
+        change_vs_parent=(sum(right) - sum(earlier)) / QUERIES if earlier else None,
+        p_value_vs_parent=mcnemar_exact(right, earlier) if earlier else None,
+        parity=_parity() if raw.variant.endswith("onnx") else None,
+        **other,
+    )
+
+
+def _parity():
+    return Parity(
+        queries=64, batch_sizes=(1, 32), longest=31, max_abs_difference=1.2e-5, tolerance=1e-3, label_agreement=1.0
+    )
+
+
+def _manifest(name, parent, step, engine):
+    lineage, above = [], parent
+    while above is not None:
+        known = next(each for each in STEPS if each[0] == above)
+        lineage.insert(0, {"name": above, "step": known[2], "options": {"epochs": 3}})
+        above = known[1]
+    trained = step in ("finetune", "distill")
+    epochs = [{"epoch": 1, "val_accuracy": 0.8}, {"epoch": 2, "val_accuracy": 0.9}]
+    return Manifest(
+        format=1,
+        name=name,
+        parent=parent,
+        step=step,
+        options={"epochs": 3, "layers": [0, 2], "note": ENDING, "unset": None},
+        lineage=tuple(lineage),
+        fingerprint="0" * 64,
+        data_sha256="5f" * 32,
+        engine=engine,
+        precision="fp32",
+        model_file="model.safetensors",
+        max_length=64,
+        oos_label="oos",
+        batch_invariant=True,
+        libraries={},
+        facts={"started_from": "minilm", "best_epoch": 2, "epochs": epochs} if trained else {},
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from packlight.dataset import Dataset, dataset_from_rows, load_dataset
     from packlight.distillation import DistillationConfig, DistillationTrainer
     from packlight.measurement import Measurements, read_measurements
-    from packlight.pipeline.run import run
+    from packlight.pipeline import run
     from packlight.predictor import Prediction, Predictor
     from packlight.recipe import Recipe, load_recipe
     from packlight.report import write_report

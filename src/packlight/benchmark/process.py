@@ -1,6 +1,7 @@
 """One variant's process, seen from the side that measures."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from packlight.errors import MeasurementError
 
 T = TypeVar("T")
 STDERR_TAIL = 2000
+PATIENCE = 5.0
+"""seconds"""
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,22 @@ class Process:
         except BrokenPipeError:
             line = b""
         if not line:
-            raise MeasurementError(f"{self.subject.variant}: the measured process ended:\n{self._last_words()}")
+            raise MeasurementError(f"{self.subject.variant}: the measured process {self._end()}:\n{self._last_words()}")
         reply = msgspec.json.decode(line, type=Reply)
         if reply.refused is not None:
             raise MeasurementError(f"{self.subject.variant}: {reply.refused}")
         return reply
+
+    def _end(self) -> str:
+        """How the process ended, once nothing more comes from it."""
+        try:
+            status = self._process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        if status >= 0:
+            return f"ended with status {status}"
+        name = signal.Signals(-status).name
+        return f"was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
 
     def _last_words(self) -> str:
         self._errors.seek(0)

@@ -17,6 +17,7 @@ import msgspec
 
 from packlight.benchmark.process import Process, Subject
 from packlight.benchmark.worker import Reply
+from packlight.checkpoint import label_mapping
 from packlight.dataset import Dataset
 from packlight.measurement import Raw
 from packlight.progress import bar
@@ -33,10 +34,10 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
 
     rounds: int = 8
     texts: int = 60
-    """each answered alone in every round"""
+    """each answered alone in every round; throughput is that of the first 32, whatever this says"""
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     """One line of the journal: one variant in one round."""
 
     round: int
@@ -45,7 +46,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     texts_per_second: float
 
 
-class Answers(msgspec.Struct, frozen=True, kw_only=True):
+class Restart(msgspec.Struct, frozen=True, kw_only=True, tag="restart"):
+    """One line of the journal: the round was interrupted, and what was written of it before does not count."""
+
+    round: int
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     """One line of the journal: a variant's predictions, as indices of the data's labels, -1 for a label not there."""
 
     variant: str
@@ -79,25 +86,23 @@ def observe(
 
     Raises:
         MeasurementError: when a variant cannot be opened or its process ends.
+        ModelError: when a judged variant lacks a label of the data.
     """
     turns, answers = _read(journal)
     if _complete(subjects, effort, turns, answers):
         return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
-    texts = _sample(data.test.texts, effort.texts, seed)
+    texts = _sample(data.test.texts, max(effort.texts, BATCH), seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
+        # Labels that do not fit are found out before minutes of measuring.
+        ids = {p.subject.variant: _ids(p, data) for p in processes if p.subject.variant in judged}
         _run_rounds(processes, texts, effort, seed, journal, turns)
         for process in processes:
             if process.subject.variant not in answers:
-                done = _answers(process, data, judge=process.subject.variant in judged)
+                done = _answers(process, data, ids.get(process.subject.variant))
                 _append(journal, done)
                 answers[done.variant] = done
     return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
-
-
-def is_complete(journal: Path, subjects: Sequence[Subject], effort: Effort) -> bool:
-    """Whether a journal already holds all that `observe` would measure."""
-    return _complete(subjects, effort, *_read(journal))
 
 
 def _complete(
@@ -130,31 +135,35 @@ def _run_rounds(
     ]
     with bar("measuring speed", total=len(rounds) * len(processes)) as progress:
         for number in rounds:
-            # An interrupted round is measured again as a whole: its turns must lie side by side in time.
-            turns[:] = [turn for turn in turns if turn.round != number]
+            if any(turn.round == number for turn in turns):
+                # It was interrupted, and is measured again as a whole: its turns must lie side by side in time.
+                turns[:] = [turn for turn in turns if turn.round != number]
+                _append(journal, Restart(round=number))
             order = random.Random(f"{seed}/{number}").sample(list(processes), len(processes))  # noqa: S311 - no secret
             for process in order:
-                turn = _turn(process, texts, number)
+                turn = _turn(process, texts, number, effort)
                 _append(journal, turn)
                 turns.append(turn)
                 progress.advance()
 
 
-def _turn(process: Process, texts: Sequence[str], number: int) -> Turn:
+def _turn(process: Process, texts: Sequence[str], number: int, effort: Effort) -> Turn:
     time.sleep(PAUSE)
-    milliseconds = process.latency(texts, warm=WARM_TEXTS)
+    milliseconds = process.latency(texts[: effort.texts], warm=WARM_TEXTS)
     rate = process.throughput(texts[:BATCH])
     return Turn(round=number, variant=process.subject.variant, milliseconds=milliseconds, texts_per_second=rate)
 
 
-def _answers(process: Process, data: Dataset, *, judge: bool) -> Answers:
-    """Answer the whole test split in batches of 32, and alone as well where int8 could make that a difference."""
+def _answers(process: Process, data: Dataset, ids: Sequence[int] | None) -> Answers:
+    """Answer the whole test split in batches of 32, and alone as well where int8 could make that a difference.
+
+    `ids` are the places of the engine's labels among the data's; None where the answers mean nothing.
+    """
     name, memory = process.subject.variant, process.peak_memory_mb
-    if not judge:
+    if ids is None:
         return Answers(
             variant=name, alone=None, batched=None, confidences=None, scope_scores=None, peak_memory_mb=memory()
         )
-    ids = [data.label_ids.get(label, -1) for label in process.labels]
     batched = served = _predict(process, data, BATCH)
     if process.subject.engine == "onnxruntime" or not process.subject.batch_invariant:
         served = _predict(process, data, 1)
@@ -166,6 +175,18 @@ def _answers(process: Process, data: Dataset, *, judge: bool) -> Answers:
         scope_scores=served.scope_scores,
         peak_memory_mb=memory(),
     )
+
+
+def _ids(process: Process, data: Dataset) -> list[int]:
+    """For each of the engine's labels, the place of its counterpart in the data's, matched by name; -1 for none.
+
+    Raises:
+        ModelError: when the variant lacks a label of the data.
+    """
+    ids = [-1] * len(process.labels)
+    for place, column in enumerate(label_mapping(process.labels, data.labels).columns):
+        ids[column] = place
+    return ids
 
 
 def _predict(process: Process, data: Dataset, batch: int) -> Reply:
@@ -208,25 +229,25 @@ def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
 
 
 def _read(journal: Path) -> tuple[list[Turn], dict[str, Answers]]:
-    """The journal's whole lines; one that a kill cut short is left out."""
-    turns: dict[tuple[int, str], Turn] = {}
+    """What the journal's whole lines say in the end; one that a kill cut short is left out."""
+    turns: list[Turn] = []
     answers: dict[str, Answers] = {}
-    if journal.is_file():
-        for line in journal.read_bytes().splitlines():
-            try:
-                entry = msgspec.json.decode(line)
-            except msgspec.DecodeError:
-                continue
-            if "round" in entry:
-                turn = msgspec.convert(entry, Turn)
-                turns[turn.round, turn.variant] = turn
-            else:
-                answer = msgspec.convert(entry, Answers)
-                answers[answer.variant] = answer
-    return list(turns.values()), answers
+    for line in journal.read_bytes().splitlines() if journal.is_file() else ():
+        try:
+            entry = msgspec.json.decode(line, type=Turn | Restart | Answers)
+        except msgspec.DecodeError:
+            continue
+        match entry:
+            case Turn():
+                turns.append(entry)
+            case Restart():
+                turns = [turn for turn in turns if turn.round != entry.round]
+            case Answers():
+                answers[entry.variant] = entry
+    return turns, answers
 
 
-def _append(journal: Path, entry: Turn | Answers) -> None:
+def _append(journal: Path, entry: Turn | Restart | Answers) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("ab") as stream:
         stream.write(b"\n" + msgspec.json.encode(entry))

@@ -39,9 +39,9 @@ def measure(
     if len(named) < len(opened):
         raise MeasurementError("two of the artifacts have the same name; measure them in two calls")
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, seconds that --help need not wait for
+    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
+    from packlight.pipeline.alone import alone_in  # noqa: PLC0415
     from packlight.pipeline.measuring import measure_run  # noqa: PLC0415
-    from packlight.pipeline.run import alone_in  # noqa: PLC0415
 
     with alone_in(out):
         measurements, anew = measure_run(

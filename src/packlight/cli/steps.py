@@ -1,5 +1,7 @@
 """The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,9 +11,11 @@ from packlight import extras
 from packlight.cli import options
 from packlight.cli.show import show_json
 from packlight.dataset import Dataset
+from packlight.errors import RecipeError
 from packlight.progress import say
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step, check_options
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 Origin = Annotated[
     str, typer.Argument(help="An artifact's folder, or any fine-tuned classifier: a folder or a Hub id.")
 ]
@@ -36,7 +40,7 @@ def finetune(
     """
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     chosen = _given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
-    _make(Finetune(name=out.name, **chosen), labelled, out, seed, as_json, model=model)
+    _make(Finetune(name=_name(out), **chosen), labelled, out, seed, as_json, model=model)
 
 
 def distill(
@@ -75,14 +79,14 @@ def distill(
         max_length=max_length,
     )
     step = Distill(
-        name=out.name,
+        name=_name(out),
         layers=_layers(layers),
         freeze_layers=freeze_layers,
         freeze_epochs=freeze_epochs,
         boost_weak=boost_weak,
         **chosen,
     )
-    _make(step, labelled, out, seed, as_json, origin=teacher)
+    _make(step, labelled, out, seed, as_json, origin=teacher, model=student)
 
 
 def export(
@@ -103,7 +107,7 @@ def export(
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
     labelled = options.read_data(data, text_column, label_column, None, seed)
-    _make(Export(name=out.name, fuse=fuse, **_given(opset=opset)), labelled, out, seed, as_json, origin=model)
+    _make(Export(name=_name(out), fuse=fuse, **_given(opset=opset)), labelled, out, seed, as_json, origin=model)
 
 
 def quantize(
@@ -130,10 +134,10 @@ def quantize(
     labelled = options.read_data(data, text_column, label_column, None, seed)
     step: Step
     if mode == "torch":
-        step = QuantizeTorch(name=out.name)
+        step = QuantizeTorch(name=_name(out))
     else:
         step = QuantizeOnnx(
-            name=out.name,
+            name=_name(out),
             mode=mode,
             per_channel=per_channel,
             reduce_range=reduce_range,
@@ -154,18 +158,36 @@ def _make(
     check_options(step)
     extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose=f"`packlight {step.kind}`")
     from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
+    from packlight.pipeline.alone import alone_at  # noqa: PLC0415
     from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
 
-    work = out.parent / f".{out.name}.work"
-    parent = open_parent(origin, data, work.with_name(f".{out.name}.parent")) if origin else None
-    if parent is not None:
-        check_parent(step, parent)
-    checkpoint = resolve(model) if model else None
-    artifact, new = make_variant(step, out, work, data, parent=parent, checkpoint=checkpoint, seed=seed)
+    if origin and Path(origin).resolve() == out.resolve():
+        raise RecipeError(f"{out}: is what the step starts from; give another --out")
+    with alone_at(out) as work:
+        parent = open_parent(origin, data, work) if origin else None
+        if parent is not None:
+            check_parent(step, parent)
+        checkpoint = resolve(model) if model else None
+        artifact, new = make_variant(step, out, work / "making", data, parent=parent, checkpoint=checkpoint, seed=seed)
+        shutil.rmtree(work)
     if as_json:
         show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
     else:
         say(f"artifact: {out}")
+
+
+def _name(out: Path) -> str:
+    """The variant's name: the last part of its folder.
+
+    Raises:
+        RecipeError: when that is no name that a file of every system could have.
+    """
+    if not NAME.fullmatch(out.name):
+        raise RecipeError(
+            f"--out {out}: its last part names the variant: small letters, digits, dots, hyphens and underscores, such "
+            "as artifacts/student"
+        )
+    return out.name
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -1,5 +1,20 @@
-"""The walk from a model and labelled texts to measured artifacts."""
+"""The walk from a model and labelled texts to measured artifacts.
 
-from packlight.pipeline.run import Outcome, run
+`run` is loaded when it is first used: measuring ONNX artifacts needs no torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from packlight.pipeline.walk import Outcome, run
 
 __all__ = ["Outcome", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module 'packlight.pipeline' has no attribute {name!r}")
+    from packlight.pipeline import walk  # noqa: PLC0415 - imports torch
+
+    return getattr(walk, name)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from transformers import PreTrainedModel
 
 from packlight import artifact as artifacts
 from packlight.artifact import Artifact
-from packlight.checkpoint import Checkpoint, label_mapping, resolve
+from packlight.checkpoint import Checkpoint, label_mapping
 from packlight.classifier.int8 import quantize, save_int8
 from packlight.classifier.stock import (
     build_classifier,
@@ -17,20 +18,19 @@ from packlight.classifier.stock import (
     longest_text,
     open_classifier,
     save_classifier,
-    set_labels,
 )
 from packlight.dataset import Dataset
 from packlight.engines import open_engine
 from packlight.errors import ModelError
 from packlight.pipeline.parity import check_agreement, check_export
-from packlight.pipeline.parts import copy_description, lesson_for, tokenizer_folder, training_facts
+from packlight.pipeline.parts import copy_description, lesson_for, rename_labels, tokenizer_folder, training_facts
 from packlight.progress import bar, say
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
 from packlight.steps.distill import cached_logits, distill, take_layers
 from packlight.steps.export import export
 from packlight.steps.finetune import finetune, start_from_centroids
 from packlight.steps.quantize_onnx import quantize_onnx
-from packlight.steps.training import Epoch
+from packlight.steps.training import Epoch, Lesson
 from packlight.tokenization import TextEncoder
 
 AGREEMENT_TEXTS = 512
@@ -43,7 +43,7 @@ class Bench:
     data: Dataset
     seed: int
     checkpoint: Checkpoint | None
-    """what `finetune` starts from"""
+    """what `finetune`, or the student of `distill`, starts from"""
     parent: Artifact | None
     work: Path
     """for checkpoints and caches; outlives a kill"""
@@ -84,14 +84,17 @@ def _(step: Finetune, bench: Bench) -> Made:
     checkpoint = bench.checkpoint
     assert checkpoint is not None  # noqa: S101 - resolved before any work
     tokenizer = tokenizer_folder(checkpoint, bench.work)
-    if checkpoint.labels is not None:
+    known = _knows(checkpoint, bench.data)
+    if known:
         model = open_classifier(checkpoint.path)
-        _rename_labels(model, bench.data)
+        rename_labels(model, bench.data.labels)
     else:
         model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
     encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(model)))
     facts: dict[str, Any] = {"started_from": checkpoint.reference, "revision": checkpoint.revision}
-    if checkpoint.labels is None or step.train_anyway:
+    if known and not step.train_anyway:
+        say(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
+    else:
         history = finetune(
             model,
             encoder,
@@ -99,45 +102,39 @@ def _(step: Finetune, bench: Bench) -> Made:
             step,
             work=bench.work / "training",
             seed=bench.seed,
-            fresh_head=checkpoint.labels is None,
+            fresh_head=not known,
         )
         facts |= training_facts(history)
-    else:
-        say(f"{step.name}: {checkpoint.reference} already knows the data's labels and is taken as it is")
     save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return Made("torch", "fp32", artifacts.SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+def _knows(checkpoint: Checkpoint, data: Dataset) -> bool:
+    """Whether a model answers with the data's labels already; another classifier's encoder gets a new head."""
+    if checkpoint.labels is None:
+        return False
+    try:
+        label_mapping(checkpoint.labels, data.labels)
+    except ModelError:
+        say(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
+        return False
+    return True
 
 
 @make.register
 def _(step: Distill, bench: Bench) -> Made:
     parent = bench.origin
     teacher = open_classifier(parent.path)
-    encoder = TextEncoder(parent.tokenizer_path, min(step.max_length, parent.manifest.max_length))
     lesson = lesson_for(bench.data, labels_of(teacher))
+    # A student that cannot be made is found out before the teacher has answered every text.
+    student, encoder, tokenizer = _student(step, bench, teacher, lesson)
     logits = cached_logits(
         teacher,
-        encoder,
+        TextEncoder(parent.tokenizer_path, min(step.max_length, parent.manifest.max_length)),
         lesson.train_texts,
-        key=parent.manifest.files[parent.manifest.model_file].sha256,
+        key="+".join(parent.manifest.files[name].sha256 for name in (parent.manifest.model_file, "tokenizer.json")),
         folder=bench.work.parent / "teacher-logits",
     )
-    facts: dict[str, Any] = {}
-    tokenizer = parent.path
-    if step.student is None:
-        student = take_layers(teacher, step.layers)
-    else:
-        checkpoint = resolve(step.student)
-        facts["started_from"] = checkpoint.reference
-        tokenizer = tokenizer_folder(checkpoint, bench.work)
-        if checkpoint.labels is None:
-            student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
-        elif checkpoint.labels == lesson.labels:
-            student = open_classifier(checkpoint.path)
-        else:
-            raise ModelError(f"{step.student}: its labels are not the teacher's; give its encoder instead")
-        encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
-        if checkpoint.labels is None:
-            start_from_centroids(student, encoder, lesson)
     history = distill(
         student,
         encoder,
@@ -148,9 +145,31 @@ def _(step: Distill, bench: Bench) -> Made:
         seed=bench.seed,
         on_epoch=lambda epoch: _tell(step.name, epoch),
     )
-    facts |= training_facts(history)
+    facts = training_facts(history) | ({"started_from": bench.checkpoint.reference} if bench.checkpoint else {})
     save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return Made("torch", "fp32", artifacts.SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+def _student(
+    step: Distill, bench: Bench, teacher: PreTrainedModel, lesson: Lesson
+) -> tuple[PreTrainedModel, TextEncoder, Path]:
+    """The untaught student, its tokenizer, and the folder of that."""
+    checkpoint = bench.checkpoint
+    if checkpoint is None:
+        parent = bench.origin
+        length = min(step.max_length, parent.manifest.max_length)
+        return take_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
+    if checkpoint.labels is None:
+        student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
+    elif checkpoint.labels == tuple(lesson.labels):
+        student = open_classifier(checkpoint.path)
+    else:
+        raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
+    tokenizer = tokenizer_folder(checkpoint, bench.work)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
+    if checkpoint.labels is None:
+        start_from_centroids(student, encoder, lesson)
+    return student, encoder, tokenizer
 
 
 @make.register
@@ -222,14 +241,6 @@ def _spread(texts: tuple[str, ...], count: int) -> list[str]:
     """`count` texts, evenly spaced over all, so that every class of a sorted file is among them."""
     taken = min(count, len(texts))
     return [texts[place * len(texts) // taken] for place in range(taken)]
-
-
-def _rename_labels(model: Any, data: Dataset) -> None:
-    """Give a classifier the data's spelling of the labels that both have."""
-    names = list(labels_of(model))
-    for label, column in zip(data.labels, label_mapping(names, data.labels).columns, strict=True):
-        names[column] = label
-    set_labels(model.config, names)
 
 
 def _tell(name: str, epoch: Epoch) -> None:

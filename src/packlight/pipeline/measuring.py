@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,10 +11,12 @@ from packlight import __version__, environment
 from packlight.artifact import Artifact, read_manifest, write_manifest
 from packlight.benchmark.derive import Identity, derive, stable
 from packlight.benchmark.process import Subject
-from packlight.benchmark.rounds import Effort, is_complete, journal_name, observe
+from packlight.benchmark.rounds import Effort, journal_name, observe
 from packlight.card import write_card
 from packlight.dataset import SPLITS, Dataset
-from packlight.errors import MeasurementError
+from packlight.errors import MeasurementError, MissingExtraError
+from packlight.extras import installed, require
+from packlight.files import write_whole
 from packlight.measurement import (
     DataSummary,
     Measurements,
@@ -21,15 +24,22 @@ from packlight.measurement import (
     Raw,
     Truth,
     read_measurements,
+    read_raw,
+    read_truth,
     right_of,
     samples_of,
     write_measurements,
     write_raw,
     write_truth,
 )
-from packlight.pipeline.references import Reference, prepare
 from packlight.progress import say
 from packlight.report import write_report
+
+if TYPE_CHECKING:
+    from packlight.pipeline.references import Reference
+
+MEASURED = Path("work", "measured")
+"""names the journal that the run's figures were derived from, once all of them are written"""
 
 
 def measure_run(
@@ -56,23 +66,26 @@ def measure_run(
     Returns:
         The measurements, and whether anything was measured anew.
     """
-    marks = [f"{artifact.name}={artifact.manifest.fingerprint}" for artifact in artifacts.values()]
-    settings = [data.sha256, str(threads), str(seed), repr(effort), *references, *marks]
-    journal = out / "work" / journal_name(settings)
-    subjects = [subject_of(artifact) for artifact in artifacts.values()]
-    if is_complete(journal, subjects, effort) and _written(out, references, artifacts):
+    journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
+    if (known := _up_to_date(out, journal)) is not None:
         say("measurements: up to date")
-        return read_measurements(out), False
-    known = _prepare(references, artifacts, data, out)
-    everything = [*(reference.subject for reference in known), *subjects]
-    judged = [*(reference.name for reference in known if reference.trained), *artifacts]
+        for artifact in artifacts.values():
+            # One that was altered and made again, to the same bytes, lost its figures and its card.
+            if artifact.manifest.measurement is None or not (artifact.path / "README.md").is_file():
+                _record(artifact, known)
+        return known, False
+    beside = _prepare(references, artifacts, data, out)
+    everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
+    judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
     say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
     raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
-    identities = [*map(_identity_of_reference, known), *(identity_of(each, out) for each in artifacts.values())]
+    identities = [*map(_identity_of_reference, beside), *(identity_of(each, out) for each in artifacts.values())]
     measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
+    (out / MEASURED).unlink(missing_ok=True)
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():
         _record(artifact, measurements)
+    write_whole(out / MEASURED, journal.name)
     shutil.rmtree(out / "work" / "references", ignore_errors=True)
     return measurements, True
 
@@ -142,7 +155,10 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
     truth = Truth(labels=data.labels, texts=list(data.test.texts), answers=list(data.ids(data.test)))
     write_truth(truth, out)
     write_measurements(measurements, out)
-    write_report(measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truth))
+    try:
+        write_report(measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truth))
+    except MissingExtraError as error:
+        say(f"no report was written: {error}")
 
 
 def _prepare(
@@ -150,12 +166,17 @@ def _prepare(
     artifacts: Mapping[str, Artifact],
     data: Dataset,
     out: Path,
-) -> list[Reference]:
+) -> "list[Reference]":
+    if not names:
+        return []
+    require("torch", "transformers", purpose="measuring a reference model")
+    from packlight.pipeline.references import prepare  # noqa: PLC0415 - imports torch, which ONNX artifacts do without
+
     tokenizer = next(iter(artifacts.values())).path
     return [prepare(name, data, tokenizer, out / "work" / "references" / name) for name in names]
 
 
-def _identity_of_reference(reference: Reference) -> Identity:
+def _identity_of_reference(reference: "Reference") -> Identity:
     return Identity(
         variant=reference.name,
         parent=None,
@@ -170,19 +191,47 @@ def _identity_of_reference(reference: Reference) -> Identity:
     )
 
 
-def _written(out: Path, references: Sequence[str], artifacts: Mapping[str, Artifact]) -> bool:
-    """Whether the figures of exactly these variants, and what is drawn from them, are there."""
+def _settings(
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    references: Sequence[str],
+    threads: int,
+    seed: int,
+    effort: Effort,
+) -> list[str]:
+    """Everything that what is observed depends on, the machine and its libraries among it."""
+    here = environment.describe(threads)
+    versions = [f"{name} {version}" for name, version in sorted(here.libraries.items())]
+    variants = [
+        f"{name} of {each.manifest.parent}: {each.manifest.fingerprint} "
+        + " ".join(entry.sha256 for entry in each.manifest.files.values())
+        for name, each in artifacts.items()
+    ]
+    return [data.sha256, str(threads), str(seed), repr(effort), here.cpu, *versions, *references, *variants]
+
+
+def _up_to_date(out: Path, journal: Path) -> Measurements | None:
+    """The figures, if they were derived from this journal and all that is drawn from them is there."""
+    drawn = ("report.md", "plot.png", "plot.svg") if installed("matplotlib") else ()
     try:
-        rows = {row.variant for row in read_measurements(out).measurements}
-    except MeasurementError:
-        return False
-    drawn = all((out / name).is_file() for name in ("report.md", "plot.png", "plot.svg"))
-    return drawn and rows == {*references, *artifacts}
+        if (out / MEASURED).read_text() != journal.name or not all((out / name).is_file() for name in drawn):
+            return None
+        known = read_measurements(out)
+        for row in known.measurements:
+            read_raw(out, row.variant)
+        read_truth(out)
+    except (OSError, MeasurementError):
+        return None
+    return known
 
 
 def _record(artifact: Artifact, measurements: Measurements) -> None:
+    """Write the figures into the artifact's manifest and its card, unless it lies where nothing can be written."""
     row = msgspec.to_builtins(measurements[artifact.name])
     document = {"figures": row, "environment": msgspec.to_builtins(measurements.environment)}
     manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document)
-    write_manifest(artifact.path, manifest)
-    write_card(artifact, measurements)
+    try:
+        write_manifest(artifact.path, manifest)
+        write_card(artifact, measurements)
+    except OSError as error:
+        say(f"{artifact.path}: its card is left as it is ({error.strerror})")

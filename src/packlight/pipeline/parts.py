@@ -4,7 +4,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from packlight.checkpoint import Checkpoint, label_mapping
+from packlight.classifier.stock import labels_of, set_labels
 from packlight.dataset import Dataset
 from packlight.errors import ModelError
 from packlight.steps.training import Epoch, Lesson
@@ -22,6 +25,18 @@ def lesson_for(data: Dataset, model_labels: Sequence[str]) -> Lesson:
         labels=model_labels,
         oos_label=None if data.oos_label is None else model_labels[ids[data.oos_label]],
     )
+
+
+def rename_labels(model: PreTrainedModel, data_labels: Sequence[str]) -> None:
+    """Give a classifier the data's spelling of the labels that both have, in place.
+
+    Raises:
+        ModelError: when the data has labels that the classifier lacks.
+    """
+    names = list(labels_of(model))
+    for label, column in zip(data_labels, label_mapping(names, data_labels).columns, strict=True):
+        names[column] = label
+    set_labels(model.config, names)
 
 
 def tokenizer_folder(checkpoint: Checkpoint, work: Path) -> Path:

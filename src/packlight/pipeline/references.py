@@ -12,16 +12,15 @@ from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
-from transformers.utils import logging
 
 from packlight.artifact import SAFETENSORS
 from packlight.benchmark.process import Subject
 from packlight.checkpoint import Checkpoint, label_mapping, reference_config, resolve_reference
-from packlight.classifier.stock import labels_of, open_classifier, save_classifier, set_labels
+from packlight.classifier.stock import open_classifier, quiet, save_classifier, set_labels
 from packlight.dataset import Dataset
 from packlight.errors import ModelError
 from packlight.files import folder_whole
-from packlight.pipeline.parts import tokenizer_folder
+from packlight.pipeline.parts import rename_labels, tokenizer_folder
 
 RANDOM = "random weights: size and latency only"
 MAX_LENGTH = 512
@@ -96,17 +95,14 @@ def _fits(checkpoint: Checkpoint, data: Dataset) -> bool:
 
 def _take(checkpoint: Checkpoint, data: Dataset, folder: Path) -> None:
     model = open_classifier(checkpoint.path)
-    names = list(labels_of(model))
-    for label, column in zip(data.labels, label_mapping(names, data.labels).columns, strict=True):
-        names[column] = label
-    set_labels(model.config, names)
+    rename_labels(model, data.labels)
     tokenizer = tokenizer_folder(checkpoint, folder / "made")
     save_classifier(model, folder, tokenizer_from=tokenizer, max_length=MAX_LENGTH)
     shutil.rmtree(folder / "made", ignore_errors=True)
 
 
 def _build(name: str, data: Dataset, tokenizer: Path, folder: Path) -> None:
-    logging.set_verbosity_error()
+    quiet()
     settings = reference_config(name)
     config = AutoConfig.for_model(**settings)
     set_labels(config, data.labels)

@@ -4,6 +4,7 @@ A variant is done when its folder holds a manifest with the right fingerprint. F
 it done or not begun; a training goes on from its last checkpoint in `work`.
 """
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from packlight import __version__, environment
-from packlight.artifact import FORMAT, Artifact, Manifest, read_manifest, seal
-from packlight.checkpoint import Checkpoint, resolve
+from packlight.artifact import FORMAT, MANIFEST, Artifact, Manifest, read_manifest, seal
+from packlight.checkpoint import Checkpoint, label_mapping, resolve
 from packlight.dataset import Dataset
 from packlight.errors import ArtifactError, ModelError, RecipeError
 from packlight.files import folder_whole
@@ -37,25 +38,31 @@ def make_variant(
     Args:
         step: what to do.
         folder: where the artifact is put.
-        work: for checkpoints and caches; emptied when the variant is done or when what determines it changed.
+        work: for checkpoints and caches; removed when the variant is done, emptied when what determines it changed.
         data: labelled texts.
         parent: the artifact that the step starts from, where it needs one.
-        checkpoint: the model that `finetune` starts from.
+        checkpoint: the model that `finetune`, or the student of `distill`, starts from.
         seed: of everything random.
 
     Returns:
         The artifact, and whether it had to be made.
 
     Raises:
+        ArtifactError: when the folder holds something that is no artifact, which is left alone.
         ParityError: when it does not answer like its parent.
     """
-    origin = parent.manifest.fingerprint if parent else checkpoint.sha256 if checkpoint else ""
-    mark = fingerprint(kind=step.kind, options=step.options(), parent=origin, data=data.sha256, seed=seed)
-    if (done := _finished(folder, mark)) is not None:
+    origins = (parent.manifest.fingerprint if parent else None, checkpoint.sha256 if checkpoint else None)
+    mark = fingerprint(
+        kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data.sha256, seed=seed
+    )
+    if (done := _finished(folder, mark, parent)) is not None:
+        # A run that was killed after its last act left this.
+        shutil.rmtree(work, ignore_errors=True)
         say(f"{step.name}: up to date")
         return done, False
     _ready(work, mark)
-    say(f"{step.name}: {step.kind}" + (f" from {parent.name}" if parent else ""))
+    origin = parent.name if parent else checkpoint.reference if checkpoint else ""
+    say(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with folder_whole(folder) as draft:
         _fill(step, Bench(data, seed, checkpoint, parent, work, draft), mark)
@@ -79,25 +86,38 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     if (Path(reference) / "packlight.json").is_file():
         return Artifact.open(Path(reference))
     checkpoint = resolve(reference)
-    if not checkpoint.is_classifier:
+    if checkpoint.labels is None:
         raise ModelError(
             f"{reference}: is no fine-tuned classifier; run `packlight finetune --model {reference}` first"
         )
-    adopted = work / "adopted"
-    return make_variant(Finetune(name="model"), adopted, work / "adopting", data, checkpoint=checkpoint)[0]
+    try:
+        label_mapping(checkpoint.labels, data.labels)
+    except ModelError as error:
+        raise ModelError(f"{reference}: {error}, or give texts with its labels in --data") from error
+    step = Finetune(name=_name_of(checkpoint))
+    return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 
 
 def check_parent(step: Step, parent: Artifact) -> None:
     """Check that a step can start from an artifact.
 
     Raises:
-        RecipeError: when it needs another kind.
+        RecipeError: when it needs another kind; says what to run first.
     """
     manifest = parent.manifest
     family = {"onnxruntime": "onnx"}.get(manifest.engine, manifest.engine)
     kind = family if manifest.precision == "fp32" else f"{family}-{manifest.precision}"
     if kind not in step.needs:
-        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(step.needs)}")
+        remedy = f"give the variant that it was made from ({manifest.parent})"
+        if kind == "torch":
+            remedy = f"run `packlight export {parent.path} --out {parent.path}-onnx` first, or use `--mode torch`"
+        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(step.needs)}; {remedy}")
+
+
+def _name_of(checkpoint: Checkpoint) -> str:
+    """A variant's name for a model that was made elsewhere: the last part of what the user called it."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", Path(checkpoint.reference).resolve().name.lower())
+    return name.lstrip(".-_")[:63] or "model"
 
 
 def _ready(work: Path, mark: str) -> None:
@@ -125,7 +145,7 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         precision=made.precision,
         model_file=made.model_file,
         max_length=made.max_length,
-        oos_label=bench.data.oos_label,
+        oos_label=bench.data.oos_label or (parent.manifest.oos_label if parent else None),
         batch_invariant=made.batch_invariant,
         libraries={"packlight": __version__, **environment.library_versions()},
         facts=made.facts,
@@ -154,12 +174,20 @@ def _said(artifact: Artifact) -> str:
     return ""
 
 
-def _finished(folder: Path, mark: str) -> Artifact | None:
-    """The artifact, if it is whole and made of the same; an altered one is made again."""
-    if not folder.is_dir():
+def _finished(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:
+    """The artifact, if it is whole and made of the same; an altered one is made again.
+
+    Raises:
+        ArtifactError: when there is something else, which must not be replaced.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: exists and is no artifact; remove it yourself, or give another --out")
     try:
-        return Artifact.open(folder) if read_manifest(folder).fingerprint == mark else None
+        manifest = read_manifest(folder)
+        same = manifest.fingerprint == mark and manifest.parent == (parent.name if parent else None)
+        return Artifact.open(folder) if same else None
     except ArtifactError as error:
         say(f"{error}; it is made again")
         return None

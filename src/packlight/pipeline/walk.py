@@ -8,23 +8,20 @@ The run's folder
     work/                    checkpoints, caches and the measuring journal: what a killed run goes on from
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from packlight import environment
 from packlight.artifact import Artifact
 from packlight.benchmark.rounds import Effort
-from packlight.checkpoint import resolve
+from packlight.checkpoint import Checkpoint, resolve
 from packlight.dataset import Dataset
-from packlight.errors import PacklightError
 from packlight.extras import require
 from packlight.measurement import Measurements
+from packlight.pipeline.alone import alone_in
 from packlight.pipeline.measuring import measure_run
 from packlight.pipeline.variant import make_variant
-from packlight.recipe import Finetune, Recipe, write_recipe
+from packlight.recipe import Distill, Finetune, Recipe, write_recipe
 
 DEFAULT_MODEL = "minilm"
 
@@ -66,7 +63,7 @@ def run(
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
     require("torch", "transformers", "accelerate", "onnx", "onnxscript", "matplotlib", purpose="`packlight run`")
-    checkpoints = {step.name: resolve(step.model or model) for step in recipe.steps if isinstance(step, Finetune)}
+    checkpoints = _checkpoints(recipe, model)
     with alone_in(out):
         write_recipe(recipe, out / "recipe.yaml")
         made: list[str] = []
@@ -95,21 +92,9 @@ def run(
     return Outcome(out, measurements, tuple(made), measured)
 
 
-@contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """Keep a second run out of the same folder.
-
-    Raises:
-        PacklightError: when another run is at work in it, or the folder cannot be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PacklightError(f"{out}: another run is at work in it; wait for it or give another --out") from error
-        yield
+def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:
+    """The models that steps start from, by the step's name: found and checked before any work."""
+    named = {step.name: step.model or model for step in recipe.steps if isinstance(step, Finetune)}
+    named |= {step.name: step.student for step in recipe.steps if isinstance(step, Distill) and step.student}
+    found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
+    return {name: found[reference] for name, reference in named.items()}

@@ -1,0 +1,64 @@
+"""One process at a time in a folder, and no leftovers of a killed one."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from packlight.errors import PacklightError
+from packlight.files import sweep
+
+LOCK = ".lock"
+WRITTEN_IN = (".", "variants", "variants/*", "raw", "work", "work/*")
+"""where in a run's folder a kill can leave something half-written"""
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep a second run out of a run's folder, and sweep what a killed one left.
+
+    Raises:
+        PacklightError: when another run is at work in it, or the folder cannot be written.
+    """
+    with _locked(out, out):
+        for pattern in WRITTEN_IN:
+            for folder in filter(Path.is_dir, out.glob(pattern)):
+                sweep(folder)
+        yield
+
+
+@contextmanager
+def alone_at(artifact: Path) -> Iterator[Path]:
+    """The same for one artifact: give a hidden folder beside it to work in, which a kill leaves to be gone on from.
+
+    Raises:
+        PacklightError: when another process is making the same artifact, or its place cannot be written.
+    """
+    work = artifact.parent / f".{artifact.name}.work"
+    with _locked(work, artifact):
+        sweep(artifact.parent, artifact.name)
+        sweep(work)
+        yield work
+
+
+@contextmanager
+def _locked(folder: Path, out: Path) -> Iterator[None]:
+    with _lock_file(folder, out) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one who held it may have removed the folder in the meantime.
+            if os.fstat(lock.fileno()).st_ino != (folder / LOCK).stat().st_ino:
+                raise BlockingIOError
+        except OSError as error:
+            raise PacklightError(f"{out}: another run is at work in it; wait for it or give another --out") from error
+        yield
+
+
+def _lock_file(folder: Path, out: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / LOCK).open("w")
+    except OSError as error:
+        raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error

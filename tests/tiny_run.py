@@ -21,7 +21,15 @@ steps:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny, encoder_folder, tmp_path_factory):
+def four_layers(tiny, tmp_path_factory):
+    """The folder of a tiny encoder that students of three layers can be taken from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny.SIZES, "num_hidden_layers", 4)
+        return tiny.make_encoder("bert", tmp_path_factory.mktemp("four-layers"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny, four_layers, tmp_path_factory):
     """The run's folder, with the variants' names of the built-in recipe."""
     from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - imports torch
     from packlight.dataset import dataset_from_rows  # noqa: PLC0415
@@ -35,7 +43,7 @@ def tiny_run(tiny, encoder_folder, tmp_path_factory):
         data,
         load_recipe(str(folder / "tiny.yaml")),
         folder / "run",
-        model=str(encoder_folder("bert")),
+        model=str(four_layers),
         threads=1,
         effort=Effort(rounds=2, texts=4),
     )

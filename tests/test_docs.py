@@ -1,0 +1,185 @@
+"""Every code block of README and docs is run, on tiny models; one that cannot be says why in a comment before it.
+
+    ```python   in order, a page's blocks share their names
+    ```bash     each `packlight` command, through the command line
+    ```yaml     recipes and price tables are read by packlight, anything else as YAML
+
+A comment `<!-- not run: reason -->` before a block excuses it, `<!-- exit: 0 or 1 -->` names the exit statuses that are fine.
+`sample` and `intents.csv` are toy texts here, `minilm` a tiny encoder, and each run's and artifact's name stands for one of
+the fixture `tiny_run`. Blocks without a language are pictures and shell prompts.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from packlight.capacity import default_prices_text, read_prices
+from packlight.cli.app import app
+from packlight.recipe import load_recipe
+
+pytest_plugins = ["tiny_run"]
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(
+    r"^(?:<!-- *(?P<word>not run|exit): *(?P<said>[^>]*?) *-->\n+)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+RUNS = ("latest", "clinc", "intents", "tutorial", "changed", "main", "branch")
+ARTIFACTS = ("teacher", "student", "student-onnx")
+TEXT = ("csv", "json", "text", "toml", "html", "dockerfile", "promql", "http", "mermaid", "console")
+"""languages of blocks that show something and do nothing"""
+
+
+class Block(NamedTuple):
+    """A code block and what is said of it."""
+
+    line: int
+    language: str
+    code: str
+    excuse: str | None
+    statuses: tuple[int, ...]
+
+
+def blocks(page):
+    text = page.read_text(encoding="utf-8")
+    for found in BLOCK.finditer(text):
+        excuse = found["said"] if found["word"] == "not run" else None
+        statuses = tuple(map(int, found["said"].split(" or "))) if found["word"] == "exit" else (0,)
+        yield Block(text[: found.start("language")].count("\n") + 1, found["language"], found["code"], excuse, statuses)
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
+    """A working folder in which the pages' names lead to tiny things."""
+    # All that bind the two names below must be loaded before these are replaced.
+    from packlight import (  # noqa: PLC0415 - imports torch
+        DistillationTrainer,  # noqa: F401
+        PerformanceBenchmark,  # noqa: F401
+        checkpoint,
+        dataset,
+        run,  # noqa: F401
+    )
+
+    copy = shutil.copytree(tiny_run, tmp_path / "runs" / RUNS[0])
+    for alias in RUNS[1:]:
+        (tmp_path / "runs" / alias).symlink_to(copy)
+    for artifact in ARTIFACTS:
+        shutil.copytree(tiny_run / "variants" / artifact, tmp_path / "artifacts" / artifact)
+    rows = list(zip(*tiny.toy_texts(), strict=True))
+    (tmp_path / "intents.csv").write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
+    (tmp_path / "prices.yaml").write_text(default_prices_text())
+    real = checkpoint.resolve
+    tiny_resolve = lambda reference, **other: real(  # noqa: E731
+        str(four_layers) if reference == "minilm" else reference, **other
+    )
+    real_load = dataset.load_dataset
+    tiny_load = lambda source, **other: real_load(  # noqa: E731
+        tmp_path / "intents.csv" if source == "sample" else source, **other
+    )
+    for module in [module for key, module in sys.modules.items() if key.startswith("packlight")]:
+        for word, old, new in (("resolve", real, tiny_resolve), ("load_dataset", real_load, tiny_load)):
+            if getattr(module, word, None) is old:
+                monkeypatch.setattr(module, word, new)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name)
+def test_every_block_of_the_page_runs(page, request):
+    todo = [block for block in blocks(page) if block.excuse is None and block.language not in TEXT]
+    if not todo:
+        return
+    request.getfixturevalue("place")
+    names = {"__name__": "page"}
+    for block in todo:
+        where = f"{name(page)}:{block.line}"
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.code, name(page), "exec"), names)
+        elif block.language == "bash":
+            run_commands(block, where)
+        elif block.language == "yaml":
+            read_yaml(block.code)
+        else:
+            pytest.fail(f"{where}: nothing is known of {block.language} blocks; say `not run` with a reason")
+
+
+def run_commands(block, where):
+    """Run each line that calls packlight; a line that calls something else has to be excused."""
+    for line in block.code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        assert words[0] == "packlight", f"{where}: {line!r} cannot be run here; say `not run` with a reason"
+        make_room(words)
+        answer = CliRunner().invoke(app, words[1:])
+        said = f"{where}: {line}\n{answer.output}\n{answer.exception!r}"
+        assert answer.exit_code in block.statuses, said
+        assert answer.exception is None or isinstance(answer.exception, SystemExit), said
+
+
+def make_room(words):
+    """Take away the artifact that a command is to make, or it would find it up to date and do nothing."""
+    if "--out" in words and (made := Path(words[words.index("--out") + 1])).parent == Path("artifacts"):
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def read_yaml(code):
+    Path("block.yaml").write_text(code)
+    document = yaml.safe_load(code)
+    if "steps" in document:
+        load_recipe("block.yaml")
+    elif "machines" in document:
+        read_prices(Path("block.yaml"))
+
+
+def test_what_is_not_run_says_why():
+    found = [
+        (f"{name(page)}:{block.line}", block) for page in PAGES for block in blocks(page) if block.excuse is not None
+    ]
+    assert found
+    for where, block in found:
+        assert len(block.excuse.split()) >= 3, f"{where}: {block.excuse!r} is no reason"
+
+
+def test_every_block_is_seen():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(list(blocks(page))), name(page)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            assert target == "cli.md" or (page.parent / target).exists(), f"{name(page)}: {target}"
+
+
+def test_the_site_builds_without_warnings(tmp_path):
+    pytest.importorskip("mkdocs")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "NO_MKDOCS_2_WARNING": "1", "HOME": str(tmp_path)},
+    )
+    assert built.returncode == 0, built.stderr
+    assert "WARNING" not in built.stderr, built.stderr
+    assert "--fail-if" in (tmp_path / "cli" / "index.html").read_text()
+    assert "packlight.predictor.Predictor.open" in (tmp_path / "python" / "index.html").read_text()
+    assert (tmp_path / "decisions" / "0001-mean-pooling-as-a-stock-layer" / "index.html").is_file()

@@ -11,8 +11,8 @@ from packlight.errors import PacklightError
 from packlight.files import sweep
 
 LOCK = ".lock"
-WRITTEN_IN = (".", "variants", "variants/*", "raw", "work", "work/*")
-"""where in a run's folder a kill can leave something half-written"""
+WRITTEN_IN = ("variants", "variants/*", "raw", "work", "work/*")
+"""where below a run's folder a kill can leave something half-written"""
 
 
 @contextmanager
@@ -23,9 +23,8 @@ def alone_in(out: Path) -> Iterator[None]:
         PacklightError: when another run is at work in it, or the folder cannot be written.
     """
     with _locked(out, out):
-        for pattern in WRITTEN_IN:
-            for folder in filter(Path.is_dir, out.glob(pattern)):
-                sweep(folder)
+        for folder in (out, *(each for pattern in WRITTEN_IN for each in out.glob(pattern) if each.is_dir())):
+            sweep(folder)
         yield
 
 

@@ -52,7 +52,7 @@ def render_html(page: Page) -> str:
         marks=MARKS,
         version=__version__,
         policy=policy(scripts),
-        style=_safe(jinja2, _text("page", "page.css")),
+        style=_safe(jinja2, _text("assets", "page.css")),
         scripts=[_safe(jinja2, script) for script in scripts],
         data=_safe(jinja2, as_json({"page": msgspec.to_builtins(page), "charts": _charts()})),
     )
@@ -90,7 +90,7 @@ def plotting_library() -> str:
 
 
 def _own_script() -> str:
-    parts = [_text("page", f"{name}.js") for name in SCRIPTS]
+    parts = [_text("assets", f"{name}.js") for name in SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 

@@ -81,7 +81,9 @@ const explorer = async (page, chart) => {
   const form = document.getElementById("limits");
   const rows = page.measurements;
   let costs = new Map();
-  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) });
+  const bounds = bubblesOf(page, costs).filter((each) => each.accuracy != null).flatMap(({ low, high }) => [low, high]);
+  const ends = bounds.length ? [Math.min(...bounds), Math.max(...bounds)] : [0, 1];
+  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) }, { ends });
 
   const read = () => {
     const wanted = { profile: form.elements.profile.value, percentile: form.elements.percentile.value, max_accuracy_loss: null };

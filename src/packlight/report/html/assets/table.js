@@ -4,8 +4,8 @@ const sortable = (table) => {
   const headings = [...table.tHead.rows[0].cells];
   const original = [...table.tBodies[0].rows];
   const keyOf = (row, place) => {
-    const { sort } = row.cells[place].dataset;
-    if (sort === undefined) return row.cells[place].textContent.trim();
+    const { sort, text } = row.cells[place].dataset;
+    if (sort === undefined) return text ?? row.cells[place].textContent.trim();
     return sort === "" ? null : Number(sort);
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en"));

@@ -46,12 +46,6 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     texts_per_second: float
 
 
-class Restart(msgspec.Struct, frozen=True, kw_only=True, tag="restart"):
-    """One line of the journal: the round was interrupted, and what was written of it before does not count."""
-
-    round: int
-
-
 class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     """One line of the journal: a variant's predictions, as indices of the data's labels, -1 for a label not there."""
 
@@ -135,10 +129,9 @@ def _run_rounds(
     ]
     with bar("measuring speed", total=len(rounds) * len(processes)) as progress:
         for number in rounds:
-            if any(turn.round == number for turn in turns):
-                # It was interrupted, and is measured again as a whole: its turns must lie side by side in time.
-                turns[:] = [turn for turn in turns if turn.round != number]
-                _append(journal, Restart(round=number))
+            # An interrupted round is measured again as a whole: its turns must lie side by side in time. They come in
+            # the same order again, so the journal's last word on each of them is never of two attempts at once.
+            turns[:] = [turn for turn in turns if turn.round != number]
             order = random.Random(f"{seed}/{number}").sample(list(processes), len(processes))  # noqa: S311 - no secret
             for process in order:
                 turn = _turn(process, texts, number, effort)
@@ -230,24 +223,21 @@ def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
 
 def _read(journal: Path) -> tuple[list[Turn], dict[str, Answers]]:
     """What the journal's whole lines say in the end; one that a kill cut short is left out."""
-    turns: list[Turn] = []
+    turns: dict[tuple[int, str], Turn] = {}
     answers: dict[str, Answers] = {}
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
-            entry = msgspec.json.decode(line, type=Turn | Restart | Answers)
+            entry = msgspec.json.decode(line, type=Turn | Answers)
         except msgspec.DecodeError:
             continue
-        match entry:
-            case Turn():
-                turns.append(entry)
-            case Restart():
-                turns = [turn for turn in turns if turn.round != entry.round]
-            case Answers():
-                answers[entry.variant] = entry
-    return turns, answers
+        if isinstance(entry, Turn):
+            turns[entry.round, entry.variant] = entry
+        else:
+            answers[entry.variant] = entry
+    return list(turns.values()), answers
 
 
-def _append(journal: Path, entry: Turn | Restart | Answers) -> None:
+def _append(journal: Path, entry: Turn | Answers) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("ab") as stream:
         stream.write(b"\n" + msgspec.json.encode(entry))

@@ -1,0 +1,134 @@
+"""Figures from what was observed, on invented observations whose figures can be counted by hand."""
+
+import math
+
+import pytest
+
+from packlight import stats
+from packlight.benchmark.derive import RATE, Identity, derive, round_means, stable
+from packlight.dataset import dataset_from_rows
+from packlight.measurement import Raw
+
+LABELS = ["alarm", "music", "oos"]
+
+
+def data():
+    """Ten test queries: four alarm, four music, two out of scope."""
+    train = [(f"{label} {number}", label) for label in LABELS for number in range(4)]
+    test = [("t", "alarm")] * 4 + [("t", "music")] * 4 + [("t", "oos")] * 2
+    test = [(f"{text}{number}", label) for number, (text, label) in enumerate(test)]
+    return dataset_from_rows(train, [(f"v{label}", label) for label in LABELS], test, oos_label="oos")
+
+
+def identity(variant, parent=None, **other):
+    fields = {"step": "export", "engine": "onnxruntime", "precision": "fp32", "artifact": None, "note": None}
+    sizes = {"size_bytes": 12_500_000, "weights_bytes": 12_000_000, "parity": None}
+    return Identity(variant=variant, parent=parent, **(fields | sizes | other))
+
+
+def raw(variant, predictions, *, ms=((2.0, 4.0), (3.0, 3.0)), **other):
+    return Raw(
+        variant=variant,
+        latency_ms=[list(samples) for samples in ms],
+        throughput=[100.0, 300.0, 200.0],
+        predictions=predictions,
+        peak_memory_mb=50.0,
+        **other,
+    )
+
+
+ALL_RIGHT = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+THREE_WRONG = [0, 0, 0, 1, 1, 1, 1, 1, 0, 1]
+
+
+def rows(*pairs, **other):
+    identities, raws = zip(*pairs, strict=True)
+    settings = {"baseline": identities[0].variant, "threads": 2, "seed": 0} | other
+    return derive(identities, {each.variant: each for each in raws}, data(), **settings)
+
+
+def test_accuracies_are_counted_over_the_right_queries():
+    (row,) = rows((identity("a"), raw("a", THREE_WRONG)))
+    assert row.accuracy == pytest.approx(0.7)
+    assert row.in_scope_accuracy == pytest.approx(7 / 8)
+    assert row.oos_recall == 0.0
+    assert row.accuracy_ci95 == stats.wilson_interval(7, 10)
+    # alarm: 3 of 4 right, 4 given; music: 4 of 4 right, 6 given; oos: none
+    assert row.macro_f1 == pytest.approx((2 * 3 / 8 + 2 * 4 / 10 + 0) / 3)
+    assert [(each.label, each.accuracy, each.queries) for each in row.worst_classes] == [
+        ("oos", 0.0, 2),
+        ("alarm", 0.75, 4),
+    ]
+
+
+def test_time_and_size_are_those_observed():
+    (row,) = rows((identity("a"), raw("a", ALL_RIGHT, ms=((1.0, 2.0), (3.0, 10.0)))))
+    assert row.latency_ms.mean == 4.0
+    assert row.latency_ms.p50 == 2.5
+    assert row.latency_ms.p99 == pytest.approx(10 - 0.03 * 7)
+    assert row.latency_samples == 4
+    assert row.latency_noise == pytest.approx(stats.coefficient_of_variation([1.5, 6.5]))
+    assert row.throughput_batch32 == 200.0
+    assert (row.size_mb, row.weights_mb, row.peak_memory_mb) == (12.5, 12.0, 50.0)
+    assert row.workers_for_rate.rate == RATE
+    assert row.workers_for_rate.workers == math.ceil(RATE * 4.0 / 1000)
+    assert row.worst_classes == ()
+
+
+def test_speedup_is_the_mean_of_paired_rounds():
+    drift = rows(
+        (identity("slow"), raw("slow", ALL_RIGHT, ms=((10.0,), (40.0,)))),
+        (identity("fast"), raw("fast", ALL_RIGHT, ms=((2.0,), (8.0,)))),
+    )
+    assert drift[0].speedup == 1.0
+    assert drift[1].speedup == pytest.approx(5.0)
+    assert drift[1].speedup_ci95 == pytest.approx((5.0, 5.0))
+
+
+def test_the_change_is_tested_against_the_parent_on_the_same_queries():
+    parent, child, orphan = rows(
+        (identity("parent"), raw("parent", ALL_RIGHT)),
+        (identity("child", "parent"), raw("child", THREE_WRONG, batch_flips=2)),
+        (identity("orphan", "elsewhere"), raw("orphan", THREE_WRONG)),
+    )
+    assert parent.change_vs_parent is None
+    assert parent.p_value_vs_parent is None
+    assert child.change_vs_parent == pytest.approx(-0.3)
+    # three queries tell them apart, all for the parent: 2 / 2**3
+    assert child.p_value_vs_parent == pytest.approx(0.25)
+    assert child.batch_flips == 2
+    assert orphan.parent == "elsewhere"
+    assert orphan.p_value_vs_parent is None
+
+
+def test_swapped_errors_are_no_change():
+    one, other = [1, *ALL_RIGHT[1:]], [0, 1, *ALL_RIGHT[2:]]
+    (_, row) = rows((identity("a"), raw("a", one)), (identity("b", "a"), raw("b", other)))
+    assert row.change_vs_parent == 0.0
+    assert row.p_value_vs_parent == 1.0
+
+
+def test_answers_that_mean_nothing_give_no_accuracy():
+    reference, child = rows(
+        (identity("random", note="random weights"), raw("random", None)),
+        (identity("child", "random"), raw("child", ALL_RIGHT)),
+    )
+    figures = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "change_vs_parent")
+    assert [getattr(reference, name) for name in figures] == [None] * len(figures)
+    assert reference.latency_ms.mean > 0
+    assert child.accuracy == 1.0
+    assert child.p_value_vs_parent is None
+
+
+def test_a_label_that_the_data_lacks_is_wrong():
+    (row,) = rows((identity("a"), raw("a", [-1] * 4 + ALL_RIGHT[4:])))
+    assert row.accuracy == pytest.approx(0.6)
+
+
+def test_the_machine_is_quiet_when_the_median_variant_is():
+    quiet = raw("a", None, ms=((2.0,), (2.1,)))
+    loud = raw("b", None, ms=((2.0,), (4.0,)))
+    assert round_means(loud) == [2.0, 4.0]
+    assert stable([quiet])
+    assert not stable([loud])
+    assert stable([quiet, quiet, loud])

@@ -1,24 +1,11 @@
 """A headless Chromium, and a report's page in it that is watched for errors and requests."""
 
-import os
-import shutil
 from dataclasses import dataclass, field
 
 import pytest
+from headless import FLAGS, MISSING, READY, find
 
 from invented_run import write_run
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-READY = "html[data-ready]"
 
 
 @dataclass
@@ -33,9 +20,9 @@ class Seen:
 def chromium():
     """The browser; tests are skipped where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    path = os.environ.get("PACKLIGHT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = find()
     if path is None:
-        pytest.skip(f"needs a Chromium: none of {', '.join(NAMES)} is on the PATH; PACKLIGHT_CHROMIUM names another")
+        pytest.skip(MISSING)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from packlight.capacity import PriceTable, default_prices
+from packlight.capacity import UTILISATION, PriceTable, default_prices
 from packlight.measurement import Measurement, Raw, Truth, samples_of
 from packlight.report.html.advice import Evidence, Pick, evidence_of, pick_of
 from packlight.report.html.answers import Mistakes, StepEffect, effect, mistakes
@@ -55,6 +55,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     epochs: tuple[Epoch, ...]
     prices: PriceTable
     rate: float
+    utilisation: float
+    """what the calculator starts with, as the rate"""
     commands: tuple[tuple[str, str], ...]
 
 
@@ -85,6 +87,7 @@ def describe(run: Run, *, prices: PriceTable | None = None) -> Page:
         epochs=epochs_of(run),
         prices=prices or default_prices(),
         rate=rows[0].workers_for_rate.rate if rows else RATE,
+        utilisation=UTILISATION,
         commands=commands(run),
     )
 

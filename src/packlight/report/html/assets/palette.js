@@ -6,11 +6,11 @@ const colourOf = (page) => {
   return (variant) => (places.has(variant) ? `var(--v${places.get(variant) % COLOURS})` : "var(--line)");
 };
 
-// Buttons inside `fieldset`, one for each variant; `changed` is called with the names that are on.
-const chooser = (fieldset, page, chosen, changed) => {
-  const on = new Set(chosen);
+// Buttons inside `fieldset`, one for each variant, all on; `changed` is called with the names that are.
+const chooser = (fieldset, page, variants, changed) => {
+  const on = new Set(variants);
   const colour = colourOf(page);
-  for (const { variant } of page.measurements) {
+  for (const variant of variants) {
     const button = document.createElement("button");
     const dot = document.createElement("span");
     dot.className = "dot";

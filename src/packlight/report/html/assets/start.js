@@ -30,7 +30,8 @@ const drawCurves = async () => {
   ]);
   for (const fieldset of document.querySelectorAll("fieldset.chips")) {
     const theirs = fieldset.dataset.charts.split(" ").map((name) => views[CURVES.indexOf(name)]).filter(Boolean);
-    chooser(fieldset, page, shown, (names) => theirs.forEach((view) => view.signal("shown", names).runAsync()));
+    const drawn = fieldset.dataset.charts === "latency" ? page.spreads : page.scopes;
+    chooser(fieldset, page, drawn.map((each) => each.variant), (names) => theirs.forEach((view) => view.signal("shown", names).runAsync()));
   }
 };
 

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from packlight.capacity import default_prices_text, read_prices
 from packlight.cli.app import app
 from packlight.recipe import load_recipe
+from tiny_run import on_one_thread, replace_everywhere
 
 pytest_plugins = ["tiny_run"]
 
@@ -89,10 +90,8 @@ def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
     tiny_load = lambda source, **other: real_load(  # noqa: E731
         tmp_path / "intents.csv" if source == "sample" else source, **other
     )
-    for module in [module for key, module in sys.modules.items() if key.startswith("packlight")]:
-        for word, old, new in (("resolve", real, tiny_resolve), ("load_dataset", real_load, tiny_load)):
-            if getattr(module, word, None) is old:
-                monkeypatch.setattr(module, word, new)
+    on_one_thread(monkeypatch)
+    replace_everywhere(monkeypatch, resolve=(real, tiny_resolve), load_dataset=(real_load, tiny_load))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

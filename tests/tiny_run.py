@@ -3,6 +3,8 @@
 Put `pytest_plugins = ["tiny_run"]` at the top of the test file. The folder is shared: copy it before writing into it.
 """
 
+import sys
+
 import pytest
 
 RECIPE = """
@@ -18,6 +20,24 @@ steps:
   - {step: quantize-onnx, as: student-onnx-int8, mode: dynamic, agreement: 0.5}
   - {step: quantize-onnx, as: student-onnx-static, from: student-onnx, mode: static, agreement: 0.5}
 """
+
+
+def replace_everywhere(patch, **others):
+    """Replace functions in every module of packlight that has them under the same name."""
+    for module in [module for key, module in sys.modules.items() if key.startswith("packlight")]:
+        for word, (old, new) in others.items():
+            if getattr(module, word, None) is old:
+                patch.setattr(module, word, new)
+
+
+def on_one_thread(patch):
+    """Let tiny models run on one thread: two on a busy machine mostly wait for each other."""
+    import torch  # noqa: PLC0415 - seconds
+
+    from packlight import environment  # noqa: PLC0415
+
+    replace_everywhere(patch, cpu_budget=(environment.cpu_budget, lambda *_: 1))
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +59,14 @@ def tiny_run(tiny, four_layers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny-run")
     (folder / "tiny.yaml").write_text(RECIPE)
     data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-    run(
-        data,
-        load_recipe(str(folder / "tiny.yaml")),
-        folder / "run",
-        model=str(four_layers),
-        threads=1,
-        effort=Effort(rounds=2, texts=4),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        on_one_thread(patch)
+        run(
+            data,
+            load_recipe(str(folder / "tiny.yaml")),
+            folder / "run",
+            model=str(four_layers),
+            threads=1,
+            effort=Effort(rounds=2, texts=4),
+        )
     return folder / "run"

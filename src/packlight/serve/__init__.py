@@ -13,8 +13,10 @@ From the bytes inwards, each file one thing:
     repository   named, versioned artifacts in a folder, reloaded when they change
     metrics      histograms and counters, shared by all worker processes
     logs         one JSON line a request, never a text
-    routes       method and path to handler
-    app          the RSGI application of one worker
+    keys         API keys, compared in constant time
+    openapi      the interface's description
+    payloads     health, metadata, the list of models
+    app          the RSGI application of one worker: routes to answers
     server       the process that starts workers, drains them and ends
 
 `packlight.serve` needs no torch. The first six and the batcher know nothing of HTTP servers.

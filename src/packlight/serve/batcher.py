@@ -85,22 +85,28 @@ class Batcher:
         self.queued = 0
         """texts that are not inferred yet"""
 
-    def submit(self, texts: list[str], rows: Rows, timeout: float) -> "asyncio.Future[Logits]":
+    @property
+    def full(self) -> bool:
+        """Whether `submit` would refuse."""
+        return self.queued >= self._limits.queue_texts
+
+    def submit(self, texts: list[str], rows: Rows, arrived: float, timeout: float) -> "asyncio.Future[Logits]":
         """Queue tokenized texts; the future gives logits of shape [texts, labels], or the reason why not.
 
         Args:
             texts: of one request.
             rows: their token ids.
-            timeout: seconds within which inference must begin.
+            arrived: when the request was whole, on `time.perf_counter`'s clock.
+            timeout: seconds from then within which inference must begin.
 
         Raises:
             Refusal: 429 when the queue is full. How much the request brings plays no part, so that batches and
                 single texts are refused alike.
         """
-        if self.queued >= self._limits.queue_texts:
+        if self.full:
             raise overloaded()
         loop = asyncio.get_running_loop()
-        job = Job(texts, rows, time.perf_counter() + timeout, loop.create_future())
+        job = Job(texts, rows, arrived + timeout, loop.create_future())
         self._waiting.append(job)
         self.queued += len(texts)
         if not self._scheduled:
@@ -149,7 +155,9 @@ class Batcher:
         if not live:
             return
         try:
-            logits = self._model.logits([job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live])
+            logits = self._model.logits(
+                [job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live]
+            )
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises belongs to these requests alone
             for _, job, _ in live:
                 if not job.done.done():

@@ -36,7 +36,11 @@ class Keys:
         # every key is compared, whichever matches, so that the time tells nothing
         matches = [hmac.compare_digest(offered, known) for known in self._hashes]
         if not any(matches):
-            raise Refusal(401, "an API key is needed: X-API-Key, or Authorization: Bearer", headers=(("www-authenticate", "Bearer"),))
+            raise Refusal(
+                401,
+                "an API key is needed: X-API-Key, or Authorization: Bearer",
+                headers=(("www-authenticate", "Bearer"),),
+            )
 
 
 def _hash(key: str) -> bytes:

@@ -3,6 +3,7 @@
 Lines of requests are gathered and written every tenth of a second in one call; everything else at once.
 """
 
+import logging
 import os
 import time
 from typing import Any
@@ -74,3 +75,18 @@ def write_all(handle: int, data: bytes) -> None:
             view = view[os.write(handle, view) :]
     except OSError:
         return
+
+
+class JsonLines(logging.Formatter):
+    """Messages of libraries as lines like our own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        entry = {
+            "time": record.created,
+            "level": record.levelname.lower(),
+            "event": "server",
+            "message": record.getMessage(),
+            "worker": record.process,
+        }
+        return _encode(entry).decode()

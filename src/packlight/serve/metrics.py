@@ -39,9 +39,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._process = psutil.Process()
-        self._requests = Counter(
-            "packlight_requests", "Requests answered.", ["route", "status"], registry=registry
-        )
+        self._requests = Counter("packlight_requests", "Requests answered.", ["route", "status"], registry=registry)
         duration = Histogram(
             "packlight_request_duration_seconds",
             "From the headers to the finished response.",

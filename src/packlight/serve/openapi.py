@@ -57,7 +57,7 @@ def page(described: Schema) -> bytes:
     )
     example = html.escape(
         'curl -d \'{"text": "book a table for two"}\' http://127.0.0.1:8080/predict\n\n'
-        "curl -d '{\"inputs\": [{\"name\": \"text\", \"shape\": [1], \"datatype\": \"BYTES\", "
+        'curl -d \'{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", '
         '"data": ["book a table for two"]}]}\' \\\n  http://127.0.0.1:8080/v2/models/intent/infer'
     )
     return (
@@ -150,12 +150,12 @@ def _schemas(limits: Limits) -> Schema:
     string, number, boolean = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
     text = {"type": "string", "maxLength": limits.text_bytes}
     texts = {"type": "array", "minItems": 1, "maxItems": limits.texts}
-    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    shape = {"type": "array", "items": {"type": "integer", "minimum": -1}}
     top = {"type": "array", "items": _object({"label": string, "score": number})}
     one = _object({"label": string, "score": number, "out_of_scope": boolean, "top": top})
     tensor = _object({"name": string, "datatype": string, "shape": shape})
     parameters = {"type": ["object", "null"]}
-    given = {
+    given: dict[str, Schema] = {
         "name": {"const": "text"},
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 2},
         "datatype": {"const": "BYTES"},
@@ -186,8 +186,19 @@ def _schemas(limits: Limits) -> Schema:
         ),
         "Models": _object({"models": {"type": "array", "items": _object({"name": string, "version": string})}}),
         "InferRequest": _object(
-            {"inputs": {"type": "array", "items": _object(given, {"data": data, "parameters": parameters}), "minItems": 1, "maxItems": 1}},
-            {"id": {"type": ["string", "null"]}, "parameters": parameters, "outputs": {"type": ["array", "null"], "items": asked}},
+            {
+                "inputs": {
+                    "type": "array",
+                    "items": _object(given, {"data": data, "parameters": parameters}),
+                    "minItems": 1,
+                    "maxItems": 1,
+                }
+            },
+            {
+                "id": {"type": ["string", "null"]},
+                "parameters": parameters,
+                "outputs": {"type": ["array", "null"], "items": asked},
+            },
         ),
         "InferResponse": _object(
             {

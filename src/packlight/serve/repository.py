@@ -139,10 +139,8 @@ class Repository:
         Raises:
             Refusal: 404 when there is none of that name.
         """
-        if version is None:
-            served = self._newest.get(model)
-        else:
-            served = self._served.get(model, {}).get(version)
+        versions = self._served.get(model, {})
+        served = self._newest.get(model) if version is None else versions.get(version)
         if served is None:
             raise Refusal(404, "there is no model of that name and version")
         return served
@@ -156,7 +154,7 @@ class Repository:
         if not self._newest:
             raise unavailable("no model is loaded")
         if len(self._newest) > 1:
-            raise Refusal(400, "several models are served; name one as \"model\"")
+            raise Refusal(400, 'several models are served; name one as "model"')
         return next(iter(self._newest.values()))
 
     def versions(self, model: str) -> list[str]:

@@ -1,0 +1,478 @@
+"""The RSGI application of one worker: routes to answers.
+
+Granian calls `__rsgi_init__` before it listens, so that a worker has opened and warmed every model before its
+first connection. Everything runs on one event loop in one thread; see `batcher` for why inference does too.
+"""
+
+import asyncio
+import itertools
+import os
+import secrets
+import string
+import time
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from packlight.serve import openapi, payloads
+from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
+from packlight.serve.batcher import Batcher
+from packlight.serve.body import unpack
+from packlight.serve.draining import DrainFlag
+from packlight.serve.keys import Keys
+from packlight.serve.logs import FLUSH_SECONDS, Log
+from packlight.serve.metrics import Metrics
+from packlight.serve.model import Model
+from packlight.serve.query import read_infer, read_plain
+from packlight.serve.refusal import Refusal, malformed, overloaded, too_large, unavailable
+from packlight.serve.repository import Repository, Served
+from packlight.serve.settings import KEY_VARIABLE, Settings, read_settings
+from packlight.serve.tracing import Tracing, open_tracing
+
+PROCESS_SECONDS = 1.0
+LONG_CHARACTERS = 20_000
+"""from so many characters on texts are tokenized on another thread, so that the loop stays free"""
+REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
+LONGEST_REQUEST_ID = 128
+STATIC = {"/": ("index.html", "text/html; charset=utf-8"), "/page.js": ("page.js", "text/javascript; charset=utf-8")}
+STATIC["/page.css"] = ("page.css", "text/css; charset=utf-8")
+GUARDED = (
+    ("content-security-policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-cache"),
+)
+HTML = "text/html; charset=utf-8"
+perf_counter = time.perf_counter
+_encode = msgspec.json.Encoder().encode
+
+Header = tuple[str, str]
+
+
+class Headers(Protocol):
+    """A request's headers, by lower-case name."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """One header."""
+        ...
+
+
+class Scope(Protocol):
+    """A request as granian describes it (RSGI 1.x)."""
+
+    proto: str
+    method: str
+    path: str
+    headers: Headers
+
+
+class Protocol_(Protocol):  # noqa: N801 - the name that RSGI gives it, beside typing's
+    """The way to a request's body and to its response."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body."""
+        ...
+
+    def __aiter__(self) -> Any:
+        """The body in chunks."""
+        ...
+
+    def response_bytes(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Send the response."""
+        ...
+
+
+class Target(NamedTuple):
+    """Which handler a path means, for which model."""
+
+    route: str
+    model: str | None = None
+    version: str | None = None
+
+
+class Reply(NamedTuple):
+    """A response before its common headers."""
+
+    payload: Payload
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+
+
+class Exchange:
+    """One request while it is answered."""
+
+    __slots__ = ("headers", "id", "method", "path", "proto", "route", "start", "texts")
+
+    def __init__(self, scope: Scope, proto: Protocol_, request_id: str) -> None:
+        self.method = scope.method
+        self.path = scope.path
+        self.headers = scope.headers
+        self.proto = proto
+        self.id = request_id
+        self.start = perf_counter()
+        self.texts = 0
+        self.route = "other"
+
+
+class App:
+    """One worker."""
+
+    def __init__(self, settings: Settings, keys: Keys, tracing: Tracing | None = None) -> None:
+        """Prepare a worker; models are opened in `__rsgi_init__`."""
+        self._settings = settings
+        self._limits = settings.limits
+        self._keys = keys
+        self._metrics = Metrics()
+        self._log = Log(access=settings.access_log)
+        self._drain = DrainFlag(Path(settings.runtime))
+        self._tracing = tracing
+        self._repository = Repository(Path(settings.path), settings.name, self._queue, self)
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._taken = 0
+        self._targets: dict[str, Target] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._documents = _documents(settings) if settings.page else {}
+        self._handlers: dict[tuple[str, str], Callable[[Exchange, Target], Awaitable[Reply]]] = {
+            ("POST", "infer"): self._infer,
+            ("POST", "predict"): self._predict,
+            ("GET", "live"): self._live,
+            ("GET", "ready"): self._ready,
+            ("GET", "server"): self._server,
+            ("GET", "model"): self._model,
+            ("GET", "model-ready"): self._model_ready,
+            ("GET", "models"): self._models,
+            ("GET", "metrics"): self._expose,
+            ("GET", "document"): self._document,
+        }
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open and warm every model, then start the clockwork."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the server's own process has said them once
+            self._repository.open_all()
+        for served in self._repository:
+            self._metrics.loads.labels(served.model.name.model, "loaded").inc()
+        self._log.event("info", "ready", models=[served.model.name._asdict() for served in self._repository])
+        loop.call_soon(self._tick, loop, FLUSH_SECONDS, self._log.flush)
+        loop.call_soon(self._tick, loop, PROCESS_SECONDS, self._sample)
+        if self._settings.reload_seconds > 0:
+            loop.call_later(self._settings.reload_seconds, self._look, loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what is left to write."""
+        del loop
+        self._sample()
+        self._log.event("info", "stopped")
+        if self._tracing is not None:
+            self._tracing.close()
+
+    async def __rsgi__(self, scope: Scope, proto: Protocol_) -> None:
+        """Answer one request."""
+        exchange = Exchange(scope, proto, self._request_id(scope.headers))
+        reason = None
+        try:
+            reply = await self._dispatch(exchange)
+        except Refusal as refusal:
+            reason = refusal.reason
+            reply = Reply(Payload(_encode({"error": reason}), JSON), refusal.status, refusal.headers)
+        except Exception as error:  # noqa: BLE001 - a bug answers 500, and its place is logged without its values
+            reason = "internal error"
+            reply = Reply(Payload(_encode({"error": reason}), JSON), 500)
+            where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            self._log.event("error", "fault", request=exchange.id, kind=type(error).__name__, where=where)
+        self._respond(exchange, reply)
+        self._note(exchange, reply.status, reason)
+
+    async def _dispatch(self, exchange: Exchange) -> Reply:
+        target = self._targets.get(exchange.path) or self._find(exchange.path)
+        exchange.route = target.route
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        handler = self._handlers.get((method, target.route))
+        if handler is None:
+            return self._no_handler(exchange, target)
+        self._admit(exchange, target.route)
+        return await handler(exchange, target)
+
+    def _find(self, path: str) -> Target:
+        """The target of a path; those that exist are remembered."""
+        target = target_of(path)
+        if target.route == "infer" and target.model is not None:
+            self._repository.get(target.model, target.version)
+            self._targets[path] = target
+        return target
+
+    def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
+        allowed = sorted(method for method, route in self._handlers if route == target.route)
+        if not allowed:
+            raise Refusal(404, "there is no such route; see /docs")
+        if exchange.method == "OPTIONS" and self._settings.cors_origins:
+            preflight = (
+                ("access-control-allow-methods", ", ".join(allowed)),
+                ("access-control-allow-headers", "content-type, x-api-key, authorization, x-request-id"),
+            )
+            return Reply(Payload(b"", JSON), 200, preflight)
+        raise Refusal(405, "this route does not take that method", headers=(("allow", ", ".join(allowed)),))
+
+    def _admit(self, exchange: Exchange, route: str) -> None:
+        if not self._keys or route == "document":
+            return
+        if route in ("live", "ready") and not self._settings.protect_health:
+            return
+        if route == "metrics" and not self._settings.protect_metrics:
+            return
+        self._keys.check(exchange.headers.get("x-api-key"), exchange.headers.get("authorization"))
+
+    async def _infer(self, exchange: Exchange, target: Target) -> Reply:
+        assert target.model is not None  # noqa: S101 - the route has one
+        served = self._repository.get(target.model, target.version)
+        body = await self._body(exchange)
+        start = perf_counter()
+        json_length = exchange.headers.get("inference-header-content-length")
+        query = read_infer(
+            unpack(body, exchange.headers.get("content-encoding"), self._limits), json_length, self._limits
+        )
+        self._metrics.decode.observe(perf_counter() - start)
+        exchange.texts = len(query.texts)
+        logits = await self._logits(served, query.texts, query.timeout)
+        start = perf_counter()
+        answers = served.model.answers(query.texts, logits)
+        payload = infer_response(served.model.name, query, answers)
+        self._metrics.encode.observe(perf_counter() - start)
+        if payload.json_length is None:
+            return Reply(payload)
+        return Reply(payload, 200, (("inference-header-content-length", str(payload.json_length)),))
+
+    async def _predict(self, exchange: Exchange, target: Target) -> Reply:
+        del target
+        body = await self._body(exchange)
+        start = perf_counter()
+        plain = read_plain(unpack(body, exchange.headers.get("content-encoding"), self._limits), self._limits)
+        self._metrics.decode.observe(perf_counter() - start)
+        if plain.model is None:
+            if plain.version is not None:
+                raise malformed("a version needs its model")
+            served = self._repository.only()
+        else:
+            served = self._repository.get(plain.model, plain.version)
+        exchange.texts = len(plain.texts)
+        logits = await self._logits(served, plain.texts, None)
+        start = perf_counter()
+        answers = served.model.answers(plain.texts, logits)
+        payload = plain_response(answers, plain.top_k, single=isinstance(plain.text, str))
+        self._metrics.encode.observe(perf_counter() - start)
+        return Reply(payload)
+
+    async def _logits(self, served: Served, texts: list[str], own: float | None) -> Any:
+        if served.batcher.full:
+            raise overloaded()  # before the work of tokenizing
+        self._taken += 1
+        start = perf_counter()
+        if sum(map(len, texts)) > LONG_CHARACTERS:
+            rows = await asyncio.to_thread(served.model.rows, texts)
+        else:
+            rows = served.model.rows(texts)
+        now = perf_counter()
+        self._metrics.tokenize.observe(now - start)
+        longest = self._limits.deadline_seconds
+        return await served.batcher.submit(texts, rows, start, longest if own is None else min(own, longest))
+
+    async def _body(self, exchange: Exchange) -> bytes:
+        """The body as sent, within its size and time."""
+        cap = self._limits.body_bytes
+        length = exchange.headers.get("content-length")
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                if length is not None:
+                    if int(length) > cap:
+                        raise too_large(f"the body is larger than {cap} bytes")
+                    return await exchange.proto()
+                return await _chunked(exchange.proto, cap)
+        except TimeoutError as error:
+            raise Refusal(408, "the body came too slowly") from error
+
+    async def _live(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange, target
+        return _json({"live": True})
+
+    async def _ready(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange, target
+        if self._drain.raised:
+            return _json({"ready": False, "error": "draining"}, 503)
+        if not list(self._repository):
+            return _json({"ready": False, "error": "no model is loaded"}, 503)
+        return _json({"ready": True})
+
+    async def _server(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange, target
+        return _json(payloads.server())
+
+    async def _model(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange
+        assert target.model is not None  # noqa: S101 - the route has one
+        served = self._repository.get(target.model, target.version)
+        return _json(payloads.metadata(served, self._repository.versions(target.model)))
+
+    async def _model_ready(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange
+        assert target.model is not None  # noqa: S101 - the route has one
+        self._repository.get(target.model, target.version)
+        if self._drain.raised:
+            raise unavailable("draining")
+        return _json({"name": target.model, "ready": True})
+
+    async def _models(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange, target
+        if not self._settings.page:
+            raise Refusal(404, "there is no such route; see /docs")
+        return _json(payloads.models(self._repository))
+
+    async def _expose(self, exchange: Exchange, target: Target) -> Reply:
+        del exchange, target
+        if not self._settings.metrics:
+            raise Refusal(404, "metrics are off")
+        self._metrics.queued.set(self._repository.queued)
+        text = await asyncio.to_thread(self._metrics.expose)
+        return Reply(Payload(text, self._metrics.content_type))
+
+    async def _document(self, exchange: Exchange, target: Target) -> Reply:
+        del target
+        payload = self._documents.get(exchange.path)
+        if payload is None:
+            raise Refusal(404, "the page is off")
+        return Reply(payload, 200, GUARDED)
+
+    def _respond(self, exchange: Exchange, reply: Reply) -> None:
+        headers = [("content-type", reply.payload.kind), ("x-request-id", exchange.id), *reply.headers]
+        if self._drain.raised:
+            headers.append(("connection", "close"))
+        if self._settings.cors_origins:
+            origin = exchange.headers.get("origin")
+            if origin in self._settings.cors_origins:
+                headers += (("access-control-allow-origin", origin), ("vary", "origin"))
+        body = b"" if exchange.method == "HEAD" else reply.payload.body
+        exchange.proto.response_bytes(reply.status, headers, body)
+
+    def _note(self, exchange: Exchange, status: int, reason: str | None) -> None:
+        seconds = perf_counter() - exchange.start
+        self._metrics.count(exchange.route, status)
+        durations = self._metrics.request.get(exchange.route)
+        if durations is not None:
+            durations.observe(seconds)
+        self._log.request(exchange.id, exchange.method, exchange.path, status, seconds, exchange.texts, reason)
+        if self._tracing is not None:
+            parent = exchange.headers.get("traceparent")
+            self._tracing.request(exchange.route, exchange.id, status, seconds, exchange.texts, parent)
+
+    def _request_id(self, headers: Headers) -> str:
+        given: str | None = headers.get("x-request-id")
+        if given and len(given) <= LONGEST_REQUEST_ID and REQUEST_ID.issuperset(given):
+            return given
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def _queue(self, model: Model) -> Batcher:
+        def on_batch(texts: int, seconds: float) -> None:
+            self._metrics.batch.observe(texts)
+            self._metrics.infer.observe(seconds)
+
+        return Batcher(model, self._limits, on_batch=on_batch, on_start=self._metrics.queue.observe)
+
+    def loaded(self, name: Name) -> None:
+        """A version answers from now on."""
+        self._metrics.loads.labels(name.model, "loaded").inc()
+        self._log.event("info", "model loaded", model=name.model, version=name.version)
+
+    def refused(self, name: Name, reason: str) -> None:
+        """A version was refused; what was there before stays."""
+        self._metrics.loads.labels(name.model, "refused").inc()
+        self._log.event("error", "model refused", model=name.model, version=name.version, reason=reason)
+
+    def removed(self, name: Name) -> None:
+        """A version is gone with its folder."""
+        self._targets.clear()
+        self._log.event("info", "model removed", model=name.model, version=name.version)
+
+    def _sample(self) -> None:
+        self._metrics.sample_process()
+        self._metrics.queued.set(self._repository.queued)
+        self._metrics.worker_requests.set(self._taken)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]) -> None:
+        work()
+        loop.call_later(seconds, self._tick, loop, seconds, work)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = loop.create_task(self._refresh(loop))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refresh(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            await self._repository.refresh()
+        except Exception as error:  # noqa: BLE001 - looking again later is all that can be done
+            self._log.event("error", "reload failed", kind=type(error).__name__)
+        loop.call_later(self._settings.reload_seconds, self._look, loop)
+
+
+def target_of(path: str) -> Target:
+    """Which handler a path means; `other` for none."""
+    fixed = FIXED.get(path)
+    if fixed is not None:
+        return fixed
+    parts = path.split("/")
+    if parts[:3] != ["", "v2", "models"] or len(parts) < 4 or not parts[3]:  # noqa: PLR2004 - /v2/models/{m}
+        return Target("other")
+    rest = parts[4:]
+    version = None
+    if len(rest) >= 2 and rest[0] == "versions" and rest[1]:  # noqa: PLR2004 - versions/{v}
+        version, rest = rest[1], rest[2:]
+    routes = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
+    return Target(routes.get(tuple(rest), "other"), parts[3], version)
+
+
+FIXED = {
+    "/predict": Target("predict"),
+    "/metrics": Target("metrics"),
+    "/models": Target("models"),
+    "/v2": Target("server"),
+    "/v2/": Target("server"),
+    "/v2/health/live": Target("live"),
+    "/v2/health/ready": Target("ready"),
+} | dict.fromkeys((*STATIC, "/docs", "/openapi.json"), Target("document"))
+
+
+def create() -> App:
+    """The application of this process, as its server's settings say; granian calls it in each worker."""
+    settings = read_settings()
+    keys = Keys(os.environ.get(KEY_VARIABLE, "").split(","))
+    return App(settings, keys, open_tracing() if settings.tracing else None)
+
+
+async def _chunked(proto: Protocol_, cap: int) -> bytes:
+    parts = []
+    size = 0
+    async for chunk in proto:
+        size += len(chunk)
+        if size > cap:
+            raise too_large(f"the body is larger than {cap} bytes")
+        parts.append(bytes(chunk))
+    return b"".join(parts)
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Reply:
+    return Reply(Payload(_encode(document), JSON), status)
+
+
+def _documents(settings: Settings) -> dict[str, Payload]:
+    described = openapi.document(settings.limits)
+    folder = files("packlight.serve").joinpath("page")
+    documents = {path: Payload(folder.joinpath(name).read_bytes(), kind) for path, (name, kind) in STATIC.items()}
+    return documents | {
+        "/docs": Payload(openapi.page(described), HTML),
+        "/openapi.json": Payload(_encode(described), JSON),
+    }

@@ -1,0 +1,159 @@
+"""The process that starts workers, drains them and ends.
+
+On SIGTERM readiness fails in every worker while requests are still answered, each with `Connection: close`; after
+the grace the workers stop accepting, finish what they have within the bound, and the server ends with status 0.
+A worker that dies is replaced.
+"""
+
+import errno
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from packlight.environment import cpu_budget
+from packlight.errors import PacklightError
+from packlight.extras import require
+from packlight.serve.draining import DrainFlag
+from packlight.serve.logs import Log
+from packlight.serve.repository import verify
+from packlight.serve.settings import Settings, write_settings
+
+BACKLOG = 1024
+CONNECTIONS = 4096
+"""that one worker takes at a time"""
+HEADER_MILLISECONDS = 60_000
+"""for a request's headers, and for an idle connection to be used again; longer than most balancers keep theirs"""
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+
+
+def default_workers() -> int:
+    """One worker for each processor that this process may use."""
+    return cpu_budget()
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says otherwise.
+
+    Args:
+        settings: `runtime` may be empty; a folder of its own is made then.
+
+    Raises:
+        ArtifactError: when an artifact at the path is incomplete, altered or of an unknown version.
+        PacklightError: when the address cannot be had.
+        MissingExtraError: when the `serve` extra is not installed.
+    """
+    require("granian", "prometheus_client", purpose="packlight serve")
+    if settings.tracing:
+        require("opentelemetry", purpose="--tracing")
+    log = Log(access=False)
+    for name, artifact in verify(Path(settings.path), settings.name).items():
+        if not artifact.manifest.batch_invariant:
+            log.event(
+                "warning",
+                "one at a time",
+                model=name.model,
+                version=name.version,
+                reason="this artifact's int8 ranges are taken at run time, over the whole batch: a text's answer would "
+                "depend on its neighbours, so that texts are run one at a time; a statically quantized artifact may "
+                "share batches and is faster under load",
+            )
+    _check_address(settings.host, settings.port)
+    runtime = Path(settings.runtime or tempfile.mkdtemp(prefix="packlight-serve-"))
+    try:
+        _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
+        _run(settings, runtime, log)
+    finally:
+        if not settings.runtime:
+            shutil.rmtree(runtime, ignore_errors=True)
+
+
+def _prepare(settings: Settings, runtime: Path) -> None:
+    """Leave in the environment what workers need: they are new processes, not forks of this one."""
+    write_settings(settings)
+    (runtime / "metrics").mkdir(exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(runtime / "metrics")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ |= dict.fromkeys(ONE_THREAD, "1")
+    multiprocessing.set_start_method("spawn", force=True)
+
+
+def _run(settings: Settings, runtime: Path, log: Log) -> None:
+    from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415 - the extra
+    from granian.http import HTTP1Settings  # noqa: PLC0415 - the extra
+    from granian.server import Server  # noqa: PLC0415 - the extra
+
+    server = Server(
+        "packlight.serve.app:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        workers=settings.workers,
+        runtime_mode=RuntimeModes.st,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=max(1, round(settings.drain_seconds)),
+        log_dictconfig=_logging(),
+    )
+    flag = DrainFlag(runtime)
+
+    def stop(number: int, frame: Any) -> None:
+        if number == signal.SIGTERM and not flag.raised and settings.grace_seconds > 0:
+            log.event("info", "draining", grace_seconds=settings.grace_seconds)
+            flag.raise_()
+            timer = threading.Timer(settings.grace_seconds, server.signal_handler_interrupt)
+            timer.daemon = True
+            timer.start()
+        else:
+            flag.raise_()
+            server.signal_handler_interrupt(number, frame)  # type: ignore[no-untyped-call]
+
+    def take_signals() -> None:
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # versions are reloaded when their files change
+        log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
+
+    server.on_startup(take_signals)
+    server.serve()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Workers share the port among themselves; without this check they would share it with another server too.
+
+    Raises:
+        PacklightError: when the port is taken or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PacklightError(f"port {port} of {host} is taken; choose another with --port") from error
+            raise PacklightError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def _logging() -> dict[str, Any]:
+    """Granian's own messages as JSON lines among the server's."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "packlight.serve.logs.JsonLines"}},
+        "handlers": {"error": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+        "loggers": {"_granian": {"handlers": ["error"], "level": "INFO", "propagate": False}},
+    }

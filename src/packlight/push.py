@@ -14,6 +14,7 @@ import msgspec
 from packlight.artifact import MANIFEST, Artifact
 from packlight.errors import ModelError
 from packlight.hub import parse_id
+from packlight.progress import console
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
@@ -72,7 +73,10 @@ def push(parcel: Parcel, *, message: str | None = None) -> str:
         ModelError: when the Hub refuses, or cannot be reached.
     """
     from huggingface_hub import HfApi, errors  # noqa: PLC0415 (slow to import)
+    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
 
+    if console.quiet:
+        disable_progress_bars()
     api = HfApi(library_name="packlight")
     try:
         api.create_repo(parcel.repo, private=parcel.private, exist_ok=True)

@@ -163,6 +163,40 @@ def test_other_machines_threads_and_a_drifting_reference_are_warned_of(tmp_path)
         assert words in cautions
 
 
+@pytest.mark.parametrize("kind", ["machine", "threads", "noise"])
+def test_times_that_do_not_compare_are_not_judged(two_runs, kind):
+    before, after = two_runs
+    document = read_observed(after).measurements
+    if kind == "machine":
+        place = msgspec.structs.replace(document.environment, cpu="Another CPU")
+        document = msgspec.structs.replace(document, environment=place)
+    elif kind == "threads":
+        rows = tuple(msgspec.structs.replace(each, threads=1) for each in document.measurements)
+        document = msgspec.structs.replace(document, measurements=rows)
+    else:
+        document = msgspec.structs.replace(document, stable=False)
+    write_measurements(document, after)
+    comparison, slow = changes(before, after, "slow")
+    assert slow.change("latency").verdict == "untested"
+    assert slow.change("latency").interval is not None
+    gate = check(comparison, "latency > 10%")
+    assert gate.passed
+    assert "slow: latency +" in gate.overlooked[0]
+    assert not check(comparison, "latency > 10%", strict=True).passed
+    assert not check(comparison, "accuracy < -0.5").passed
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.01, "same"), (1.05, "worse"), (0.9, "better")])
+def test_memory_counts_beyond_what_two_runs_of_one_artifact_differ_by(two_runs, factor, verdict):
+    before, after = two_runs
+    document = read_observed(after).measurements
+    rows = tuple(
+        msgspec.structs.replace(each, peak_memory_mb=factor * each.peak_memory_mb) for each in document.measurements
+    )
+    write_measurements(msgspec.structs.replace(document, measurements=rows), after)
+    assert changes(before, after, "same")[1].change("memory").verdict == verdict
+
+
 def test_other_names_are_compared_when_asked(two_runs):
     comparison, pair = changes(*two_runs, "slow", pairs=[("same", "slow")])
     assert pair.name == "same -> slow"

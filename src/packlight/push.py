@@ -73,7 +73,7 @@ def push(parcel: Parcel, *, message: str | None = None) -> str:
         ModelError: when the Hub refuses, or cannot be reached.
     """
     from huggingface_hub import HfApi, errors  # noqa: PLC0415 (slow to import)
-    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # noqa: PLC0415
 
     if console.quiet:
         disable_progress_bars()

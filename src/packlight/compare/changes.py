@@ -14,9 +14,9 @@ from packlight.compare.intervals import (
     paired_share_interval,
     ratio_interval,
 )
-from packlight.compare.metrics import EXACT, METRICS, Metric
+from packlight.compare.metrics import METRICS, RESOLUTION, Metric
 from packlight.compare.observed import Observed, same_test
-from packlight.compare.warn import cautions
+from packlight.compare.warn import cautions, times_compare
 from packlight.errors import MeasurementError
 from packlight.stats import difference_interval, mcnemar_exact
 
@@ -112,7 +112,7 @@ def compare(before: Observed, after: Observed, *, pairs: Sequence[tuple[str, str
         variants=tuple(_variant(before, after, old, new, paired=paired) for old, new in chosen),
         only_before=() if pairs else tuple(name for name in names[0] if name not in names[1]),
         only_after=() if pairs else tuple(name for name in names[1] if name not in names[0]),
-        cautions=cautions(before, after, chosen, paired=paired),
+        cautions=tuple(dict.fromkeys(cautions(before, after, chosen, paired=paired))),
     )
 
 
@@ -152,13 +152,10 @@ def _change(
     else:
         change = new / old - 1
         interval, p, method = _ratio(metric.name, before, after, names)
-    return make(
-        change=change,
-        interval=interval,
-        p=p,
-        method=method,
-        verdict=_verdict(metric, change, interval, p),
-    )
+    verdict = _verdict(metric, change, interval, p)
+    if metric.unit == "%" and metric.name not in RESOLUTION and not times_compare(before, after, *names):
+        verdict, method = "untested", f"{method}, but the times do not compare"
+    return make(change=change, interval=interval, p=p, method=method, verdict=verdict)
 
 
 def _verdict(metric: Metric, change: float, interval: Interval | None, p: float | None) -> Verdict:
@@ -166,8 +163,10 @@ def _verdict(metric: Metric, change: float, interval: Interval | None, p: float 
         certain = p < SIGNIFICANT
     elif interval is not None:
         certain = interval[0] > 0 or interval[1] < 0
-    elif metric.name in EXACT or change == 0:
-        certain = change != 0
+    elif metric.name in RESOLUTION:
+        certain = abs(change) > RESOLUTION[metric.name]
+    elif change == 0:
+        certain = False
     else:
         return "untested"
     if not certain or change == 0:
@@ -219,7 +218,7 @@ def _labels(before: Observed, after: Observed, names: tuple[str, str]) -> tuple[
 def _ratio(
     name: str, before: Observed, after: Observed, names: tuple[str, str]
 ) -> tuple[Interval | None, float | None, str]:
-    if name in EXACT:
+    if name in RESOLUTION:
         return None, None, "one figure in each run"
     first, second = before.raws[names[0]], after.raws[names[1]]
     if name == "throughput":

@@ -108,11 +108,14 @@ def _findings(comparison: Comparison) -> Iterable[str]:
                 f"{variant.name}: {variant.broken} test texts that were right are wrong, {variant.mended} that were wrong "
                 "are right."
             )
-    tested = [change for variant in comparison.variants for change in variant.changes if change.interval is not None]
-    if not any(change.measurable for change in tested):
-        yield "No accuracy and no time differs by more than noise."
+    changes = [change for variant in comparison.variants for change in variant.changes]
+    tested = [change for change in changes if change.interval is not None and change.verdict != "untested"]
+    if tested and not any(change.measurable for change in tested):
+        yield "Nothing that was tested differs by more than noise."
     elif len(tested) >= 20:  # noqa: PLR2004 - one of twenty is expected by chance at 5 %
         yield f"Of {len(tested)} tests at 5%, about {len(tested) / 20:.0f} find a change where there is none."
+    if untested := sorted({change.metric for change in changes if change.verdict == "untested"}):
+        yield f"Not tested: {', '.join(untested)}."
 
 
 def _only(comparison: Comparison) -> list[str]:

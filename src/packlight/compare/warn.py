@@ -10,6 +10,13 @@ NOISY = 0.10
 """rounds whose means vary by more than a tenth"""
 
 
+def times_compare(before: Observed, after: Observed, old: str, new: str) -> bool:
+    """Whether both times were taken on the same kind of machine, on as many threads, and not amid too much noise."""
+    runs = before.measurements, after.measurements
+    same_threads = before.row(old).threads == after.row(new).threads
+    return same_threads and all(run.stable for run in runs) and _machine(runs[0]) == _machine(runs[1])
+
+
 def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]], *, paired: bool) -> tuple[str, ...]:
     """Sentences, the gravest first; none when all is well."""
     first, second = before.measurements, after.measurements
@@ -25,7 +32,7 @@ def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]
 def _places(first: Measurements, second: Measurements) -> list[str]:
     old, new = first.environment, second.environment
     found = []
-    if (old.machine, old.cpu, old.cpu_budget) != (new.machine, new.cpu, new.cpu_budget):
+    if _machine(first) != _machine(second):
         found.append(
             f"Different machines ({old.cpu}, {old.cpu_budget} processors; {new.cpu}, {new.cpu_budget} processors): "
             "times do not compare, and int8 may answer differently."
@@ -37,6 +44,11 @@ def _places(first: Measurements, second: Measurements) -> list[str]:
     ]:
         found.append(f"Different libraries: {', '.join(changed)}.")
     return found
+
+
+def _machine(run: Measurements) -> tuple[str, str, int]:
+    place = run.environment
+    return place.machine, place.cpu, place.cpu_budget
 
 
 def _threads(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -6,7 +6,9 @@ trainer.train(train_dataset)
 metrics = trainer.evaluate(test_dataset)
 """
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +18,13 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from packlight import stats
-from packlight.checkpoint import Checkpoint, label_mapping, resolve
-from packlight.classifier.stock import build_classifier, labels_of, open_classifier, save_classifier
+from packlight.checkpoint import label_mapping, resolve
+from packlight.classifier.stock import build_classifier, labels_of, longest_text, open_classifier, save_classifier
 from packlight.dataset import Split, read_rows
 from packlight.dataset.scope import scope_label
 from packlight.dataset.splitting import hold_out
 from packlight.errors import ModelError
+from packlight.pipeline.parts import tokenizer_folder
 from packlight.recipe import Distill, check_options
 from packlight.steps.distill import distill, take_layers
 from packlight.steps.finetune import start_from_centroids
@@ -35,13 +38,13 @@ class DistillationConfig:
     """What is taught to whom, and how (Hinton et al. 2015, section 2).
 
     `teacher_model` and `student_model` are a model object, a folder or a Hub id; a student of None is made of
-    `layers` of the teacher. A model object finds its tokenizer where it was loaded from; `tokenizer` names the
-    folder or Hub id where that is not so.
+    `layers` of the teacher. A model object finds its tokenizer where it was loaded from; where that is not so, give
+    `tokenizer`: a tokenizer object, a folder or a Hub id. A student's model object is trained in place.
     """
 
     teacher_model: PreTrainedModel | str | Path
     student_model: PreTrainedModel | str | Path | None = None
-    tokenizer: str | Path | None = None
+    tokenizer: Any = None
     layers: tuple[int, ...] | int = 3
     alpha: float = 0.5
     temperature: float = 2.0
@@ -94,7 +97,9 @@ class DistillationTrainer:
         """
         self.config = config
         self._step = config.step()
-        self.teacher, self._teacher_files = _opened(config.teacher_model, config.tokenizer)
+        self._scratch = Path(tempfile.mkdtemp(prefix="packlight-"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self.teacher, self._teacher_files = _opened(config.teacher_model, config.tokenizer, self._scratch / "teacher")
         self.student: PreTrainedModel | None = None
         self._student_files = self._teacher_files
         self.history: list[Epoch] = []
@@ -120,8 +125,8 @@ class DistillationTrainer:
         with tempfile.TemporaryDirectory(prefix="packlight-") as work:
             self.history = distill(
                 student,
-                self._encoder(self._student_files),
-                logits_of(self.teacher, self._encoder(self._teacher_files), lesson.train_texts),
+                self._encoder(student, self._student_files),
+                logits_of(self.teacher, self._encoder(self.teacher, self._teacher_files), lesson.train_texts),
                 lesson,
                 self._step,
                 work=Path(work),
@@ -137,7 +142,7 @@ class DistillationTrainer:
         names = sorted(set(split.labels))
         columns = dict(zip(names, label_mapping(labels_of(student), names).columns, strict=True))
         truth = np.array([columns[label] for label in split.labels])
-        predicted = logits_of(student, self._encoder(self._student_files), split.texts).argmax(dim=1).numpy()
+        predicted = logits_of(student, self._encoder(student, self._student_files), split.texts).argmax(dim=1).numpy()
         labels = {column: label for label, column in columns.items()}
         return {
             "accuracy": stats.accuracy(truth, predicted),
@@ -147,9 +152,9 @@ class DistillationTrainer:
 
     def save(self, folder: str | Path) -> Path:
         """Write the student as a stock checkpoint that `AutoModelForSequenceClassification` opens."""
-        save_classifier(
-            self._trained(), Path(folder), tokenizer_from=self._student_files, max_length=self.config.max_length
-        )
+        student = self._trained()
+        length = self._encoder(student, self._student_files).max_length
+        save_classifier(student, Path(folder), tokenizer_from=self._student_files, max_length=length)
         return Path(folder)
 
     def _trained(self) -> PreTrainedModel:
@@ -157,8 +162,8 @@ class DistillationTrainer:
             raise ModelError("there is no student yet: call train(train_dataset) first")
         return self.student
 
-    def _encoder(self, files: Path) -> TextEncoder:
-        return TextEncoder(files / "tokenizer.json", self.config.max_length)
+    def _encoder(self, model: PreTrainedModel, files: Path) -> TextEncoder:
+        return TextEncoder(files / "tokenizer.json", min(self.config.max_length, longest_text(model)))
 
     def _lesson(self, train: Split, val: Split) -> Lesson:
         labels = labels_of(self.teacher)
@@ -177,15 +182,14 @@ class DistillationTrainer:
     def _make_student(self, lesson: Lesson) -> PreTrainedModel:
         given = self.config.student_model
         if given is None:
+            self._student_files = self._teacher_files
             return take_layers(self.teacher, self.config.layers)
-        if isinstance(given, str | Path):
-            checkpoint = resolve(given)
-            self._student_files = checkpoint.path
-            if not checkpoint.is_classifier:
-                student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)
-                start_from_centroids(student, self._encoder(self._student_files), lesson)
-                return student
-        student, self._student_files = _opened(given, self.config.tokenizer)
+        if isinstance(given, str | Path) and not (checkpoint := resolve(given)).is_classifier:
+            self._student_files = tokenizer_folder(checkpoint, self._scratch / "student")
+            student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)
+            start_from_centroids(student, self._encoder(student, self._student_files), lesson)
+            return student
+        student, self._student_files = _opened(given, self.config.tokenizer, self._scratch / "student")
         if labels_of(student) != tuple(lesson.labels):
             raise ModelError(
                 f"the student's labels are not the teacher's {len(lesson.labels)}: build it with the teacher's "
@@ -194,14 +198,19 @@ class DistillationTrainer:
         return student
 
 
-def _opened(model: PreTrainedModel | str | Path, tokenizer: str | Path | None) -> tuple[PreTrainedModel, Path]:
-    """A model and the folder of its tokenizer."""
+def _opened(model: PreTrainedModel | str | Path, tokenizer: Any, work: Path) -> tuple[PreTrainedModel, Path]:
+    """A classifier, and the folder of its fast tokenizer."""
     if isinstance(model, str | Path):
-        checkpoint: Checkpoint = resolve(model)
+        checkpoint = resolve(model)
         if not checkpoint.is_classifier:
             raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
-        return open_classifier(checkpoint.path), checkpoint.path
+        return open_classifier(checkpoint.path), tokenizer_folder(checkpoint, work)
+    if hasattr(tokenizer, "save_pretrained"):
+        tokenizer.save_pretrained(work)
+        tokenizer = work
     origin = tokenizer or getattr(model, "name_or_path", "")
     if not origin:
         raise ModelError("where a model object's tokenizer is cannot be told: give DistillationConfig(tokenizer=...)")
-    return model, resolve(origin).path
+    if (Path(origin) / "tokenizer.json").is_file():
+        return model.eval(), Path(origin)
+    return model.eval(), tokenizer_folder(resolve(origin), work)

@@ -113,6 +113,7 @@ def fit(
     train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
     vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
     history = History(work)
+    own = dict(vars(model))
     for epoch in history.epochs:
         on_epoch(epoch)
 
@@ -142,9 +143,11 @@ def fit(
             # It prints every figure as a dictionary to standard output.
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=str(history.checkpoint) if history.checkpoint else None)
-            # Mixed precision wrapped `forward`; the model is given back as it came.
-            trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     finally:
+        # Mixed precision put a wrapper before the class's `forward`; the model is given back as it came.
+        for name in ("forward", "_original_forward"):
+            vars(model).pop(name, None)
+            vars(model).update({name: own[name]} if name in own else {})
         model.cpu()
         vocabulary.restore()
         model.requires_grad_(requires_grad=True)

@@ -59,4 +59,4 @@ def measure(
     show_run(out, measurements)
     if not anew:
         say("nothing had changed, so nothing was measured again")
-    say(f"report: {out / 'report.md'}   plot: {out / 'plot.png'}")
+    say(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}")

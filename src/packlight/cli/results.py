@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from packlight import capacity
+from packlight import capacity, extras
 from packlight import recommend as advice
 from packlight.capacity import PriceTable, read_prices
 from packlight.cli import options
@@ -16,6 +16,7 @@ from packlight.progress import say
 from packlight.recommend import Constraints
 from packlight.recommend.constraints import Percentile, Profile
 from packlight.report import summarise, terminal_table, write_report
+from packlight.report.html import write_html
 from packlight.report.scatter import terminal_scatter
 
 Rate = Annotated[float, typer.Option(help="Requests per second.")]
@@ -46,6 +47,8 @@ def report(
         return
     place = _place(folder)
     raws = read_raws(measurements, place)
+    show_run(place, measurements)
+    extras.require("matplotlib", "jinja2", "vl_convert", purpose="writing report.md, the plot and report.html")
     written = write_report(
         measurements,
         place,
@@ -56,8 +59,8 @@ def report(
         latency_samples=samples_of(raws),
         right=right_of(raws, read_truth(place)),
     )
-    show_run(place, measurements)
-    say(f"report: {written.report}   plot: {written.png}, {written.svg}")
+    page = write_html(place, prices=_prices(prices))
+    say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
 
 
 def recommend(

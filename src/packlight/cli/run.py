@@ -46,4 +46,4 @@ def run(
     show_run(out, outcome.measurements)
     if not outcome.made and not outcome.measured:
         say("nothing had changed, so nothing was done again")
-    say(f"report: {out / 'report.md'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")
+    say(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")

@@ -34,6 +34,7 @@ from packlight.measurement import (
 )
 from packlight.progress import say
 from packlight.report import write_report
+from packlight.report.html import write_html
 
 if TYPE_CHECKING:
     from packlight.pipeline.references import Reference
@@ -85,6 +86,7 @@ def measure_run(
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():
         _record(artifact, measurements)
+    _write_page(out)
     write_whole(out / MEASURED, journal.name)
     shutil.rmtree(out / "work" / "references", ignore_errors=True)
     return measurements, True
@@ -161,6 +163,14 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
         say(f"no report was written: {error}")
 
 
+def _write_page(out: Path) -> None:
+    """Write report.html, which reads the finished folder."""
+    try:
+        write_html(out)
+    except MissingExtraError as error:
+        say(f"no report.html was written: {error}")
+
+
 def _prepare(
     names: Sequence[str],
     artifacts: Mapping[str, Artifact],
@@ -213,6 +223,7 @@ def _settings(
 def _up_to_date(out: Path, journal: Path) -> Measurements | None:
     """The figures, if they were derived from this journal and all that is drawn from them is there."""
     drawn = ("report.md", "plot.png", "plot.svg") if installed("matplotlib") else ()
+    drawn += ("report.html",) if installed("jinja2") and installed("vl_convert") else ()
     try:
         if (out / MEASURED).read_text() != journal.name or not all((out / name).is_file() for name in drawn):
             return None

@@ -62,7 +62,17 @@ def run(
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
-    require("torch", "transformers", "accelerate", "onnx", "onnxscript", "matplotlib", purpose="`packlight run`")
+    require(
+        "torch",
+        "transformers",
+        "accelerate",
+        "onnx",
+        "onnxscript",
+        "matplotlib",
+        "jinja2",
+        "vl_convert",
+        purpose="`packlight run`",
+    )
     checkpoints = _checkpoints(recipe, model)
     with alone_in(out):
         write_recipe(recipe, out / "recipe.yaml")

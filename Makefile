@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check format lock clean
+.PHONY: help install demo test test-browser test-slow lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,13 @@ demo: $(STAMP)  ## run the walk on the embedded data, offline: table, plot, advi
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
 test: $(STAMP)  ## run all tests, under 10 minutes on 2 cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser and not slow and not network"
+
+test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
+	$(BIN)/python -m pytest -m browser tests/browser
+
+test-slow: $(STAMP)  ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)  ## check style
 	$(BIN)/ruff check
@@ -30,7 +36,10 @@ lint: $(STAMP)  ## check style
 types: $(STAMP)  ## check types
 	$(BIN)/mypy
 
-check: lint types test  ## all that CI runs
+check: lint types test test-browser  ## all that CI runs
+
+docs: $(STAMP)  ## build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(STAMP)  ## mend style where that can be done by machine
 	$(BIN)/ruff check --fix
@@ -40,4 +49,4 @@ lock: $(STAMP)  ## write the exact versions of this environment into requirement
 	$(BIN)/python -m pip freeze --exclude-editable --exclude packlight | sed -E 's/\+cpu//' > requirements.lock
 
 clean:  ## remove the environment and caches, not the runs
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist build site
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache dist build

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import compare, measure, predict, push, recipes, results, run, steps
+from packlight.cli import compare, load, measure, predict, push, recipes, results, run, serve, steps
 from packlight.cli.quiet import can_be_quiet
 
 app = typer.Typer(
@@ -42,6 +42,8 @@ for verb in (
     results.plan,
     predict.predict,
     push.push,
+    serve.serve,
+    load.load,
     steps.finetune,
     steps.distill,
     steps.export,

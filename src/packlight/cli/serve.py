@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from packlight.serve.limits import Limits
-from packlight.serve.server import default_workers
-from packlight.serve.server import serve as run_server
 from packlight.serve.settings import Settings
 
 LIMITS = Limits()
@@ -63,6 +61,8 @@ def serve(
 
     Example: `packlight serve runs/latest/variants/student-onnx-static --name intent`
     """
+    from packlight.serve import server  # noqa: PLC0415 - it imports onnxruntime
+
     limits = Limits(
         deadline_seconds=deadline,
         queue_texts=queue,
@@ -72,13 +72,13 @@ def serve(
         body_bytes=max_body_bytes,
         unpacked_bytes=2 * max_body_bytes,
     )
-    run_server(
+    server.serve(
         Settings(
             path=str(artifact),
             name=name,
             host=host,
             port=port,
-            workers=workers or default_workers(),
+            workers=workers or server.default_workers(),
             limits=limits,
             reload_seconds=reload_seconds,
             grace_seconds=grace,

@@ -1,0 +1,130 @@
+"""`packlight load`: what a server carries."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from packlight.cli import options
+from packlight.cli.show import show
+from packlight.errors import PacklightError
+from packlight.extras import require
+from packlight.figures import milliseconds
+from packlight.load.rates import Ramp
+from packlight.load.result import Bound, Level, LoadResult, encode_result, write_result
+from packlight.load.target import Running, Target, halves, model_of, served
+from packlight.progress import say
+
+RAMP = Ramp()
+LOADED = "loaded"
+
+
+def load(
+    target: Annotated[
+        str, typer.Argument(help="A server's URL, or an artifact's folder, which is served for the while.")
+    ],
+    data: options.Data = "sample",
+    text_column: options.TextColumn = None,
+    model: Annotated[str | None, typer.Option(help="The server's model; a packlight server says its only one.")] = None,
+    p99: Annotated[float, typer.Option(min=0.001, help="Milliseconds that the p99 must stay under.")] = 10.0,
+    rate: Annotated[
+        list[float] | None, typer.Option(help="Exactly this rate instead of a ramp; may be repeated.")
+    ] = None,
+    start: Annotated[float, typer.Option(min=0.1, help="The ramp's first rate, in requests a second.")] = RAMP.start,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each level.")] = RAMP.seconds,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="Times that a level may break the bound before it counts.")
+    ] = RAMP.attempts,
+    workers: Annotated[int | None, typer.Option(min=1, help="Of the server, where TARGET is an artifact.")] = None,
+    path: Annotated[str | None, typer.Option(help="Another route than the protocol's, for a peer.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help='Another JSON body than the protocol\'s, with "{text}" in it.')
+    ] = None,
+    header: Annotated[list[str] | None, typer.Option(help="A header as `Name: value`; may be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the result here as JSON, and a plot beside it.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Load a server with Poisson arrivals and find the rate that it carries within a p99 bound.
+
+    Example: `packlight load runs/latest/variants/student-onnx-static --out load.json`
+    """
+    require("httptools", purpose="packlight load")
+    from packlight.load.measure import measure_load  # noqa: PLC0415 - it imports the extra
+    from packlight.load.plot import draw  # noqa: PLC0415 - beside the other
+
+    texts = [str(text) for text in options.read_data(data, text_column).test.texts]
+    server_side, generator_side = halves()
+    with ExitStack() as stack:
+        url, count = _target(target, workers, server_side, stack)
+        result = measure_load(
+            url,
+            texts,
+            model=LOADED if url.workers else model_of(url.url, model or (template and "peer")),
+            source=data,
+            ramp=Ramp(start=start, seconds=seconds, attempts=attempts),
+            bound=Bound(p99_ms=p99),
+            rates=rate or (),
+            generator_processors=generator_side,
+            server_processors=count,
+            path=path,
+            template=template,
+            headers=[_header(each) for each in header or ()],
+            report=lambda level: say(_line(level)),
+        )
+    if out is not None:
+        write_result(result, out)
+        draw(result, out.with_suffix(".png"))
+    if as_json:
+        typer.echo(encode_result(result))
+    else:
+        show(_table(result))
+
+
+def _target(
+    target: str, workers: int | None, processors: frozenset[int] | None, stack: ExitStack
+) -> tuple[Target, int | None]:
+    if target.startswith(("http://", "https://")):
+        running: Target = Running(target)
+        return running, None
+    count = len(processors) if processors else 1
+    server = served(Path(target), workers=workers or count, processors=processors, name=LOADED)
+    return stack.enter_context(server), count
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip() or "\n" in line or "\r" in line:
+        raise PacklightError(f"{line!r} is not a header; write it as `Name: value`")
+    return name.strip(), value.strip()
+
+
+def _line(level: Level) -> str:
+    times = level.latency_ms
+    said = f"p50 {milliseconds(times.p50)}, p99 {milliseconds(times.p99)}" if times else "no answer"
+    errors = "".join(f", {count} x {kind}" for kind, count in level.errors.items())
+    return f"{level.rate:,.0f} requests a second: {said}{errors}{'' if level.carried else ' (breaks the bound)'}"
+
+
+def _table(result: LoadResult) -> Table:
+    best = result.sustained
+    title = (
+        f"{best.rate:,.0f} requests a second with p99 under {result.bound.p99_ms:g} ms and no error"
+        if best
+        else "no level kept the bound"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for name in ("requests/s", "p50", "p99", "p99.9", "errors", "CPU a request", "generator late"):
+        table.add_column(name, justify="right")
+    for level in sorted(result.levels, key=lambda each: (each.rate, each.attempt)):
+        times = level.latency_ms
+        cells = [milliseconds(value) for value in (times.p50, times.p99, times.p999)] if times else ["–", "–", "–"]  # noqa: RUF001 - as in figures
+        cpu = "–" if level.cpu_ms_per_request is None else milliseconds(level.cpu_ms_per_request)  # noqa: RUF001 - as in figures
+        errors = str(sum(level.errors.values()))
+        style = "" if level.carried else "dim"
+        table.add_row(f"{level.rate:,.0f}", *cells, errors, cpu, milliseconds(level.generator_late_ms), style=style)
+    return table

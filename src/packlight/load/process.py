@@ -1,0 +1,93 @@
+"""The generator's own process: one job a line in, one outcome a line out.
+
+Started by `GeneratorProcess` as `python -m packlight.load.process`, on processors that the server does not use where
+there are enough.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from packlight.errors import MeasurementError
+from packlight.load.generator import Generator
+from packlight.load.job import Job, Observed
+
+
+class Fault(msgspec.Struct, frozen=True, tag=True):
+    """Why a job came to nothing."""
+
+    reason: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """A job's outcome."""
+
+    observed: Observed
+
+
+class GeneratorProcess:
+    """A running generator; a context manager."""
+
+    def __init__(self, processors: Collection[int] | None = None) -> None:
+        """Start it, on these processors where the system can bind it to them."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "packlight.load.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        if processors and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, processors)
+
+    def run(self, job: Job) -> Observed:
+        """Carry out one job.
+
+        Raises:
+            MeasurementError: when the server cannot be reached, or the process ends.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - piped above
+        assert self._process.stdout is not None  # noqa: S101 - piped above
+        self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise MeasurementError("the load generator's process ended")
+        answer = msgspec.json.decode(line, type=Done | Fault)
+        if isinstance(answer, Fault):
+            raise MeasurementError(f"{job.address.host}:{job.address.port}: {answer.reason}")
+        return answer.observed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def main(jobs: BinaryIO, outcomes: BinaryIO) -> None:
+    """Carry out jobs until there are no more."""
+    decoder = msgspec.json.Decoder(Job)
+    for line in jobs:
+        job = decoder.decode(line)
+        gc.collect()
+        gc.disable()  # a pause would be charged to the server
+        try:
+            answer: Done | Fault = Done(Generator(job).run())
+        except OSError as error:
+            answer = Fault(f"cannot connect ({error.strerror or error})")
+        gc.enable()
+        outcomes.write(msgspec.json.encode(answer) + b"\n")
+        outcomes.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from packlight.artifact import Artifact
 from packlight.checkpoint import label_mapping, resolve
 from packlight.classifier.int8 import is_int8, save_int8
-from packlight.classifier.stock import labels_of
+from packlight.classifier.stock import labels_of, longest_text
 from packlight.dataset import read_rows
 from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.torch import PipelineEngine
@@ -46,7 +46,8 @@ class PerformanceBenchmark:
             model: an artifact's folder, a classifier's folder, a Hub id, or a model object (a quantized one too).
             task: only text-classification.
             tokenizer: for a model object: a tokenizer object, a folder or a Hub id.
-            threads: for one inference; by default all that this process may use.
+            threads: for one inference; by default all that this process may use, or for a model object as many as
+                torch has.
 
         Raises:
             ModelError: when the model is no classifier, or a model object comes without a tokenizer.
@@ -55,7 +56,7 @@ class PerformanceBenchmark:
             raise ModelError(f"task {task!r}: packlight measures {TASK} models only")
         self._engine: Engine
         if not isinstance(model, str | Path):
-            self._engine = _ModelEngine(model, _tokenizer(tokenizer))
+            self._engine = _ModelEngine(model, _tokenizer(tokenizer), threads)
             self._bytes, self._one_by_one = _bytes_of(model), is_int8(model)
         elif (Path(model) / "packlight.json").is_file():
             artifact = Artifact.open(Path(model))
@@ -114,15 +115,21 @@ class _ModelEngine:
 
     name = "torch"
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, threads: int | None) -> None:
         self._model = model.eval()
         self._tokenizer = tokenizer
+        self._longest = min(tokenizer.model_max_length, longest_text(model))
         self.labels = labels_of(model)
+        if threads:
+            torch.set_num_threads(threads)
         self.threads = torch.get_num_threads()
 
     def logits(self, texts: Sequence[str]) -> Logits:
-        batch = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        batch = {key: value.to(self._model.device) for key, value in batch.items()}
+        batch = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+        )
+        # Token types are zero for single texts, and some architectures take none.
+        batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
             answer: Logits = self._model(**batch).logits.float().cpu().numpy()
         return answer

@@ -1,0 +1,185 @@
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from packlight.serve.batcher import Batcher
+from packlight.serve.limits import Limits
+from packlight.serve.refusal import Refusal
+
+
+class Fake:
+    """Logits that say which row they belong to; remembers every batch."""
+
+    labels = ("a", "b")
+
+    def __init__(self, *, batch_invariant=True, seconds=0.0, fails=()):
+        self.batch_invariant = batch_invariant
+        self.batches = []
+        self._seconds = seconds
+        self._fails = fails
+
+    def logits(self, texts, rows):
+        time.sleep(self._seconds)
+        self.batches.append(texts)
+        if any(text in self._fails for text in texts):
+            raise RuntimeError("no")
+        return np.array([[row[0], len(row)] for row in rows], dtype=np.float32)
+
+
+def rows(*lengths):
+    return [[number] * length for number, length in enumerate(lengths)]
+
+
+def submit(batcher, lengths, timeout=9.0, arrived=None):
+    texts = [f"{length} long" for length in lengths]
+    return batcher.submit(texts, rows(*lengths), arrived or time.perf_counter(), timeout)
+
+
+def test_answers_come_back_in_order_whatever_the_batches():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=16))
+        generator = np.random.default_rng(1)
+        asked = [generator.integers(1, 20, size=generator.integers(1, 9)).tolist() for _ in range(40)]
+        answers = await asyncio.gather(*(submit(batcher, lengths) for lengths in asked))
+        for lengths, logits in zip(asked, answers, strict=True):
+            assert logits[:, 0].tolist() == list(range(len(lengths)))
+            assert logits[:, 1].tolist() == lengths
+        assert batcher.queued == 0
+        assert sum(map(len, model.batches)) == sum(map(len, asked))
+        return model.batches
+
+    for batch in asyncio.run(scenario()):
+        lengths = [int(text.split()[0]) for text in batch]
+        assert len(batch) == 1 or max(lengths) * len(lengths) <= 16
+        assert lengths == sorted(lengths)
+
+
+def test_an_idle_queue_does_not_wait():
+    async def scenario():
+        batcher = Batcher(Fake(), Limits())
+        start = time.perf_counter()
+        for _ in range(100):
+            await submit(batcher, [3])
+        return (time.perf_counter() - start) / 100
+
+    assert asyncio.run(scenario()) < 0.002
+
+
+def test_what_is_there_at_once_shares_a_batch():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=64))
+        await asyncio.gather(*(submit(batcher, [4]) for _ in range(10)))
+        return model.batches
+
+    assert [len(batch) for batch in asyncio.run(scenario())] == [10]
+
+
+def test_without_batch_invariance_each_text_is_alone():
+    async def scenario():
+        model = Fake(batch_invariant=False)
+        batcher = Batcher(model, Limits())
+        await asyncio.gather(*(submit(batcher, [4, 4]) for _ in range(5)))
+        return model.batches
+
+    assert [len(batch) for batch in asyncio.run(scenario())] == [1] * 10
+
+
+def test_a_full_queue_refuses_single_texts_and_batches_alike():
+    async def scenario():
+        batcher = Batcher(Fake(), Limits(queue_texts=3))
+        taken = [submit(batcher, [1, 1]), submit(batcher, [1] * 50)]
+        for lengths in ([1], [1] * 50):
+            with pytest.raises(Refusal) as caught:
+                submit(batcher, lengths)
+            assert caught.value.status == 429
+            assert dict(caught.value.headers)["retry-after"]
+        await asyncio.gather(*taken)
+        await submit(batcher, [1])
+
+    asyncio.run(scenario())
+
+
+def test_what_is_late_is_refused_without_inference():
+    async def scenario():
+        model = Fake(seconds=0.05, batch_invariant=False)
+        batcher = Batcher(model, Limits())
+        first = submit(batcher, [1, 1, 1])
+        late = submit(batcher, [2], timeout=0.02)
+        assert (await first).shape == (3, 2)
+        with pytest.raises(Refusal) as caught:
+            await late
+        assert caught.value.status == 504
+        assert model.batches == [["1 long"]] * 3
+        assert batcher.queued == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_was_begun_in_time_is_finished():
+    async def scenario():
+        batcher = Batcher(Fake(seconds=0.02, batch_invariant=False), Limits())
+        assert (await submit(batcher, [1] * 5, timeout=0.03)).shape == (5, 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_was_given_up_is_not_inferred():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits())
+        gone = submit(batcher, [7])
+        gone.cancel()
+        await submit(batcher, [1])
+        assert model.batches == [["1 long"]]
+        assert batcher.queued == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_the_runtime_is_its_requests_alone():
+    async def scenario():
+        batcher = Batcher(Fake(fails=("5 long",), batch_invariant=False), Limits())
+        bad, good = submit(batcher, [5, 5]), submit(batcher, [1])
+        with pytest.raises(RuntimeError):
+            await bad
+        assert (await good).shape == (1, 2)
+        assert batcher.queued == 0
+        assert (await submit(batcher, [1])).shape == (1, 2)
+
+    asyncio.run(scenario())
+
+
+def test_the_loop_is_free_between_micro_batches():
+    async def scenario():
+        batcher = Batcher(Fake(seconds=0.02), Limits(batch_tokens=4))
+        long = submit(batcher, [4] * 10)
+        gaps, last = [], time.perf_counter()
+        while not long.done():
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+        assert sum(gap > 0.015 for gap in gaps) >= 10
+        assert max(gaps) < 0.15
+
+    asyncio.run(scenario())
+
+
+def test_listeners_hear_of_waits_and_batches():
+    heard = []
+
+    async def scenario():
+        batcher = Batcher(
+            Fake(), Limits(), on_batch=lambda texts, seconds: heard.append((texts, seconds)), on_start=heard.append
+        )
+        await submit(batcher, [1, 2])
+
+    asyncio.run(scenario())
+    wait, (texts, seconds) = heard
+    assert texts == 2
+    assert 0 <= wait < 0.1
+    assert 0 <= seconds < 0.1

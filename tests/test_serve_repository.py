@@ -1,0 +1,139 @@
+import asyncio
+import shutil
+
+import pytest
+
+from packlight.errors import ArtifactError
+from packlight.serve.answers import Name
+from packlight.serve.batcher import Batcher
+from packlight.serve.limits import Limits
+from packlight.serve.refusal import Refusal
+from packlight.serve.repository import Repository, find, verify
+
+pytest_plugins = ["tiny_run"]
+
+
+class Heard:
+    def __init__(self):
+        self.said = []
+
+    def loaded(self, name):
+        self.said.append(("loaded", *name))
+
+    def refused(self, name, reason):
+        assert reason
+        self.said.append(("refused", *name))
+
+    def removed(self, name):
+        self.said.append(("removed", *name))
+
+
+@pytest.fixture
+def artifact(tiny_run):
+    return tiny_run / "variants" / "student-onnx-static"
+
+
+def repository(path, heard=None, name=None):
+    return Repository(path, name, lambda model: Batcher(model, Limits()), heard or Heard())
+
+
+def look(repository, times=2):
+    async def looks():
+        for _ in range(times):
+            await repository.refresh()
+
+    asyncio.run(looks())
+
+
+def answer(served, text="wake me at seven"):
+    rows = served.model.rows([text])
+    return served.model.answers([text], served.model.logits([text], rows)).chosen[0]
+
+
+def test_one_artifact_is_version_1_under_its_own_or_a_given_name(artifact):
+    assert list(find(artifact)) == [Name("student-onnx-static", "1")]
+    assert list(find(artifact, "intent")) == [Name("intent", "1")]
+
+
+def test_a_folder_of_names_and_versions(artifact, tmp_path):
+    for place in ("intent/2", "intent/10", "plain", ".draft/1", "intent/.half"):
+        shutil.copytree(artifact, tmp_path / place)
+    opened = repository(tmp_path)
+    opened.open_all()
+    assert opened.versions("intent") == ["2", "10"]
+    assert opened.get("intent").model.name == Name("intent", "10")
+    assert opened.get("intent", "2").model.name.version == "2"
+    assert opened.get("plain").model.name.version == "1"
+    for model, version in (("other", None), ("intent", "3"), (".draft", None)):
+        with pytest.raises(Refusal) as caught:
+            opened.get(model, version)
+        assert caught.value.status == 404
+    with pytest.raises(Refusal, match="several"):
+        opened.only()
+
+
+def test_the_start_refuses_what_is_not_whole(artifact, tmp_path):
+    with pytest.raises(ArtifactError, match="holds no artifact"):
+        verify(tmp_path)
+    bad = shutil.copytree(artifact, tmp_path / "bad")
+    with (bad / "onnx/model_quantized.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(ArtifactError, match="altered"):
+        verify(bad)
+    unknown = shutil.copytree(artifact, tmp_path / "unknown")
+    manifest = unknown / "packlight.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(ArtifactError, match="99"):
+        verify(unknown)
+    external = shutil.copytree(artifact, tmp_path / "external")
+    (external / "onnx/model.onnx.data").write_bytes(b"weights beside the graph")
+    with pytest.raises(ArtifactError, match="not listed"):
+        verify(external)
+
+
+def test_a_new_version_takes_over_and_a_broken_one_is_refused(artifact, tiny_run, tmp_path):
+    shutil.copytree(artifact, tmp_path / "intent/1")
+    heard = Heard()
+    opened = repository(tmp_path, heard)
+    opened.open_all()
+    before = opened.get("intent")
+    look(opened)
+    assert opened.get("intent") is before
+    assert heard.said == []
+
+    shutil.copytree(tiny_run / "variants/teacher-onnx", tmp_path / "intent/2")
+    look(opened, 1)
+    assert opened.get("intent") is before, "a folder that may still be written is not opened"
+    look(opened, 1)
+    assert opened.get("intent").model.name.version == "2"
+    assert heard.said == [("loaded", "intent", "2")]
+    assert answer(opened.get("intent", "1")) == answer(before)
+
+    broken = shutil.copytree(artifact, tmp_path / "intent/3")
+    (broken / "tokenizer.json").write_text("{}")
+    look(opened, 4)
+    assert opened.get("intent").model.name.version == "2"
+    assert heard.said[1:] == [("refused", "intent", "3")], "it is said once, not at each look"
+
+    shutil.copy(artifact / "tokenizer.json", broken / "tokenizer.json")
+    look(opened)
+    assert opened.get("intent").model.name.version == "3"
+
+    shutil.rmtree(broken)
+    look(opened)
+    assert opened.get("intent").model.name.version == "2"
+    assert heard.said[-1] == ("removed", "intent", "3")
+
+
+def test_an_artifact_that_is_replaced_in_its_place_is_reloaded(artifact, tiny_run, tmp_path):
+    place = shutil.copytree(artifact, tmp_path / "artifact")
+    opened = repository(place, name="intent")
+    opened.open_all()
+    before = opened.get("intent")
+    place.rename(tmp_path / "old")
+    look(opened, 1)
+    assert opened.get("intent") is before, "one look without it is a replacement under way"
+    shutil.copytree(tiny_run / "variants/teacher-onnx", place)
+    look(opened)
+    assert opened.get("intent").model.artifact.manifest.name == "teacher-onnx"
+    assert before.model.labels

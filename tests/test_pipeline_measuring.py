@@ -235,6 +235,22 @@ def test_a_reference_of_other_labels_is_measured_for_speed_alone(hub, trained_fo
     assert sorted(config["label2id"]) == ["alarm", "travel"]
 
 
+def test_a_reference_has_a_tokenizer_of_its_own_where_the_runs_knows_more_pieces(
+    hub, monkeypatch, data, tiny, tiny_run, tmp_path
+):
+    assert hub.repos == {}
+    small = {"model_type": "bert", "vocab_size": 200, "max_position_embeddings": 64, **tiny.SIZES}
+    monkeypatch.setattr(references, "reference_config", lambda _: small)
+    reference = references.prepare("bert-base", data, tiny_run / "variants" / "teacher", tmp_path / "reference")
+    tokens = AutoTokenizer.from_pretrained(reference.folder)("wake me at seven", return_tensors="pt")
+    assert 2 < tokens["input_ids"].shape[1] < 20
+    assert int(tokens["input_ids"].max()) < 200
+    assert open_classifier(reference.folder)(**tokens).logits.shape == (1, 4)
+    assert {path.name for path in reference.folder.iterdir()} == {
+        "config.json", "model.safetensors", "reference.json", "tokenizer.json", "tokenizer_config.json"
+    }  # fmt: skip
+
+
 def test_an_adopted_classifier_keeps_its_answers_under_the_datas_names(trained_folder, other_spelling, tmp_path):
     trained = trained_folder("bert")
     model = open_classifier(trained)

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import torch
 from transformers import PreTrainedModel
 
 from packlight.errors import ParityError
 from packlight.measurement import Parity
-from packlight.tokenization import TextEncoder, Tokens
+from packlight.tokenization import Ids, TextEncoder, Tokens
 
 BATCH_SIZES = (1, 3, 32)
 REAL_TEXTS = 192
+Logits = npt.NDArray[np.float32]
 LENGTHS = (1, 2, 3, 4, 6, 9, 13, 20, 30, 45, 64, 96, 160, 256, 384, 512)
 
 
@@ -38,7 +40,7 @@ def check_export(
     worst, agreed, queries, longest = 0.0, 0, 0, 0
     for tokens in _batches(encoder, texts):
         feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
-        answer = session.run(["logits"], feed)[0]
+        answer = _answers(session, feed, name)
         with torch.inference_mode():
             expected = parent(**{key: torch.from_numpy(value) for key, value in feed.items()}).logits.numpy()
         difference = np.abs(answer - expected).max()
@@ -60,6 +62,18 @@ def check_export(
         tolerance=tolerance,
         label_agreement=agreed / queries,
     )
+
+
+def _answers(session: onnxruntime.InferenceSession, feed: dict[str, Ids], name: str) -> Logits:
+    try:
+        answer: Logits = session.run(["logits"], feed)[0]
+    except Exception as error:  # the library raises its own types, all of them plain Exceptions
+        texts, length = feed["input_ids"].shape
+        raise ParityError(
+            f"{name}: ONNX Runtime refuses a batch of {texts} texts of {length} tokens: {error}; export with "
+            "`fuse: false`, and if that helps, please report it"
+        ) from error
+    return answer
 
 
 def check_agreement(

@@ -7,11 +7,13 @@ so the row says so and shows no accuracy.
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from tokenizers import BertWordPieceTokenizer, Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 from packlight.artifact import SAFETENSORS
 from packlight.benchmark.process import Subject
@@ -103,9 +105,24 @@ def _take(checkpoint: Checkpoint, data: Dataset, folder: Path) -> None:
 
 def _build(name: str, data: Dataset, tokenizer: Path, folder: Path) -> None:
     quiet()
-    settings = reference_config(name)
-    config = AutoConfig.for_model(**settings)
+    config = AutoConfig.for_model(**reference_config(name))
     set_labels(config, data.labels)
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config)
+    if Tokenizer.from_file(str(tokenizer / "tokenizer.json")).get_vocab_size() > config.vocab_size:
+        tokenizer = _word_pieces(data.train.texts, config.vocab_size, folder / "made")
     save_classifier(model, folder, tokenizer_from=tokenizer, max_length=MAX_LENGTH)
+    shutil.rmtree(folder / "made", ignore_errors=True)
+
+
+def _word_pieces(texts: Sequence[str], size: int, folder: Path) -> Path:
+    """A tokenizer of the reference's kind, learnt from texts, where the run's own has more pieces than it knows."""
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(texts, vocab_size=size, show_progress=False)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(tokenizer.to_str()),
+        pad_token="[PAD]",  # noqa: S106 - a word piece, not a secret
+        model_max_length=MAX_LENGTH,
+    )
+    fast.save_pretrained(folder)
+    return folder

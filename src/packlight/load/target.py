@@ -10,8 +10,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterator
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import psutil
@@ -23,6 +24,10 @@ START_SECONDS = 60.0
 ASK_SECONDS = 5.0
 CPU_METRIC = b"packlight_process_cpu_seconds{"
 STDERR_TAIL = 2000
+
+
+class NeedsKeyError(OSError):
+    """The server answers, but not without a key."""
 
 
 class Target(Protocol):
@@ -68,6 +73,7 @@ class Process:
     def __init__(self, url: str, process: subprocess.Popen[bytes], workers: int | None) -> None:
         self.url = url
         self.workers = workers
+        self.pid = process.pid
         self._process = psutil.Process(process.pid)
 
     def cpu_seconds(self) -> float | None:
@@ -84,7 +90,12 @@ class Process:
 
 @contextlib.contextmanager
 def served(
-    artifact: Path, *, workers: int, processors: Collection[int] | None = None, **settings: Any
+    artifact: Path,
+    *,
+    workers: int,
+    processors: Collection[int] | None = None,
+    errors: BinaryIO | None = None,
+    **settings: Any,
 ) -> Iterator[Process]:
     """Serve an artifact on a free port of this machine, for as long as the block lasts.
 
@@ -92,25 +103,26 @@ def served(
         artifact: its folder.
         workers: processes.
         processors: that the server is bound to.
-        settings: more fields of `Settings`.
+        errors: an open file for its log; by default a passing one.
+        settings: more fields of `Settings`, as JSON has them.
 
     Raises:
         MeasurementError: when the server does not come up; with its last words.
     """
     port = free_port()
-    chosen = Settings(
-        path=str(artifact), port=port, workers=workers, **{"access_log": False, "grace_seconds": 0, **settings}
-    )
+    fields = {"path": str(artifact), "port": port, "workers": workers, "access_log": False, "grace_seconds": 0}
+    chosen = msgspec.convert(fields | settings, Settings)
     environment = os.environ | {VARIABLE: msgspec.json.encode(chosen).decode()}
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen([sys.executable, "-m", "packlight.serve"], stderr=errors, env=environment)
+    with contextlib.ExitStack() as stack:
+        log = errors or stack.enter_context(tempfile.TemporaryFile())
+        process = subprocess.Popen([sys.executable, "-m", "packlight.serve"], stderr=log, env=environment)
         try:
             if processors and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, processors)
             url = f"http://127.0.0.1:{port}"
             if not wait_until_ready(url, process, START_SECONDS):
-                errors.seek(0)
-                said = errors.read()[-STDERR_TAIL:].decode(errors="replace").strip()
+                log.seek(0)
+                said = log.read()[-STDERR_TAIL:].decode(errors="replace").strip()
                 raise MeasurementError(f"{artifact}: the server did not come up:\n{said}")
             yield Process(url, process, workers)
         finally:
@@ -122,10 +134,14 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None, s
     """Whether a server got ready in time; gives up early when its process ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and (process is None or process.poll() is None):
-        with contextlib.suppress(OSError):
+        try:
             _get(f"{url}/v2/health/ready")
+        except NeedsKeyError:
             return True
-        time.sleep(0.05)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
     return False
 
 
@@ -170,5 +186,8 @@ def _get(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=ASK_SECONDS) as response:  # noqa: S310 - http only, as checked
             content: bytes = response.read()
             return content
+    except urllib.error.HTTPError as error:
+        kind = NeedsKeyError if error.code == HTTPStatus.UNAUTHORIZED else OSError
+        raise kind(str(error)) from error
     except urllib.error.URLError as error:
         raise OSError(str(error)) from error

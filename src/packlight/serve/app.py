@@ -37,6 +37,8 @@ from packlight.serve.tracing import Tracing, open_tracing
 PROCESS_SECONDS = 1.0
 LONG_CHARACTERS = 20_000
 """from so many characters on texts are tokenized on another thread, so that the loop stays free"""
+DISCARDED = 8
+"""times the largest body that are read before a connection is cut"""
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
 STATIC = {"/": ("index.html", "text/html; charset=utf-8"), "/page.js": ("page.js", "text/javascript; charset=utf-8")}
@@ -288,9 +290,7 @@ class App:
         length = exchange.headers.get("content-length")
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                if length is not None:
-                    if int(length) > cap:
-                        raise too_large(f"the body is larger than {cap} bytes")
+                if length is not None and int(length) <= cap:
                     return await exchange.proto()
                 return await _chunked(exchange.proto, cap)
         except TimeoutError as error:
@@ -454,13 +454,23 @@ def create() -> App:
 
 
 async def _chunked(proto: Protocol_, cap: int) -> bytes:
+    """A body whose size is not known, or known to be over the cap.
+
+    What is over the cap is read and thrown away, up to a few times the cap: most clients look for the answer only
+    when all is sent.
+    """
     parts = []
     size = 0
     async for chunk in proto:
         size += len(chunk)
-        if size > cap:
-            raise too_large(f"the body is larger than {cap} bytes")
-        parts.append(bytes(chunk))
+        if size > DISCARDED * cap:
+            break
+        if size <= cap:
+            parts.append(bytes(chunk))
+        else:
+            parts.clear()
+    if size > cap:
+        raise too_large(f"the body is larger than {cap} bytes")
     return b"".join(parts)
 
 

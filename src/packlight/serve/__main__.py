@@ -1,0 +1,13 @@
+"""`python -m packlight.serve`: a server whose settings stand in the environment, as `packlight load` starts one."""
+
+import sys
+
+from packlight.errors import PacklightError
+from packlight.serve.server import serve
+from packlight.serve.settings import read_settings
+
+if __name__ == "__main__":
+    try:
+        serve(read_settings())
+    except PacklightError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,160 @@
+"""Servers that are stopped, killed and given new versions, all under load: nothing that was accepted is lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from packlight.load.generator import Generator
+from packlight.load.job import Job
+from packlight.load.request import address_of, http_request, infer_body
+from served import INFER, MODEL, Client, infer, serving
+
+pytest_plugins = ["served"]
+GONE = {"refused"}
+"""what a client that comes after the end is told by the system; it was never accepted"""
+
+
+def under_load(server, act, *, rate=150, seconds=3.0, after=1.0):
+    """Run the generator against a server while `act` happens, and give what was observed."""
+    address = address_of(server.url, MODEL)
+    requests = [http_request(address, infer_body(text)) for text in ("wake me at seven", "play the song queen")]
+    timer = threading.Timer(after, act)
+    timer.start()
+    observed = Generator(Job(address=address, requests=requests, rate=rate, seconds=seconds, connections=8)).run()
+    timer.join()
+    return observed
+
+
+def worker_pids(server):
+    """Worker processes, told apart from multiprocessing's own by what they answer for."""
+    text = Client(server.url)("GET", "/metrics")[2].decode()
+    lines = [line for line in text.splitlines() if line.startswith("packlight_process_resident_memory_bytes{")]
+    return {int(line.split('"')[1]) for line in lines}
+
+
+def until(condition, seconds=15.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_term_under_load_loses_nothing_and_ends_with_0(artifact):
+    with serving(artifact, workers=2, grace_seconds=0.7) as server:
+        process = psutil.Process(server.pid)
+        seen = []
+
+        def stop():
+            process.terminate()
+            time.sleep(0.3)
+            seen.append(Client(server.url).json("GET", "/v2/health/ready")[0])
+            seen.append(Client(server.url)("POST", INFER, infer("a"))[:2])
+
+        observed = under_load(server, stop)
+        assert process.wait(15) == 0
+    ready, (status, headers) = seen
+    assert ready == 503
+    assert status == 200, "requests are still answered while balancers turn away"
+    assert headers["connection"] == "close"
+    assert set(observed.errors) <= GONE, observed.errors
+    assert len(observed.latency_us) > 100
+
+
+def test_term_finishes_a_long_request(artifact):
+    with serving(artifact, limits={"batch_tokens": 1}) as server:
+        client = Client(server.url)
+        texts = ["play the song queen and then some more music by mozart"] * 256
+        client.connection.request("POST", INFER, json.dumps(infer(*texts)).encode())
+        time.sleep(0.01)
+        psutil.Process(server.pid).terminate()
+        response = client.connection.getresponse()
+        assert (response.status, json.loads(response.read())["outputs"][0]["shape"]) == (200, [256])
+
+
+def test_a_killed_worker_is_replaced_and_the_others_go_on(artifact):
+    with serving(artifact, workers=2) as server:
+        assert until(lambda: len(worker_pids(server)) == 2)
+        before = worker_pids(server)
+        victim = min(before)
+        observed = under_load(server, lambda: os.kill(victim, signal.SIGKILL), seconds=4.0)
+        # what the killed process held is lost: its open requests and the connections that had come to it
+        assert sum(observed.errors.values()) <= 12, observed.errors
+        assert set(observed.errors) <= {"lost", "refused"}
+        assert len(observed.latency_us) > 500
+        assert until(lambda: len(worker_pids(server) - {victim}) == 2)
+        assert Client(server.url).json("POST", INFER, infer("a"))[0] == 200
+
+
+def test_workers_share_the_load_evenly(artifact):
+    with serving(artifact, workers=2) as server:
+        address = address_of(server.url, MODEL)
+        requests = [http_request(address, infer_body("wake me at seven"))]
+        observed = Generator(Job(address=address, requests=requests, rate=300, seconds=3, connections=64)).run()
+        assert observed.errors == {}
+
+        def shares():
+            text = Client(server.url)("GET", "/metrics")[2].decode()
+            lines = [line for line in text.splitlines() if line.startswith("packlight_worker_requests{")]
+            return [float(line.rsplit(" ", 1)[1]) for line in lines]
+
+        assert until(lambda: sum(shares()) == observed.due)
+        # 64 connections fall on two workers as 64 coins do: 1 in 10,000 is more than 49 to 15
+        assert min(shares()) >= 0.2 * observed.due, shares()
+
+
+def test_a_new_version_drops_no_request(artifact, tiny_run, tmp_path):
+    shutil.copytree(artifact, tmp_path / MODEL / "1")
+    with serving(tmp_path, reload_seconds=0.2) as server:
+        observed = under_load(
+            server, lambda: shutil.copytree(tiny_run / "variants/teacher-onnx", tmp_path / MODEL / "2")
+        )
+        assert observed.errors == {}
+        client = Client(server.url)
+        assert until(lambda: client.json("GET", f"/v2/models/{MODEL}")[1]["versions"] == ["1", "2"])
+        assert client.json("POST", INFER, infer("a"))[1]["model_version"] == "2"
+
+        def break_it():
+            broken = shutil.copytree(artifact, tmp_path / MODEL / ".3")
+            (broken / "config.json").write_text("{}")
+            broken.rename(tmp_path / MODEL / "3")
+
+        assert under_load(server, break_it).errors == {}
+        assert until(lambda: b'outcome="refused"' in client("GET", "/metrics")[2])
+        assert client.json("POST", INFER, infer("a"))[1]["model_version"] == "2"
+        assert client.json("GET", "/v2/health/ready")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "altered"),
+        (lambda folder: (folder / "onnx/model_quantized.onnx").unlink(), "missing"),
+        (shutil.rmtree, "holds no artifact"),
+    ],
+)
+def test_the_start_is_refused_in_words(artifact, tmp_path, harm, words):
+    folder = shutil.copytree(artifact, tmp_path / "artifact")
+    harm(folder)
+    command = [sys.executable, "-m", "packlight", "serve", str(folder), "--port", "1"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 2
+    assert words in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_taken_port_is_refused_in_words(artifact, server):
+    port = server.url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "packlight", "serve", str(artifact), "--port", port]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 2
+    assert f"port {port}" in said.stderr

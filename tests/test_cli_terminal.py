@@ -155,8 +155,8 @@ def test_no_color_is_honoured(run_folder):
     ("words", "message"),
     [
         (["report"], "RUN"),
-        (["report", "x", "--nope"], "No such option"),
-        (["compare", "a", "b", "--rate", "1"], "No such option"),
+        (["report", "x", "--nope"], "no such option"),
+        (["compare", "a", "b", "--rate", "1"], "no such option"),
         (["nothing"], "nothing"),
     ],
 )

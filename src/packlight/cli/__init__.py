@@ -13,23 +13,25 @@ from packlight.progress import complain, say
 
 USER_ERROR = 2
 INTERRUPTED = 130
+RESUMING = [[verb] for verb in ("run", "measure", "finetune", "distill", "export", "quantize")]
 # typer carries a copy of click; earlier versions used the installed one.
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0, 2 for what the user can mend, 130 for an interruption."""
+    """Run the command line; the exit status is 0, 2 for what the user can mend, 130 for an interruption.
+
+    `packlight compare` ends with 1 where its gate fails.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line
     try:
         status = app(standalone_mode=False)
     except _UsageFault as error:
-        error.show()
-        status = error.exit_code
-    except typer.Abort:
-        status = INTERRUPTED
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on where it was")
+        _explain(error)
+        status = USER_ERROR
+    except (typer.Abort, KeyboardInterrupt):
+        say("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
         status = INTERRUPTED
     except PacklightError as error:
         complain(f"error: {error}")
@@ -39,6 +41,17 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)
+
+
+def _explain(error: Any) -> None:
+    """A wrong call in one line; a call without anything gets the help that it asked for."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "packlight"
+    complain(f"error: {message[:1].lower()}{message[1:]}; `{name} --help` shows what can be given")
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

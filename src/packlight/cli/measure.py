@@ -11,7 +11,7 @@ from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.errors import MeasurementError
-from packlight.progress import say
+from packlight.progress import complain, say
 
 
 def measure(
@@ -39,6 +39,12 @@ def measure(
     if len(named) < len(opened):
         raise MeasurementError("two of the artifacts have the same name; measure them in two calls")
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    for artifact in opened:
+        if artifact.manifest.data_sha256 != labelled.sha256:
+            complain(
+                f"warning: {artifact.name} was made from other texts or another split of them; where it was trained on "
+                "texts that are tested here, its accuracy flatters it"
+            )
     from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
     from packlight.pipeline.alone import alone_in  # noqa: PLC0415
     from packlight.pipeline.measuring import measure_run  # noqa: PLC0415

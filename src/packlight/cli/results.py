@@ -11,6 +11,7 @@ from packlight import recommend as advice
 from packlight.capacity import PriceTable, read_prices
 from packlight.cli import options
 from packlight.cli.show import console, show, show_json
+from packlight.errors import MeasurementError
 from packlight.measurement import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
 from packlight.progress import say
 from packlight.recommend import Constraints
@@ -117,7 +118,7 @@ def plan(
         typer.echo(capacity.default_prices_text(), nl=False)
         return
     if folder is None:
-        raise typer.BadParameter("give a run's folder, such as runs/latest")
+        raise MeasurementError("give a run's folder, such as runs/latest")
     measurements = read_measurements(folder)
     plans = capacity.plan_all(
         measurements,

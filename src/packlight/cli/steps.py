@@ -3,7 +3,7 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ from packlight.errors import RecipeError
 from packlight.progress import say
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step, check_options
 
+S = TypeVar("S", bound=Step)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 Origin = Annotated[
     str, typer.Argument(help="An artifact's folder, or any fine-tuned classifier: a folder or a Hub id.")
@@ -38,9 +39,10 @@ def finetune(
 
     Example: `packlight finetune --data intents.csv --out artifacts/teacher`
     """
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     chosen = _given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
-    _make(Finetune(name=_name(out), **chosen), labelled, out, seed, as_json, model=model)
+    step = _checked(Finetune(name=_name(out), **chosen))
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    _make(step, labelled, out, seed, as_json, model=model)
 
 
 def distill(
@@ -69,7 +71,6 @@ def distill(
 
     Example: `packlight distill artifacts/teacher --data intents.csv --layers 0,2,5 --alpha 0.1`
     """
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     chosen = _given(
         student=student,
         alpha=alpha,
@@ -86,6 +87,8 @@ def distill(
         boost_weak=boost_weak,
         **chosen,
     )
+    _checked(step)
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     _make(step, labelled, out, seed, as_json, origin=teacher, model=student)
 
 
@@ -106,8 +109,9 @@ def export(
 
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
+    step = _checked(Export(name=_name(out), fuse=fuse, **_given(opset=opset)))
     labelled = options.read_data(data, text_column, label_column, None, seed)
-    _make(Export(name=_name(out), fuse=fuse, **_given(opset=opset)), labelled, out, seed, as_json, origin=model)
+    _make(step, labelled, out, seed, as_json, origin=model)
 
 
 def quantize(
@@ -131,7 +135,6 @@ def quantize(
 
     Example: `packlight quantize artifacts/student-onnx --data intents.csv --mode static`
     """
-    labelled = options.read_data(data, text_column, label_column, None, seed)
     step: Step
     if mode == "torch":
         step = QuantizeTorch(name=_name(out))
@@ -142,6 +145,8 @@ def quantize(
             per_channel=per_channel,
             reduce_range=reduce_range,
         )
+    _checked(step)
+    labelled = options.read_data(data, text_column, label_column, None, seed)
     _make(step, labelled, out, seed, as_json, origin=model)
 
 
@@ -155,8 +160,6 @@ def _make(
     model: str | None = None,
     origin: str | None = None,
 ) -> None:
-    check_options(step)
-    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose=f"`packlight {step.kind}`")
     from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
     from packlight.pipeline.alone import alone_at  # noqa: PLC0415
     from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
@@ -174,6 +177,18 @@ def _make(
         show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
     else:
         say(f"artifact: {out}")
+
+
+def _checked(step: S) -> S:
+    """The step, if its options can be carried out here: asked before the data is read.
+
+    Raises:
+        RecipeError: when an option is out of its range.
+        MissingExtraError: when torch is not installed.
+    """
+    check_options(step)
+    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose=f"`packlight {step.kind}`")
+    return step
 
 
 def _name(out: Path) -> str:
@@ -199,5 +214,5 @@ def _layers(words: str) -> int | tuple[int, ...]:
     try:
         numbers = tuple(int(word) for word in words.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"--layers {words!r}: give a number, such as 3, or places, such as 0,2,5") from error
+        raise RecipeError(f"--layers {words!r}: give a number, such as 3, or places, such as 0,2,5") from error
     return numbers if "," in words else numbers[0]

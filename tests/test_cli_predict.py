@@ -1,0 +1,99 @@
+"""`packlight predict`: texts from arguments, a file and standard input."""
+
+import io
+import json
+import shutil
+import sys
+
+import pytest
+
+pytest_plugins = ["tiny_run", "command"]
+TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo"]
+
+
+@pytest.fixture
+def artifact(tiny_run):
+    return tiny_run / "variants" / "student-onnx-static"
+
+
+def test_arguments_are_answered_in_a_table(packlight, artifact):
+    answer = packlight("predict", artifact, *TEXTS)
+    assert answer.status == 0
+    assert answer.err == ""
+    lines = [line for line in answer.out.splitlines() if any(text in line for text in TEXTS)]
+    assert len(lines) == 3
+    assert all(line.rstrip().endswith("%") for line in lines)
+
+
+def test_json_is_one_document_with_everything(packlight, artifact):
+    answers = json.loads(packlight("predict", artifact, *TEXTS, "--top-k", "3", "--json").out)
+    assert [each["text"] for each in answers] == TEXTS
+    for each in answers:
+        assert len(each["top"]) == 3
+        assert each["label"] == each["top"][0]["label"]
+        assert 0 < each["top"][2]["score"] <= each["top"][0]["score"] == each["score"] <= 1
+        assert each["out_of_scope"] is (each["label"] == "oos")
+
+
+def test_top_k_shows_so_many_labels(packlight, artifact):
+    table = packlight("predict", artifact, TEXTS[0], "--top-k", "4").out
+    assert table.count("%") == 4
+    assert packlight("predict", artifact, TEXTS[0], "--top-k", "99").out == table
+
+
+def test_a_file_and_standard_input_are_the_same(packlight, artifact, tmp_path, monkeypatch):
+    content = "\n".join([TEXTS[0], "", f"  {TEXTS[1]}  ", TEXTS[2]])
+    (tmp_path / "texts.txt").write_text(content)
+    by_file = packlight("predict", artifact, "--file", tmp_path / "texts.txt", "--json")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(content))
+    by_input = packlight("predict", artifact, "--json")
+    by_words = packlight("predict", artifact, *TEXTS, "--json")
+    assert json.loads(by_file.out) == json.loads(by_input.out) == json.loads(by_words.out)
+
+
+def test_a_terminal_without_texts_is_told_how(packlight, artifact, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    answer = packlight("predict", artifact)
+    assert answer.status == 2
+    assert "--file" in answer.err
+
+
+def test_square_brackets_are_text(packlight, artifact):
+    assert "[bold]play[/bold] [x]" in packlight("predict", artifact, "[bold]play[/bold] [x]").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ARTIFACT", "x", "--provider", "cuda"], "provider 'cuda' is not available; this onnxruntime has:"),
+        (["ARTIFACT", "--file", "missing.txt"], "missing.txt: cannot be read"),
+        (["ARTIFACT", "--file", "empty.txt"], "holds no text"),
+        (["ARTIFACT", "--file", "latin.txt"], "UTF-8"),
+        (["ARTIFACT", "x", "--top-k", "0"], "--top-k"),
+        (["nowhere", "x"], "nowhere"),
+        (["ALTERED", "x"], "model_quantized.onnx was altered"),
+    ],
+)
+def test_a_users_error_is_one_line(packlight, artifact, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").write_text("\n \n")
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    altered = shutil.copytree(artifact, tmp_path / "altered")
+    with (altered / "onnx" / "model_quantized.onnx").open("ab") as stream:
+        stream.write(b"more")
+    places = {"ARTIFACT": artifact, "ALTERED": altered}
+    answer = packlight("predict", *(places.get(word, word) for word in words))
+    assert answer.status == 2
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_torch_artifact_without_torch_gets_the_install_line(packlight, tiny_run, monkeypatch):
+    monkeypatch.setattr("packlight.extras.installed", lambda name: name != "torch")
+    answer = packlight("predict", tiny_run / "variants" / "teacher", "x")
+    assert answer.status == 2
+    assert 'pip install "packlight[compress]"' in answer.err

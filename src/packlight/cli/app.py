@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import compare, load, measure, predict, push, recipes, results, run, serve, steps
+from packlight.cli import compare, deploy, load, measure, predict, push, recipes, results, run, serve, steps
 from packlight.cli.quiet import can_be_quiet
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ for verb in (
     push.push,
     serve.serve,
     load.load,
+    deploy.deploy,
     steps.finetune,
     steps.distill,
     steps.export,

@@ -1,0 +1,32 @@
+"""The Dockerfile: slim, not root, nothing written outside /tmp, health by the standard library."""
+
+from packlight.deploy.plan import PORT, USER, Deployment
+
+PYTHON = "3.12-slim"
+IGNORED = "*\n!models\n!models/**\n"
+"""what .dockerignore says: only the models go to the builder"""
+
+
+def dockerfile(deployment: Deployment) -> str:
+    """An image with packlight and the model in it."""
+    ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/v2/health/live', timeout=2)"
+    entry = ", ".join(f'"{word}"' for word in ("packlight", "serve", "/models", *deployment.arguments))
+    return f"""\
+# syntax=docker/dockerfile:1
+FROM python:{PYTHON} AS build
+RUN python -m venv /opt/packlight \\
+ && /opt/packlight/bin/pip install --no-cache-dir "packlight[serve]=={deployment.version}"
+
+FROM python:{PYTHON}
+COPY --from=build /opt/packlight /opt/packlight
+COPY --chown=root:root models /models
+ENV PATH=/opt/packlight/bin:$PATH \\
+    PYTHONDONTWRITEBYTECODE=1 \\
+    PYTHONUNBUFFERED=1 \\
+    PACKLIGHT_CACHE=/tmp/packlight
+USER {USER}:{USER}
+EXPOSE {PORT}
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "{ask}"]
+ENTRYPOINT [{entry}]
+"""

@@ -31,7 +31,6 @@ def main() -> None:
         _explain(error)
         status = USER_ERROR
     except (typer.Abort, KeyboardInterrupt):
-        say("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
         status = INTERRUPTED
     except PacklightError as error:
         complain(f"error: {error}")
@@ -40,6 +39,9 @@ def main() -> None:
         # The reader of standard output went away, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    # typer turns Ctrl-C into this status.
+    if status == INTERRUPTED:
+        say("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
     sys.exit(status)
 
 

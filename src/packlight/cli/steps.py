@@ -52,7 +52,9 @@ def distill(
     student: Annotated[
         str | None, typer.Option(help="A checkpoint to start from; layers of the teacher by default.")
     ] = None,
-    layers: Annotated[str, typer.Option(help="How many of the teacher's layers, or which: `3` or `0,2,5`.")] = "3",
+    layers: Annotated[
+        str, typer.Option(help="How many of the teacher's layers, or which, counted from 0: `3` or `0,2,5`.")
+    ] = "3",
     alpha: Annotated[float | None, typer.Option(help="Weight of the labels against the teacher, from 0 to 1.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Softens the teacher's answers; above 0.")] = None,
     freeze_layers: Annotated[int, typer.Option(min=0, help="So many first layers rest at first.")] = 0,
@@ -211,8 +213,7 @@ def _given(**values: Any) -> dict[str, Any]:
 
 
 def _layers(words: str) -> int | tuple[int, ...]:
-    try:
-        numbers = tuple(int(word) for word in words.split(","))
-    except ValueError as error:
-        raise RecipeError(f"--layers {words!r}: give a number, such as 3, or places, such as 0,2,5") from error
-    return numbers if "," in words else numbers[0]
+    """So many layers, or the places of some: `3`, `0,2,5`, or `0,` for the first alone."""
+    if not re.fullmatch(r"[1-9]\d*|\d+,(\d+,)*\d*", words):
+        raise RecipeError(f"--layers {words}: give how many, such as 3, or places counted from 0, such as 0,2,5")
+    return tuple(int(word) for word in words.split(",") if word) if "," in words else int(words)

@@ -26,6 +26,7 @@ def artifact(tiny_run):
 @pytest.fixture(scope="module")
 def onnx(tiny_run):
     with Process(subject_of(Artifact.open(tiny_run / "variants" / "teacher-onnx")), threads=1) as process:
+        assert process.labels
         yield process
 
 
@@ -51,6 +52,7 @@ def test_it_times_each_text(onnx):
 
 def test_memory_is_each_processs_own(onnx, artifact):
     with Process(subject_of(artifact("student-torch-int8")), threads=1) as torch:
+        assert torch.labels == onnx.labels
         of_torch, of_onnx = torch.peak_memory_mb(), onnx.peak_memory_mb()
     # torch alone takes more than an ONNX engine with everything; this process holds both and the tests besides.
     assert of_torch > of_onnx + 50
@@ -60,15 +62,21 @@ def test_memory_is_each_processs_own(onnx, artifact):
 def test_an_engine_that_cannot_be_opened_is_a_user_error_in_one_line(artifact, tmp_path):
     subject = Subject("mine", tmp_path, "onnxruntime", batch_invariant=True, oos_label=None)
     with pytest.raises(MeasurementError, match=r"^mine: .*not an artifact.*$"):
-        Process(subject, threads=1)
+        open_and_close(subject)
     torch = artifact("teacher")
     subject = Subject("teacher", torch.path, "onnxruntime", batch_invariant=True, oos_label=None)
     with pytest.raises(MeasurementError, match=r"teacher: .*made for torch"):
-        Process(subject, threads=1)
+        open_and_close(subject)
+
+
+def open_and_close(subject):
+    with Process(subject, threads=1) as process:
+        return process.labels
 
 
 def test_a_process_that_is_killed_is_reported(artifact):
     with Process(subject_of(artifact("teacher-onnx")), threads=1) as process:
+        assert process.labels
         os.kill(process._process.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="teacher-onnx: the measured process was killed by SIGKILL, perhaps"):
             process.predict(TEXTS, batch=1)
@@ -78,7 +86,7 @@ def test_the_last_words_of_a_process_are_passed_on(artifact, monkeypatch, tmp_pa
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit('the library is broken')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(MeasurementError, match=r"(?s)ended with status \d+:.*the library is broken"):
-        Process(subject_of(artifact("teacher-onnx")), threads=1)
+        open_and_close(subject_of(artifact("teacher-onnx")))
 
 
 def test_closing_leaves_no_process(artifact):
@@ -92,6 +100,7 @@ def test_closing_leaves_no_process(artifact):
 
 def test_a_process_does_not_outlive_the_one_that_measures(artifact):
     process = Process(subject_of(artifact("teacher-onnx")), threads=1)
+    assert process.labels
     # The other end of its input goes away, as it does when the measuring process is killed.
     process._process.stdin.close()
     deadline = time.monotonic() + 10

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -37,11 +39,7 @@ class Process:
     """A running worker with one engine open; a context manager."""
 
     def __init__(self, subject: Subject, threads: int) -> None:
-        """Start the process and open the subject in it.
-
-        Raises:
-            MeasurementError: when the engine cannot be opened, or the process ends.
-        """
+        """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
         self.subject = subject
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
@@ -51,19 +49,17 @@ class Process:
             stderr=self._errors,
             env=_environment(threads),
         )
-        try:
-            opened = self._ask(
-                Open(
-                    folder=str(subject.folder),
-                    engine=subject.engine,
-                    threads=threads,
-                    oos_label=subject.oos_label,
-                )
-            )
-        except BaseException:
-            self.close()
-            raise
-        self.labels = tuple(_present(opened.labels))
+        folder, engine, oos_label = str(subject.folder), subject.engine, subject.oos_label
+        self._send(Open(folder=folder, engine=engine, threads=threads, oos_label=oos_label))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The engine's labels in the order of its logits, once it is open; to be asked for before anything else.
+
+        Raises:
+            MeasurementError: when the engine cannot be opened, or the process ends.
+        """
+        return tuple(_present(self._reply().labels))
 
     def latency(self, texts: Sequence[str], *, warm: int) -> list[float]:
         """Milliseconds of each text, one at a time, after answering the first `warm` untimed."""
@@ -83,10 +79,12 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
         self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What a process that ended did not read any more is of no use.
+            with suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
         self._process.wait()
         self._errors.close()
 
@@ -102,14 +100,19 @@ class Process:
         self.close()
 
     def _ask(self, request: Request) -> Reply:
+        self._send(request)
+        return self._reply()
+
+    def _send(self, request: Request) -> None:
         assert self._process.stdin is not None  # noqa: S101 - piped above
-        assert self._process.stdout is not None  # noqa: S101 - piped above
-        try:
+        # A process that ended is found out when there is no reply.
+        with suppress(BrokenPipeError):
             self._process.stdin.write(msgspec.json.encode(request) + b"\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = b""
+
+    def _reply(self) -> Reply:
+        assert self._process.stdout is not None  # noqa: S101 - piped above
+        line = self._process.stdout.readline()
         if not line:
             raise MeasurementError(f"{self.subject.variant}: the measured process {self._end()}:\n{self._last_words()}")
         reply = msgspec.json.decode(line, type=Reply)

@@ -88,8 +88,9 @@ def observe(
     texts = _sample(data.test.texts, max(effort.texts, BATCH), seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
-        # Labels that do not fit are found out before minutes of measuring.
-        ids = {p.subject.variant: _ids(p, data) for p in processes if p.subject.variant in judged}
+        # They open side by side, and all are open, with labels that fit, before the first is timed.
+        labels = {process.subject.variant: process.labels for process in processes}
+        ids = {variant: _ids(labels[variant], data) for variant in judged}
         _run_rounds(processes, texts, effort, seed, journal, turns)
         for process in processes:
             if process.subject.variant not in answers:
@@ -170,14 +171,14 @@ def _answers(process: Process, data: Dataset, ids: Sequence[int] | None) -> Answ
     )
 
 
-def _ids(process: Process, data: Dataset) -> list[int]:
+def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
     """For each of the engine's labels, the place of its counterpart in the data's, matched by name; -1 for none.
 
     Raises:
         ModelError: when the variant lacks a label of the data.
     """
-    ids = [-1] * len(process.labels)
-    for place, column in enumerate(label_mapping(process.labels, data.labels).columns):
+    ids = [-1] * len(labels)
+    for place, column in enumerate(label_mapping(labels, data.labels).columns):
         ids[column] = place
     return ids
 

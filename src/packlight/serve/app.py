@@ -41,8 +41,12 @@ DISCARDED = 8
 """times the largest body that are read before a connection is cut"""
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
-STATIC = {"/": ("index.html", "text/html; charset=utf-8"), "/page.js": ("page.js", "text/javascript; charset=utf-8")}
-STATIC["/page.css"] = ("page.css", "text/css; charset=utf-8")
+STATIC = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
 GUARDED = (
     ("content-security-policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"),
     ("x-content-type-options", "nosniff"),

@@ -49,7 +49,8 @@ def chain(step, place, encoder_folder):
         for answer in answers:
             assert answer.status == 0, answer.err
             assert answer.out == ""
-            assert "artifact: " in answer.err.splitlines()[-1]
+            assert answer.err.splitlines()[-1].startswith("artifact: ")
+            assert "next: packlight " in answer.err
     return where
 
 
@@ -143,6 +144,25 @@ def test_a_users_error_is_one_line(chain, step, verb, words, said):
     shutil.rmtree(chain / ".refused.work", ignore_errors=True)
 
 
+def test_what_was_refused_leaves_nothing(chain, step):
+    step("quantize", chain / "student", out="refused")
+    assert not list(chain.glob(".*"))
+
+
+def test_other_texts_than_the_parents_are_warned_of(chain, packlight, tmp_path, place):
+    answer = packlight(
+        "quantize", chain / "student-onnx", "--data", place / "texts.csv", "--seed", "5", "--out", tmp_path / "x"
+    )
+    assert answer.status == 0
+    assert "warning: student-onnx was made from other texts" in answer.err
+    answer = packlight("quantize", chain / "student-onnx", "--data", place / "texts.csv", "--out", tmp_path / "y")
+    assert "warning" not in answer.err
+
+
+def test_so_many_epochs_are_so_many(chain):
+    assert len(Artifact.open(chain / "student").manifest.facts["epochs"]) == 2
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_without_the_extra_there_is_its_install_line(verb, chain, step, monkeypatch):
     monkeypatch.setattr("packlight.extras.installed", lambda name: name != "torch")
@@ -173,7 +193,7 @@ def test_a_folder_of_ones_own_is_never_replaced(step, place, chain, encoder_fold
     check_error(step("finetune", "--model", encoder_folder("bert"), out="thesis"), "exists and is no artifact")
     assert (place / "artifacts" / "thesis" / "chapter").read_text() == "one"
     shutil.rmtree(place / "artifacts" / "thesis")
-    shutil.rmtree(place / "artifacts" / ".thesis.work")
+    shutil.rmtree(place / "artifacts" / ".thesis.work", ignore_errors=True)
     check_error(step("export", chain / "student", out="student"), "is what the step starts from")
     check_error(step("finetune", out="My Model!"), "small letters")
     Artifact.open(chain / "student")

@@ -116,6 +116,21 @@ def test_another_artifact_of_the_same_name_is_measured_anew(measure, artifacts):
     assert first.baseline != measurements.baseline
 
 
+def test_again_measures_anew(measure):
+    first, _ = measure()
+    second, anew = measure(again=True)
+    assert anew
+    assert [row.latency_ms for row in second.measurements] != [row.latency_ms for row in first.measurements]
+    assert measure() == (second, False)
+
+
+def test_a_noisy_time_is_not_called_up_to_date_without_a_word(measure, monkeypatch, capsys):
+    monkeypatch.setattr("packlight.pipeline.measuring.stable", lambda _: False)
+    measure()
+    measure()
+    assert "of a noisy time: --again takes them anew" in capsys.readouterr().err
+
+
 def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, monkeypatch, capsys):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

@@ -59,12 +59,17 @@ def bar(title: str, total: float) -> Iterator[Bar]:
 
 def say(message: str) -> None:
     """One line for the reader on standard error; nothing when quiet was asked for."""
-    console.print(message, markup=False, soft_wrap=True)
+    _line(console, message)
 
 
 def complain(message: str) -> None:
     """A warning or an error on standard error, quiet or not."""
-    Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+    _line(Console(stderr=True, highlight=False, emoji=False), message)
+
+
+def _line(screen: Console, message: str) -> None:
+    """Broken between words on a terminal, one line elsewhere."""
+    screen.print(message, markup=False, soft_wrap=not screen.is_terminal)
 
 
 def set_quiet(*, quiet: bool) -> None:

@@ -28,6 +28,7 @@ def measure(
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
     seed: options.Seed = 0,
+    again: options.Again = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure artifacts side by side: size, memory, latency, throughput, accuracy, with intervals and paired tests.
@@ -58,6 +59,7 @@ def measure(
             threads=threads or environment.cpu_budget(),
             seed=seed,
             effort=Effort(rounds=rounds, texts=texts),
+            again=again,
         )
     if as_json:
         show_json(measurements)

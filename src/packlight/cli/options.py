@@ -33,6 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training texts.")]
 LearningRate = Annotated[float | None, typer.Option(min=0, help="Rate of the encoder's layers.")]
 MaxLength = Annotated[int | None, typer.Option(min=4, help="Texts are cut to so many tokens.")]
+Again = Annotated[bool, typer.Option("--again", help="Measure anew though nothing changed, as after a noisy time.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its measurements.json.", metavar="RUN")]
 
 

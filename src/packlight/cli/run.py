@@ -25,6 +25,7 @@ def run(
     oos_label: options.OosLabel = None,
     threads: options.Threads = None,
     seed: options.Seed = 0,
+    again: options.Again = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Carry out a recipe: make every variant, measure all side by side, write the report.
@@ -39,7 +40,7 @@ def run(
     texts = options.read_data(data, text_column, label_column, oos_label, seed)
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 
-    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=seed)
+    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=seed, again=again)
     if as_json:
         show_json(outcome.measurements)
         return

@@ -1,6 +1,7 @@
 """The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -8,11 +9,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from packlight import extras
+from packlight.artifact import Artifact
 from packlight.cli import options
 from packlight.cli.show import show_json
 from packlight.dataset import Dataset
+from packlight.dataset.load import SAMPLE
 from packlight.errors import RecipeError
-from packlight.progress import say
+from packlight.progress import complain, say
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step, check_options
 
 S = TypeVar("S", bound=Step)
@@ -78,6 +81,8 @@ def distill(
         alpha=alpha,
         temperature=temperature,
         epochs=epochs,
+        # Who asks for so many epochs gets so many.
+        min_updates=None if epochs is None else 0,
         learning_rate=learning_rate,
         max_length=max_length,
     )
@@ -104,6 +109,7 @@ def export(
     opset: Annotated[int | None, typer.Option(help="Version of the ONNX operators.")] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -112,7 +118,7 @@ def export(
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
     step = _checked(Export(name=_name(out), fuse=fuse, **_given(opset=opset)))
-    labelled = options.read_data(data, text_column, label_column, None, seed)
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     _make(step, labelled, out, seed, as_json, origin=model)
 
 
@@ -130,6 +136,7 @@ def quantize(
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -148,7 +155,7 @@ def quantize(
             reduce_range=reduce_range,
         )
     _checked(step)
-    labelled = options.read_data(data, text_column, label_column, None, seed)
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     _make(step, labelled, out, seed, as_json, origin=model)
 
 
@@ -172,13 +179,31 @@ def _make(
         parent = open_parent(origin, data, work) if origin else None
         if parent is not None:
             check_parent(step, parent)
+            if parent.manifest.data_sha256 != data.sha256:
+                complain(
+                    f"warning: {parent.name} was made from other texts, or another split of them, than {data.source}; "
+                    "give the same --data, --oos-label and --seed unless that is meant"
+                )
         checkpoint = resolve(model) if model else None
         artifact, new = make_variant(step, out, work / "making", data, parent=parent, checkpoint=checkpoint, seed=seed)
         shutil.rmtree(work)
     if as_json:
         show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
     else:
-        say(f"artifact: {out}")
+        say(f"artifact: {out}   next: {_next(artifact, data)}")
+
+
+def _next(artifact: Artifact, data: Dataset) -> str:
+    """What is usually done with an artifact of this kind."""
+    manifest, path = artifact.manifest, artifact.path
+    texts = "" if data.source == SAMPLE else f" --data {shlex.quote(data.source)}"
+    if manifest.precision != "fp32":
+        return f'packlight predict {path} "a text"'
+    if manifest.engine == "onnxruntime":
+        return f"packlight quantize {path}{texts} --out {path}-int8"
+    if manifest.step == "finetune":
+        return f"packlight distill {path}{texts}"
+    return f"packlight export {path}{texts} --out {path}-onnx"
 
 
 def _checked(step: S) -> S:

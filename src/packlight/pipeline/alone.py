@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,11 @@ def alone_at(artifact: Path) -> Iterator[Path]:
     with _locked(work, artifact):
         sweep(artifact.parent, artifact.name)
         sweep(work)
-        yield work
+        try:
+            yield work
+        finally:
+            if work.is_dir() and [path.name for path in work.iterdir()] == [LOCK]:
+                shutil.rmtree(work)
 
 
 @contextmanager

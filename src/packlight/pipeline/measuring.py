@@ -52,6 +52,7 @@ def measure_run(
     threads: int,
     seed: int,
     effort: Effort,
+    again: bool = False,
 ) -> tuple[Measurements, bool]:
     """Measure variants side by side and write everything that is derived from that.
 
@@ -63,13 +64,17 @@ def measure_run(
         threads: of every variant.
         seed: of the sample of texts and the order of the turns.
         effort: how much is measured.
+        again: measure anew though nothing changed, as after a noisy time.
 
     Returns:
         The measurements, and whether anything was measured anew.
     """
     journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
+    if again:
+        journal.unlink(missing_ok=True)
+        (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
-        say("measurements: up to date")
+        say("measurements: up to date" + ("" if known.stable else ", but of a noisy time: --again takes them anew"))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / "README.md").is_file():

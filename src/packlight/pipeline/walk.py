@@ -47,6 +47,7 @@ def run(
     threads: int | None = None,
     seed: int = 0,
     effort: Effort | None = None,
+    again: bool = False,
 ) -> Outcome:
     """Carry out a recipe, or what is left of it, in a folder.
 
@@ -58,6 +59,7 @@ def run(
         threads: of every measured variant; by default all that this process may use.
         seed: of everything random.
         effort: how much is measured.
+        again: measure anew though nothing changed, as after a noisy time.
 
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
@@ -98,6 +100,7 @@ def run(
             threads=threads or environment.cpu_budget(),
             seed=seed,
             effort=effort or Effort(),
+            again=again,
         )
     return Outcome(out, measurements, tuple(made), measured)
 

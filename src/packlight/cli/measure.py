@@ -51,7 +51,7 @@ def measure(
     from packlight.pipeline.measuring import measure_run  # noqa: PLC0415
 
     with alone_in(out):
-        measurements, anew = measure_run(
+        measurements, _ = measure_run(
             named,
             labelled,
             out,
@@ -65,6 +65,4 @@ def measure(
         show_json(measurements)
         return
     show_run(out, measurements)
-    if not anew:
-        say("nothing had changed, so nothing was measured again")
     say(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}")

@@ -97,6 +97,8 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(artifact):
 
 def test_workers_share_the_load_evenly(artifact):
     with serving(artifact, workers=2) as server:
+        # A server is ready with its first worker; connections opened before the second is there stay with the first.
+        assert until(lambda: len(worker_pids(server)) == 2)
         address = address_of(server.url, MODEL)
         requests = [http_request(address, infer_body("wake me at seven"))]
         observed = Generator(Job(address=address, requests=requests, rate=300, seconds=3, connections=64)).run()

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from packlight.artifact import read_manifest, seal
 from packlight.errors import ArtifactError
 from packlight.serve.answers import Name
 from packlight.serve.batcher import Batcher
@@ -137,3 +138,26 @@ def test_an_artifact_that_is_replaced_in_its_place_is_reloaded(artifact, tiny_ru
     look(opened)
     assert opened.get("intent").model.artifact.manifest.name == "teacher-onnx"
     assert before.model.labels
+
+
+def test_weights_in_another_file_are_refused_even_when_listed(artifact, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    place = shutil.copytree(artifact, tmp_path / "artifact")
+    model = onnx.load(place / "onnx/model_quantized.onnx")
+    onnx.save_model(
+        model,
+        place / "onnx/model_quantized.onnx",
+        save_as_external_data=True,
+        location="weights.data",
+        size_threshold=0,
+    )
+    seal(place, read_manifest(place))
+    with pytest.raises(ArtifactError, match="external data"):
+        verify(place)
+    shutil.copytree(artifact, tmp_path / "models/intent/1")
+    heard = Heard()
+    opened = repository(tmp_path / "models", heard)
+    opened.open_all()
+    shutil.copytree(place, tmp_path / "models/intent/2")
+    look(opened, 3)
+    assert heard.said == [("refused", "intent", "2")]

@@ -9,10 +9,14 @@ From the bytes inwards, each file one thing:
     query        a request's bytes to what it asks
     answers      what the models say, as bytes again
     model        one artifact, warm, with the offline predictor as its judge
+    external     refuses weights outside the graph's file
     batcher      what is queued, run in length-sorted micro-batches
     repository   named, versioned artifacts in a folder, reloaded when they change
+    draining     the flag that every process sees
+    settings     what a server is told
     metrics      histograms and counters, shared by all worker processes
     logs         one JSON line a request, never a text
+    tracing      OpenTelemetry spans
     keys         API keys, compared in constant time
     openapi      the interface's description
     payloads     health, metadata, the list of models

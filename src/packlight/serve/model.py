@@ -11,6 +11,7 @@ from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.onnx import OnnxEngine
 from packlight.predictor import Predictor, softmax
 from packlight.serve.answers import Answers, Name
+from packlight.serve.external import refuse_external_data
 from packlight.tokenization import TextEncoder
 
 Rows = list[list[int]]
@@ -80,6 +81,7 @@ class Model:
     def open(cls, name: Name, folder: Path) -> "Model":
         """Verify and open an artifact's folder; the errors are those of `Artifact.open` and the constructor."""
         artifact = Artifact.open(folder)
+        refuse_external_data(artifact)
         if not artifact.manifest.batch_invariant:
             warnings.warn(
                 f"{name.model}: a text's int8 ranges depend on its neighbours in a batch, so that texts are run one at "

@@ -24,6 +24,7 @@ from packlight.artifact import MANIFEST, Artifact, read_manifest
 from packlight.errors import ArtifactError, PacklightError
 from packlight.serve.answers import Name
 from packlight.serve.batcher import Batcher
+from packlight.serve.external import refuse_external_data
 from packlight.serve.model import Model
 from packlight.serve.refusal import Refusal, unavailable
 
@@ -85,14 +86,18 @@ def verify(path: Path, name: str | None = None) -> dict[Name, Artifact]:
     """Check every artifact at a path as a server's start does.
 
     Raises:
-        ArtifactError: when there is none, or one is incomplete, altered or of an unknown version.
+        ArtifactError: when there is none, or one is incomplete, altered, of an unknown version or keeps
+            weights in another file.
     """
     found = find(path, name)
     if not found:
         raise ArtifactError(
             f"{path}: holds no artifact; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
         )
-    return {key: Artifact.open(place.path) for key, place in found.items()}
+    artifacts = {key: Artifact.open(place.path) for key, place in found.items()}
+    for artifact in artifacts.values():
+        refuse_external_data(artifact)
+    return artifacts
 
 
 class Repository:

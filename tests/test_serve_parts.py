@@ -1,0 +1,123 @@
+"""Keys, the drain flag, logs, tracing; and that a server needs no torch."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from packlight.serve.app import Target, target_of
+from packlight.serve.draining import DrainFlag
+from packlight.serve.keys import Keys
+from packlight.serve.logs import Log, write_all
+from packlight.serve.refusal import Refusal
+from packlight.serve.settings import Settings, read_settings, write_settings
+from packlight.serve.tracing import Spans
+
+
+def test_a_server_is_imported_without_torch():
+    code = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'transformers', 'onnx', 'matplotlib'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "import packlight.serve.app, packlight.serve.server, packlight.load.measure, packlight.deploy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/v2/models/a/infer", Target("infer", "a")),
+        ("/v2/models/a/versions/1.2/infer", Target("infer", "a", "1.2")),
+        ("/v2/models/a/versions/3", Target("model", "a", "3")),
+        ("/v2/models/a/ready", Target("model-ready", "a")),
+        ("/v2/models/versions/versions/1", Target("model", "versions", "1")),
+        ("/v2/health/live", Target("live")),
+        ("/v2/models/", Target("other")),
+        ("/v2/models", Target("other")),
+        ("/v3/models/a", Target("other")),
+        ("", Target("other")),
+    ],
+)
+def test_paths_have_their_handlers(path, target):
+    assert target_of(path) == target
+
+
+def test_paths_with_more_or_less_have_none():
+    for path in ("/v2/models/a/infer/", "/v2/models/a/versions//infer", "/v2/models/a/b/infer", "//v2/health/live"):
+        assert target_of(path).route == "other"
+
+
+def test_keys_are_compared_as_bytes():
+    keys = Keys(["one", "zwö", ""])
+    assert keys
+    assert not Keys([""])
+    keys.check("one", None)
+    keys.check(None, "Bearer zwö")
+    for given in ((None, None), ("", None), ("on", None), ("oneone", None), (None, "one"), (None, "Bearer ")):
+        with pytest.raises(Refusal) as caught:
+            keys.check(*given)
+        assert caught.value.status == 401
+
+
+def test_the_drain_flag_is_seen_by_every_process(tmp_path):
+    flag = DrainFlag(tmp_path)
+    other = DrainFlag(tmp_path)
+    assert not other.raised
+    flag.raise_()
+    assert other.raised
+    assert DrainFlag(tmp_path).raised
+
+
+def test_logs_are_gathered_and_never_hold_up(tmp_path):
+    with (tmp_path / "log").open("wb") as stream:
+        log = Log(access=True, handle=stream.fileno())
+        log.request("id", "POST", "/predict", 200, 0.00123456, 1, None)
+        assert (tmp_path / "log").read_bytes() == b""
+        log.event("info", "hello", model="a")
+    first, second = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert (first["request"], first["seconds"], "reason" in first) == ("id", 0.001235, False)
+    assert (second["event"], second["model"]) == ("hello", "a")
+    reader, writer = os.pipe()
+    os.close(reader)
+    write_all(writer, b"nobody reads this")
+    os.close(writer)
+
+
+def test_settings_travel(monkeypatch):
+    monkeypatch.delenv("PACKLIGHT_SERVE_SETTINGS", raising=False)
+    settings = Settings(path="a", workers=3, cors_origins=("http://a",))
+    with monkeypatch.context() as patch:
+        patch.setenv("PACKLIGHT_SERVE_SETTINGS", "")
+        write_settings(settings)
+        assert read_settings() == settings
+
+
+def test_spans():
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    spans = Spans(provider)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    spans.request("infer", "id-1", 200, 0.25, 3, f"00-{trace}-b7ad6b7169203331-01")
+    spans.request("infer", "id-2", 500, 0.25, 3, None)
+    first, second = kept.get_finished_spans()
+    assert f"{first.context.trace_id:032x}" == trace
+    assert first.end_time - first.start_time == 250_000_000
+    assert dict(first.attributes) == {
+        "http.response.status_code": 200,
+        "packlight.request": "id-1",
+        "packlight.texts": 3,
+    }
+    assert second.parent is None
+    assert not second.status.is_ok
+    spans.close()

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-kserve soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,14 @@ test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's packag
 
 test-slow: $(STAMP)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-kserve: $(STAMP)  ## ask a server with KServe's client, in an environment of its own
+	$(PYTHON) -m venv .venv-kserve
+	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
+	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py
+
+soak: $(STAMP)  ## ten minutes of steady load on a server of runs/demo, with memory that must stay flat
+	$(BIN)/python benchmarks/serve_soak.py runs/demo/variants/student-onnx-static --minutes 10
 
 lint: $(STAMP)  ## check style
 	$(BIN)/ruff check

@@ -55,9 +55,7 @@ def timed(form: Callable[..., object], encoder: TextEncoder, texts: tuple[str, .
     with torch.inference_mode():
         for text in texts:
             tokens = encoder([text])
-            form(
-                input_ids=torch.from_numpy(tokens.input_ids), attention_mask=torch.from_numpy(tokens.attention_mask)
-            )
+            form(input_ids=torch.from_numpy(tokens.input_ids), attention_mask=torch.from_numpy(tokens.attention_mask))
     return (time.perf_counter() - start) / len(texts)
 
 

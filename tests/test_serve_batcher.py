@@ -55,6 +55,7 @@ def test_answers_come_back_in_order_whatever_the_batches():
         lengths = [int(text.split()[0]) for text in batch]
         assert len(batch) == 1 or max(lengths) * len(lengths) <= 16
         assert lengths == sorted(lengths)
+        assert len(batch) * max(lengths) <= 1.1 * sum(lengths)
 
 
 def test_an_idle_queue_does_not_wait():
@@ -76,6 +77,16 @@ def test_what_is_there_at_once_shares_a_batch():
         return model.batches
 
     assert [len(batch) for batch in asyncio.run(scenario())] == [10]
+
+
+def test_short_texts_are_not_padded_to_long_ones():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=64))
+        await submit(batcher, [20, 4, 4, 20, 5])
+        return model.batches
+
+    assert asyncio.run(scenario()) == [["4 long", "4 long"], ["5 long"], ["20 long", "20 long"]]
 
 
 def test_without_batch_invariance_each_text_is_alone():
@@ -131,7 +142,7 @@ def test_a_request_that_was_given_up_is_not_inferred():
     async def scenario():
         model = Fake()
         batcher = Batcher(model, Limits())
-        gone = submit(batcher, [7])
+        gone = submit(batcher, [1])
         gone.cancel()
         await submit(batcher, [1])
         assert model.batches == [["1 long"]]
@@ -176,7 +187,7 @@ def test_listeners_hear_of_waits_and_batches():
         batcher = Batcher(
             Fake(), Limits(), on_batch=lambda texts, seconds: heard.append((texts, seconds)), on_start=heard.append
         )
-        await submit(batcher, [1, 2])
+        await submit(batcher, [2, 2])
 
     asyncio.run(scenario())
     wait, (texts, seconds) = heard

@@ -4,7 +4,7 @@ Inference runs in the event loop's own thread. A worker has one core and one ses
 only add hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
 
 A window of what is queued is sorted by length and cut into micro-batches of at most `batch_tokens` padded
-tokens, so that short texts are not padded to long ones. A text's logits do not depend on its neighbours: where the
+tokens and of nearly equal lengths, so that short texts are not padded to long ones. A text's logits do not depend on its neighbours: where the
 artifact does not promise that, each text is a micro-batch of its own.
 """
 
@@ -23,6 +23,9 @@ from packlight.serve.refusal import late, overloaded
 
 WINDOW = 4
 """micro-batches' worth of tokens that are sorted together"""
+PADDING = 1.1
+"""padded tokens over real ones, at most: on one thread a batch of equal lengths costs a tenth less than its texts alone,
+and every padded token costs as much as a real one"""
 
 
 class Infers(Protocol):
@@ -140,11 +143,14 @@ class Batcher:
             return
         items.sort(key=_length)
         batch: list[Item] = []
+        tokens = 0
         for item in items:
-            if batch and item[0] * (len(batch) + 1) > budget:
+            padded = item[0] * (len(batch) + 1)
+            if batch and (padded > budget or padded > PADDING * (tokens + item[0])):
                 self._batches.append(batch)
-                batch = []
+                batch, tokens = [], 0
             batch.append(item)
+            tokens += item[0]
         if batch:
             self._batches.append(batch)
 

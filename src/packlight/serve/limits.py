@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """one text, in UTF-8"""
     queue_texts: Count = 512
     """texts waiting for one model, beyond which requests are refused whatever their size"""
-    batch_tokens: Count = 128
+    batch_tokens: Count = 64
     """padded tokens of one micro-batch; a longer text is a batch of its own"""
     deadline_seconds: Seconds = 2.0
     """from arrival to the start of inference"""

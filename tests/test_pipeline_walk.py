@@ -235,9 +235,9 @@ def test_parity_that_fails_stops_the_run_with_the_figures(again, monkeypatch):
     import onnx  # noqa: PLC0415 - slow to import
     from onnx import numpy_helper  # noqa: PLC0415
 
-    from packlight.pipeline import make  # noqa: PLC0415
+    from packlight.pipeline.making import conversion  # noqa: PLC0415
 
-    right = make.export
+    right = conversion.export
 
     def wrong(source, target, options):
         parent = right(source, target, options)
@@ -247,7 +247,7 @@ def test_parity_that_fails_stops_the_run_with_the_figures(again, monkeypatch):
         onnx.save(model, target)
         return parent
 
-    monkeypatch.setattr(make, "export", wrong)
+    monkeypatch.setattr(conversion, "export", wrong)
     shutil.rmtree(again.folder / "variants" / "teacher-onnx")
     with pytest.raises(
         ParityError, match=r"teacher-onnx: .* by up to 0\.25, more than the tolerance of 0\.001"
@@ -259,10 +259,10 @@ def test_parity_that_fails_stops_the_run_with_the_figures(again, monkeypatch):
 
 
 def test_agreement_that_is_too_low_stops_the_run_with_the_figures(again, monkeypatch):
-    from packlight.pipeline import make  # noqa: PLC0415 - beside its use
+    from packlight.pipeline.making import agreement  # noqa: PLC0415 - beside its use
 
-    monkeypatch.setattr(make, "AGREEMENT_TEXTS", 10)
-    monkeypatch.setattr(make, "open_engine", lambda artifact: Answering(artifact.name == "student-onnx-static"))
+    monkeypatch.setattr(agreement, "AGREEMENT_TEXTS", 10)
+    monkeypatch.setattr(agreement, "open_engine", lambda artifact: Answering(artifact.name == "student-onnx-static"))
     shutil.rmtree(again.folder / "variants" / "student-onnx-static")
     with pytest.raises(ParityError, match=r"student-onnx-static: only 0\.0% of 10 validation texts"):
         again()

@@ -84,3 +84,9 @@ def training_facts(history: Sequence[Epoch]) -> dict[str, object]:
             for epoch in history
         ],
     }
+
+
+def spread(texts: Sequence[str], count: int) -> list[str]:
+    """`count` texts, evenly spaced over all, so that every class of a sorted file is among them."""
+    taken = min(count, len(texts))
+    return [texts[place * len(texts) // taken] for place in range(taken)]

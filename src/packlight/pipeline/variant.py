@@ -7,6 +7,7 @@ it done or not begun; a training goes on from its last checkpoint in `work`.
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from packlight.dataset import Dataset
 from packlight.errors import ArtifactError, ModelError, RecipeError
 from packlight.files import folder_whole
 from packlight.pipeline.fingerprint import fingerprint
-from packlight.pipeline.make import Bench, agreement_with_parent, make
+from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.progress import say
 from packlight.recipe import Finetune, QuantizeOnnx, QuantizeTorch, Step
 
@@ -31,6 +32,7 @@ def make_variant(
     *,
     parent: Artifact | None = None,
     checkpoint: Checkpoint | None = None,
+    others: Mapping[str, Artifact] | None = None,
     seed: int = 0,
 ) -> tuple[Artifact, bool]:
     """The step's artifact in `folder`, made unless it is there already.
@@ -42,6 +44,7 @@ def make_variant(
         data: labelled texts.
         parent: the artifact that the step starts from, where it needs one.
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
+        others: the variants besides the parent that the step starts from, by name.
         seed: of everything random.
 
     Returns:
@@ -51,7 +54,12 @@ def make_variant(
         ArtifactError: when the folder holds something that is no artifact, which is left alone.
         ParityError: when it does not answer like its parent.
     """
-    origins = (parent.manifest.fingerprint if parent else None, checkpoint.sha256 if checkpoint else None)
+    others = others or {}
+    origins = (
+        parent.manifest.fingerprint if parent else None,
+        checkpoint.sha256 if checkpoint else None,
+        *(others[name].manifest.fingerprint for name in step.others),
+    )
     mark = fingerprint(
         kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data.sha256, seed=seed
     )
@@ -65,7 +73,7 @@ def make_variant(
     say(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with folder_whole(folder) as draft:
-        _fill(step, Bench(data, seed, checkpoint, parent, work, draft), mark)
+        _fill(step, Bench(data, seed, checkpoint, parent, work, draft, others), mark)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")

@@ -89,6 +89,7 @@ def run(
                 data,
                 parent=artifacts[origin.name] if origin else None,
                 checkpoint=checkpoints.get(step.name),
+                others={name: artifacts[name] for name in step.others},
                 seed=seed,
             )
             made += [step.name] if new else []

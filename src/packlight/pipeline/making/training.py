@@ -1,0 +1,124 @@
+"""Making a classifier by training: the teacher and its students."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from packlight.artifact import SAFETENSORS
+from packlight.checkpoint import Checkpoint, label_mapping
+from packlight.classifier.stock import (
+    build_classifier,
+    labels_of,
+    longest_text,
+    open_classifier,
+    save_classifier,
+)
+from packlight.dataset import Dataset
+from packlight.errors import ModelError
+from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.parts import lesson_for, rename_labels, tokenizer_folder, training_facts
+from packlight.progress import say
+from packlight.recipe import Distill, Finetune
+from packlight.steps.distill import cached_logits, distill, take_layers
+from packlight.steps.finetune import finetune, start_from_centroids
+from packlight.steps.training import Epoch, Lesson
+from packlight.tokenization import TextEncoder
+
+
+@make.register
+def _(step: Finetune, bench: Bench) -> Made:
+    checkpoint = bench.checkpoint
+    assert checkpoint is not None  # noqa: S101 - resolved before any work
+    tokenizer = tokenizer_folder(checkpoint, bench.work)
+    known = _knows(checkpoint, bench.data)
+    if known:
+        model = open_classifier(checkpoint.path)
+        rename_labels(model, bench.data.labels)
+    else:
+        model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(model)))
+    facts: dict[str, Any] = {"started_from": checkpoint.reference, "revision": checkpoint.revision}
+    if known and not step.train_anyway:
+        say(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
+    else:
+        history = finetune(
+            model,
+            encoder,
+            lesson_for(bench.data, labels_of(model)),
+            step,
+            work=bench.work / "training",
+            seed=bench.seed,
+            fresh_head=not known,
+        )
+        facts |= training_facts(history)
+    save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return Made("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+def _knows(checkpoint: Checkpoint, data: Dataset) -> bool:
+    """Whether a model answers with the data's labels already; another classifier's encoder gets a new head."""
+    if checkpoint.labels is None:
+        return False
+    try:
+        label_mapping(checkpoint.labels, data.labels)
+    except ModelError:
+        say(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
+        return False
+    return True
+
+
+@make.register
+def _(step: Distill, bench: Bench) -> Made:
+    parent = bench.origin
+    teacher = open_classifier(parent.path)
+    lesson = lesson_for(bench.data, labels_of(teacher))
+    # A student that cannot be made is found out before the teacher has answered every text.
+    student, encoder, tokenizer = _student(step, bench, teacher, lesson)
+    logits = cached_logits(
+        teacher,
+        TextEncoder(parent.tokenizer_path, min(step.max_length, parent.manifest.max_length)),
+        lesson.train_texts,
+        key="+".join(parent.manifest.files[name].sha256 for name in (parent.manifest.model_file, "tokenizer.json")),
+        folder=bench.work.parent / "teacher-logits",
+    )
+    history = distill(
+        student,
+        encoder,
+        logits,
+        lesson,
+        step,
+        work=bench.work / "training",
+        seed=bench.seed,
+        on_epoch=lambda epoch: _tell(step.name, epoch),
+    )
+    facts = training_facts(history) | ({"started_from": bench.checkpoint.reference} if bench.checkpoint else {})
+    save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return Made("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+def _student(
+    step: Distill, bench: Bench, teacher: PreTrainedModel, lesson: Lesson
+) -> tuple[PreTrainedModel, TextEncoder, Path]:
+    """The untaught student, its tokenizer, and the folder of that."""
+    checkpoint = bench.checkpoint
+    if checkpoint is None:
+        parent = bench.origin
+        length = min(step.max_length, parent.manifest.max_length)
+        return take_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
+    if checkpoint.labels is None:
+        student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
+    elif checkpoint.labels == tuple(lesson.labels):
+        student = open_classifier(checkpoint.path)
+    else:
+        raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
+    tokenizer = tokenizer_folder(checkpoint, bench.work)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
+    if checkpoint.labels is None:
+        start_from_centroids(student, encoder, lesson)
+    return student, encoder, tokenizer
+
+
+def _tell(name: str, epoch: Epoch) -> None:
+    weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
+    say(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))

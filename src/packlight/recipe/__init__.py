@@ -1,0 +1,37 @@
+"""Recipes: what is done to a model, step by step, as plain data."""
+
+from packlight.recipe.read import Recipe, check_options, load_recipe, parse_recipe, write_recipe
+from packlight.recipe.steps import (
+    Calibrate,
+    Cascade,
+    Distill,
+    DistillStatic,
+    Export,
+    Finetune,
+    Prune,
+    QuantizeOnnx,
+    QuantizeTorch,
+    Step,
+    Training,
+    TrimVocabulary,
+)
+
+__all__ = [
+    "Calibrate",
+    "Cascade",
+    "Distill",
+    "DistillStatic",
+    "Export",
+    "Finetune",
+    "Prune",
+    "QuantizeOnnx",
+    "QuantizeTorch",
+    "Recipe",
+    "Step",
+    "Training",
+    "TrimVocabulary",
+    "check_options",
+    "load_recipe",
+    "parse_recipe",
+    "write_recipe",
+]

@@ -1,0 +1,138 @@
+"""Recipes: an ordered list of typed steps, read from and written to YAML.
+
+Each entry says its kind (`step`), the name of the variant that it makes (`as`), and the variant that it starts
+from (`from`, by default the entry before it). Everything else is an option of that kind of step with its default
+in `recipe.steps`. Unknown keys, wrong values and impossible orders are refused before any work starts.
+
+Format history
+    1   first published form
+"""
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import yaml
+
+from packlight.errors import RecipeError
+from packlight.files import write_whole
+from packlight.recipe.steps import SAME, Step
+
+VERSION = 1
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Steps in order, and the reference rows to measure beside them."""
+
+    version: int
+    name: str
+    references: tuple[Literal["bert-base", "distilbert"], ...] = ()
+    steps: tuple[Step, ...]
+
+    def parent_of(self, step: Step) -> Step | None:
+        """The step that made what this one starts from."""
+        if not step.needs:
+            return None
+        if step.parent is not None:
+            return next(other for other in self.steps if other.name == step.parent)
+        return self.steps[self.steps.index(step) - 1]
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Read a recipe: the name of a built-in one, or a YAML file.
+
+    Raises:
+        RecipeError: when there is no such recipe, or it cannot be carried out.
+    """
+    built_in = resources.files("packlight").joinpath("recipes")
+    names = sorted(entry.name.removesuffix(".yaml") for entry in built_in.iterdir() if entry.name.endswith(".yaml"))
+    if str(source) in names:
+        return parse_recipe(built_in.joinpath(f"{source}.yaml").read_text(encoding="utf-8"), where=str(source))
+    path = Path(source)
+    if not path.is_file():
+        raise RecipeError(f"no recipe {str(source)!r}: give a YAML file or one of {', '.join(names)}")
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
+    """Read a recipe from YAML text; `where` names it in errors.
+
+    Raises:
+        RecipeError: on unknown keys, wrong values or an impossible order.
+    """
+    try:
+        document = yaml.safe_load(text)
+        recipe = msgspec.convert(document, Recipe)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where}: not YAML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
+    _check_order(recipe, where)
+    return recipe
+
+
+def check_options(step: Step) -> None:
+    """Check a step that was built in code the way a recipe's is.
+
+    Raises:
+        RecipeError: when a value is out of its range.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(step), type(step))
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{step.kind}: {error}") from error
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with every option spelled out."""
+    write_whole(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
+
+
+def _explain(message: str, document: object) -> str:
+    if "unknown field" in message and isinstance(document, dict):
+        return f"{message}; `packlight recipes --options` lists the steps and their keys"
+    return message
+
+
+def _check_order(recipe: Recipe, where: str) -> None:
+    if recipe.version != VERSION:
+        raise RecipeError(f"{where}: version {recipe.version} is not the {VERSION} that this packlight reads")
+    if not recipe.steps:
+        raise RecipeError(f"{where}: has no steps")
+    made: dict[str, str] = dict.fromkeys(recipe.references, "reference")
+    previous: str | None = None
+    for step in recipe.steps:
+        if step.name in made:
+            raise RecipeError(f"{where}: two variants are called {step.name!r}")
+        parent = _parent(step, previous, where)
+        origins = ({parent: step.needs} if parent else {}) | step.others
+        for origin, kinds in origins.items():
+            _check_origin(step, origin, kinds, made, where)
+        made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
+        previous = step.name
+
+
+def _parent(step: Step, previous: str | None, where: str) -> str | None:
+    if not step.needs:
+        if step.parent is not None:
+            raise RecipeError(
+                f"{where}: {step.name} ({step.kind}) starts from a model, not from a variant; drop `from`"
+            )
+        return None
+    parent = step.parent or previous
+    if parent is None:
+        raise RecipeError(f"{where}: {step.name} ({step.kind}) comes first, but must start from a variant")
+    return parent
+
+
+def _check_origin(step: Step, origin: str, kinds: tuple[str, ...], made: dict[str, str], where: str) -> None:
+    if origin not in made:
+        raise RecipeError(f"{where}: {step.name} starts from {origin!r}, which no earlier step makes")
+    if made[origin] not in kinds:
+        raise RecipeError(
+            f"{where}: {step.name} ({step.kind}) needs {' or '.join(kinds)}, but {origin!r} is {made[origin]}",
+        )

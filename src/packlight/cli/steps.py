@@ -1,28 +1,15 @@
 """The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
 
 import re
-import shlex
-import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import typer
 
-from packlight import extras
-from packlight.artifact import Artifact
 from packlight.cli import options
-from packlight.cli.show import show_json
-from packlight.dataset import Dataset
-from packlight.dataset.load import SAMPLE
+from packlight.cli.making import Origin, checked, given, make, name_of
 from packlight.errors import RecipeError
-from packlight.progress import complain, say
-from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step, check_options
-
-S = TypeVar("S", bound=Step)
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-Origin = Annotated[
-    str, typer.Argument(help="An artifact's folder, or any fine-tuned classifier: a folder or a Hub id.")
-]
+from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
 
 def finetune(
@@ -42,10 +29,10 @@ def finetune(
 
     Example: `packlight finetune --data intents.csv --out artifacts/teacher`
     """
-    chosen = _given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
-    step = _checked(Finetune(name=_name(out), **chosen))
+    chosen = given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
+    step = checked(Finetune(name=name_of(out), **chosen))
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    _make(step, labelled, out, seed, as_json, model=model)
+    make(step, labelled, out, seed, as_json, model=model)
 
 
 def distill(
@@ -76,7 +63,7 @@ def distill(
 
     Example: `packlight distill artifacts/teacher --data intents.csv --layers 0,2,5 --alpha 0.1`
     """
-    chosen = _given(
+    chosen = given(
         student=student,
         alpha=alpha,
         temperature=temperature,
@@ -87,16 +74,16 @@ def distill(
         max_length=max_length,
     )
     step = Distill(
-        name=_name(out),
+        name=name_of(out),
         layers=_layers(layers),
         freeze_layers=freeze_layers,
         freeze_epochs=freeze_epochs,
         boost_weak=boost_weak,
         **chosen,
     )
-    _checked(step)
+    checked(step)
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    _make(step, labelled, out, seed, as_json, origin=teacher, model=student)
+    make(step, labelled, out, seed, as_json, origin=teacher, model=student)
 
 
 def export(
@@ -117,9 +104,9 @@ def export(
 
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
-    step = _checked(Export(name=_name(out), fuse=fuse, **_given(opset=opset)))
+    step = checked(Export(name=name_of(out), fuse=fuse, **given(opset=opset)))
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    _make(step, labelled, out, seed, as_json, origin=model)
+    make(step, labelled, out, seed, as_json, origin=model)
 
 
 def quantize(
@@ -146,95 +133,17 @@ def quantize(
     """
     step: Step
     if mode == "torch":
-        step = QuantizeTorch(name=_name(out))
+        step = QuantizeTorch(name=name_of(out))
     else:
         step = QuantizeOnnx(
-            name=_name(out),
+            name=name_of(out),
             mode=mode,
             per_channel=per_channel,
             reduce_range=reduce_range,
         )
-    _checked(step)
+    checked(step)
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    _make(step, labelled, out, seed, as_json, origin=model)
-
-
-def _make(
-    step: Step,
-    data: Dataset,
-    out: Path,
-    seed: int,
-    as_json: bool,
-    *,
-    model: str | None = None,
-    origin: str | None = None,
-) -> None:
-    from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
-    from packlight.pipeline.alone import alone_at  # noqa: PLC0415
-    from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
-
-    if origin and Path(origin).resolve() == out.resolve():
-        raise RecipeError(f"{out}: is what the step starts from; give another --out")
-    with alone_at(out) as work:
-        parent = open_parent(origin, data, work) if origin else None
-        if parent is not None:
-            check_parent(step, parent)
-            if parent.manifest.data_sha256 != data.sha256:
-                complain(
-                    f"warning: {parent.name} was made from other texts, or another split of them, than {data.source}; "
-                    "give the same --data, --oos-label and --seed unless that is meant"
-                )
-        checkpoint = resolve(model) if model else None
-        artifact, new = make_variant(step, out, work / "making", data, parent=parent, checkpoint=checkpoint, seed=seed)
-        shutil.rmtree(work)
-    if as_json:
-        show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
-    else:
-        say(f"artifact: {out}   next: {_next(artifact, data)}")
-
-
-def _next(artifact: Artifact, data: Dataset) -> str:
-    """What is usually done with an artifact of this kind."""
-    manifest, path = artifact.manifest, artifact.path
-    texts = "" if data.source == SAMPLE else f" --data {shlex.quote(data.source)}"
-    if manifest.precision != "fp32":
-        return f'packlight predict {path} "a text"'
-    if manifest.engine == "onnxruntime":
-        return f"packlight quantize {path}{texts} --out {path}-int8"
-    if manifest.step == "finetune":
-        return f"packlight distill {path}{texts}"
-    return f"packlight export {path}{texts} --out {path}-onnx"
-
-
-def _checked(step: S) -> S:
-    """The step, if its options can be carried out here: asked before the data is read.
-
-    Raises:
-        RecipeError: when an option is out of its range.
-        MissingExtraError: when torch is not installed.
-    """
-    check_options(step)
-    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose=f"`packlight {step.kind}`")
-    return step
-
-
-def _name(out: Path) -> str:
-    """The variant's name: the last part of its folder.
-
-    Raises:
-        RecipeError: when that is no name that a file of every system could have.
-    """
-    if not NAME.fullmatch(out.name):
-        raise RecipeError(
-            f"--out {out}: its last part names the variant: small letters, digits, dots, hyphens and underscores, such "
-            "as artifacts/student"
-        )
-    return out.name
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    """Those options that were given; the others keep the step's defaults."""
-    return {name: value for name, value in values.items() if value is not None}
+    make(step, labelled, out, seed, as_json, origin=model)
 
 
 def _layers(words: str) -> int | tuple[int, ...]:

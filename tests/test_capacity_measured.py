@@ -46,25 +46,52 @@ def test_figures_out_of_range_are_refused(rate, headroom):
 def document(**changes):
     level = {"rate": 500.0, "carried": True, "latency_ms": {"p99": 9.0}}
     worse = {"rate": 900.0, "carried": False, "latency_ms": None}
-    base = {"model": "m", "workers": 1, "bound": {"p99_ms": 10.0}, "levels": [level, worse], "memory_mb": 99.0}
-    return json.dumps(base | changes)
+    base = {"format": 1, "model": "m", "workers": 1, "bound": {"p99_ms": 10.0}, "levels": [level, worse]}
+    return json.dumps(base | {"memory_mb": 99.0} | changes)
 
 
 def test_load_files_are_read(tmp_path):
     file = tmp_path / "load.json"
     file.write_text(document())
     assert read_load(file) == LoadFigures(model="m", workers=1, rate=500, p99_ms=9, bound_ms=10, memory_mb=99)
+    assert read_load(file, workers=1) == read_load(file)
     file.write_text(document(workers=None))
     assert read_load(file, workers=3).workers == 3
-    for content, words in (
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
         (document(workers=None), "--workers"),
         (document(levels=[]), "--start"),
+        (document(workers="two"), "not a load file"),
+        (document(workers=0), "not a load file"),
+        (document(format=2), "not a load file"),
+        (document(levels=[{"rate": 0, "carried": True, "latency_ms": {"p99": 9.0}}]), "not a load file"),
         ("{", "not a load file"),
         ("[]", "not a load file"),
         ("{}", "not a load file"),
-    ):
-        file.write_text(content)
-        with pytest.raises(MeasurementError, match=words):
-            read_load(file)
+    ],
+)
+def test_load_files_that_no_plan_can_be_made_from_are_refused(tmp_path, content, words):
+    file = tmp_path / "load.json"
+    file.write_text(content)
+    with pytest.raises(MeasurementError, match=words):
+        read_load(file)
+
+
+def test_a_missing_file_and_other_workers_than_were_loaded_are_refused(tmp_path):
     with pytest.raises(MeasurementError, match="not a load file"):
         read_load(tmp_path / "missing.json")
+    file = tmp_path / "load.json"
+    file.write_text(document())
+    with pytest.raises(MeasurementError, match=r"1 worker\(s\) were loaded, not 4"):
+        read_load(file, workers=4)
+
+
+def test_a_rate_that_nothing_above_broke_is_no_limit(tmp_path):
+    file = tmp_path / "load.json"
+    only = {"rate": 500.0, "carried": True, "latency_ms": {"p99": 9.0}}
+    retried = only | {"carried": False}
+    file.write_text(document(levels=[retried, only]))
+    assert not read_load(file).limit_seen

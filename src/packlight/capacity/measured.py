@@ -6,7 +6,7 @@ so many requests a second within the bound, HTTP, JSON and batching included, an
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,34 @@ from packlight.errors import MeasurementError, PacklightError
 
 HEADROOM = 0.7
 """the share of what was carried that is planned with: traffic is burstier than a Poisson process"""
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Times(msgspec.Struct, frozen=True):
+    p99: float
+
+
+class _Level(msgspec.Struct, frozen=True):
+    rate: Positive
+    carried: bool
+    latency_ms: _Times | None
+
+
+class _Bound(msgspec.Struct, frozen=True):
+    p99_ms: Positive
+
+
+class _Load(msgspec.Struct, frozen=True):
+    """The part of a load file that a plan needs; what stands there besides is passed over."""
+
+    format: Literal[1]
+    """as `packlight.load.result` writes it"""
+    model: str
+    workers: Count | None
+    bound: _Bound
+    levels: tuple[_Level, ...]
+    memory_mb: Positive | None = None
 
 
 class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +58,8 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     bound_ms: float
     memory_mb: float | None
     """of the server's processes together"""
+    limit_seen: bool = True
+    """whether a higher rate broke the bound; if none did, the server may carry more than it was asked to"""
 
 
 class LoadFit(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,27 +134,32 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
         workers: of the server, where the file does not know them because load went to a URL.
 
     Raises:
-        MeasurementError: when the file is missing or damaged, no level kept its bound, or nobody knows the workers.
+        MeasurementError: when the file is missing, damaged or of an unknown format, no level kept its bound, nobody
+            knows the workers, or the file knows others than are given.
     """
     try:
-        document: Any = msgspec.json.decode(path.read_bytes())
-        carried = [level for level in document["levels"] if level["carried"]]
-        count = workers or document["workers"]
-        model, bound, memory = document["model"], document["bound"]["p99_ms"], document.get("memory_mb")
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise MeasurementError(f"{path}: not a load file ({error!r}); make one with `packlight load --out`") from error
-    if not carried:
-        raise MeasurementError(f"{path}: no level kept p99 under {bound:g} ms; load again with a lower --start")
-    if not count:
+        load = msgspec.json.decode(path.read_bytes(), type=_Load)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise MeasurementError(f"{path}: not a load file ({error}); make one with `packlight load --out`") from error
+    kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
+    if not kept:
+        raise MeasurementError(
+            f"{path}: no level kept p99 under {load.bound.p99_ms:g} ms; load again with a lower --start"
+        )
+    if workers is not None and load.workers not in (None, workers):
+        raise MeasurementError(f"{path}: {load.workers} worker(s) were loaded, not {workers}; leave --workers out")
+    count = workers or load.workers
+    if count is None:
         raise MeasurementError(f"{path}: load went to a URL, whose workers are not known; say --workers")
-    best = max(carried, key=lambda level: level["rate"])
+    rate, p99_ms = max(kept)
     return LoadFigures(
-        model=model,
+        model=load.model,
         workers=count,
-        rate=best["rate"],
-        p99_ms=best["latency_ms"]["p99"],
-        bound_ms=bound,
-        memory_mb=memory,
+        rate=rate,
+        p99_ms=p99_ms,
+        bound_ms=load.bound.p99_ms,
+        memory_mb=load.memory_mb,
+        limit_seen=any(level.rate > rate and not level.carried for level in load.levels),
     )
 
 

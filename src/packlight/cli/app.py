@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import compare, deploy, load, measure, predict, push, recipes, results, run, serve, steps
+from packlight.cli import compare, deploy, load, measure, plan, predict, push, recipes, results, run, serve, steps, trim
 from packlight.cli.quiet import can_be_quiet
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ for verb in (
     results.report,
     compare.compare,
     results.recommend,
-    results.plan,
+    plan.plan,
     predict.predict,
     push.push,
     serve.serve,
@@ -47,6 +47,7 @@ for verb in (
     deploy.deploy,
     steps.finetune,
     steps.distill,
+    trim.trim,
     steps.export,
     steps.quantize,
     recipes.recipes,

@@ -19,7 +19,6 @@ from packlight.load.target import Running, Target, halves, model_of, served
 from packlight.progress import say
 
 RAMP = Ramp()
-LOADED = "loaded"
 
 
 def load(
@@ -61,10 +60,11 @@ def load(
     server_side, generator_side = halves()
     with ExitStack() as stack:
         url, count = _target(target, workers, server_side, stack)
+        name = Path(target).resolve().name if url.workers else model_of(url.url, model or (template and "peer"))
         result = measure_load(
             url,
             texts,
-            model=LOADED if url.workers else model_of(url.url, model or (template and "peer")),
+            model=name,
             source=data,
             ramp=Ramp(start=start, seconds=seconds, attempts=attempts),
             bound=Bound(p99_ms=p99),
@@ -92,7 +92,8 @@ def _target(
         running: Target = Running(target)
         return running, None
     count = len(processors) if processors else 1
-    server = served(Path(target), workers=workers or count, processors=processors, name=LOADED)
+    artifact = Path(target).resolve()
+    server = served(artifact, workers=workers or count, processors=processors, name=artifact.name)
     return stack.enter_context(server), count
 
 

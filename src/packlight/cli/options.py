@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from packlight.capacity import PriceTable, read_prices
 from packlight.dataset import Dataset, load_dataset
 
 Data = Annotated[
@@ -35,6 +36,14 @@ LearningRate = Annotated[float | None, typer.Option(min=0, help="Rate of the enc
 MaxLength = Annotated[int | None, typer.Option(min=4, help="Texts are cut to so many tokens.")]
 Again = Annotated[bool, typer.Option("--again", help="Measure anew though nothing changed, as after a noisy time.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its measurements.json.", metavar="RUN")]
+Rate = Annotated[float, typer.Option(help="Requests per second.")]
+Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]
+P99 = Annotated[
+    float | None, typer.Option("--p99-ms", help="Milliseconds that 99 % of requests may take, wait included.")
+]
+Prices = Annotated[
+    Path | None, typer.Option(help="A YAML file of machines and prices; `packlight plan --show-prices`.")
+]
 
 
 def read_data(
@@ -46,3 +55,13 @@ def read_data(
 ) -> Dataset:
     """The data set that the options name."""
     return load_dataset(source, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
+
+
+def place_of(run: Path) -> Path:
+    """The folder of a run that is named by itself or by its measurements.json."""
+    return run if run.is_dir() else run.parent
+
+
+def prices_of(path: Path | None) -> PriceTable | None:
+    """The price table that `--prices` names; None for the shipped one."""
+    return None if path is None else read_prices(path)

@@ -1,4 +1,4 @@
-"""The verbs that read a finished run: `report`, `recommend` and `plan`; they need no torch."""
+"""The verbs that read a finished run, `report` and `recommend`; they need no torch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,8 @@ from rich.text import Text
 
 from packlight import capacity, extras
 from packlight import recommend as advice
-from packlight.capacity import PriceTable, read_prices
 from packlight.cli import options
 from packlight.cli.show import console, show, show_json
-from packlight.errors import MeasurementError
 from packlight.measurement import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
 from packlight.progress import say
 from packlight.recommend import Constraints
@@ -20,22 +18,13 @@ from packlight.report import summarise, terminal_table, write_report
 from packlight.report.html import write_html
 from packlight.report.scatter import terminal_scatter
 
-Rate = Annotated[float, typer.Option(help="Requests per second.")]
-Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]
-P99 = Annotated[
-    float | None, typer.Option("--p99-ms", help="Milliseconds that 99 % of requests may take, wait included.")
-]
-Prices = Annotated[
-    Path | None, typer.Option(help="A YAML file of machines and prices; `packlight plan --show-prices`.")
-]
-
 
 def report(
     folder: options.RunFolder,
-    rate: Rate = 1000,
-    utilisation: Utilisation = capacity.UTILISATION,
-    p99_ms: P99 = None,
-    prices: Prices = None,
+    rate: options.Rate = 1000,
+    utilisation: options.Utilisation = capacity.UTILISATION,
+    p99_ms: options.P99 = None,
+    prices: options.Prices = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show a run's table and write its report and plot again, from the measurements alone.
@@ -46,7 +35,7 @@ def report(
     if as_json:
         show_json(summarise(measurements))
         return
-    place = _place(folder)
+    place = options.place_of(folder)
     raws = read_raws(measurements, place)
     show_run(place, measurements)
     extras.require("matplotlib", "jinja2", "vl_convert", purpose="writing report.md, the plot and report.html")
@@ -56,11 +45,11 @@ def report(
         rate=rate,
         utilisation=utilisation,
         p99_ms=p99_ms,
-        prices=_prices(prices),
+        prices=options.prices_of(prices),
         latency_samples=samples_of(raws),
         right=right_of(raws, read_truth(place)),
     )
-    page = write_html(place, prices=_prices(prices))
+    page = write_html(place, prices=options.prices_of(prices))
     say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
 
 
@@ -91,49 +80,13 @@ def recommend(
         min_throughput=min_throughput,
         max_accuracy_loss=max_accuracy_loss,
     )
-    place = _place(folder)
+    place = options.place_of(folder)
     right = right_of(read_raws(measurements, place), read_truth(place))
     picked = advice.recommend(measurements, constraints, right=right)
     if as_json:
         show_json(picked)
     else:
         show(Text(advice.render_text(picked)))
-
-
-def plan(
-    folder: Annotated[Path | None, typer.Argument(help="A run's folder.", metavar="RUN")] = None,
-    rate: Rate = 1000,
-    utilisation: Utilisation = capacity.UTILISATION,
-    p99_ms: P99 = None,
-    prices: Prices = None,
-    variant: Annotated[str | None, typer.Option(help="Only this variant.")] = None,
-    show_prices: Annotated[bool, typer.Option(help="Print the shipped price table, to be edited, and exit.")] = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Workers, machines and money for a level of traffic, from measured latency.
-
-    Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`
-    """
-    if show_prices:
-        typer.echo(capacity.default_prices_text(), nl=False)
-        return
-    if folder is None:
-        raise MeasurementError("give a run's folder, such as runs/latest")
-    measurements = read_measurements(folder)
-    plans = capacity.plan_all(
-        measurements,
-        rate,
-        utilisation=utilisation,
-        p99_ms=p99_ms,
-        prices=_prices(prices),
-        latency_samples=samples_of(read_raws(measurements, _place(folder))),
-    )
-    if variant is not None:
-        plans = tuple(each for each in plans if each.variant == measurements[variant].variant)
-    if as_json:
-        show_json(plans)
-    else:
-        show(capacity.terminal_table(plans, width=console().width))
 
 
 def show_run(folder: Path, measurements: Measurements) -> None:
@@ -155,11 +108,3 @@ def show_run(folder: Path, measurements: Measurements) -> None:
 def read_raws(measurements: Measurements, folder: Path) -> list[Raw]:
     """What was observed of each row."""
     return [read_raw(folder, row.variant) for row in measurements.measurements]
-
-
-def _place(folder: Path) -> Path:
-    return folder if folder.is_dir() else folder.parent
-
-
-def _prices(path: Path | None) -> PriceTable | None:
-    return None if path is None else read_prices(path)

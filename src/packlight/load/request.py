@@ -1,7 +1,7 @@
 """Texts to the bytes of requests, made once before the clock starts."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -30,7 +30,9 @@ def address_of(url: str, model: str, path: str | None = None) -> Address:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise PacklightError(f"{url}: load goes to plain http, such as http://127.0.0.1:8080")
-    return Address(parts.hostname, parts.port or 80, path or f"{parts.path.rstrip('/')}/v2/models/{model}/infer")
+    return Address(
+        parts.hostname, parts.port or 80, path or f"{parts.path.rstrip('/')}/v2/models/{quote(model, safe='')}/infer"
+    )
 
 
 def infer_body(text: str, name: str = "text") -> bytes:

@@ -1,0 +1,112 @@
+"""`packlight plan`: workers, machines and money, from measured latencies or from measured load; it needs no torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight import capacity
+from packlight.capacity import load_table
+from packlight.capacity.measured import HEADROOM, plan_from_load, read_load
+from packlight.cli import options
+from packlight.cli.results import read_raws
+from packlight.cli.show import console, show, show_json
+from packlight.errors import MeasurementError, PacklightError
+from packlight.measurement import read_measurements, samples_of
+
+
+def plan(
+    folder: Annotated[Path | None, typer.Argument(help="A run's folder.", metavar="RUN")] = None,
+    measured: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plan from a file of `packlight load` instead of from a run.")
+    ] = None,
+    rate: options.Rate = 1000,
+    utilisation: Annotated[
+        float | None,
+        typer.Option(
+            help="The largest share of time that workers may be busy, of a run.", show_default=f"{capacity.UTILISATION}"
+        ),
+    ] = None,
+    p99_ms: options.P99 = None,
+    variant: Annotated[str | None, typer.Option(help="Only this variant of a run.")] = None,
+    headroom: Annotated[
+        float | None,
+        typer.Option(help="The share of the carried rate to plan with, of --measured.", show_default=f"{HEADROOM}"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of the server, where --measured does not know: load went to a URL.")
+    ] = None,
+    prices: options.Prices = None,
+    show_prices: Annotated[bool, typer.Option(help="Print the shipped price table, to be edited, and exit.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Workers, machines and money for a level of traffic, from measured latency or from measured load.
+
+    Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`,
+    `packlight plan --measured load.json --rate 5000`
+    """
+    if show_prices:
+        typer.echo(capacity.default_prices_text(), nl=False)
+        return
+    if measured is not None:
+        if folder is not None:
+            raise PacklightError(f"both a run, {folder}, and --measured are given; plan from one of them")
+        of_runs = {"--utilisation": utilisation, "--p99-ms": p99_ms, "--variant": variant}
+        _refuse(of_runs, "is for a plan from a run; --measured goes with --headroom and --workers")
+        _from_load(measured, rate, headroom, workers, prices, as_json=as_json)
+        return
+    if folder is None:
+        raise MeasurementError("give a run's folder, such as runs/latest, or --measured and a file of `packlight load`")
+    of_load = {"--headroom": headroom, "--workers": workers}
+    _refuse(of_load, "is for a plan from --measured; a run goes with --utilisation and --p99-ms")
+    _from_run(folder, rate, utilisation, p99_ms, prices, variant, as_json=as_json)
+
+
+def _refuse(options_given: Mapping[str, object], why: str) -> None:
+    """Refuse what the source of figures does not understand: it would be passed over in silence."""
+    for name, value in options_given.items():
+        if value is not None:
+            raise PacklightError(f"{name} {why}")
+
+
+def _from_load(
+    file: Path, rate: float, headroom: float | None, workers: int | None, prices: Path | None, *, as_json: bool
+) -> None:
+    found = plan_from_load(
+        read_load(file, workers),
+        rate,
+        headroom=HEADROOM if headroom is None else headroom,
+        prices=options.prices_of(prices),
+    )
+    if as_json:
+        show_json(found)
+    else:
+        show(load_table.terminal_table(found))
+
+
+def _from_run(
+    folder: Path,
+    rate: float,
+    utilisation: float | None,
+    p99_ms: float | None,
+    prices: Path | None,
+    variant: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    measurements = read_measurements(folder)
+    plans = capacity.plan_all(
+        measurements,
+        rate,
+        utilisation=capacity.UTILISATION if utilisation is None else utilisation,
+        p99_ms=p99_ms,
+        prices=options.prices_of(prices),
+        latency_samples=samples_of(read_raws(measurements, options.place_of(folder))),
+    )
+    if variant is not None:
+        plans = tuple(each for each in plans if each.variant == measurements[variant].variant)
+    if as_json:
+        show_json(plans)
+    else:
+        show(capacity.terminal_table(plans, width=console().width))

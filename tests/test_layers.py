@@ -15,7 +15,7 @@ ROWS = (
     {"errors", "extras", "files", "progress", "figures", "environment", "stats", "hub", "tokenization"},
     {"dataset", "artifact", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
-    {"predictor", "benchmark", "report", "recommend", "capacity", "card"},
+    {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
     {"pipeline", "distillation"},
     {"serve", "load", "deploy", "compare", "push"},
     {"cli"},

@@ -14,7 +14,7 @@ recalls from 0 to 1.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -65,6 +65,45 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     label_agreement: float
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast an array of a size is read again and again."""
+
+    bytes: int
+    bytes_per_s: float
+
+
+class MachineRates(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine does at best on so many threads: the roofs of the roofline."""
+
+    fp32_macs_per_s: float
+    """multiply-accumulates of one large product in ONNX Runtime"""
+    int8_macs_per_s: float
+    """the same of unsigned by signed 8-bit integers"""
+    bytes_per_s: float
+    """read from memory: of the largest array in `reads`"""
+    reads: tuple[Reading, ...]
+    """smaller arrays first; those that fit a cache are read faster"""
+    threads: int
+
+
+class Roofline(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant's work for one text, the mean over the timed texts, and the least time that the machine needs for it."""
+
+    tokens: float
+    macs: float
+    """multiply-accumulates"""
+    int8_macs: float
+    """those of them that are of 8-bit integers"""
+    bytes: float
+    """of weights, read once as wide as they are stored; of embeddings the rows looked up"""
+    bound_ms: float
+    """max(macs / rate, bytes / bandwidth)"""
+    binds: Literal["compute", "memory"]
+    """which of the two it is"""
+    times_bound: float
+    """measured mean latency over the bound"""
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One variant's figures, taken in one environment."""
 
@@ -108,6 +147,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """exact McNemar test on paired predictions"""
     workers_for_rate: Workers
     parity: Parity | None
+    roofline: Roofline | None = None
+    """null where the work cannot be counted"""
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +207,8 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     stable: bool
     """false when the machine was too noisy for the latency figures to be trusted"""
     measurements: tuple[Measurement, ...]
+    machine: MachineRates | None = None
+    """the rates that the rows' rooflines refer to"""
 
     def __getitem__(self, variant: str) -> Measurement:
         """The row of one variant.

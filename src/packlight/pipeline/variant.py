@@ -16,8 +16,8 @@ from packlight import __version__, environment
 from packlight.artifact import FORMAT, MANIFEST, Artifact, Manifest, read_manifest, seal
 from packlight.checkpoint import Checkpoint, label_mapping, resolve
 from packlight.dataset import Dataset
-from packlight.errors import ArtifactError, ModelError, RecipeError
-from packlight.files import folder_whole
+from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
+from packlight.files import folder_whole, sha256_of
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.progress import say
@@ -52,6 +52,7 @@ def make_variant(
 
     Raises:
         ArtifactError: when the folder holds something that is no artifact, which is left alone.
+        DataError: when a file that the step reads cannot be read.
         ParityError: when it does not answer like its parent.
     """
     others = others or {}
@@ -59,6 +60,7 @@ def make_variant(
         parent.manifest.fingerprint if parent else None,
         checkpoint.sha256 if checkpoint else None,
         *(others[name].manifest.fingerprint for name in step.others),
+        *(_content(Path(file)) for file in step.files),
     )
     mark = fingerprint(
         kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data.sha256, seed=seed
@@ -126,6 +128,18 @@ def _name_of(checkpoint: Checkpoint) -> str:
     """A variant's name for a model that was made elsewhere: the last part of what the user called it."""
     name = re.sub(r"[^a-z0-9._-]+", "-", Path(checkpoint.reference).resolve().name.lower())
     return name.lstrip(".-_")[:63] or "model"
+
+
+def _content(file: Path) -> str:
+    """Hash of a file that a step reads.
+
+    Raises:
+        DataError: when it cannot be read.
+    """
+    try:
+        return sha256_of(file)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); give a file of texts") from error
 
 
 def _ready(work: Path, mark: str) -> None:

@@ -45,6 +45,11 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The variants besides the parent that it starts from, and the kinds that each may be."""
         return {}
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files besides the data that it reads; their content determines what it makes."""
+        return ()
+
     def options(self) -> dict[str, object]:
         """Everything but the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
@@ -128,6 +133,11 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         """The variant to start from and the other teachers."""
         return dict.fromkeys((*([self.start] if self.start else []), *self.teachers), ("torch",))
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The answers and the unlabelled texts."""
+        return tuple(file for file in (self.answers, self.extra_texts) if file)
+
 
 class TrimVocabulary(_Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
     """Keep the pieces of the vocabulary that the texts use, with enough others that unseen words still segment."""
@@ -139,6 +149,11 @@ class TrimVocabulary(_Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
     """so many are kept: those that the texts use first, then the tokenizer's most frequent; null for those in use"""
     corpus: str | None = None
     """a file of texts, one a line, whose pieces are kept as well"""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The corpus."""
+        return (self.corpus,) if self.corpus else ()
 
 
 class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
@@ -241,6 +256,11 @@ class DistillStatic(_Step, frozen=True, kw_only=True, tag="distill-static"):
     batch_size: Positive = 64
     max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
     """texts are cut to so many words"""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The unlabelled texts."""
+        return (self.extra_texts,) if self.extra_texts else ()
 
 
 class Cascade(_Step, frozen=True, kw_only=True, tag="cascade"):

@@ -13,7 +13,7 @@ from packlight.progress import complain, say
 
 USER_ERROR = 2
 INTERRUPTED = 130
-RESUMING = [[verb] for verb in ("run", "measure", "finetune", "distill", "export", "quantize")]
+RESUMING = [[verb] for verb in ("run", "measure", "finetune", "distill", "trim", "export", "quantize")]
 # typer carries a copy of click; earlier versions used the installed one.
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 

@@ -1,0 +1,45 @@
+"""`packlight trim`: the vocabulary cut to what the texts need."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight.cli import options
+from packlight.cli.making import Origin, checked, given, make, name_of
+from packlight.dataset.lines import read_lines
+from packlight.recipe import TrimVocabulary
+
+
+def trim(
+    model: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/trimmed"),
+    pieces: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many pieces of the vocabulary stay: those in use first, then the tokenizer's most frequent; by "
+            "default those in use and single characters.",
+        ),
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="A file of texts, one a line, whose pieces count as used as well.")
+    ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Cut a classifier's vocabulary, and its embedding, to the pieces that the training texts use.
+
+    Example: `packlight trim artifacts/teacher --data intents.csv --pieces 8000 --out artifacts/trimmed`
+    """
+    step = TrimVocabulary(name=name_of(out), **given(pieces=pieces, corpus=None if corpus is None else str(corpus)))
+    checked(step)
+    if corpus is not None:
+        # A file that cannot be read is found out before the model is opened.
+        read_lines(corpus)
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    make(step, labelled, out, seed, as_json, origin=model)

@@ -12,7 +12,7 @@ import packlight
 
 PACKAGE = Path(packlight.__file__).parent
 ROWS = (
-    {"errors", "extras", "files", "progress", "figures", "environment", "stats", "hub", "tokenization"},
+    {"errors", "extras", "files", "progress", "figures", "environment", "stats", "hub", "tokenization", "ngrams"},
     {"dataset", "artifact", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
     {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
@@ -23,7 +23,7 @@ ROWS = (
 """the lowest first; a module may import its own row, but no two of them each other"""
 DATA_ONLY = ("measurement", "recommend", "capacity", "report", "compare")
 HEAVY = ("torch", "transformers", "onnxruntime", "onnx", "accelerate", "matplotlib", "huggingface_hub", "datasets")
-WITHOUT_TORCH = ("torch", "transformers", "onnx", "onnxscript", "accelerate", "safetensors")
+WITHOUT_TORCH = ("torch", "transformers", "onnx", "onnxscript", "accelerate")
 
 
 def part_of(file):

@@ -12,7 +12,7 @@ from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.errors import RecipeError
 from packlight.recipe import Distill
 from packlight.steps import distill as module
-from packlight.steps.distill import cached_logits, distill, distillation_loss, spaced, take_layers
+from packlight.steps.distill import Teaching, cached_answers, distill, distillation_loss, spaced, take_layers
 from packlight.steps.inference import logits_of
 
 STUDENT = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
@@ -111,30 +111,30 @@ def test_layers_that_the_teacher_lacks_are_refused(classifier_folder, layers):
 
 
 class Answers:
-    """Stands in for `logits_of` and counts how often it is asked."""
+    """Stands in for `answers_of` and counts how often it is asked."""
 
     def __init__(self):
         self.times = 0
 
     def __call__(self, teacher, encoder, texts):  # noqa: ARG002 - the stand-in's contract
         self.times += 1
-        return torch.full((len(texts), 2), float(self.times))
+        return torch.full((len(texts), 2), float(self.times)), torch.full((len(texts), 3), 0.5)
 
 
 @pytest.fixture
 def answers(monkeypatch):
     made = Answers()
-    monkeypatch.setattr(module, "logits_of", made)
+    monkeypatch.setattr(module, "answers_of", made)
     return made
 
 
 def test_the_teacher_is_asked_once(answers, classifier_folder, tiny, tmp_path):
     encoder = tiny.text_encoder(classifier_folder("bert"))
-    first = cached_logits(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
-    second = cached_logits(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
+    first = cached_answers(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
+    second = cached_answers(None, encoder, ["one", "two"], key="teacher", folder=tmp_path)
     assert answers.times == 1
-    assert torch.equal(first, second)
-    assert second.dtype == torch.float32
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert [(each.dtype, each.shape) for each in second] == [(torch.float32, (2, 2)), (torch.float32, (2, 3))]
 
 
 def test_another_text_order_teacher_or_length_is_asked_anew(answers, classifier_folder, tiny, tmp_path):
@@ -148,7 +148,7 @@ def test_another_text_order_teacher_or_length_is_asked_anew(answers, classifier_
         (encoder, ["one", "two"], "other teacher"),
         (shorter, ["one", "two"], "teacher"),
     ):
-        cached_logits(None, each, texts, key=key, folder=tmp_path)
+        cached_answers(None, each, texts, key=key, folder=tmp_path)
     assert answers.times == 6
     assert len(list(tmp_path.iterdir())) == 6
 
@@ -156,12 +156,12 @@ def test_another_text_order_teacher_or_length_is_asked_anew(answers, classifier_
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
 def test_a_damaged_cache_is_written_anew(answers, classifier_folder, tiny, tmp_path, content):
     encoder = tiny.text_encoder(classifier_folder("bert"))
-    cached_logits(None, encoder, ["one"], key="teacher", folder=tmp_path)
+    cached_answers(None, encoder, ["one"], key="teacher", folder=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
-    assert cached_logits(None, encoder, ["one"], key="teacher", folder=tmp_path).tolist() == [[2.0, 2.0]]
+    assert cached_answers(None, encoder, ["one"], key="teacher", folder=tmp_path)[0].tolist() == [[2.0, 2.0]]
     assert answers.times == 2
-    assert np.load(file).tolist() == [[2.0, 2.0]]
+    assert np.load(file)["logits"].tolist() == [[2.0, 2.0]]
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_student_learns_what_its_teacher_knows_and_not_the_labels(classroom, t
     with torch.no_grad():
         student.classifier.weight.zero_()
     options = tiny.options(Distill, epochs=8, patience=8, alpha=0.0)
-    distill(student, encoder, answers, mistaken, options, work=tmp_path, seed=3)
+    distill(student, encoder, Teaching(answers), mistaken, options, work=tmp_path, seed=3)
     said = logits_of(student, encoder, lesson.train_texts).argmax(1)
     assert (said == answers.argmax(1)).float().mean() > 0.85
 
@@ -197,7 +197,7 @@ def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
     options = tiny.options(
         Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, boost_weak=boost
     )
-    history = distill(take_layers(teacher, 1), encoder, answers, lesson, options, work=tmp_path, seed=3)
+    history = distill(take_layers(teacher, 1), encoder, Teaching(answers), lesson, options, work=tmp_path, seed=3)
     return given, [lesson.labels.index(label) for label, _ in history[0].weak_classes]
 
 

@@ -6,6 +6,8 @@
     model_int8.safetensors   dynamic int8 in torch
     onnx/model.onnx          float32
     onnx/model_quantized.onnx   int8
+    model_static.safetensors    hashed n-grams and a small head; has no tokenizer of its own
+    first/, second/          the artifacts of a cascade
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
     README.md                the model card
 
@@ -32,6 +34,10 @@ SAFETENSORS = "model.safetensors"
 SAFETENSORS_INT8 = "model_int8.safetensors"
 ONNX_FP32 = "onnx/model.onnx"
 ONNX_INT8 = "onnx/model_quantized.onnx"
+STATIC = "model_static.safetensors"
+FIRST, SECOND = "first", "second"
+WEIGHTS = (".safetensors", ".onnx")
+WITHOUT_TOKENIZER = ("static", "cascade")
 UNLISTED = (MANIFEST, "README.md")
 FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 
@@ -59,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """hash of everything that determined it: data, parent, step and options"""
     data_sha256: str
     engine: str
-    """the runtime that opens it: torch, onnxruntime"""
+    """what opens it: torch, onnxruntime, static, cascade"""
     precision: str
     model_file: str
     """the weights that the engine opens, relative to the folder"""
@@ -68,6 +74,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     oos_label: str | None
     batch_invariant: bool
     """whether a text gets the same answer alone and in any batch; false where int8 ranges are taken at run time"""
+    abstain_below: float | None = None
+    """texts whose likeliest label is less probable are out of scope; None to answer all"""
     libraries: dict[str, str]
     facts: dict[str, Any]
     """what the step found out, such as parity or validation accuracy"""
@@ -120,7 +128,7 @@ class Artifact:
     @property
     def weights_bytes(self) -> int:
         """Bytes of the weights alone."""
-        return self.manifest.files[self.manifest.model_file].size
+        return sum(entry.size for name, entry in self.manifest.files.items() if name.endswith(WEIGHTS))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -188,7 +196,8 @@ def _verify(path: Path, manifest: Manifest) -> None:
     present = {file.relative_to(path).as_posix() for file in _files_below(path)}
     if extra := sorted(present - manifest.files.keys()):
         raise ArtifactError(f"{path}: {extra[0]} is not listed in the manifest; remove it or make the artifact again")
-    for required in ("config.json", "tokenizer.json", manifest.model_file):
+    tokenizer = () if manifest.engine in WITHOUT_TOKENIZER else ("tokenizer.json",)
+    for required in ("config.json", *tokenizer, manifest.model_file):
         if required not in manifest.files:
             raise ArtifactError(f"{path}: the manifest lists no {required}; make the artifact again")
     for name, entry in manifest.files.items():

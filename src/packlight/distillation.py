@@ -26,7 +26,7 @@ from packlight.dataset.splitting import hold_out
 from packlight.errors import ModelError
 from packlight.pipeline.parts import tokenizer_folder
 from packlight.recipe import Distill, check_options
-from packlight.steps.distill import distill, take_layers
+from packlight.steps.distill import Teaching, distill, take_layers
 from packlight.steps.finetune import start_from_centroids
 from packlight.steps.inference import logits_of
 from packlight.steps.training import Epoch, Lesson
@@ -126,7 +126,7 @@ class DistillationTrainer:
             self.history = distill(
                 student,
                 self._encoder(student, self._student_files),
-                logits_of(self.teacher, self._encoder(self.teacher, self._teacher_files), lesson.train_texts),
+                self._teaching(lesson),
                 lesson,
                 self._step,
                 work=Path(work),
@@ -156,6 +156,10 @@ class DistillationTrainer:
         length = self._encoder(student, self._student_files).max_length
         save_classifier(student, Path(folder), tokenizer_from=self._student_files, max_length=length)
         return Path(folder)
+
+    def _teaching(self, lesson: Lesson) -> Teaching:
+        encoder = self._encoder(self.teacher, self._teacher_files)
+        return Teaching(logits_of(self.teacher, encoder, lesson.train_texts))
 
     def _trained(self) -> PreTrainedModel:
         if self.student is None:

@@ -29,7 +29,7 @@ class Prediction:
     score: float
     """probability from 0 to 1 (softmax over all labels)"""
     out_of_scope: bool
-    """whether the label is the one for texts outside all others"""
+    """whether the label is the one for texts outside all others, or too improbable to be given"""
     top: tuple[Answer, ...]
     """the likeliest labels, the likeliest first"""
 
@@ -79,7 +79,9 @@ class Predictor:
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
         top = tuple(Answer(self.engine.labels[index], float(scores[index])) for index in order)
         best = top[0]
-        return Prediction(text, best.label, best.score, best.label == self.artifact.manifest.oos_label, top)
+        manifest = self.artifact.manifest
+        unsure = manifest.abstain_below is not None and best.score < manifest.abstain_below
+        return Prediction(text, best.label, best.score, unsure or best.label == manifest.oos_label, top)
 
 
 def softmax(logits: Logits) -> Logits:

@@ -9,6 +9,8 @@ Sources
     mean of ratios      the geometric mean: Fleming & Wallace (1986), Communications of the ACM 29(3)
     percentiles         linear between order statistics: Hyndman & Fan (1996), The American Statistician 50(4), type 7
     macro F1            mean of the classes' F1: Opitz & Burst (2019), arXiv:1911.03347, equation 1
+    AUROC               as the Mann-Whitney statistic: Hanley & McNeil (1982), Radiology 143(1)
+    calibration error   Guo et al. (2017), ICML, section 2, with 15 bins of equal width
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ from packlight.errors import MeasurementError
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
+BINS = 15
 
 Values = Sequence[float] | npt.NDArray[np.floating[Any]]
 Labels = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -187,6 +190,45 @@ def difference_interval(
     low = a - b - float(np.hypot(a - interval_a[0], interval_b[1] - b))
     high = a - b + float(np.hypot(interval_a[1] - a, b - interval_b[0]))
     return low, high
+
+
+def auroc(positive: Values, negative: Values) -> float:
+    """The chance that a positive case scores higher than a negative one, ties counting half.
+
+    Raises:
+        MeasurementError: when one of the two kinds is missing.
+    """
+    _check_both(positive, negative)
+    u = stats.mannwhitneyu(positive, negative).statistic
+    return float(u / (len(positive) * len(negative)))
+
+
+def false_positive_rate(positive: Values, negative: Values, *, recall: float) -> float:
+    """The share of the negative cases that score at least as high as the threshold that so many positive ones reach.
+
+    Raises:
+        MeasurementError: when one of the two kinds is missing.
+    """
+    _check_both(positive, negative)
+    threshold = np.quantile(np.asarray(positive, dtype=float), 1 - recall, method="lower")
+    return float(np.mean(np.asarray(negative, dtype=float) >= threshold))
+
+
+def calibration_error(confidences: Values, right: Flags) -> float:
+    """Expected calibration error: the mean distance between confidence and accuracy, over bins of confidence.
+
+    Raises:
+        MeasurementError: when the two are not of the same, positive length.
+    """
+    confidence, correct = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
+    _check_pairs(confidence, correct, "confidences")
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=confidence - correct)).sum() / len(confidence))
+
+
+def _check_both(positive: Values, negative: Values) -> None:
+    if len(positive) == 0 or len(negative) == 0:
+        raise MeasurementError(f"{len(positive)} positive and {len(negative)} negative cases; both kinds are needed")
 
 
 def _label_arrays(truth: Labels, predictions: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

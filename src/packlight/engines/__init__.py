@@ -9,7 +9,9 @@ from packlight.extras import require
 
 __all__ = ["Engine", "Logits", "open_engine"]
 
-ENGINES = ("onnxruntime", "torch", "pipeline")
+ENGINES = ("onnxruntime", "torch", "pipeline", "static", "cascade")
+OWN_FORM = ("onnxruntime", "static", "cascade")
+"""engines whose artifacts no other one opens, and that open no others"""
 
 
 def open_engine(
@@ -23,7 +25,7 @@ def open_engine(
 
     Args:
         artifact: from `Artifact.open`.
-        engine: onnxruntime, torch or pipeline; by default the one that the artifact was made for.
+        engine: onnxruntime, torch, pipeline, static or cascade; by default the one that the artifact was made for.
         threads: for one inference; by default all that this process may use.
         providers: execution providers of ONNX Runtime, in order of preference.
 
@@ -35,16 +37,24 @@ def open_engine(
     if name not in ENGINES:
         raise EngineError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
     made_for = artifact.manifest.engine
-    if (name == "onnxruntime") != (made_for == "onnxruntime"):
+    if name != made_for and (name in OWN_FORM or made_for in OWN_FORM):
         raise EngineError(f"{artifact.path} was made for {made_for} and has no form that {name} opens")
     if name == "onnxruntime":
         from packlight.engines.onnx import OnnxEngine  # noqa: PLC0415 - torch engines must not need it, nor it torch
 
         return OnnxEngine(artifact, threads=threads, providers=providers)
+    if name == "cascade":
+        from packlight.engines.cascade import CascadeEngine  # noqa: PLC0415 - imports this module
+
+        return CascadeEngine(artifact, open_engine, threads=threads, providers=providers)
     if any(word.lower() not in ("cpu", "cpuexecutionprovider") for word in providers):
         raise EngineError(
             f"providers are ONNX Runtime's; {artifact.name} runs on {name}: export it first, or drop them"
         )
+    if name == "static":
+        from packlight.engines.static import StaticEngine  # noqa: PLC0415 - safetensors, which others do without
+
+        return StaticEngine(artifact)
     if name == "pipeline" and artifact.manifest.precision != "fp32":
         raise EngineError(
             f"pipeline opens float32 weights; {artifact.name} is {artifact.manifest.precision}: use torch"

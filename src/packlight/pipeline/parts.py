@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from transformers import PreTrainedModel
 
@@ -11,6 +12,8 @@ from packlight.classifier.stock import labels_of, set_labels
 from packlight.dataset import Dataset
 from packlight.errors import ModelError
 from packlight.steps.training import Epoch, Lesson
+
+T = TypeVar("T")
 
 
 def lesson_for(data: Dataset, model_labels: Sequence[str]) -> Lesson:
@@ -86,7 +89,7 @@ def training_facts(history: Sequence[Epoch]) -> dict[str, object]:
     }
 
 
-def spread(texts: Sequence[str], count: int) -> list[str]:
-    """`count` texts, evenly spaced over all, so that every class of a sorted file is among them."""
+def spread(texts: Sequence[T], count: int) -> list[T]:
+    """`count` texts, or rows, evenly spaced over all, so that every class of a sorted file is among them."""
     taken = min(count, len(texts))
     return [texts[place * len(texts) // taken] for place in range(taken)]

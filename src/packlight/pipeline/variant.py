@@ -116,7 +116,8 @@ def check_parent(step: Step, parent: Artifact) -> None:
     """
     manifest = parent.manifest
     family = {"onnxruntime": "onnx"}.get(manifest.engine, manifest.engine)
-    kind = family if manifest.precision == "fp32" else f"{family}-{manifest.precision}"
+    plain = manifest.precision == "fp32" or manifest.engine in ("static", "cascade")
+    kind = family if plain else f"{family}-{manifest.precision}"
     if kind not in step.needs:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
@@ -169,6 +170,7 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         max_length=made.max_length,
         oos_label=bench.data.oos_label or (parent.manifest.oos_label if parent else None),
         batch_invariant=made.batch_invariant,
+        abstain_below=made.abstain_below,
         libraries={"packlight": __version__, **environment.library_versions()},
         facts=made.facts,
     )

@@ -166,8 +166,6 @@ class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
     """which layers are kept, counted from 0; a number keeps so many, evenly spaced; null for all"""
     feed_forward: Positive | None = None
     """neurons kept in each feed-forward block; null for all"""
-    heads: Positive | None = None
-    """attention heads kept in each layer; null for all"""
     texts: Positive = 1024
     """training texts that importance is measured on"""
 
@@ -273,6 +271,8 @@ class Cascade(_Step, frozen=True, kw_only=True, tag="cascade"):
     """the fast model, such as one of `distill-static`"""
     loss: Share = 0.002
     """accuracy on val that may be given up against the parent alone"""
+    oos_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    """share of out-of-scope texts that the traffic is expected to have; null for that of val"""
 
     @property
     def others(self) -> dict[Name, tuple[str, ...]]:

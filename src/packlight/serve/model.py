@@ -72,7 +72,8 @@ class Model:
         self.batch_invariant = artifact.manifest.batch_invariant
         self._engine = _open(artifact)
         self._split = self._engine if isinstance(self._engine, SplitOnnx) else None
-        self._encoder = None if self._split else TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        whole = self._split or not artifact.tokenizer_path.is_file()
+        self._encoder = None if whole else TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
         self._computed = Computed(self.labels)
         self._predictor = Predictor(artifact, self._computed)
         self._warm()
@@ -91,10 +92,11 @@ class Model:
         return cls(name, artifact)
 
     def rows(self, texts: Sequence[str]) -> Rows:
-        """Token ids of each text."""
+        """Token ids of each text; of a model without a tokenizer, as many zeros as the text has words."""
         if self._split is not None:
             return self._split.rows(texts)
-        assert self._encoder is not None  # noqa: S101 - set where the engine is not split
+        if self._encoder is None:
+            return [[0] * max(1, len(text.split())) for text in texts]
         return self._encoder.ids(texts)
 
     def logits(self, texts: Sequence[str], rows: Rows) -> Logits:

@@ -8,34 +8,39 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from packlight.classifier.stock import final_layer
+from packlight.progress import bar
 from packlight.tokenization import TextEncoder
 
 BATCH = 64
 
 
-@torch.no_grad()
 def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Logits of each text: float32 of shape [texts, labels], on the CPU."""
-    out = torch.empty(len(texts), final_layer(model).out_features)
-    for places, ids, mask in _batches(encoder, texts):
-        out[places] = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits.float().cpu()
-    return out
+    return answers_of(model, encoder, texts)[0]
+
+
+def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+    """What the final layer sees for each text: float32 of shape [texts, hidden]."""
+    return answers_of(model, encoder, texts)[1]
 
 
 @torch.no_grad()
-def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
-    """What the final layer sees for each text: float32 of shape [texts, hidden]."""
+def answers_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Logits [texts, labels] and what the final layer sees [texts, hidden], both float32 on the CPU."""
     final = final_layer(model)
-    out = torch.empty(len(texts), final.in_features)
+    logits = torch.empty(len(texts), final.out_features)
+    features = torch.empty(len(texts), final.in_features)
     seen: list[Tensor] = []
     hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
     try:
-        for places, ids, mask in _batches(encoder, texts):
-            model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
-            out[places] = seen.pop().cpu()
+        with bar("answering", total=len(texts)) as progress:
+            for places, ids, mask in _batches(encoder, texts):
+                answer = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
+                logits[places], features[places] = answer.logits.float().cpu(), seen.pop().cpu()
+                progress.advance(len(places))
     finally:
         hook.remove()
-    return out
+    return logits, features
 
 
 def _batches(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

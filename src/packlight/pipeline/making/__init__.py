@@ -1,6 +1,6 @@
 """Making one variant: what each kind of step does to a folder that is still a draft."""
 
-from packlight.pipeline.making import conversion, training  # noqa: F401 - they register their steps
+from packlight.pipeline.making import calibration, cascade, conversion, pruning, reduction, static, training  # noqa: F401 - they register their steps
 from packlight.pipeline.making.agreement import agreement_with_parent
 from packlight.pipeline.making.bench import Bench, Made, make
 

@@ -45,6 +45,8 @@ class Made:
     max_length: int
     batch_invariant: bool
     facts: dict[str, Any]
+    abstain_below: float | None = None
+    """least probability at which the variant answers; None for always"""
 
 
 @singledispatch

@@ -20,7 +20,15 @@ def _(_: QuantizeTorch, bench: Bench) -> Made:
     copy_description(parent.path, bench.draft)
     save_int8(quantize(open_classifier(parent.path)), bench.draft / SAFETENSORS_INT8)
     length = parent.manifest.max_length
-    return Made("torch", "int8", SAFETENSORS_INT8, length, batch_invariant=False, facts={})
+    return Made(
+        "torch",
+        "int8",
+        SAFETENSORS_INT8,
+        length,
+        batch_invariant=False,
+        facts={},
+        abstain_below=parent.manifest.abstain_below,
+    )
 
 
 @make.register
@@ -39,7 +47,15 @@ def _(step: Export, bench: Bench) -> Made:
     )
     facts = {"parity": msgspec.to_builtins(parity)}
     length = parent.manifest.max_length
-    return Made("onnxruntime", "fp32", ONNX_FP32, length, batch_invariant=True, facts=facts)
+    return Made(
+        "onnxruntime",
+        "fp32",
+        ONNX_FP32,
+        length,
+        batch_invariant=True,
+        facts=facts,
+        abstain_below=parent.manifest.abstain_below,
+    )
 
 
 @make.register
@@ -55,4 +71,12 @@ def _(step: QuantizeOnnx, bench: Bench) -> Made:
     )
     length = parent.manifest.max_length
     static = step.mode == "static"
-    return Made("onnxruntime", "int8", ONNX_INT8, length, batch_invariant=static, facts={})
+    return Made(
+        "onnxruntime",
+        "int8",
+        ONNX_INT8,
+        length,
+        batch_invariant=static,
+        facts={},
+        abstain_below=parent.manifest.abstain_below,
+    )

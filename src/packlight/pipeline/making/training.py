@@ -9,18 +9,20 @@ from packlight.artifact import SAFETENSORS
 from packlight.checkpoint import Checkpoint, label_mapping
 from packlight.classifier.stock import (
     build_classifier,
+    final_layer,
     labels_of,
     longest_text,
     open_classifier,
     save_classifier,
 )
 from packlight.dataset import Dataset
-from packlight.errors import ModelError
+from packlight.errors import ModelError, RecipeError
 from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.making.teaching import lesson_of, taught_by
 from packlight.pipeline.parts import lesson_for, rename_labels, tokenizer_folder, training_facts
 from packlight.progress import say
 from packlight.recipe import Distill, Finetune
-from packlight.steps.distill import cached_logits, distill, take_layers
+from packlight.steps.distill import Teaching, distill, take_layers
 from packlight.steps.finetune import finetune, start_from_centroids
 from packlight.steps.training import Epoch, Lesson
 from packlight.tokenization import TextEncoder
@@ -70,22 +72,16 @@ def _knows(checkpoint: Checkpoint, data: Dataset) -> bool:
 
 @make.register
 def _(step: Distill, bench: Bench) -> Made:
-    parent = bench.origin
-    teacher = open_classifier(parent.path)
-    lesson = lesson_for(bench.data, labels_of(teacher))
+    teacher = open_classifier(bench.origin.path)
+    lesson = lesson_of(step, bench, labels_of(teacher))
     # A student that cannot be made is found out before the teacher has answered every text.
     student, encoder, tokenizer = _student(step, bench, teacher, lesson)
-    logits = cached_logits(
-        teacher,
-        TextEncoder(parent.tokenizer_path, min(step.max_length, parent.manifest.max_length)),
-        lesson.train_texts,
-        key="+".join(parent.manifest.files[name].sha256 for name in (parent.manifest.model_file, "tokenizer.json")),
-        folder=bench.work.parent / "teacher-logits",
-    )
+    lesson, teaching = taught_by(step, bench, teacher, lesson)
+    _check_width(step, student, teaching)
     history = distill(
         student,
         encoder,
-        logits,
+        teaching,
         lesson,
         step,
         work=bench.work / "training",
@@ -93,6 +89,7 @@ def _(step: Distill, bench: Bench) -> Made:
         on_epoch=lambda epoch: _tell(step.name, epoch),
     )
     facts = training_facts(history) | ({"started_from": bench.checkpoint.reference} if bench.checkpoint else {})
+    facts["texts"] = len(lesson.train_texts)
     save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return Made("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
 
@@ -102,6 +99,12 @@ def _student(
 ) -> tuple[PreTrainedModel, TextEncoder, Path]:
     """The untaught student, its tokenizer, and the folder of that."""
     checkpoint = bench.checkpoint
+    if step.start is not None:
+        start = bench.others[step.start]
+        if start.labels != tuple(lesson.labels):
+            raise ModelError(f"{step.name}: the labels of {step.start} are not the teacher's")
+        length = min(step.max_length, start.manifest.max_length)
+        return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
     if checkpoint is None:
         parent = bench.origin
         length = min(step.max_length, parent.manifest.max_length)
@@ -117,6 +120,16 @@ def _student(
     if checkpoint.labels is None:
         start_from_centroids(student, encoder, lesson)
     return student, encoder, tokenizer
+
+
+def _check_width(step: Distill, student: PreTrainedModel, teaching: Teaching) -> None:
+    if step.hidden_weight == 0:
+        return
+    if teaching.features is None:
+        raise RecipeError(f"{step.name}: hidden_weight needs a teacher's hidden states, which a file of answers lacks")
+    own, given = final_layer(student).in_features, teaching.features.shape[1]
+    if own != given:
+        raise RecipeError(f"{step.name}: hidden_weight needs equal widths; the student has {own}, the teacher {given}")
 
 
 def _tell(name: str, epoch: Epoch) -> None:

@@ -1,0 +1,69 @@
+"""Texts to rows of a hashed n-gram table: the whole tokenizer of a static model.
+
+Every n-gram of words and of characters is a number below `buckets`, found by hashing (Weinberger et al. 2009, Feature
+Hashing for Large Scale Multitask Learning; Bojanowski et al. 2017, fastText, section 3.2): no vocabulary, no unknown
+word, and microseconds a text. Character n-grams run over the UTF-8 bytes of the whole text, spaces included, so that
+they see where words begin, end and meet.
+"""
+
+import unicodedata
+from zlib import crc32
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+STEP = np.uint32(0x01000193)
+"""factor of the rolling hash (the FNV prime)"""
+MIX = np.uint32(0x9E3779B1)
+"""spreads neighbouring hashes (Knuth, The Art of Computer Programming 3, section 6.4: the golden ratio)"""
+FOLD = np.uint32(15)
+
+
+class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which n-grams of a text are looked up, and in how large a table."""
+
+    buckets: int
+    words: int
+    """the longest n-gram of words"""
+    characters: tuple[int, ...]
+    """lengths of the n-grams of bytes, rising"""
+    max_words: int
+    """texts are cut to so many words"""
+
+    def rows(self, text: str) -> Rows:
+        """Numbers of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
+        words = [word.encode() for word in _normal(text).split()[: self.max_words]]
+        found = self._of_words(words)
+        if self.characters:
+            found += self._of_characters(np.frombuffer(b" %b " % b" ".join(words), dtype=np.uint8))
+        hashes = np.concatenate(found)
+        return (hashes % np.uint32(self.buckets)).astype(np.int64)
+
+    def _of_words(self, words: list[bytes]) -> list[npt.NDArray[np.uint32]]:
+        hashes = [crc32(word) for word in words] or [0]
+        whole = list(hashes)
+        runs = hashes
+        for length in range(2, self.words + 1):
+            runs = [crc32(word, run) ^ length for word, run in zip(words[length - 1 :], runs, strict=False)]
+            whole += runs
+        return [np.array(whole, dtype=np.uint32)]
+
+    def _of_characters(self, text: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:
+        found = []
+        wide = text.astype(np.uint32)
+        rolling = wide
+        for length in range(2, self.characters[-1] + 1):
+            if len(rolling) < 2:  # noqa: PLR2004 - no two neighbours are left
+                break
+            rolling = rolling[:-1] * STEP + wide[length - 1 :]
+            if length in self.characters:
+                mixed = rolling * MIX
+                found.append(mixed ^ (mixed >> FOLD))
+        return found
+
+
+def _normal(text: str) -> str:
+    """Small letters and compatibility forms, so that what reads alike hashes alike."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()

@@ -1,0 +1,51 @@
+"""What an artifact says of validation texts, and how much each text counts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from packlight.artifact import Artifact
+from packlight.dataset import Dataset
+from packlight.engines import open_engine
+from packlight.errors import RecipeError
+from packlight.predictor import BATCH
+from packlight.progress import bar
+
+Floats = npt.NDArray[np.floating]
+
+
+def answer_texts(artifact: Artifact, texts: Sequence[str]) -> Floats:
+    """Logits of texts, [texts, labels], each alone where its answer would depend on the batch."""
+    engine = open_engine(artifact)
+    size = BATCH if artifact.manifest.batch_invariant else 1
+    parts = []
+    with bar(f"{artifact.name}: answering", total=len(texts)) as progress:
+        for start in range(0, len(texts), size):
+            parts.append(engine.logits(list(texts[start : start + size])))
+            progress.reach(min(start + size, len(texts)))
+    return np.concatenate(parts).astype(float)
+
+
+def traffic_weights(data: Dataset, oos_rate: float | None, *, where: str) -> Floats:
+    """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
+
+    Args:
+        data: labelled texts.
+        oos_rate: that share; None for that of `val`, which makes all weights 1.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when a rate is given and `val` has no out-of-scope texts.
+    """
+    outside = np.array([label == data.oos_label for label in data.val.labels])
+    weights = np.ones(len(outside))
+    if oos_rate is None:
+        return weights
+    if not outside.any() or outside.all():
+        raise RecipeError(
+            f"{where}: oos_rate {oos_rate:g} needs out-of-scope texts in val, and others; "
+            f"{outside.sum()} of {len(outside)} are out of scope"
+        )
+    weights[outside] = oos_rate / (1 - oos_rate) * (~outside).sum() / outside.sum()
+    return weights

@@ -1,0 +1,111 @@
+"""Making a calibrated variant: the same model with a rule in its last layer, and what `val` said of it."""
+
+import shutil
+
+import msgspec
+import numpy as np
+import onnx
+
+from packlight.artifact import Artifact
+from packlight.checkpoint import label_mapping
+from packlight.classifier.stock import open_classifier, save_classifier
+from packlight.engines.static import scale_head
+from packlight.errors import RecipeError
+from packlight.pipeline.making.answering import answer_texts, traffic_weights
+from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.parts import copy_description, spread
+from packlight.progress import say
+from packlight.recipe import Calibrate
+from packlight.steps.calibration import choose_abstention, choose_rule, compare_scores
+from packlight.steps.calibration.build_in import build_into_graph, build_into_model
+from packlight.steps.calibration.rule import Rule, calibration_error
+from packlight.steps.calibration.scores import Floats, nearness
+from packlight.steps.inference import features_of
+from packlight.tokenization import TextEncoder
+
+FEATURE_TEXTS = 4096
+"""training texts that class means and the covariance are taken from"""
+
+
+@make.register
+def _(step: Calibrate, bench: Bench) -> Made:
+    parent, data = bench.origin, bench.data
+    manifest = parent.manifest
+    columns = label_mapping(parent.labels, data.labels).columns
+    ids = {label: columns[index] for index, label in enumerate(data.labels)}
+    truth = np.array([ids[label] for label in data.val.labels])
+    oos = ids[data.oos_label] if data.oos_label is not None else None
+    if oos is not None and not (truth == oos).any():
+        raise RecipeError(
+            f"{step.name}: no text of val is labelled {data.oos_label!r}, so that no threshold can be chosen; add some"
+        )
+    logits = answer_texts(parent, data.val.texts)
+    rule = choose_rule(logits, truth, oos, weights=traffic_weights(data, step.oos_rate, where=step.name))
+    _build(parent, rule, bench)
+    after = rule.apply(logits)
+    facts: dict[str, object] = {
+        "rule": msgspec.to_builtins(rule),
+        "oos_rate": step.oos_rate,
+        "val_accuracy_before": float((logits.argmax(1) == truth).mean()),
+        "val_accuracy": float((after.argmax(1) == truth).mean()),
+        "val_calibration_error_before": calibration_error(logits, truth),
+        "val_calibration_error": calibration_error(after, truth),
+    }
+    threshold = None
+    if oos is None:
+        abstention = choose_abstention(after, truth, coverage=step.coverage)
+        threshold = abstention.threshold
+        facts["abstention"] = msgspec.to_builtins(abstention)
+        say(f"  abstains below {threshold:.2f}: answers {abstention.coverage:.0%} of val, {abstention.risk:.1%} wrong")
+    else:
+        recall, inside = _recall_and_inside(after, truth, oos)
+        facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": inside}
+        extra = {"distance": _nearness(bench, ids, oos)} if manifest.engine == "torch" else {}
+        separations = compare_scores(logits, truth, oos, extra=extra)
+        facts["scores"] = msgspec.to_builtins(separations)
+        say(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
+    return Made(
+        manifest.engine,
+        manifest.precision,
+        manifest.model_file,
+        manifest.max_length,
+        batch_invariant=manifest.batch_invariant,
+        facts=facts,
+        abstain_below=threshold,
+    )
+
+
+def _build(parent: Artifact, rule: Rule, bench: Bench) -> None:
+    """Fill the draft with the parent's model under the rule."""
+    manifest = parent.manifest
+    if manifest.engine == "torch":
+        model = open_classifier(parent.path)
+        build_into_model(model, rule)
+        save_classifier(model, bench.draft, tokenizer_from=parent.path, max_length=manifest.max_length)
+        return
+    copy_description(parent.path, bench.draft)
+    target = bench.draft / manifest.model_file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if manifest.engine == "static":
+        shutil.copyfile(parent.model_path, target)
+        scale_head(target, *rule.factors(len(parent.labels)))
+        return
+    graph = onnx.load_model(parent.model_path)
+    build_into_graph(graph, rule, len(parent.labels))
+    onnx.checker.check_model(graph)
+    onnx.save_model(graph, target)
+
+
+def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[float, float]:
+    right, outside = logits.argmax(1) == truth, truth == oos
+    return float(right[outside].mean()), float(right[~outside].mean())
+
+
+def _nearness(bench: Bench, ids: dict[str, int], oos: int) -> Floats:
+    parent, data = bench.origin, bench.data
+    model = open_classifier(parent.path)
+    encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
+    rows = spread(range(len(data.train)), FEATURE_TEXTS)
+    train = features_of(model, encoder, [data.train.texts[row] for row in rows]).numpy().astype(float)
+    val = features_of(model, encoder, data.val.texts).numpy().astype(float)
+    return nearness(val, train, [ids[data.train.labels[row]] for row in rows], oos)

@@ -1,0 +1,62 @@
+"""Making a cascade: two artifacts in one folder, and a switch chosen on `val`."""
+
+import json
+import shutil
+
+import msgspec
+import numpy as np
+from scipy.special import softmax
+
+from packlight.artifact import FIRST, SECOND
+from packlight.checkpoint import label_mapping
+from packlight.engines.cascade import CONFIG_KEY
+from packlight.errors import RecipeError
+from packlight.files import write_whole
+from packlight.pipeline.making.answering import answer_texts, traffic_weights
+from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.progress import say
+from packlight.recipe import Cascade
+from packlight.steps.switch import choose_switch
+
+
+@make.register
+def _(step: Cascade, bench: Bench) -> Made:
+    first, second, data = bench.others[step.first], bench.origin, bench.data
+    if set(first.labels) != set(second.labels):
+        raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
+    columns = label_mapping(second.labels, data.labels).columns
+    ids = {label: columns[index] for index, label in enumerate(data.labels)}
+    truth = np.array([ids[label] for label in data.val.labels])
+    order = [first.labels.index(label) for label in second.labels]
+    quick = answer_texts(first, data.val.texts)[:, order]
+    slow = answer_texts(second, data.val.texts)
+    choice = choose_switch(
+        softmax(quick, axis=1).max(axis=1),
+        quick.argmax(axis=1) == truth,
+        slow.argmax(axis=1) == truth,
+        loss=step.loss,
+        weights=traffic_weights(data, step.oos_rate, where=step.name),
+    )
+    for artifact, name in ((first, FIRST), (second, SECOND)):
+        shutil.copytree(artifact.path, bench.draft / name)
+    config = {
+        "architectures": ["PacklightCascade"],
+        "id2label": {str(place): label for place, label in enumerate(second.labels)},
+        "label2id": {label: place for place, label in enumerate(second.labels)},
+        "problem_type": "single_label_classification",
+        CONFIG_KEY: {"threshold": choice.threshold},
+    }
+    write_whole(bench.draft / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    say(
+        f"  {first.name} answers {choice.kept:.0%} of val; together {choice.accuracy:.1%}, "
+        f"{second.name} alone {choice.second_accuracy:.1%}"
+    )
+    return Made(
+        "cascade",
+        second.manifest.precision,
+        f"{SECOND}/{second.manifest.model_file}",
+        second.manifest.max_length,
+        batch_invariant=first.manifest.batch_invariant and second.manifest.batch_invariant,
+        facts={"first": first.name, "switch": msgspec.to_builtins(choice), "oos_rate": step.oos_rate},
+        abstain_below=second.manifest.abstain_below,
+    )

@@ -1,0 +1,49 @@
+"""Making the static student: what answers in microseconds."""
+
+import json
+
+from packlight.artifact import STATIC
+from packlight.classifier.stock import open_classifier
+from packlight.engines.static import CONFIG_KEY
+from packlight.files import write_whole
+from packlight.ngrams import NGrams
+from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.making.teaching import lesson_of, taught_by
+from packlight.recipe import DistillStatic
+from packlight.steps.static import distill_static, save_static
+
+
+@make.register
+def _(step: DistillStatic, bench: Bench) -> Made:
+    parent = bench.origin
+    teacher = open_classifier(parent.path)
+    lesson, teaching = taught_by(step, bench, teacher, lesson_of(step, bench, parent.labels))
+    ngrams = NGrams(
+        buckets=step.buckets,
+        words=step.words,
+        characters=tuple(sorted(set(step.characters))),
+        max_words=step.max_length,
+    )
+    student, history = distill_static(lesson, teaching.logits, ngrams, step, seed=bench.seed)
+    save_static(student, bench.draft / STATIC)
+    config = {
+        "architectures": ["PacklightStatic"],
+        "id2label": {str(place): label for place, label in enumerate(parent.labels)},
+        "label2id": {label: place for place, label in enumerate(parent.labels)},
+        "problem_type": "single_label_classification",
+        CONFIG_KEY: {
+            "buckets": ngrams.buckets,
+            "words": ngrams.words,
+            "characters": list(ngrams.characters),
+            "max_words": ngrams.max_words,
+        },
+    }
+    write_whole(bench.draft / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    best = max(history, key=lambda epoch: epoch.accuracy)
+    facts = {
+        "best_epoch": best.epoch,
+        "val_accuracy": best.accuracy,
+        "epochs": [{"epoch": each.epoch, "val_accuracy": each.accuracy} for each in history],
+        "texts": len(lesson.train_texts),
+    }
+    return Made("static", "int8", STATIC, step.max_length, batch_invariant=True, facts=facts)

@@ -1,0 +1,174 @@
+"""What a student is taught with: the training texts, unlabelled ones beside them, and the teachers' answers to all."""
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from packlight.artifact import Artifact
+from packlight.checkpoint import label_mapping
+from packlight.classifier.stock import open_classifier
+from packlight.dataset.lines import read_lines
+from packlight.errors import DataError
+from packlight.pipeline.making.bench import Bench
+from packlight.pipeline.parts import lesson_for
+from packlight.recipe import Distill, DistillStatic
+from packlight.steps.augment import augment
+from packlight.steps.distill import UNLABELLED, Teaching, cached_answers
+from packlight.steps.relations import TeacherRelations
+from packlight.steps.training import Lesson
+from packlight.tokenization import TextEncoder
+
+LEAST = 1e-6
+"""probabilities below are taken to be this"""
+Answers = dict[str, list[float]]
+"""text -> probability of each label"""
+
+
+def lesson_of(step: Distill | DistillStatic, bench: Bench, labels: tuple[str, ...]) -> Lesson:
+    """The training texts, and after them the unlabelled ones: those of the file, and those made by augmentation.
+
+    Raises:
+        DataError: when the file of texts cannot be read.
+    """
+    lesson = lesson_for(bench.data, labels)
+    count = round(step.augment * len(lesson.train_texts))
+    given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
+    # Texts of val and test are no teaching material, labelled or not.
+    held_out = {*lesson.train_texts, *bench.data.val.texts, *bench.data.test.texts}
+    extra = [text for text in dict.fromkeys(given) if text not in held_out]
+    made = augment(lesson.train_texts, count, seed=bench.seed) if count else []
+    extra += [text for text in made if text not in held_out]
+    return dataclasses.replace(
+        lesson,
+        train_texts=[*lesson.train_texts, *extra],
+        train_labels=[*lesson.train_labels, *[UNLABELLED] * len(extra)],
+    )
+
+
+def taught_by(
+    step: Distill | DistillStatic, bench: Bench, teacher: PreTrainedModel, lesson: Lesson
+) -> tuple[Lesson, Teaching]:
+    """The teachers' answers to the lesson's training texts; a file of answers adds the texts that only it has.
+
+    Raises:
+        DataError: when the file of answers cannot be read, or says nothing of a training text.
+    """
+    length = min(step.max_length, bench.origin.manifest.max_length)
+    encoder = TextEncoder(bench.origin.tokenizer_path, length)
+    if isinstance(step, Distill) and step.answers is not None:
+        lesson, logits = _from_file(Path(step.answers), bench, lesson)
+        features = None
+    else:
+        logits, features = _asked(bench, bench.origin, teacher, lesson, length)
+        others = [bench.others[name] for name in step.teachers] if isinstance(step, Distill) else []
+        for other in others:
+            columns = label_mapping(other.labels, lesson.labels).columns
+            more, _ = _asked(bench, other, open_classifier(other.path), lesson, length)
+            logits = logits + more[:, list(columns)]
+        logits = logits / (1 + len(others))
+    hidden = isinstance(step, Distill) and step.hidden_weight > 0
+    relations = None
+    if isinstance(step, Distill) and step.relation_weight > 0:
+        relations = TeacherRelations(teacher, encoder, lesson.train_texts)
+    return lesson, Teaching(logits, features if hidden else None, relations)
+
+
+def _asked(
+    bench: Bench, artifact: Artifact, model: PreTrainedModel, lesson: Lesson, length: int
+) -> tuple[Tensor, Tensor]:
+    files = artifact.manifest.files
+    return cached_answers(
+        model,
+        TextEncoder(artifact.tokenizer_path, min(length, artifact.manifest.max_length)),
+        lesson.train_texts,
+        key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
+        folder=bench.work.parent / "teacher-answers",
+    )
+
+
+def _from_file(file: Path, bench: Bench, lesson: Lesson) -> tuple[Lesson, Tensor]:
+    """Logits from a file of answers: the logarithms of its probabilities."""
+    answers = read_answers(file, lesson.labels)
+    held_out = {*bench.data.val.texts, *bench.data.test.texts}
+    known = set(lesson.train_texts)
+    extra = [text for text in answers if text not in known and text not in held_out]
+    texts, labels = [], []
+    for text, label in zip(lesson.train_texts, lesson.train_labels, strict=True):
+        if text in answers:
+            texts.append(text)
+            labels.append(label)
+        elif label != UNLABELLED:
+            raise DataError(f"{file}: says nothing of the training text {text!r}; answer all texts of train")
+    lesson = dataclasses.replace(
+        lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[UNLABELLED] * len(extra)]
+    )
+    probabilities = np.array([answers[text] for text in lesson.train_texts], dtype=np.float32)
+    return lesson, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))
+
+
+def read_answers(file: Path, labels: Sequence[str]) -> Answers:
+    """Read texts with class probabilities.
+
+    Args:
+        file: JSONL with `text` and `probabilities` (label -> probability, left out where 0) in each row, or CSV with
+            a column `text` and one for each label.
+        labels: the classes, in the order wanted.
+
+    Returns:
+        For each text the probability of each label, scaled to a sum of 1.
+
+    Raises:
+        DataError: when the file cannot be read, names other labels, or holds no probabilities; names the row.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as a file of answers ({error})") from error
+    comma = file.suffix.lower() == ".csv"
+    rows: Sequence[tuple[str, Mapping[str, str | float]]] = _csv_rows(lines) if comma else _jsonl_rows(file, lines)
+    answers: Answers = {}
+    for number, (text, given) in enumerate(rows, start=2 if comma else 1):
+        where = f"{file}, row {number}"
+        if unknown := sorted(given.keys() - set(labels)):
+            raise DataError(f"{where}: {unknown[0]!r} is no label of the data")
+        try:
+            values = np.array([float(given.get(label) or 0) for label in labels])
+        except ValueError as error:
+            raise DataError(f"{where}: {error}; give a probability from 0 to 1 for each label") from error
+        if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
+            raise DataError(f"{where}: probabilities must be numbers from 0 to 1, not all 0")
+        answers[text] = list(values / values.sum())
+    if not answers:
+        raise DataError(f"{file}: holds no answers")
+    return answers
+
+
+class _Row(msgspec.Struct):
+    text: str
+    probabilities: dict[str, float]
+
+
+def _jsonl_rows(file: Path, lines: list[str]) -> list[tuple[str, dict[str, float]]]:
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                row = msgspec.json.decode(line, type=_Row)
+            except msgspec.MsgspecError as error:
+                raise DataError(
+                    f'{file}, row {number}: {error}; expected {{"text": …, "probabilities": {{label: …}}}}'
+                ) from error
+            rows.append((row.text, row.probabilities))
+    return rows
+
+
+def _csv_rows(lines: list[str]) -> list[tuple[str, dict[str, str]]]:
+    reader = csv.DictReader(lines)
+    return [(row.pop("text", "") or "", {key: value for key, value in row.items() if key}) for row in reader]

@@ -1,0 +1,103 @@
+"""The decision rule: an out-of-scope logit that is not the model's own, and a temperature.
+
+A text is out of scope when its largest logit in scope, less `slope` times the out-of-scope class's logit, stays below
+a threshold. That is the same as replacing the out-of-scope logit by `slope * logit + shift` and taking the largest of
+all, which is linear: it can be built into the last layer, at no cost, and then acts in every runtime that opens the
+file. Dividing by a temperature (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2) is linear too.
+
+`slope` is the one whose score separates the two kinds of `val` texts best, `shift` the one with the highest accuracy
+on `val`, with its out-of-scope texts weighted to the rate that the traffic is expected to have.
+"""
+
+import msgspec
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from packlight import stats
+from packlight.steps.calibration.scores import SLOPES, Floats, Labels, margin
+
+PLATEAU = 0.001
+"""thresholds whose accuracy is within this of the best are as good; their mean is taken"""
+TEMPERATURES = (0.05, 20.0)
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to logits: out of scope becomes slope * logit + shift, then all are divided by the temperature."""
+
+    oos: int | None
+    """id of the out-of-scope class; None where there is none"""
+    slope: float = 1.0
+    shift: float = 0.0
+    temperature: float = 1.0
+
+    def factors(self, labels: int) -> tuple[Floats, Floats]:
+        """The rule as `logits * factor + offset`, both float32 of shape [labels]."""
+        factor, offset = np.ones(labels), np.zeros(labels)
+        if self.oos is not None:
+            factor[self.oos], offset[self.oos] = self.slope, self.shift
+        return (factor / self.temperature).astype(np.float32), (offset / self.temperature).astype(np.float32)
+
+    def apply(self, logits: Floats) -> Floats:
+        """Logits [texts, labels] under the rule."""
+        factor, offset = self.factors(logits.shape[1])
+        ruled: Floats = logits * factor + offset
+        return ruled
+
+
+def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floats) -> Rule:
+    """Choose the rule on validation texts.
+
+    Args:
+        logits: [texts, labels].
+        truth: label ids [texts].
+        oos: id of the out-of-scope class, which must occur in `truth`; None for a temperature alone.
+        weights: how much each text counts, [texts].
+    """
+    slope, shift = 1.0, 0.0
+    if oos is not None:
+        outside = truth == oos
+        slope = max(SLOPES, key=lambda each: stats.auroc(*_parted(margin(logits, oos, each), outside)))
+        shift = _best_shift(logits, truth, oos, slope, weights)
+    rule = Rule(oos=oos, slope=slope, shift=shift)
+    return msgspec.structs.replace(rule, temperature=_best_temperature(rule.apply(logits), truth, weights))
+
+
+def calibration_error(logits: Floats, truth: Labels) -> float:
+    """Expected calibration error of the softmax of the logits, from 0 to 1."""
+    probabilities = softmax(logits, axis=1)
+    return stats.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+
+
+def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats) -> float:
+    """The middle of the shifts with the highest weighted accuracy.
+
+    A shift between two neighbouring margins calls all texts below out of scope, so that one pass over the sorted
+    margins gives the accuracy of every shift.
+    """
+    margins = margin(logits, oos, slope)
+    order = np.argsort(margins)
+    inside = logits.copy()
+    inside[:, oos] = -np.inf
+    gained = np.where(truth == oos, weights, 0.0)[order]
+    lost = np.where((truth != oos) & (inside.argmax(axis=1) == truth), weights, 0.0)[order]
+    accuracy = (lost.sum() + np.concatenate([[0.0], np.cumsum(gained - lost)])) / weights.sum()
+    ordered = margins[order]
+    edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
+    return float(edges[accuracy >= accuracy.max() - PLATEAU].mean())
+
+
+def _best_temperature(logits: Floats, truth: Labels, weights: Floats) -> float:
+    """The temperature with the highest weighted likelihood, found on a logarithmic scale."""
+    rows = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, truth]
+        return -float((weights * likelihood).sum() / weights.sum())
+
+    low, high = np.log(TEMPERATURES)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def _parted(scores: Floats, outside: Labels) -> tuple[Floats, Floats]:
+    return scores[~outside], scores[outside]

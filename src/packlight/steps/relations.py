@@ -1,0 +1,109 @@
+"""Attention relations: what the last layer's queries, keys and values have to do with one another.
+
+The loss of MiniLMv2 (Wang et al. 2021, Multi-Head Self-Attention Relation Distillation, section 3): queries, keys and
+values of the last layer are cut into as many relation heads on both sides, so that teacher and student may have other
+numbers of heads and other widths; softmax(Q Q' / sqrt(d)), and the same of K and V, is compared by its Kullback-Leibler
+divergence at every token.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from packlight.classifier import pooling
+from packlight.errors import RecipeError
+from packlight.tokenization import TextEncoder
+
+RELATION_HEADS = 12
+
+
+class _Projections:
+    """Remembers queries, keys and values of a model's last layer, each [batch, tokens, width]."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        family = pooling.family_of(model)
+        if family is None:
+            raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
+        last = pooling.encoder_layers(model)[-1]
+        self._modules = [last.get_submodule(name) for name in (family.query, family.key, family.value)]
+        self._seen: list[Tensor] = [torch.empty(0)] * len(self._modules)
+
+    def __enter__(self) -> Self:
+        self._hooks = [
+            module.register_forward_hook(lambda _, __, output, place=place: self._remember(place, output))
+            for place, module in enumerate(self._modules)
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def logarithms(self) -> list[Tensor]:
+        """Log relations, each [batch, relation heads, tokens, tokens]."""
+        return [_log_relations(values) for values in self._seen]
+
+    def _remember(self, place: int, output: Tensor) -> None:
+        self._seen[place] = output.float()
+
+
+class TeacherRelations:
+    """A teacher that is asked for the relations of training texts while a student learns."""
+
+    def __init__(self, teacher: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> None:
+        """Keep the teacher at hand.
+
+        Args:
+            teacher: answers in evaluation mode.
+            encoder: its tokenizer, which must be the student's too.
+            texts: the lesson's training texts, which rows refer to.
+
+        Raises:
+            RecipeError: when the architecture's queries, keys and values are not known.
+        """
+        self._teacher = teacher
+        self._encoder = encoder
+        self._rows = encoder.ids(texts)
+        self._projections = _Projections(teacher)
+
+    @torch.no_grad()
+    def of(self, rows: Sequence[int], device: torch.device) -> tuple[list[Tensor], Tensor]:
+        """Log relations of some texts, and their mask [texts, tokens]."""
+        tokens = self._encoder.pad([self._rows[row] for row in rows])
+        mask = torch.from_numpy(tokens.attention_mask).to(device)
+        self._teacher.to(device)  # type: ignore[arg-type]  # the signature of transformers' wrapper
+        with self._projections:
+            self._teacher(input_ids=torch.from_numpy(tokens.input_ids).to(device), attention_mask=mask)
+        return self._projections.logarithms(), mask
+
+
+class StudentRelations(_Projections):
+    """Watches a student in training."""
+
+    def distance(self, teacher: TeacherRelations, rows: Sequence[int]) -> Tensor:
+        """Mean Kullback-Leibler divergence of the relations that the student has just computed.
+
+        Raises:
+            RecipeError: when teacher and student cut the texts into other tokens.
+        """
+        own = self.logarithms()
+        wanted, mask = teacher.of(rows, own[0].device)
+        if own[0].shape[-1] != mask.shape[1]:
+            raise RecipeError("relation_weight: teacher and student need the same tokenizer")
+        seen = mask.bool()
+        pairs = seen[:, None, :, None] & seen[:, None, None, :]
+        total = own[0].new_zeros(())
+        for student, goal in zip(own, wanted, strict=True):
+            difference = nn.functional.kl_div(student, goal, reduction="none", log_target=True)
+            total = total + (difference * pairs).sum()
+        return total / (len(own) * RELATION_HEADS * seen.sum())
+
+
+def _log_relations(values: Tensor) -> Tensor:
+    batch, tokens, width = values.shape
+    size = width // RELATION_HEADS
+    heads = values[..., : size * RELATION_HEADS].reshape(batch, tokens, RELATION_HEADS, size).transpose(1, 2)
+    return torch.log_softmax(heads @ heads.transpose(-1, -2) / size**0.5, dim=-1)

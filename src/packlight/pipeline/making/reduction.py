@@ -1,0 +1,90 @@
+"""Making a classifier smaller by what its task does not need of it: pieces of the vocabulary."""
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from packlight.artifact import SAFETENSORS, Artifact
+from packlight.classifier.stock import open_classifier, save_classifier
+from packlight.dataset import Dataset
+from packlight.dataset.lines import read_lines
+from packlight.figures import megabytes, percent
+from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.progress import say
+from packlight.recipe import TrimVocabulary
+from packlight.steps.inference import logits_of
+from packlight.steps.vocabulary import (
+    cut_embedding,
+    fixed_ids,
+    open_tokenizer,
+    segment,
+    trim_tokenizer,
+    write_tokenizer,
+)
+from packlight.tokenization import TextEncoder
+
+
+@make.register
+def _(step: TrimVocabulary, bench: Bench) -> Made:
+    parent, data = bench.origin, bench.data
+    more = read_lines(Path(step.corpus)) if step.corpus else []
+    model = open_classifier(parent.path)
+    trimmed = trim_tokenizer(
+        parent.tokenizer_path, [*data.train.texts, *more], pieces=step.pieces, fixed=fixed_ids(model)
+    )
+    folder = bench.work / "tokenizer"
+    write_tokenizer(trimmed, parent.path, folder)
+    before = _labels(model, parent.tokenizer_path, parent, data)
+    cut_embedding(model, trimmed.old_ids)
+    after = _labels(model, folder / "tokenizer.json", parent, data)
+    save_classifier(model, bench.draft, tokenizer_from=folder, max_length=parent.manifest.max_length)
+    facts = _compared(open_tokenizer(parent.tokenizer_path), trimmed.tokenizer, data)
+    facts["val_agreement"] = float((before == after).float().mean())
+    saved = parent.model_path.stat().st_size - (bench.draft / SAFETENSORS).stat().st_size
+    _tell(facts, saved)
+    return Made(
+        "torch",
+        "fp32",
+        SAFETENSORS,
+        parent.manifest.max_length,
+        batch_invariant=parent.manifest.batch_invariant,
+        facts=facts,
+        abstain_below=parent.manifest.abstain_below,
+    )
+
+
+def _labels(model: PreTrainedModel, tokenizer: Path, parent: Artifact, data: Dataset) -> Tensor:
+    encoder = TextEncoder(tokenizer, parent.manifest.max_length)
+    return logits_of(model, encoder, data.val.texts).argmax(dim=1)
+
+
+def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, Any]:
+    """How two tokenizers cut the texts; those of `test` are reported on and choose nothing."""
+    facts: dict[str, Any] = {
+        "pieces": {
+            "before": whole.get_vocab_size(with_added_tokens=True),
+            "after": trimmed.get_vocab_size(with_added_tokens=True),
+        }
+    }
+    for name in ("val", "test"):
+        texts = data.split(name).texts
+        before, after = segment(whole, texts), segment(trimmed, texts)
+        facts[name] = {
+            "unknown_rate": {"before": before.unknown_rate, "after": after.unknown_rate},
+            "pieces_per_text": {"before": before.mean_length, "after": after.mean_length},
+            "texts_cut_otherwise": after.changed(before),
+        }
+    return facts
+
+
+def _tell(facts: dict[str, Any], saved: int) -> None:
+    pieces, val = facts["pieces"], facts["val"]
+    say(
+        f"  {pieces['after']:,} of {pieces['before']:,} pieces stay, {megabytes(saved / 1e6)} less; on val "
+        f"{percent(val['texts_cut_otherwise'])} of the texts are cut otherwise, "
+        f"{val['pieces_per_text']['after']:.1f} pieces a text ({val['pieces_per_text']['before']:.1f} before), "
+        f"{percent(val['unknown_rate']['after'])} of them unknown ({percent(val['unknown_rate']['before'])} before)"
+    )

@@ -85,7 +85,7 @@ def observe(
     turns, answers = _read(journal)
     if _complete(subjects, effort, turns, answers):
         return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
-    texts = _sample(data.test.texts, max(effort.texts, BATCH), seed)
+    texts = _asked(data, effort, seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
         # They open side by side, and all are open, with labels that fit, before the first is timed.
@@ -98,6 +98,11 @@ def observe(
                 _append(journal, done)
                 answers[done.variant] = done
     return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
+
+
+def timed_texts(data: Dataset, effort: Effort, seed: int) -> list[str]:
+    """The texts that every variant answers alone in each round."""
+    return _asked(data, effort, seed)[: effort.texts]
 
 
 def _complete(
@@ -196,6 +201,11 @@ def _predict(process: Process, data: Dataset, batch: int) -> Reply:
             scope_scores += part.scope_scores or []
             progress.reach(len(predictions))
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
+
+
+def _asked(data: Dataset, effort: Effort, seed: int) -> list[str]:
+    """The texts of a round: those timed alone, and as many as a batch holds."""
+    return _sample(data.test.texts, max(effort.texts, BATCH), seed)
 
 
 def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:

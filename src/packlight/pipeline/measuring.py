@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from packlight import __version__, environment
-from packlight.artifact import Artifact, read_manifest, write_manifest
+from packlight.artifact import SAFETENSORS, Artifact, read_manifest, write_manifest
 from packlight.benchmark.derive import Identity, derive, stable
 from packlight.benchmark.process import Subject
-from packlight.benchmark.rounds import Effort, journal_name, observe
+from packlight.benchmark.rounds import Effort, journal_name, observe, timed_texts
 from packlight.card import write_card
 from packlight.dataset import SPLITS, Dataset
 from packlight.errors import MeasurementError, MissingExtraError
@@ -32,6 +32,7 @@ from packlight.measurement import (
     write_raw,
     write_truth,
 )
+from packlight.pipeline.roofs import Counted, add_roofline
 from packlight.progress import say
 from packlight.report import write_report
 from packlight.report.html import write_html
@@ -70,8 +71,10 @@ def measure_run(
         The measurements, and whether anything was measured anew.
     """
     journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
+    rates = journal.with_name(f"machine-{journal.stem}.json")
     if again:
         journal.unlink(missing_ok=True)
+        rates.unlink(missing_ok=True)
         (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
         say("measurements: up to date" + ("" if known.stable else ", but of a noisy time: --again takes them anew"))
@@ -87,6 +90,9 @@ def measure_run(
     raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
     identities = [*map(_identity_of_reference, beside), *(identity_of(each, out) for each in artifacts.values())]
     measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
+    measurements = add_roofline(
+        measurements, _counted(beside, artifacts), timed_texts(data, effort, seed), threads=threads, kept=rates
+    )
     (out / MEASURED).unlink(missing_ok=True)
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():
@@ -204,6 +210,15 @@ def _identity_of_reference(reference: "Reference") -> Identity:
         weights_bytes=reference.weights_bytes,
         parity=None,
     )
+
+
+def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact]) -> dict[str, Counted]:
+    """Where the work of each row is counted from."""
+    found = {each.name: Counted(each.folder, each.subject.engine, SAFETENSORS, each.max_length) for each in references}
+    for name, artifact in artifacts.items():
+        manifest = artifact.manifest
+        found[name] = Counted(artifact.path, manifest.engine, manifest.model_file, manifest.max_length)
+    return found
 
 
 def _settings(

@@ -37,6 +37,8 @@ class Reference:
     trained: bool
     """whether its answers mean something"""
     oos_label: str | None
+    max_length: int = MAX_LENGTH
+    """texts are cut to so many tokens"""
 
     @property
     def subject(self) -> Subject:

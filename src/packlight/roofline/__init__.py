@@ -7,6 +7,6 @@ bytes at the machine's bandwidth.
 
 from packlight.roofline.bound import roofline
 from packlight.roofline.machine import measure_machine
-from packlight.roofline.work import Work, work_of
+from packlight.roofline.work import ENGINES, Work, work_of
 
-__all__ = ["Work", "measure_machine", "roofline", "work_of"]
+__all__ = ["ENGINES", "Work", "measure_machine", "roofline", "work_of"]

@@ -1,7 +1,7 @@
 """What a machine does at best: products in float32 and int8, and bytes read, on a stated number of threads.
 
 Rates are those of the library that variants run on, and not of a data sheet: one large product with a constant weight
-in ONNX Runtime, and the largest element of arrays that fit a cache and that do not. A few seconds in all.
+in ONNX Runtime, and the largest element of arrays that fit a cache and that do not. A second or two in all.
 """
 
 import time
@@ -16,12 +16,12 @@ from packlight.measurement import MachineRates, Reading
 from packlight.roofline.product import product_model
 
 ROWS, INNER, COLUMNS = 384, 1024, 1024
-REPEATS = 9
+REPEATS = 15
 ERRORS_ONLY = 3
 MB = 1 << 20
 WORKING_SETS = tuple(megabytes * MB for megabytes in (4, 8, 16, 32, 64, 256))
 """bytes; the last is larger than the caches of nearly all processors"""
-READ_AT_LEAST = 256 * MB
+READ_AT_LEAST = 64 * MB
 """bytes of one timing, so that starting threads does not count"""
 
 

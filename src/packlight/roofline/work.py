@@ -13,6 +13,9 @@ from pathlib import Path
 
 from packlight.artifact import SAFETENSORS
 
+ENGINES = ("onnxruntime", "torch", "pipeline")
+"""whose work can be counted"""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -40,13 +43,13 @@ def work_of(folder: Path, engine: str, lengths: Sequence[int], *, model_file: st
     Returns:
         The work, or None where it cannot be counted: an engine or an architecture without a rule for it.
     """
+    if engine not in ENGINES:
+        return None
     lengths = [max(1, length) for length in lengths]
     if engine == "onnxruntime":
         from packlight.roofline.graph import count_graph  # noqa: PLC0415 - loads onnxruntime
 
         return count_graph(folder / model_file, lengths)
-    if engine in ("torch", "pipeline"):
-        from packlight.roofline.tensors import count_tensors  # noqa: PLC0415 - beside the above
+    from packlight.roofline.tensors import count_tensors  # noqa: PLC0415 - beside the above
 
-        return count_tensors(folder / "config.json", folder / model_file, lengths)
-    return None
+    return count_tensors(folder / "config.json", folder / model_file, lengths)

@@ -2,8 +2,8 @@
 
 A pretrained vocabulary is made for all that is ever written; one task's texts use a part of it. For a small encoder
 the embedding is half of the weights, so the rest is dead weight on disk, in memory and on the wire, though not in
-time. Leaving out the pieces that a corpus does not use is due to Abdaoui et al. 2020, "Load What You Need: Smaller
-Versions of Multilingual BERT", sections 3 and 4 (https://aclanthology.org/2020.sustainlp-1.16).
+time. Leaving out the embeddings of pieces that the wanted texts do not use is due to Abdaoui et al. 2020, "Load What
+You Need: Smaller Versions of Multilingual BERT" (https://aclanthology.org/2020.sustainlp-1.16).
 
     inventory   what one tokenizer says of its pieces: the smallest, what each is built of, which are the most frequent
     choose      which pieces stay

@@ -161,3 +161,10 @@ def test_advice_is_rendered_and_survives_json():
             assert reason in render_markdown(advice)
     assert render_text(advise()).startswith("Ship teacher-onnx-int8\n")
     assert render_markdown(advise(min_accuracy=0.99)).startswith("**Nothing measured fits**")
+
+
+def test_long_lines_go_on_under_their_first_word():
+    lines = render_text(advise(), width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(line.startswith("    ") for line in lines)
+    assert " ".join(render_text(advise(), width=60).split()) == " ".join(render_text(advise()).split())

@@ -86,7 +86,7 @@ def recommend(
     if as_json:
         show_json(picked)
     else:
-        show(Text(advice.render_text(picked)))
+        show(Text(advice.render_text(picked, width=console().width)))
 
 
 def show_run(folder: Path, measurements: Measurements) -> None:
@@ -101,7 +101,7 @@ def show_run(folder: Path, measurements: Measurements) -> None:
         terminal_table(summary, width=width),
         *([scatter] if scatter is not None else []),
         capacity.terminal_table(plans, width=width),
-        Text(advice.render_text(picked)),
+        Text(advice.render_text(picked, width=width)),
     )
 
 

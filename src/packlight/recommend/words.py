@@ -1,10 +1,12 @@
 """A recommendation as text: for the terminal and in Markdown."""
 
+import textwrap
+
 from packlight.recommend.playbook import Recommendation
 
 
-def render_text(advice: Recommendation) -> str:
-    """The recommendation for a terminal."""
+def render_text(advice: Recommendation, *, width: int | None = None) -> str:
+    """The recommendation for a terminal; with a width, long lines go on under their first word."""
     lines = [_headline(advice), *(f"  {reason}" for reason in advice.reasons)]
     if advice.cautions:
         lines += ["", "Mind", *(f"  ! {caution}" for caution in advice.cautions)]
@@ -12,6 +14,8 @@ def render_text(advice: Recommendation) -> str:
         lines += ["", "Not picked", *(f"  {other.variant}: {other.why_not}" for other in advice.runners_up)]
     if advice.nearest:
         lines += ["", "Nearest", *(f"  {variant}: {words}" for variant, words in _nearest(advice))]
+    if width is not None:
+        lines = [part for line in lines for part in _wrapped(line, width)]
     return "\n".join(lines) + "\n"
 
 
@@ -25,6 +29,12 @@ def render_markdown(advice: Recommendation) -> str:
     if advice.nearest:
         lines += ["", "Nearest:", "", *(f"- `{variant}`: {words}" for variant, words in _nearest(advice))]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = "    " if line.startswith("  ") else ""
+    # names of variants have hyphens and stay whole
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _headline(advice: Recommendation) -> str:

@@ -77,6 +77,7 @@ def test_arrivals_are_a_poisson_process():
 def test_requests_are_whole():
     address = address_of("http://127.0.0.1:8080/base/", "intent")
     assert address.path == "/base/v2/models/intent/infer"
+    assert address_of("http://host", "my ärtifact/1").path == "/v2/models/my%20%C3%A4rtifact%2F1/infer"
     head, _, body = http_request(address, infer_body("größer"), [("X-API-Key", "k")]).partition(b"\r\n\r\n")
     assert head.startswith(b"POST /base/v2/models/intent/infer HTTP/1.1\r\nHost: 127.0.0.1:8080")
     assert f"Content-Length: {len(body)}".encode() in head

@@ -60,6 +60,8 @@ def test_the_manifest_says_what_was_cut_and_what_it_did(trim, parent):
         assert facts[split]["unknown_rate"] == {"before": 0, "after": 0}
         assert facts[split]["pieces_per_text"]["before"] == facts[split]["pieces_per_text"]["after"] > 3
     assert facts["val_agreement"] == 1
+    assert facts["val"]["accuracy"]["before"] == facts["val"]["accuracy"]["after"] > 0.9
+    assert facts["val"]["oos_recall"]["before"] == facts["val"]["oos_recall"]["after"] > 0.5
 
 
 def test_fewer_pieces_cut_texts_otherwise_and_the_facts_say_so(trim):
@@ -72,6 +74,7 @@ def test_fewer_pieces_cut_texts_otherwise_and_the_facts_say_so(trim):
     assert facts["val"]["pieces_per_text"]["after"] > facts["val"]["pieces_per_text"]["before"]
     assert facts["val"]["unknown_rate"]["after"] == 0
     assert facts["val_agreement"] < 1
+    assert facts["val"]["accuracy"]["after"] < facts["val"]["accuracy"]["before"]
 
 
 def test_the_folder_is_a_stock_checkpoint(trim):
@@ -128,6 +131,8 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
     answer = packlight(*words)
     assert answer.status == 0, answer.err
     assert "100 of 1,024 pieces stay" in answer.err
+    assert "accuracy on val" in answer.err
+    assert "recall of its out-of-scope texts" in answer.err
     assert f"next: packlight export {tmp_path / 'cut'}" in answer.err
     assert Artifact.open(tmp_path / "cut").manifest.options == {"pieces": 100, "corpus": None}
     again = packlight(*words, "--json")

@@ -1,18 +1,21 @@
 """Making a classifier smaller by what its task does not need of it: pieces of the vocabulary."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from packlight.artifact import SAFETENSORS, Artifact
-from packlight.classifier.stock import open_classifier, save_classifier
+from packlight.classifier.stock import labels_of, open_classifier, save_classifier
 from packlight.dataset import Dataset
 from packlight.dataset.lines import read_lines
-from packlight.figures import megabytes, percent
+from packlight.figures import megabytes, percent, points
 from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.parts import lesson_for
 from packlight.progress import say
 from packlight.recipe import TrimVocabulary
 from packlight.steps.inference import logits_of
@@ -42,7 +45,8 @@ def _(step: TrimVocabulary, bench: Bench) -> Made:
     after = _labels(model, folder / "tokenizer.json", parent, data)
     save_classifier(model, bench.draft, tokenizer_from=folder, max_length=parent.manifest.max_length)
     facts = _compared(open_tokenizer(parent.tokenizer_path), trimmed.tokenizer, data)
-    facts["val_agreement"] = float((before == after).float().mean())
+    facts["val_agreement"] = _share(before == after)
+    facts["val"] |= _right(before, after, labels_of(model), data)
     saved = parent.model_path.stat().st_size - (bench.draft / SAFETENSORS).stat().st_size
     _tell(facts, saved)
     return Made(
@@ -80,6 +84,24 @@ def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, 
     return facts
 
 
+def _right(before: Tensor, after: Tensor, labels: Sequence[str], data: Dataset) -> dict[str, Any]:
+    """Accuracy on `val`, and of its out-of-scope texts alone: they have the most words that no training text has."""
+    lesson = lesson_for(data, labels)
+    truth = torch.tensor(lesson.val_labels)
+    figures = {"accuracy": torch.ones_like(truth, dtype=torch.bool)}
+    if lesson.oos_label is not None:
+        figures["oos_recall"] = truth == labels.index(lesson.oos_label)
+    return {
+        name: {"before": _share((before == truth)[rows]), "after": _share((after == truth)[rows])}
+        for name, rows in figures.items()
+        if rows.any()
+    }
+
+
+def _share(right: Tensor) -> float:
+    return float(right.float().mean())
+
+
 def _tell(facts: dict[str, Any], saved: int) -> None:
     pieces, val = facts["pieces"], facts["val"]
     say(
@@ -88,3 +110,6 @@ def _tell(facts: dict[str, Any], saved: int) -> None:
         f"{val['pieces_per_text']['after']:.1f} pieces a text ({val['pieces_per_text']['before']:.1f} before), "
         f"{percent(val['unknown_rate']['after'])} of them unknown ({percent(val['unknown_rate']['before'])} before)"
     )
+    lost = {name: val[name]["after"] - val[name]["before"] for name in ("accuracy", "oos_recall") if name in val}
+    words = {"accuracy": "accuracy on val", "oos_recall": "recall of its out-of-scope texts"}
+    say("  " + ", ".join(f"{words[name]} {points(change)}" for name, change in lost.items()))

@@ -1,14 +1,19 @@
 """Invented measurements for tests: plausible figures of a walk, and nothing that was ever measured."""
 
+import msgspec
+
 from packlight.environment import Environment
 from packlight.measurement import (
     ClassScore,
     DataSummary,
     Latency,
+    MachineRates,
     Measurement,
     Measurements,
+    Reading,
     Workers,
 )
+from packlight.roofline import Work, roofline
 from packlight.stats import wilson_interval
 
 QUERIES = 5500
@@ -121,3 +126,31 @@ def measurements(*rows, **other):
         "measurements": tuple(taken),
     }
     return Measurements(**{**fields, **other})
+
+
+RATES = MachineRates(
+    fp32_macs_per_s=50e9,
+    int8_macs_per_s=210e9,
+    bytes_per_s=13e9,
+    reads=(Reading(bytes=4 << 20, bytes_per_s=52e9), Reading(bytes=256 << 20, bytes_per_s=13e9)),
+    threads=2,
+)
+
+
+def with_roofline(taken):
+    """The run with roofs: work in proportion to the size, none for the distilled rows' torch form."""
+    rows = [
+        each
+        if each.variant == "student"
+        else msgspec.structs.replace(each, roofline=roofline(_work(each), RATES, each.latency_ms.mean, 9.6))
+        for each in taken.measurements
+    ]
+    return msgspec.structs.replace(taken, measurements=tuple(rows), machine=RATES)
+
+
+def _work(row):
+    """9.6 tokens with each weight, half of the file being weights that are multiplied."""
+    read = row.size_mb * 0.5e6
+    if row.precision == "int8":
+        return Work(fp32_macs=2e5, int8_macs=9.6 * read, bytes=read)
+    return Work(fp32_macs=9.6 * read / 4, int8_macs=0, bytes=read)

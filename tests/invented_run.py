@@ -6,7 +6,7 @@ Labels and texts hold what a page could stumble over: markup, the end of a scrip
 import msgspec
 import numpy as np
 
-from invented import RANDOM, measurements, row
+from invented import RANDOM, measurements, row, with_roofline
 from packlight.artifact import Manifest, write_manifest
 from packlight.measurement import ClassScore, Latency, Parity, Raw, Truth, write_measurements, write_raw, write_truth
 from packlight.stats import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
@@ -40,7 +40,7 @@ def write_run(folder):
         write_manifest(folder / "variants" / name, _manifest(name, parent, step, engine))
     taken = measurements(*rows)
     data = msgspec.structs.replace(taken.data, source="intents & co.csv", rows={"train": 900, "test": QUERIES})
-    taken = msgspec.structs.replace(taken, data=data)
+    taken = with_roofline(msgspec.structs.replace(taken, data=data))
     write_truth(truth, folder)
     write_measurements(taken, folder)
     (folder / "recipe.yaml").write_text("version: 1\n")

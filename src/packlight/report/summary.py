@@ -15,8 +15,10 @@ from packlight.measurement import (
     ClassScore,
     DataSummary,
     Latency,
+    MachineRates,
     Measurement,
     Measurements,
+    Roofline,
     Workers,
 )
 
@@ -77,6 +79,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """test texts whose label depends on whether they come alone or in a batch"""
     worst_classes: tuple[ClassScore, ...]
     workers: Workers
+    roofline: Roofline | None = None
+    """its work and the least time for it"""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +97,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     footnotes: tuple[Footnote, ...]
     environment: Environment
     data: DataSummary
+    machine: MachineRates | None = None
+    """what the rows' rooflines refer to"""
 
 
 def summarise(measurements: Measurements) -> Summary:
@@ -114,6 +120,7 @@ def summarise(measurements: Measurements) -> Summary:
         footnotes=_footnotes(rows, measurements),
         environment=measurements.environment,
         data=measurements.data,
+        machine=measurements.machine,
     )
 
 
@@ -186,6 +193,7 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         batch_flips=row.batch_flips,
         worst_classes=row.worst_classes,
         workers=row.workers_for_rate,
+        roofline=row.roofline,
     )
 
 

@@ -11,6 +11,7 @@ from packlight.files import write_whole
 from packlight.measurement import Measurements
 from packlight.recommend import Constraints
 from packlight.report.plot import write_plot
+from packlight.report.roofline import render_roofline
 from packlight.report.summary import Row, Summary, summarise
 from packlight.report.table import escape, render_markdown
 
@@ -84,13 +85,14 @@ def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
         ("Plot", "![latency against accuracy, bubbles for size](plot.svg)\n"),
         ("Advice", advice),
         ("What the paired tests say", _list(summary.findings, "No row has a parent that it could be tested against.")),
+        ("How near the machine's limit", render_roofline(summary)),
         ("Capacity and cost", capacity_table),
         ("Worst classes", _worst_classes(summary.rows)),
         ("Environment", _list(_environment(summary), "")),
         ("Data", _list(_data(summary), "")),
         ("Words", f"{GLOSSARY}\n"),
     ]
-    return "# Report\n\n" + "\n".join(f"## {title}\n\n{body}" for title, body in sections)
+    return "# Report\n\n" + "\n".join(f"## {title}\n\n{body}" for title, body in sections if body is not None)
 
 
 def _list(lines: Sequence[str], otherwise: str) -> str:

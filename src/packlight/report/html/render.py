@@ -17,15 +17,16 @@ import msgspec
 
 from packlight import __version__, figures
 from packlight.extras import load
+from packlight.report import roofline
 from packlight.report.html.page import Page
 from packlight.report.html.table import COLUMNS
 from packlight.report.table import MARKS
 
 PURPOSE = "report.html"
 HERE = files("packlight.report.html")
-SCRIPTS = ("figures", "pick", "queue", "charts", "palette", "explorer", "calculator", "table", "start")
+SCRIPTS = ("figures", "pick", "queue", "charts", "palette", "explorer", "calculator", "table", "roofline", "start")
 """the page's own scripts, in the order in which they build on each other"""
-CHARTS = ("bubbles", "latency", "accuracy", "scope", "coverage", "learning", "lineage")
+CHARTS = ("bubbles", "latency", "accuracy", "scope", "coverage", "learning", "lineage", "roofline")
 VEGA_LITE = "6.4"
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -50,6 +51,7 @@ def render_html(page: Page) -> str:
         page=page,
         columns=COLUMNS,
         marks=MARKS,
+        roofline=roofline,
         version=__version__,
         policy=policy(scripts),
         style=_safe(jinja2, _text("assets", "page.css")),

@@ -92,7 +92,7 @@ const start = async () => {
   mistakesOf();
   await explorer(page, charts.bubbles);
   calculator(page);
-  await Promise.all([drawCurves(), drawLineage()]);
+  await Promise.all([drawCurves(), drawLineage(), drawRoofline(page, charts.roofline)]);
   document.documentElement.dataset.ready = "yes";
 };
 

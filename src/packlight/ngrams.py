@@ -34,7 +34,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def rows(self, text: str) -> Rows:
         """Numbers of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
-        words = [word.encode() for word in _normal(text).split()[: self.max_words]]
+        words = [word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]]
         found = self._of_words(words)
         if self.characters:
             found += self._of_characters(np.frombuffer(b" %b " % b" ".join(words), dtype=np.uint8))
@@ -54,10 +54,9 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         found = []
         wide = text.astype(np.uint32)
         rolling = wide
-        for length in range(2, self.characters[-1] + 1):
-            if len(rolling) < 2:  # noqa: PLR2004 - no two neighbours are left
-                break
-            rolling = rolling[:-1] * STEP + wide[length - 1 :]
+        for length in range(1, min(self.characters[-1], len(wide)) + 1):
+            if length > 1:
+                rolling = rolling[:-1] * STEP + wide[length - 1 :]
             if length in self.characters:
                 mixed = rolling * MIX
                 found.append(mixed ^ (mixed >> FOLD))

@@ -59,7 +59,8 @@ class CascadeEngine:
     def logits(self, texts: Sequence[str]) -> Logits:
         """Answer texts: float32 of shape [texts, labels], each row of the model that answered."""
         answers = self._first.logits(texts)[:, self._columns]
-        unsure = np.flatnonzero(softmax(answers, axis=1).max(axis=1) < self._switch.threshold).tolist()
+        # In double precision, as the threshold was chosen.
+        unsure = np.flatnonzero(softmax(answers.astype(float), axis=1).max(axis=1) < self._switch.threshold).tolist()
         if unsure:
             answers[unsure] = self._second.logits([texts[place] for place in unsure])
         return answers

@@ -47,8 +47,7 @@ class StaticEngine:
         self._ngrams = read_ngrams(artifact.path / "config.json")
         tensors = read_tensors(artifact.model_path)
         self._embedding = tensors["embedding"]
-        if self._embedding.shape[0] != self._ngrams.buckets or tensors["last_bias"].shape != (len(self.labels),):
-            raise ArtifactError(f"{artifact.path}: its table and its configuration do not fit; make the artifact again")
+        _check_shapes(tensors, self._ngrams.buckets, len(self.labels), artifact.path)
         self._first = np.ascontiguousarray(tensors["scale"][:, None] * tensors["first"])
         self._first_bias = tensors["first_bias"]
         self._last, self._last_bias = tensors["last"], tensors["last_bias"]
@@ -63,6 +62,22 @@ class StaticEngine:
         hidden = np.maximum(pooled.astype(np.float32) @ self._first + self._first_bias, np.float32(0))
         logits: Logits = hidden @ self._last + self._last_bias
         return logits
+
+
+def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> None:
+    """See the module's table."""
+    width, hidden = tensors["embedding"].shape[-1:], tensors["first_bias"].shape
+    wanted = {
+        "embedding": (buckets, *width),
+        "scale": width,
+        "first": (*width, *hidden),
+        "first_bias": hidden[:1],
+        "last": (*hidden, labels),
+        "last_bias": (labels,),
+    }
+    fits = all(tensors[name].shape == shape for name, shape in wanted.items())
+    if not fits or tensors["embedding"].dtype != np.int8:
+        raise ArtifactError(f"{where}: its table and its configuration do not fit; make the artifact again")
 
 
 def read_ngrams(config: Path) -> NGrams:

@@ -19,6 +19,7 @@ from packlight.dataset import Dataset
 from packlight.extras import require
 from packlight.measurement import Measurements
 from packlight.pipeline.alone import alone_in
+from packlight.pipeline.foresight import check_against_data
 from packlight.pipeline.measuring import measure_run
 from packlight.pipeline.variant import make_variant
 from packlight.recipe import Distill, Finetune, Recipe, write_recipe
@@ -75,6 +76,7 @@ def run(
         "vl_convert",
         purpose="`packlight run`",
     )
+    check_against_data(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     with alone_in(out):
         write_recipe(recipe, out / "recipe.yaml")

@@ -79,12 +79,14 @@ def check_options(step: Step) -> None:
     """Check a step that was built in code the way a recipe's is.
 
     Raises:
-        RecipeError: when a value is out of its range.
+        RecipeError: when a value is out of its range, or two options contradict each other.
     """
     try:
         msgspec.convert(msgspec.to_builtins(step), type(step))
     except msgspec.ValidationError as error:
         raise RecipeError(f"{step.kind}: {error}") from error
+    if step.contradiction:
+        raise RecipeError(f"{step.kind}: {step.contradiction}")
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
@@ -106,6 +108,8 @@ def _check_order(recipe: Recipe, where: str) -> None:
     made: dict[str, str] = dict.fromkeys(recipe.references, "reference")
     previous: str | None = None
     for step in recipe.steps:
+        if step.contradiction:
+            raise RecipeError(f"{where}: {step.name} ({step.kind}): {step.contradiction}")
         if step.name in made:
             raise RecipeError(f"{where}: two variants are called {step.name!r}")
         parent = _parent(step, previous, where)

@@ -50,6 +50,11 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Files besides the data that it reads; their content determines what it makes."""
         return ()
 
+    @property
+    def contradiction(self) -> str | None:
+        """Why its options cannot go together; None where they can."""
+        return None
+
     def options(self) -> dict[str, object]:
         """Everything but the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
@@ -102,7 +107,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     layers: tuple[Count, ...] | Positive = 3
     """which of the teacher's layers, counted from 0; a number takes so many, evenly spaced"""
     teachers: tuple[Name, ...] = ()
-    """variants whose probabilities are averaged with the parent's"""
+    """variants whose logits are averaged with the parent's"""
     answers: str | None = None
     """a file of texts with class probabilities, from any source, that teaches in the parent's place"""
     alpha: Share = 0.1
@@ -132,6 +137,21 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     def others(self) -> dict[Name, tuple[str, ...]]:
         """The variant to start from and the other teachers."""
         return dict.fromkeys((*([self.start] if self.start else []), *self.teachers), ("torch",))
+
+    @property
+    def contradiction(self) -> str | None:
+        """Two places to start from, or a file of answers beside what only a teacher can answer."""
+        if self.start and self.student:
+            return "start and student both say what the student starts from; give one"
+        beside = {
+            "teachers": bool(self.teachers),
+            "hidden_weight": self.hidden_weight > 0,
+            "augment": self.augment > 0,
+            "extra_texts": self.extra_texts is not None,
+        }
+        if self.answers and (wrong := [key for key, given in beside.items() if given]):
+            return f"answers come from a file, but {wrong[0]} needs a teacher that is asked; give one of the two"
+        return None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -168,6 +188,11 @@ class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
     """neurons kept in each feed-forward block; null for all"""
     texts: Positive = 1024
     """training texts that importance is measured on"""
+
+    @property
+    def contradiction(self) -> str | None:
+        """Nothing to remove."""
+        return "nothing to remove: give layers or feed_forward" if self.layers is self.feed_forward is None else None
 
 
 class QuantizeTorch(_Step, frozen=True, kw_only=True, tag="quantize-torch"):
@@ -273,6 +298,11 @@ class Cascade(_Step, frozen=True, kw_only=True, tag="cascade"):
     """accuracy on val that may be given up against the parent alone"""
     oos_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """share of out-of-scope texts that the traffic is expected to have; null for that of val"""
+
+    @property
+    def contradiction(self) -> str | None:
+        """A model before itself."""
+        return f"first and from are both {self.first!r}; give two models" if self.first == self.parent else None
 
     @property
     def others(self) -> dict[Name, tuple[str, ...]]:

@@ -4,6 +4,7 @@ Known from CVE-2022-25882 and CVE-2024-27318: a tensor's `external_data` names a
 """
 
 import mmap
+from pathlib import Path
 
 from packlight.artifact import Artifact
 from packlight.errors import ArtifactError
@@ -18,11 +19,15 @@ def refuse_external_data(artifact: Artifact) -> None:
     Raises:
         ArtifactError: when a tensor's data lies in another file.
     """
-    if artifact.model_path.suffix != ".onnx":
-        return
-    with artifact.model_path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    # A cascade has more than one.
+    for name in artifact.manifest.files:
+        if name.endswith(".onnx"):
+            _refuse(artifact.path / name)
+
+
+def _refuse(graph: Path) -> None:
+    with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(LOCATION) >= 0:
             raise ArtifactError(
-                f"{artifact.model_path}: keeps weights in another file (external data), which is not served; export it "
-                "into one file"
+                f"{graph}: keeps weights in another file (external data), which is not served; export it into one file"
             )

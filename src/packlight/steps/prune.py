@@ -114,11 +114,10 @@ def _blocks(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
     linear = [
         module for name, module in layer.named_modules() if isinstance(module, nn.Linear) and "att" not in name.lower()
     ]
-    up = [module for module in linear if module.out_features == width]
-    down = [module for module in linear if module.in_features == width]
-    if len(up) != 1 or len(down) != 1:
-        raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
-    return up[0], down[0]
+    match linear:
+        case [up, down] if up.out_features == down.in_features == width:
+            return up, down
+    raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
 
 
 def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:

@@ -20,13 +20,25 @@ from packlight.tokenization import TextEncoder
 RELATION_HEADS = 12
 
 
+def check_relations_known(model: PreTrainedModel) -> pooling.Family:
+    """Where the model keeps its queries, keys and values.
+
+    Raises:
+        RecipeError: when that is not known, or they are too narrow for so many relation heads.
+    """
+    family, width = pooling.family_of(model), model.config.hidden_size
+    if family is None:
+        raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
+    if width < RELATION_HEADS:
+        raise RecipeError(f"relation_weight: needs at least {RELATION_HEADS} hidden units, the model has {width}")
+    return family
+
+
 class _Projections:
     """Remembers queries, keys and values of a model's last layer, each [batch, tokens, width]."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        family = pooling.family_of(model)
-        if family is None:
-            raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
+        family = check_relations_known(model)
         last = pooling.encoder_layers(model)[-1]
         self._modules = [last.get_submodule(name) for name in (family.query, family.key, family.value)]
         self._seen: list[Tensor] = [torch.empty(0)] * len(self._modules)

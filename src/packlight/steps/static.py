@@ -2,13 +2,14 @@
 
 The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
 layer, taught by a transformer's logits on the training texts and on unlabelled texts made of them (compare Tang et al.
-2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). It learns with its embedding rounded to
-8 bits as it will be stored (Jacob et al. 2018, section 3.1), so that nothing is lost by storing it.
+2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). Its embedding is stored in 8 bits with
+one scale for each column; whatever is asked of it outside training, `val` first of all, it answers with the rounded one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ WEIGHT_DECAY = 1e-4
 
 
 class StaticStudent(nn.Module):
-    """See `engines.static` for the formula; here the embedding is float32, seen through its rounding to int8."""
+    """See `engines.static` for the formula; the embedding is float32, and outside training seen through its rounding."""
 
     def __init__(self, options: DistillStatic, labels: int) -> None:
         """Start with small random vectors; the seed is the caller's."""
@@ -39,17 +40,36 @@ class StaticStudent(nn.Module):
         self.first = nn.Linear(options.width, options.hidden)
         self.last = nn.Linear(options.hidden, labels)
         self.drop = nn.Dropout(HEAD_DROPOUT)
+        self._rounded: Tensor | None = None
 
     def scale(self) -> Tensor:
         """The step between two neighbouring int8 values of each column: [width]."""
         return self.embedding.detach().abs().amax(dim=0).clamp_min(1e-8) / INT8_LIMIT
 
+    def int8(self) -> tuple[Tensor, Tensor]:
+        """The embedding as it is stored, int8 [buckets, width], and its scale."""
+        scale = self.scale()
+        return (self.embedding.detach() / scale).round().to(torch.int8), scale
+
     def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Logits [texts, labels] of texts whose n-grams lie end to end, from `offsets` on, each with its weight."""
-        vectors = nn.functional.embedding_bag(rows, self.embedding, offsets, mode="sum", per_sample_weights=weights)
+        vectors = nn.functional.embedding_bag(rows, self._table(), offsets, mode="sum", per_sample_weights=weights)
         hidden: Tensor = self.drop(torch.relu(self.first(vectors)))
         logits: Tensor = self.last(hidden)
         return logits
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Switch between the embedding that learns and the rounded one."""
+        self._rounded = None
+        return super().train(mode)
+
+    def _table(self) -> Tensor:
+        if self.training:
+            return self.embedding
+        if self._rounded is None:
+            table, scale = self.int8()
+            self._rounded = table * scale
+        return self._rounded
 
 
 @dataclass(frozen=True)
@@ -128,8 +148,7 @@ def answers(student: StaticStudent, texts: Sequence[Rows]) -> np.ndarray:
 
 def save_static(student: StaticStudent, file: Path) -> None:
     """Write the tensors that `engines.static` reads."""
-    scale = student.scale()
-    embedding = (student.embedding.detach() / scale).round().clamp(-INT8_LIMIT, INT8_LIMIT).to(torch.int8)
+    embedding, scale = student.int8()
     tensors = {
         "embedding": embedding,
         "scale": scale,

@@ -49,3 +49,21 @@ def traffic_weights(data: Dataset, oos_rate: float | None, *, where: str) -> Flo
         )
     weights[outside] = oos_rate / (1 - oos_rate) * (~outside).sum() / outside.sum()
     return weights
+
+
+def check_scope(data: Dataset, *, where: str) -> None:
+    """Check that an out-of-scope threshold can be chosen, where there is such a label at all.
+
+    Args:
+        data: labelled texts.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when `val` has texts of one kind only.
+    """
+    outside = sum(label == data.oos_label for label in data.val.labels)
+    if data.oos_label is not None and outside in (0, len(data.val.labels)):
+        kind = f"labelled {data.oos_label!r}" if outside == 0 else "in scope"
+        raise RecipeError(
+            f"{where}: no text of val is {kind}, so that no out-of-scope threshold can be chosen; add some"
+        )

@@ -10,8 +10,7 @@ from packlight.artifact import Artifact
 from packlight.checkpoint import label_mapping
 from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.engines.static import scale_head
-from packlight.errors import RecipeError
-from packlight.pipeline.making.answering import answer_texts, traffic_weights
+from packlight.pipeline.making.answering import answer_texts, check_scope, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parts import copy_description, spread
 from packlight.progress import say
@@ -31,16 +30,14 @@ FEATURE_TEXTS = 4096
 def _(step: Calibrate, bench: Bench) -> Made:
     parent, data = bench.origin, bench.data
     manifest = parent.manifest
+    check_scope(data, where=step.name)
     columns = label_mapping(parent.labels, data.labels).columns
     ids = {label: columns[index] for index, label in enumerate(data.labels)}
     truth = np.array([ids[label] for label in data.val.labels])
     oos = ids[data.oos_label] if data.oos_label is not None else None
-    if oos is not None and not (truth == oos).any():
-        raise RecipeError(
-            f"{step.name}: no text of val is labelled {data.oos_label!r}, so that no threshold can be chosen; add some"
-        )
+    weights = traffic_weights(data, step.oos_rate, where=step.name)
     logits = answer_texts(parent, data.val.texts)
-    rule = choose_rule(logits, truth, oos, weights=traffic_weights(data, step.oos_rate, where=step.name))
+    rule = choose_rule(logits, truth, oos, weights=weights)
     _build(parent, rule, bench)
     after = rule.apply(logits)
     facts: dict[str, object] = {

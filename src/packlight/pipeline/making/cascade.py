@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from scipy.special import softmax
 
-from packlight.artifact import FIRST, SECOND
+from packlight.artifact import FIRST, SECOND, Artifact, write_manifest
 from packlight.checkpoint import label_mapping
 from packlight.engines.cascade import CONFIG_KEY
 from packlight.errors import RecipeError
@@ -27,6 +28,7 @@ def _(step: Cascade, bench: Bench) -> Made:
     columns = label_mapping(second.labels, data.labels).columns
     ids = {label: columns[index] for index, label in enumerate(data.labels)}
     truth = np.array([ids[label] for label in data.val.labels])
+    weights = traffic_weights(data, step.oos_rate, where=step.name)
     order = [first.labels.index(label) for label in second.labels]
     quick = answer_texts(first, data.val.texts)[:, order]
     slow = answer_texts(second, data.val.texts)
@@ -35,10 +37,10 @@ def _(step: Cascade, bench: Bench) -> Made:
         quick.argmax(axis=1) == truth,
         slow.argmax(axis=1) == truth,
         loss=step.loss,
-        weights=traffic_weights(data, step.oos_rate, where=step.name),
+        weights=weights,
     )
     for artifact, name in ((first, FIRST), (second, SECOND)):
-        shutil.copytree(artifact.path, bench.draft / name)
+        _copy(artifact, bench.draft / name)
     config = {
         "architectures": ["PacklightCascade"],
         "id2label": {str(place): label for place, label in enumerate(second.labels)},
@@ -60,3 +62,11 @@ def _(step: Cascade, bench: Bench) -> Made:
         facts={"first": first.name, "switch": msgspec.to_builtins(choice), "oos_rate": step.oos_rate},
         abstain_below=second.manifest.abstain_below,
     )
+
+
+def _copy(artifact: Artifact, folder: Path) -> None:
+    """The artifact's own files: its card and figures are written again and again, and would make other bytes of it."""
+    for name in artifact.manifest.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.path / name, folder / name)
+    write_manifest(folder, msgspec.structs.replace(artifact.manifest, measurement=None))

@@ -99,7 +99,7 @@ def _right(before: Tensor, after: Tensor, labels: Sequence[str], data: Dataset) 
 
 
 def _share(right: Tensor) -> float:
-    return float(right.float().mean())
+    return float(right.double().mean())
 
 
 def _tell(facts: dict[str, Any], saved: int) -> None:

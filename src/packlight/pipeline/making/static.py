@@ -39,7 +39,7 @@ def _(step: DistillStatic, bench: Bench) -> Made:
         },
     }
     write_whole(bench.draft / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    best = max(history, key=lambda epoch: epoch.accuracy)
+    best = max(history, key=lambda epoch: (epoch.accuracy, epoch.epoch))
     facts = {
         "best_epoch": best.epoch,
         "val_accuracy": best.accuracy,

@@ -2,7 +2,8 @@
 
 import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,8 @@ LEAST = 1e-6
 """probabilities below are taken to be this"""
 Answers = dict[str, list[float]]
 """text -> probability of each label"""
+Rows = Iterator[tuple[int, str, Mapping[str, str | float]]]
+"""line, text, and the probability of each label that is given"""
 
 
 def lesson_of(step: Distill | DistillStatic, bench: Bench, labels: tuple[str, ...]) -> Lesson:
@@ -42,9 +45,8 @@ def lesson_of(step: Distill | DistillStatic, bench: Bench, labels: tuple[str, ..
     given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
     # Texts of val and test are no teaching material, labelled or not.
     held_out = {*lesson.train_texts, *bench.data.val.texts, *bench.data.test.texts}
-    extra = [text for text in dict.fromkeys(given) if text not in held_out]
     made = augment(lesson.train_texts, count, seed=bench.seed) if count else []
-    extra += [text for text in made if text not in held_out]
+    extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         lesson,
         train_texts=[*lesson.train_texts, *extra],
@@ -55,22 +57,23 @@ def lesson_of(step: Distill | DistillStatic, bench: Bench, labels: tuple[str, ..
 def taught_by(
     step: Distill | DistillStatic, bench: Bench, teacher: PreTrainedModel, lesson: Lesson
 ) -> tuple[Lesson, Teaching]:
-    """The teachers' answers to the lesson's training texts; a file of answers adds the texts that only it has.
+    """The teachers' answers to the lesson's training texts: the mean of their logits.
+
+    A file of answers stands in their place, and adds the texts that only it has.
 
     Raises:
         DataError: when the file of answers cannot be read, or says nothing of a training text.
     """
-    length = min(step.max_length, bench.origin.manifest.max_length)
-    encoder = TextEncoder(bench.origin.tokenizer_path, length)
+    encoder = teacher_encoder(step, bench)
     if isinstance(step, Distill) and step.answers is not None:
         lesson, logits = _from_file(Path(step.answers), bench, lesson)
         features = None
     else:
-        logits, features = _asked(bench, bench.origin, teacher, lesson, length)
+        logits, features = _asked(bench, bench.origin, teacher, lesson, encoder.max_length)
         others = [bench.others[name] for name in step.teachers] if isinstance(step, Distill) else []
         for other in others:
             columns = label_mapping(other.labels, lesson.labels).columns
-            more, _ = _asked(bench, other, open_classifier(other.path), lesson, length)
+            more, _ = _asked(bench, other, open_classifier(other.path), lesson, encoder.max_length)
             logits = logits + more[:, list(columns)]
         logits = logits / (1 + len(others))
     hidden = isinstance(step, Distill) and step.hidden_weight > 0
@@ -78,6 +81,11 @@ def taught_by(
     if isinstance(step, Distill) and step.relation_weight > 0:
         relations = TeacherRelations(teacher, encoder, lesson.train_texts)
     return lesson, Teaching(logits, features if hidden else None, relations)
+
+
+def teacher_encoder(step: Distill | DistillStatic, bench: Bench) -> TextEncoder:
+    """The parent's tokenizer, at the length that the student learns with."""
+    return TextEncoder(bench.origin.tokenizer_path, min(step.max_length, bench.origin.manifest.max_length))
 
 
 def _asked(
@@ -122,29 +130,29 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
         labels: the classes, in the order wanted.
 
     Returns:
-        For each text the probability of each label, scaled to a sum of 1.
+        For each text the probability of each label, scaled to a sum of 1; of a text that comes twice, the last.
 
     Raises:
-        DataError: when the file cannot be read, names other labels, or holds no probabilities; names the row.
+        DataError: when the file cannot be read, names other labels, or holds no probabilities; names the line.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as a file of answers ({error})") from error
-    comma = file.suffix.lower() == ".csv"
-    rows: Sequence[tuple[str, Mapping[str, str | float]]] = _csv_rows(lines) if comma else _jsonl_rows(file, lines)
+    rows = _csv_rows(file, content) if file.suffix.lower() == ".csv" else _jsonl_rows(file, content)
     answers: Answers = {}
-    for number, (text, given) in enumerate(rows, start=2 if comma else 1):
-        where = f"{file}, row {number}"
+    for number, text, given in rows:
+        where = f"{file}, line {number}"
         if unknown := sorted(given.keys() - set(labels)):
             raise DataError(f"{where}: {unknown[0]!r} is no label of the data")
         try:
             values = np.array([float(given.get(label) or 0) for label in labels])
         except ValueError as error:
             raise DataError(f"{where}: {error}; give a probability from 0 to 1 for each label") from error
-        if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
+        if not ((values >= 0).all() and (values <= 1 + LEAST).all() and values.sum() > 0):
             raise DataError(f"{where}: probabilities must be numbers from 0 to 1, not all 0")
-        answers[text] = list(values / values.sum())
+        # As the texts of a data set are.
+        answers[text.strip()] = list(values / values.sum())
     if not answers:
         raise DataError(f"{file}: holds no answers")
     return answers
@@ -155,20 +163,27 @@ class _Row(msgspec.Struct):
     probabilities: dict[str, float]
 
 
-def _jsonl_rows(file: Path, lines: list[str]) -> list[tuple[str, dict[str, float]]]:
-    rows = []
-    for number, line in enumerate(lines, start=1):
+def _jsonl_rows(file: Path, content: str) -> Rows:
+    # Not `splitlines`, which also cuts at characters that a JSON string may hold.
+    for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             try:
                 row = msgspec.json.decode(line, type=_Row)
             except msgspec.MsgspecError as error:
                 raise DataError(
-                    f'{file}, row {number}: {error}; expected {{"text": …, "probabilities": {{label: …}}}}'
+                    f'{file}, line {number}: {error}; expected {{"text": …, "probabilities": {{label: …}}}}'
                 ) from error
-            rows.append((row.text, row.probabilities))
-    return rows
+            yield number, row.text, row.probabilities
 
 
-def _csv_rows(lines: list[str]) -> list[tuple[str, dict[str, str]]]:
-    reader = csv.DictReader(lines)
-    return [(row.pop("text", "") or "", {key: value for key, value in row.items() if key}) for row in reader]
+def _csv_rows(file: Path, content: str) -> Rows:
+    reader = csv.DictReader(io.StringIO(content, newline=""))
+    try:
+        if "text" not in (reader.fieldnames or ()):
+            raise DataError(f"{file}: has no column `text`; expected `text` and one column for each label")
+        for row in reader:
+            if None in row:
+                raise DataError(f"{file}, line {reader.line_num}: has more cells than the header has names")
+            yield reader.line_num, row.pop("text") or "", row
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: {error}") from error

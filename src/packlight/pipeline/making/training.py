@@ -18,12 +18,13 @@ from packlight.classifier.stock import (
 from packlight.dataset import Dataset
 from packlight.errors import ModelError, RecipeError
 from packlight.pipeline.making.bench import Bench, Made, make
-from packlight.pipeline.making.teaching import lesson_of, taught_by
+from packlight.pipeline.making.teaching import lesson_of, taught_by, teacher_encoder
 from packlight.pipeline.parts import lesson_for, rename_labels, tokenizer_folder, training_facts
 from packlight.progress import say
 from packlight.recipe import Distill, Finetune
-from packlight.steps.distill import Teaching, distill, take_layers
+from packlight.steps.distill import distill, take_layers
 from packlight.steps.finetune import finetune, start_from_centroids
+from packlight.steps.relations import check_relations_known
 from packlight.steps.training import Epoch, Lesson
 from packlight.tokenization import TextEncoder
 
@@ -76,8 +77,9 @@ def _(step: Distill, bench: Bench) -> Made:
     lesson = lesson_of(step, bench, labels_of(teacher))
     # A student that cannot be made is found out before the teacher has answered every text.
     student, encoder, tokenizer = _student(step, bench, teacher, lesson)
+    _check_width(step, student, teacher)
+    _check_relations(step, bench, (student, encoder), teacher, lesson)
     lesson, teaching = taught_by(step, bench, teacher, lesson)
-    _check_width(step, student, teaching)
     history = distill(
         student,
         encoder,
@@ -102,7 +104,10 @@ def _student(
     if step.start is not None:
         start = bench.others[step.start]
         if start.labels != tuple(lesson.labels):
-            raise ModelError(f"{step.name}: the labels of {step.start} are not the teacher's")
+            raise ModelError(
+                f"{step.name}: {step.start} has other labels than its teacher, or in another order; start from a variant of "
+                f"{bench.origin.name}"
+            )
         length = min(step.max_length, start.manifest.max_length)
         return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
     if checkpoint is None:
@@ -122,14 +127,29 @@ def _student(
     return student, encoder, tokenizer
 
 
-def _check_width(step: Distill, student: PreTrainedModel, teaching: Teaching) -> None:
-    if step.hidden_weight == 0:
-        return
-    if teaching.features is None:
-        raise RecipeError(f"{step.name}: hidden_weight needs a teacher's hidden states, which a file of answers lacks")
-    own, given = final_layer(student).in_features, teaching.features.shape[1]
-    if own != given:
+def _check_width(step: Distill, student: PreTrainedModel, teacher: PreTrainedModel) -> None:
+    own, given = final_layer(student).in_features, final_layer(teacher).in_features
+    if step.hidden_weight > 0 and own != given:
         raise RecipeError(f"{step.name}: hidden_weight needs equal widths; the student has {own}, the teacher {given}")
+
+
+def _check_relations(
+    step: Distill, bench: Bench, taught: tuple[PreTrainedModel, TextEncoder], teacher: PreTrainedModel, lesson: Lesson
+) -> None:
+    """Relations are compared token by token, so that both must cut texts into as many."""
+    if step.relation_weight == 0:
+        return
+    student, own = taught
+    for model in (student, teacher):
+        check_relations_known(model)
+    theirs = teacher_encoder(step, bench)
+    pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
+    for text, mine, given in pairs:
+        if len(mine) != len(given):
+            raise RecipeError(
+                f"{step.name}: relation_weight needs one tokenizer and length for student and teacher; {text!r} has "
+                f"{len(mine)} tokens for the student, {len(given)} for the teacher"
+            )
 
 
 def _tell(name: str, epoch: Epoch) -> None:

@@ -42,9 +42,13 @@ def choose_abstention(logits: Floats, truth: Labels, *, coverage: float) -> Abst
         return float(wrong[order[: max(1, round(share * len(order)))]].mean())
 
     kept = max(1, round(coverage * len(order)))
+    falling = [*confidence[order], 0.0]
+    # Halfway to the next text, so that no rounding of a runtime decides about one of these.
+    threshold = float(falling[kept - 1] + falling[kept]) / 2 if coverage < 1 else 0.0
+    answered = confidence >= threshold
     return Abstention(
-        threshold=float(confidence[order[kept - 1]]) if coverage < 1 else 0.0,
-        coverage=kept / len(order),
-        risk=risk(coverage),
+        threshold=threshold,
+        coverage=float(answered.mean()),
+        risk=float(wrong[answered].mean()),
         curve=tuple((share, risk(share)) for share in COVERAGES),
     )

@@ -70,7 +70,7 @@ def calibration_error(logits: Floats, truth: Labels) -> float:
 
 
 def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats) -> float:
-    """The middle of the shifts with the highest weighted accuracy.
+    """The middle of the shifts with the highest weighted accuracy; where these lie apart, the one nearest to it.
 
     A shift between two neighbouring margins calls all texts below out of scope, so that one pass over the sorted
     margins gives the accuracy of every shift.
@@ -84,7 +84,14 @@ def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: 
     accuracy = (lost.sum() + np.concatenate([[0.0], np.cumsum(gained - lost)])) / weights.sum()
     ordered = margins[order]
     edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
-    return float(edges[accuracy >= accuracy.max() - PLATEAU].mean())
+    # Between two equal margins lies no shift.
+    accuracy[1:-1][np.diff(ordered) == 0] = -np.inf
+    good = accuracy >= accuracy.max() - PLATEAU
+    middle = edges[good].mean()
+    if not good[np.searchsorted(ordered, middle)]:
+        # The good ones lie apart, and their middle in a valley.
+        middle = edges[good][np.abs(edges[good] - middle).argmin()]
+    return float(middle)
 
 
 def _best_temperature(logits: Floats, truth: Labels, weights: Floats) -> float:

@@ -53,7 +53,9 @@ const drawRoofline = (page, chart) => {
   const across = rows.map((row) => row.x);
   // The level roofs are seen for a stretch beyond the last ridge.
   const ridge = Math.max(rates.int8_macs_per_s, rates.fp32_macs_per_s) / rates.bytes_per_s;
-  const roofs = roofsOf(rates, [Math.min(...across) / 2, 1.6 * Math.max(ridge, ...across)]);
+  const fastest = Math.max(...rates.reads.map((read) => read.bytes_per_s));
+  const first = Math.min(rates.int8_macs_per_s, rates.fp32_macs_per_s) / fastest;
+  const roofs = roofsOf(rates, [Math.min(first / 1.5, ...across.map((x) => x / 2)), 1.6 * Math.max(ridge, ...across)]);
   const points = roofs.flatMap(({ name, kind, ends }) => ends.map(([x, y]) => ({ name, kind, x, y })));
   const names = roofs.map(({ kind, words, at: [x, y] }) => ({ kind, words, x, y }));
   const up = [...rows.map((row) => row.y), ...points.map((point) => point.y)];

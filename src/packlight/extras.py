@@ -22,6 +22,7 @@ EXTRA_OF = {
     "prometheus_client": "serve",
     "httptools": "serve",
     "opentelemetry": "otel",
+    "optuna": "search",
 }
 
 

@@ -7,7 +7,7 @@ it done or not begun; a training goes on from its last checkpoint in `work`.
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ def make_variant(
     checkpoint: Checkpoint | None = None,
     others: Mapping[str, Artifact] | None = None,
     seed: int = 0,
+    on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
 ) -> tuple[Artifact, bool]:
     """The step's artifact in `folder`, made unless it is there already.
 
@@ -46,6 +47,8 @@ def make_variant(
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
         others: the variants besides the parent that the step starts from, by name.
         seed: of everything random.
+        on_epoch: told each epoch of a training, from 1, and the accuracy on val after it; what it raises stops the
+            training, which the same call goes on with later.
 
     Returns:
         The artifact, and whether it had to be made.
@@ -75,7 +78,7 @@ def make_variant(
     say(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with folder_whole(folder) as draft:
-        _fill(step, Bench(data, seed, checkpoint, parent, work, draft, others), mark)
+        _fill(step, Bench(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")

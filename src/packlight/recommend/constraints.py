@@ -75,7 +75,7 @@ def checked(constraints: Constraints) -> Constraints:
 
 def misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Miss, ...]:
     """Every constraint that a row breaks, those of the profile among them; nothing when it can be picked."""
-    return (*_profile_misses(row, measurements, wanted), *_figure_misses(row, wanted))
+    return (*_profile_misses(row, measurements, wanted), *figure_misses(row, wanted))
 
 
 def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
@@ -114,7 +114,8 @@ def _profile_misses(row: Measurement, measurements: Measurements, wanted: Constr
             yield Miss(constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.accuracy, words=words)
 
 
-def _figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
+def figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
+    """The explicit limits that a row's figures break."""
     latency = getattr(row.latency_ms, wanted.percentile)
     if wanted.max_latency_ms is not None and latency > wanted.max_latency_ms:
         words = f"{wanted.percentile} {milliseconds(latency)}, {milliseconds(wanted.max_latency_ms)} asked"

@@ -6,7 +6,7 @@ good classifier before any step (Snell et al. 2017, Prototypical Networks, secti
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ def finetune(
     work: Path,
     seed: int,
     fresh_head: bool = True,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train a classifier on labelled texts, in place.
 
@@ -44,6 +45,7 @@ def finetune(
         work: folder for checkpoints.
         seed: of batches and dropout.
         fresh_head: start the head from class centroids.
+        on_epoch: called with what `val` says after each epoch.
 
     Returns:
         What `val` said after each epoch.
@@ -59,6 +61,7 @@ def finetune(
         work=work,
         seed=seed,
         title="fine-tuning",
+        on_epoch=on_epoch,
     )
 
 

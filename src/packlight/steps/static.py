@@ -6,7 +6,7 @@ layer, taught by a transformer's logits on the training texts and on unlabelled 
 one scale for each column; whatever is asked of it outside training, `val` first of all, it answers with the rounded one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -81,7 +81,13 @@ class StaticEpoch:
 
 
 def distill_static(
-    lesson: Lesson, teacher_logits: Tensor, ngrams: NGrams, options: DistillStatic, *, seed: int
+    lesson: Lesson,
+    teacher_logits: Tensor,
+    ngrams: NGrams,
+    options: DistillStatic,
+    *,
+    seed: int,
+    on_epoch: Callable[[StaticEpoch], None] = lambda _: None,
 ) -> tuple[StaticStudent, list[StaticEpoch]]:
     """Train a static student.
 
@@ -91,6 +97,7 @@ def distill_static(
         ngrams: which n-grams are looked up.
         options: the step's options.
         seed: of the start, the order and what is left out.
+        on_epoch: called with what `val` says after each epoch.
 
     Returns:
         The student with the weights of its best epoch on `val`, and what `val` said after each.
@@ -132,6 +139,7 @@ def distill_static(
             if not history or accuracy >= max(epoch.accuracy for epoch in history):
                 best = {name: value.clone() for name, value in student.state_dict().items()}
             history.append(StaticEpoch(number, accuracy))
+            on_epoch(history[-1])
     student.load_state_dict(best)
     student.eval()
     return student, history

@@ -1,6 +1,6 @@
 """What a step works with, what it says of the folder that it filled, and the dispatch from one to the other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
@@ -27,6 +27,8 @@ class Bench:
     """to be filled"""
     others: Mapping[str, Artifact] = field(default_factory=dict)
     """the variants besides the parent that the step starts from, by name"""
+    on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None
+    """told each epoch of a training, from 1, and the accuracy on val after it; may stop the training by raising"""
 
     @property
     def origin(self) -> Artifact:

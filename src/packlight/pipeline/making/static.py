@@ -24,7 +24,14 @@ def _(step: DistillStatic, bench: Bench) -> Made:
         characters=tuple(sorted(set(step.characters))),
         max_words=step.max_length,
     )
-    student, history = distill_static(lesson, teaching.logits, ngrams, step, seed=bench.seed)
+    student, history = distill_static(
+        lesson,
+        teaching.logits,
+        ngrams,
+        step,
+        seed=bench.seed,
+        on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
+    )
     save_static(student, bench.draft / STATIC)
     config = {
         "architectures": ["PacklightStatic"],

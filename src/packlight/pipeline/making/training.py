@@ -53,6 +53,7 @@ def _(step: Finetune, bench: Bench) -> Made:
             work=bench.work / "training",
             seed=bench.seed,
             fresh_head=not known,
+            on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)
     save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
@@ -88,7 +89,7 @@ def _(step: Distill, bench: Bench) -> Made:
         step,
         work=bench.work / "training",
         seed=bench.seed,
-        on_epoch=lambda epoch: _tell(step.name, epoch),
+        on_epoch=lambda epoch: _tell(step.name, epoch, bench),
     )
     facts = training_facts(history) | ({"started_from": bench.checkpoint.reference} if bench.checkpoint else {})
     facts["texts"] = len(lesson.train_texts)
@@ -152,6 +153,7 @@ def _check_relations(
             )
 
 
-def _tell(name: str, epoch: Epoch) -> None:
+def _tell(name: str, epoch: Epoch, bench: Bench) -> None:
     weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
     say(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
+    bench.on_epoch(epoch.epoch, epoch.accuracy)

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from packlight.errors import MeasurementError
 from packlight.stats import (
     accuracy,
+    auroc,
+    calibration_error,
     coefficient_of_variation,
     difference_interval,
+    false_positive_rate,
     macro_f1,
     mcnemar_exact,
     paired_ratio,
@@ -159,3 +162,46 @@ def test_difference_interval_is_the_published_one():
     # Newcombe (1998), Statistics in Medicine 17:873-890, table II: 56/70 - 48/80 by method 10.
     interval = difference_interval(56 / 70, wilson_interval(56, 70), 48 / 80, wilson_interval(48, 80))
     assert interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_auroc_by_hand():
+    # Of the 6 pairs 4 are in order, one is tied and one is not.
+    assert auroc([3, 2, 1], [0, 2]) == pytest.approx((4 + 0.5) / 6)
+    assert auroc([2, 3], [0, 1]) == 1.0
+    assert auroc([1, 1], [1]) == 0.5
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=15), st.lists(st.integers(-3, 3), min_size=1, max_size=15))
+def test_auroc_counts_the_pairs_in_order(positive, negative):
+    pairs = [(a > b) + (a == b) / 2 for a in positive for b in negative]
+    assert auroc(positive, negative) == pytest.approx(sum(pairs) / len(pairs))
+    assert auroc(negative, positive) == pytest.approx(1 - auroc(positive, negative))
+
+
+def test_false_positives_pass_the_threshold_of_so_much_recall():
+    positive = [float(value) for value in range(1, 21)]
+    # 95 % of 1 to 20 are at least 1 (all), because the quantile is a value that occurs: 1 + 0.05 * 19 = 1.95, its lower.
+    assert false_positive_rate(positive, [0.5, 1.0, 1.5, 2.0], recall=0.95) == 0.75
+    assert false_positive_rate(positive, [0.5, 10.0, 11.0, 19.0], recall=0.5) == 0.75
+    assert false_positive_rate([1.0, 1.0], [1.0, 0.0], recall=0.95) == 0.5
+
+
+def test_calibration_error_by_hand():
+    # One bin of 0.9 with half of it right, one of 0.5 with all right.
+    assert calibration_error([0.9, 0.9, 0.5, 0.5], [True, False, True, True]) == pytest.approx((0.4 + 0.5) / 2)
+    assert calibration_error([1.0, 0.0], [True, False]) == 0.0
+    # The edges of the 15 bins belong to the bin below.
+    assert calibration_error([1 / 15, 1 / 15 + 1e-9], [True, False]) == pytest.approx((14 / 15 + 1 / 15) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(("positive", "negative"), [([], [1.0]), ([1.0], [])])
+def test_one_kind_alone_cannot_be_told_apart(positive, negative):
+    with pytest.raises(MeasurementError, match="both kinds are needed"):
+        auroc(positive, negative)
+    with pytest.raises(MeasurementError, match="both kinds are needed"):
+        false_positive_rate(positive, negative, recall=0.9)
+
+
+def test_calibration_error_refuses_unpaired_answers():
+    with pytest.raises(MeasurementError, match="equally long"):
+        calibration_error([0.5], [True, False])

@@ -18,6 +18,8 @@ from packlight.errors import RecipeError
 from packlight.tokenization import TextEncoder
 
 RELATION_HEADS = 12
+PADDED = -1e4
+"""score of a token that is not there: finite, so that no difference of two of them is undefined"""
 
 
 def check_relations_known(model: PreTrainedModel) -> pooling.Family:
@@ -54,9 +56,9 @@ class _Projections:
         for hook in self._hooks:
             hook.remove()
 
-    def logarithms(self) -> list[Tensor]:
-        """Log relations, each [batch, relation heads, tokens, tokens]."""
-        return [_log_relations(values) for values in self._seen]
+    def logarithms(self, mask: Tensor) -> list[Tensor]:
+        """Log relations, each [batch, relation heads, tokens, tokens], to the tokens of the mask [batch, tokens]."""
+        return [_log_relations(values, mask) for values in self._seen]
 
     def _remember(self, place: int, output: Tensor) -> None:
         self._seen[place] = output.float()
@@ -76,10 +78,10 @@ class TeacherRelations:
         Raises:
             RecipeError: when the architecture's queries, keys and values are not known.
         """
+        self._projections = _Projections(teacher)
         self._teacher = teacher
         self._encoder = encoder
         self._rows = encoder.ids(texts)
-        self._projections = _Projections(teacher)
 
     @torch.no_grad()
     def of(self, rows: Sequence[int], device: torch.device) -> tuple[list[Tensor], Tensor]:
@@ -89,7 +91,7 @@ class TeacherRelations:
         self._teacher.to(device)  # type: ignore[arg-type]  # the signature of transformers' wrapper
         with self._projections:
             self._teacher(input_ids=torch.from_numpy(tokens.input_ids).to(device), attention_mask=mask)
-        return self._projections.logarithms(), mask
+        return self._projections.logarithms(mask), mask
 
 
 class StudentRelations(_Projections):
@@ -101,10 +103,11 @@ class StudentRelations(_Projections):
         Raises:
             RecipeError: when teacher and student cut the texts into other tokens.
         """
-        own = self.logarithms()
-        wanted, mask = teacher.of(rows, own[0].device)
-        if own[0].shape[-1] != mask.shape[1]:
+        values = self._seen[0]
+        wanted, mask = teacher.of(rows, values.device)
+        if values.shape[1] != mask.shape[1]:
             raise RecipeError("relation_weight: teacher and student need the same tokenizer")
+        own = self.logarithms(mask)
         seen = mask.bool()
         pairs = seen[:, None, :, None] & seen[:, None, None, :]
         total = own[0].new_zeros(())
@@ -114,8 +117,9 @@ class StudentRelations(_Projections):
         return total / (len(own) * RELATION_HEADS * seen.sum())
 
 
-def _log_relations(values: Tensor) -> Tensor:
+def _log_relations(values: Tensor, mask: Tensor) -> Tensor:
     batch, tokens, width = values.shape
     size = width // RELATION_HEADS
     heads = values[..., : size * RELATION_HEADS].reshape(batch, tokens, RELATION_HEADS, size).transpose(1, 2)
-    return torch.log_softmax(heads @ heads.transpose(-1, -2) / size**0.5, dim=-1)
+    scores = heads @ heads.transpose(-1, -2) / size**0.5
+    return torch.log_softmax(scores.masked_fill(mask[:, None, None, :] == 0, PADDED), dim=-1)

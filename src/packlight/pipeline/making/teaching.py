@@ -186,4 +186,4 @@ def _csv_rows(file: Path, content: str) -> Rows:
                 raise DataError(f"{file}, line {reader.line_num}: has more cells than the header has names")
             yield reader.line_num, row.pop("text") or "", row
     except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: {error}") from error
+        raise DataError(f"{file}, after line {reader.line_num}: {error}") from error

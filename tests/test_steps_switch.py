@@ -1,0 +1,149 @@
+"""The switch of a cascade and the engine that follows it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from packlight.artifact import Artifact
+from packlight.engines.cascade import CONFIG_KEY, CascadeEngine, read_switch
+from packlight.errors import ArtifactError
+from packlight.steps.switch import choose_switch
+
+
+def by_hand(confidence, first, second, weights, threshold):
+    """The cascade's accuracy, and the share that the first model answers."""
+    taken = confidence >= threshold
+    right = np.where(taken, first, second)
+    return (weights * right).sum() / weights.sum(), taken.mean()
+
+
+CASES = st.lists(
+    st.tuples(st.integers(1, 8), st.booleans(), st.booleans(), st.sampled_from([0.5, 1.0, 3.0])),
+    min_size=1,
+    max_size=25,
+)
+
+
+@given(CASES, st.sampled_from([0.0, 0.05, 0.3]))
+def test_the_switch_is_the_lowest_that_never_loses_more(case, loss):
+    levels, first, second, weights = (np.array(side) for side in zip(*case, strict=True))
+    confidence = levels / 8
+    chosen = choose_switch(confidence, first, second, loss=loss, weights=weights)
+    alone = (weights * second).sum() / weights.sum()
+    accuracy, kept = by_hand(confidence, first, second, weights, chosen.threshold)
+    assert chosen.accuracy == pytest.approx(accuracy)
+    assert chosen.kept == pytest.approx(kept)
+    assert chosen.second_accuracy == pytest.approx(alone)
+    assert chosen.first_accuracy == pytest.approx((weights * first).sum() / weights.sum())
+    assert accuracy >= alone - loss - 1e-9
+    # Going down from the surest, the next threshold is the first that loses more.
+    bearable = 0.0
+    for threshold in sorted(set(confidence), reverse=True):
+        if by_hand(confidence, first, second, weights, threshold)[0] < alone - loss - 1e-12:
+            break
+        bearable = by_hand(confidence, first, second, weights, threshold)[1]
+    assert kept == pytest.approx(bearable)
+
+
+def test_a_first_model_that_is_always_wrong_answers_nothing():
+    chosen = choose_switch(
+        np.array([0.9, 0.8]), np.array([False, False]), np.array([True, True]), loss=0.0, weights=np.ones(2)
+    )
+    assert chosen.threshold > 1
+    assert (chosen.kept, chosen.accuracy) == (0, 1)
+
+
+def test_a_better_first_model_answers_everything():
+    confidence = np.array([0.9, 0.4])
+    chosen = choose_switch(confidence, np.array([True, True]), np.array([True, False]), loss=0.0, weights=np.ones(2))
+    assert (chosen.kept, chosen.accuracy) == (1, 1)
+    assert chosen.threshold < 0.4
+
+
+class Given:
+    """An engine that gives the logits that were put into it, and remembers what it was asked."""
+
+    threads = 1
+
+    def __init__(self, logits):
+        self.known, self.asked = logits, []
+
+    def logits(self, texts):
+        self.asked += texts
+        return np.array([self.known[text] for text in texts], dtype=np.float32)
+
+
+FIRST_LABELS, LABELS = ("music", "oos", "alarm"), ("alarm", "music", "oos")
+QUICK = {"sure": [9, 0, 0], "unsure": [1, 0.5, 0], "edge": [0, 0, 2]}
+SLOW = {"sure": [5, 0, 0], "unsure": [0, 0, 7], "edge": [0, 8, 0]}
+
+
+@pytest.fixture
+def cascade(tiny, tmp_path):
+    """A cascade of two invented models whose labels stand in another order; gives the engine and both of its own."""
+
+    def open_with(threshold, *, first_labels=FIRST_LABELS):
+        shutil.rmtree(tmp_path / "both", ignore_errors=True)
+        for part, labels in (("both/first", first_labels), ("both/second", LABELS), ("both", LABELS)):
+            folder = tmp_path / part
+            folder.mkdir(parents=True, exist_ok=True)
+            config = {"id2label": dict(enumerate(labels)), CONFIG_KEY: {"threshold": threshold}}
+            (folder / "config.json").write_text(json.dumps(config))
+            (folder / "model_static.safetensors").write_bytes(b"")
+            model = "model_static.safetensors"
+            artifact = tiny.seal_variant(folder, engine="cascade" if part == "both" else "static", model_file=model)
+        first, second = Given(QUICK), Given(SLOW)
+        engines = {"first": first, "second": second}
+        opened = CascadeEngine(artifact, lambda each, **_: engines[each.path.name], threads=1, providers=("cpu",))
+        return opened, first, second
+
+    return open_with
+
+
+def test_where_it_is_sure_the_first_models_answer_is_taken_exactly(cascade):
+    engine, first, second = cascade(0.9)
+    said = engine.logits(["sure", "unsure", "edge"])
+    # The first model's labels stand in another order: its music is the second column here.
+    assert said.tolist() == [[0, 9, 0], [0, 0, 7], [0, 8, 0]]
+    assert first.asked == ["sure", "unsure", "edge"]
+    assert second.asked == ["unsure", "edge"]
+    assert LABELS[said[0].argmax()] == "music"
+
+
+def test_the_threshold_itself_is_sure_enough(cascade):
+    edge = float(softmax(np.array([2.0, 0, 0])).max())
+    assert cascade(edge)[0].logits(["edge"]).tolist() == [[2, 0, 0]]
+    assert cascade(np.nextafter(edge, 1))[0].logits(["edge"]).tolist() == [[0, 8, 0]]
+
+
+def test_a_batch_is_answered_as_each_text_alone(cascade):
+    engine, _, second = cascade(0.9)
+    together = engine.logits(["unsure", "sure", "edge", "sure"])
+    assert together.tolist() == [engine.logits([text])[0].tolist() for text in ("unsure", "sure", "edge", "sure")]
+    second.asked.clear()
+    engine.logits(["sure"])
+    assert second.asked == []
+
+
+def test_models_of_other_labels_are_refused(cascade):
+    with pytest.raises(ArtifactError, match="other labels"):
+        cascade(0.9, first_labels=("music", "oos", "weather"))
+
+
+def test_an_altered_part_is_refused(cascade, tmp_path):
+    cascade(0.9)
+    (tmp_path / "both" / "first" / "config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"first/config\.json was altered"):
+        Artifact.open(tmp_path / "both")
+
+
+@pytest.mark.parametrize("text", ["{}", "not json", '{"packlight_cascade": {"threshold": "high"}}'])
+def test_a_switch_that_is_not_there_is_said(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ArtifactError, match="needs packlight_cascade"):
+        read_switch(tmp_path / "config.json")

@@ -13,7 +13,8 @@ from packlight.progress import complain, say
 
 USER_ERROR = 2
 INTERRUPTED = 130
-RESUMING = [[verb] for verb in ("run", "measure", "finetune", "distill", "trim", "export", "quantize")]
+MAKING = ("finetune", "distill", "distill-static", "trim", "prune", "calibrate", "cascade", "export", "quantize")
+RESUMING = [[verb] for verb in ("run", "search", "measure", *MAKING)]
 # typer carries a copy of click; earlier versions used the installed one.
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 
@@ -21,7 +22,7 @@ _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-at
 def main() -> None:
     """Run the command line; the exit status is 0, 2 for what the user can mend, 130 for an interruption.
 
-    `packlight compare` ends with 1 where its gate fails.
+    `packlight compare` ends with 1 where its gate fails, `packlight search` where nothing keeps the limits.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line

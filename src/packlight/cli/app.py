@@ -5,7 +5,23 @@ from typing import Annotated
 import typer
 
 from packlight import __version__
-from packlight.cli import compare, deploy, load, measure, plan, predict, push, recipes, results, run, serve, steps, trim
+from packlight.cli import (
+    compare,
+    deploy,
+    frontier,
+    load,
+    measure,
+    plan,
+    predict,
+    push,
+    recipes,
+    results,
+    run,
+    search,
+    serve,
+    steps,
+    trim,
+)
 from packlight.cli.quiet import can_be_quiet
 
 app = typer.Typer(
@@ -35,6 +51,7 @@ def packlight(
 
 for verb in (
     run.run,
+    search.search,
     measure.measure,
     results.report,
     compare.compare,
@@ -47,7 +64,11 @@ for verb in (
     deploy.deploy,
     steps.finetune,
     steps.distill,
+    frontier.distill_static,
     trim.trim,
+    frontier.prune,
+    frontier.calibrate,
+    frontier.cascade,
     steps.export,
     steps.quantize,
     recipes.recipes,

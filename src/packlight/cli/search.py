@@ -1,0 +1,131 @@
+"""`packlight search`: the recipe to ship under limits and a budget of time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from packlight import extras
+from packlight.cli import options
+from packlight.cli.show import show, show_json
+from packlight.figures import NONE, megabytes, milliseconds, percent
+from packlight.progress import say
+from packlight.recommend import Constraints, render_text
+from packlight.recommend.constraints import checked
+
+if TYPE_CHECKING:
+    from packlight.search import Row, SearchOutcome
+
+NOTHING_KEEPS = 1
+"""exit status when no finished trial keeps the limits"""
+Kind = Literal["transformer", "static", "cascade"]
+
+
+def search(
+    data: options.Data = "sample",
+    out: options.Out = Path("runs/search"),
+    max_latency_ms: Annotated[float | None, typer.Option(help="Mean milliseconds for one text.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="On val, from 0 to 1.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Of all that is shipped.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Time for everything; 30 where --trials is not given either.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How many are tried, those of earlier calls among them.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="An artifact's folder or a fine-tuned classifier to start from; by default one is trained."),
+    ] = None,
+    model: options.Model = "minilm",
+    family: Annotated[list[Kind] | None, typer.Option(help="A kind of model to try; may be repeated.")] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
+
+    A search that was interrupted goes on where it was when it is started again with the same --out; started in several
+    terminals at once it is shared. The exit status is 1 when nothing that was tried keeps the limits.
+
+    Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
+    """
+    extras.require("optuna", purpose="`packlight search`")
+    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight search`")
+    limits = checked(
+        Constraints(
+            percentile="mean", max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, max_size_mb=max_size_mb
+        )
+    )
+    texts = options.read_data(data, text_column, label_column, oos_label, seed)
+    from packlight.search import FAMILIES  # noqa: PLC0415 - with the next, imports torch
+    from packlight.search import search as carry_out  # noqa: PLC0415
+
+    outcome = carry_out(
+        texts,
+        out,
+        limits=limits,
+        minutes=30.0 if minutes is None and trials is None else minutes,
+        trials=trials,
+        teacher=teacher,
+        model=model,
+        families=tuple(dict.fromkeys(family)) if family else FAMILIES,
+        threads=threads,
+        seed=seed,
+    )
+    if as_json:
+        show_json(outcome)
+    else:
+        show(_table(outcome), Text("\n".join(_said(outcome))))
+        say(f"recipes: {out / 'recipes'}   artifacts: {out / 'variants'}   all figures: {out / 'search.json'}")
+        if (out / "report.html").is_file():
+            say(f"report: {out / 'report.html'}")
+    if outcome.pick is None:
+        raise typer.Exit(NOTHING_KEEPS)
+
+
+def _table(outcome: "SearchOutcome") -> Table:
+    """Each trial in a line; a star marks the front, an arrow the pick."""
+    table = Table(title="trials", title_justify="left")
+    for column in ("", "trial", "variant"):
+        table.add_column(column, justify="right" if column == "trial" else "left", overflow="fold")
+    for column in ("val", "mean", "size", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    members = {member.variant for member in outcome.front}
+    for row in outcome.trials:
+        if row.same_as is None and row.state != "running":
+            table.add_row(*_cells(row, outcome.pick, members))
+    return table
+
+
+def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
+    name = row.variant or NONE
+    yield "→" if name == pick else "*" if name in members else ""
+    yield str(row.number)
+    yield name
+    if row.measured is not None:
+        accuracy, latency, size = row.values
+        yield from (percent(accuracy), milliseconds(latency), megabytes(size))
+    else:
+        # What is not measured on the taught model is known of the untaught one.
+        yield percent(row.curve[-1].accuracy) if row.curve else NONE
+        yield milliseconds(row.known.latency_ms) if row.known and row.known.latency_ms else NONE
+        yield megabytes(row.known.size_mb) if row.known else NONE
+    yield f"{row.seconds:.0f} s"
+    yield f"{row.state}: {row.why}" if row.why else ""
+
+
+def _said(outcome: "SearchOutcome") -> list[str]:
+    if outcome.advice is None:
+        return ["No trial was finished in the time; the same command goes on where it was."]
+    lines = [render_text(outcome.advice).rstrip("\n")]
+    if outcome.pick is None:
+        lines += ["", "Nothing that was tried keeps the limits: loosen one, or give more --minutes."]
+    return lines + (["", *outcome.remarks] if outcome.remarks else [])

@@ -1,0 +1,12 @@
+"""Searching for a recipe: designs are proposed, made, measured on `val`, and the best trade-offs kept.
+
+A search is of several objectives, accuracy, latency and size, under limits on each and a budget of time. It goes on where
+it was when it is started again, and several processes may share one.
+"""
+
+from packlight.search.outcome import SearchOutcome
+from packlight.search.row import Row
+from packlight.search.run import search
+from packlight.search.space import FAMILIES, Design, Family, Space
+
+__all__ = ["FAMILIES", "Design", "Family", "Row", "SearchOutcome", "Space", "search"]

@@ -1,0 +1,125 @@
+"""From a design to the steps that make it: equal beginnings get equal names, so that they are made once.
+
+A variant is named by what it is (`l3-ff50-v100`: three layers, half of the neurons, the pieces in use), by the step that
+makes it, and by a hash of all steps up to it.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from packlight.recipe import (
+    Calibrate,
+    Cascade,
+    Distill,
+    DistillStatic,
+    Export,
+    Prune,
+    QuantizeOnnx,
+    Step,
+    TrimVocabulary,
+)
+from packlight.search.space import Design, Ngrams, Space, Student
+
+S = TypeVar("S", bound=Step)
+HASH = 6
+PRUNING_TEXTS = 256
+PROBE_TEXTS = 64
+"""training texts that the ranges of an untaught model are taken from"""
+
+
+def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
+    """The steps after the teacher, the last of which makes the trial's variant."""
+    fast = _ngram_steps(design.ngrams, space, teacher) if design.ngrams else ()
+    slow = _student_steps(design.student, space, teacher) if design.student else ()
+    if not (fast and slow):
+        return fast or slow
+    first, second = fast[-1].name, slow[-1].name
+    assert design.student is not None  # noqa: S101 - `slow` was made of it
+    both = Cascade(name="cascade", parent=second, first=first)
+    return (*fast, *slow, _named(f"cascade-{_shape(design.student)}", both))
+
+
+def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
+    """The steps that cut a student out of the teacher, before it is taught; none where nothing is cut."""
+    steps: list[Step] = []
+    if student.pieces:
+        # All pieces in use are what the step keeps by itself.
+        pieces = None if student.pieces == 100 else space.kept_pieces(student.pieces)  # noqa: PLR2004 - per cent
+        steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, pieces=pieces)))
+    narrower = student.feed_forward < 100  # noqa: PLR2004 - per cent
+    if student.layers < space.layers or narrower:
+        step = Prune(
+            name="prune",
+            parent=steps[-1].name if steps else teacher,
+            layers=student.layers if student.layers < space.layers else None,
+            feed_forward=space.kept_neurons(student.feed_forward) if narrower else None,
+            texts=PRUNING_TEXTS,
+        )
+        steps.append(_named(_shape(student), step))
+    return tuple(steps)
+
+
+def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
+    """The untaught student as it would be shipped, made in seconds: it has the size and the speed of the taught one."""
+    shape = shape_of(student, space, teacher)
+    onnx = _named(
+        _shape(student), Export(name="probe-onnx", parent=shape[-1].name if shape else teacher, tolerance=1.0)
+    )
+    int8 = QuantizeOnnx(name="probe", parent=onnx.name, mode=student.int8, calibration_texts=PROBE_TEXTS, agreement=0.0)
+    return (*shape, onnx, _named(_shape(student), int8))
+
+
+def ngram_bytes(ngrams: Ngrams, space: Space, labels: int) -> int:
+    """Bytes of a static student's tensors: int8 rows, a scale for each column, and a float32 head."""
+    hidden = DistillStatic(name="ngrams", **space.ngram_options).hidden
+    head = (ngrams.width + 1) * hidden + (hidden + 1) * labels
+    return ngrams.buckets * ngrams.width + 4 * (ngrams.width + head)
+
+
+def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
+    shape = shape_of(student, space, teacher)
+    options = {
+        "epochs": student.epochs,
+        "min_updates": 0,
+        "patience": max(2, student.epochs // 3),
+        "max_length": space.max_length,
+        "learning_rate": float(f"{student.learning_rate:.3g}"),
+        "alpha": round(student.alpha, 6),
+        "temperature": student.temperature,
+        "logit_weight": student.logit_weight,
+        "augment": float(student.augment),
+        "start": shape[-1].name if shape else None,
+        "layers": space.layers,
+    }
+    prefix = _shape(student)
+    taught = _named(prefix, Distill(name="student", parent=teacher, **(options | dict(space.student_options))))
+    onnx = _named(prefix, Export(name="onnx", parent=taught.name))
+    int8 = _named(prefix, QuantizeOnnx(name="int8", parent=onnx.name, mode=student.int8))
+    return (*shape, taught, onnx, int8, *_calibrated(prefix, int8, space))
+
+
+def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]:
+    prefix = f"n{ngrams.buckets // 1024}k-w{ngrams.width}"
+    options = {"buckets": ngrams.buckets, "width": ngrams.width, "augment": float(ngrams.ngram_augment)}
+    taught = DistillStatic(name="ngrams", parent=teacher, **(options | dict(space.ngram_options)))
+    step = _named(prefix, taught)
+    return (step, *_calibrated(prefix, step, space))
+
+
+def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
+    return [_named(prefix, Calibrate(name="calibrated", parent=before.name))] if space.calibrated else []
+
+
+def _shape(student: Student) -> str:
+    vocabulary = f"-v{student.pieces}" if student.pieces else ""
+    return f"l{student.layers}-ff{student.feed_forward}{vocabulary}"
+
+
+def _named(prefix: str, step: S) -> S:
+    """The step with its word as the middle of its name; its origins' names carry the hashes of what is before it."""
+    content = [step.kind, step.parent, list(step.others), step.options()]
+    digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:HASH]
+    return msgspec.structs.replace(step, name=f"{prefix}-{step.name}-{digest}")

@@ -1,0 +1,119 @@
+"""The front of finished trials, the pick among them, and what it would cost to want more. All of it from `val`."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from packlight import __version__, environment
+from packlight.dataset import Dataset
+from packlight.figures import megabytes, milliseconds, percent, points, times
+from packlight.measurement import DataSummary, Measurement, Measurements
+from packlight.recommend import Constraints, Recommendation, recommend
+from packlight.search.row import Row, misses_of
+
+LIMITS = ("max_latency_ms", "min_accuracy", "max_size_mb")
+
+
+def dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
+    """Whether objectives (accuracy, latency, size) are nowhere worse than others and somewhere better."""
+    return a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2] and a != b
+
+
+def front_of(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The finished trials that no other dominates, the most accurate first; of trials of one variant the first."""
+    finished = list({row.variant: row for row in reversed(rows) if row.state == "finished"}.values())
+    best = [row for row in finished if not any(dominates(other.values, row.values) for other in finished)]
+    return tuple(sorted(best, key=lambda row: (-row.values[0], row.values[1], row.values[2], row.number)))
+
+
+def members_of(rows: Sequence[Row], limits: Constraints, most: int) -> tuple[Row, ...]:
+    """Those of the front to be measured to the end: all that keep the limits, or else the nearest; `most` at most."""
+    front = front_of(rows)
+    keeping = [row for row in front if not misses_of(row, limits)]
+    chosen = keeping or sorted(front, key=lambda row: max(miss.by for miss in misses_of(row, limits)))[:3]
+    if len(chosen) <= most:
+        return tuple(chosen)
+    # The ends stay, and of what lies between every so many.
+    return tuple(chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most))
+
+
+def advise(
+    rows: Sequence[Row], limits: Constraints, data: Dataset, *, baseline: str, threads: int
+) -> Recommendation | None:
+    """The pick among the front's members and the reasons, by the playbook's rules; None when nothing has finished."""
+    front = front_of(rows)
+    if not front:
+        return None
+    advice = _recommend(front, limits, data, baseline, threads)
+    if advice.pick is None:
+        return advice
+    pick = next(row for row in front if row.variant == advice.pick)
+    said = [
+        *advice.reasons,
+        *_binding(pick, rows, limits, data, baseline, threads),
+        *_next_best(pick, front, limits),
+    ]
+    return msgspec.structs.replace(advice, reasons=tuple(said))
+
+
+def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baseline: str, threads: int) -> Recommendation:
+    known = Measurements(
+        packlight=__version__,
+        environment=environment.describe(threads),
+        data=DataSummary(
+            source=data.source,
+            sha256=data.sha256,
+            rows={"val": len(data.val)},
+            labels=len(data.labels),
+            oos_label=data.oos_label,
+        ),
+        baseline=baseline,
+        stable=True,
+        measurements=tuple(_measured(row) for row in front),
+    )
+    return recommend(known, limits, right={_measured(row).variant: [bit == "1" for bit in row.right] for row in front})
+
+
+def _measured(row: Row) -> Measurement:
+    assert row.measured is not None  # noqa: S101 - it is finished
+    return row.measured
+
+
+def _binding(
+    pick: Row, rows: Sequence[Row], limits: Constraints, data: Dataset, baseline: str, threads: int
+) -> Iterator[str]:
+    """For each limit, whether another trial would be picked without it."""
+    given = [name for name in LIMITS if getattr(limits, name) is not None]
+    free = True
+    for name in given:
+        other = _recommend(
+            front_of(rows), msgspec.structs.replace(limits, **{name: None}), data, baseline, threads
+        ).pick
+        if other is not None and other != pick.variant:
+            row = next(row for row in rows if row.variant == other and row.state == "finished")
+            free = False
+            yield f"{name} binds: without it {other} is picked, {_against(row, pick)}."
+    skipped = sum(row.state == "skipped" for row in rows)
+    if given and free and not skipped:
+        yield "None of the limits binds: without any one of them the pick is the same."
+    if skipped:
+        designs = "design was" if skipped == 1 else "designs were"
+        yield f"{skipped} {designs} never taught, because the untaught model broke a limit of size or latency."
+
+
+def _next_best(pick: Row, front: Sequence[Row], limits: Constraints) -> Iterator[str]:
+    """The next more accurate that keeps the limits."""
+    better = [row for row in front if row.values[0] > pick.values[0] and not misses_of(row, limits)]
+    if better:
+        nearest = min(better, key=lambda row: row.values[0])
+        yield f"The next more accurate within the limits is {nearest.variant}: {_against(nearest, pick)}."
+    else:
+        yield "No trial within the limits is more accurate."
+
+
+def _against(row: Row, pick: Row) -> str:
+    accuracy, latency, size = row.values
+    return (
+        f"{percent(accuracy)} ({points(accuracy - pick.values[0])}) in {milliseconds(latency)} "
+        f"({times(latency / pick.values[1])} the time) and {megabytes(size)} ({times(size / pick.values[2])} the size)"
+    )

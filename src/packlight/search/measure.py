@@ -1,0 +1,85 @@
+"""Measuring a trial on `val`: in a process of its own, in rounds interleaved with a baseline.
+
+Trials are measured minutes apart, on a machine that others may use. So each is timed beside the same baseline, and its
+latencies are scaled as if the baseline took the time that it took when the search began.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from packlight.artifact import Artifact
+from packlight.benchmark.derive import derive
+from packlight.benchmark.rounds import Effort, observe
+from packlight.dataset import Dataset
+from packlight.measurement import Latency, Measurement
+from packlight.pipeline.measuring import identity_of, subject_of
+
+TRIAL_EFFORT = Effort(rounds=6, texts=40)
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """What one measuring said."""
+
+    measured: Measurement
+    baseline_ms: float
+    """the baseline's mean in the same rounds"""
+    right: str
+    """a 1 for each text of val that was answered rightly; empty where that was not asked"""
+
+    def beside(self, reference_ms: float) -> Measurement:
+        """The figures as if the baseline had taken so long, and no batch flips: those of val mislead readers."""
+        factor = reference_ms / self.baseline_ms
+        latency = {name: factor * value for name, value in msgspec.structs.asdict(self.measured.latency_ms).items()}
+        return msgspec.structs.replace(self.measured, latency_ms=Latency(**latency), batch_flips=None)
+
+
+def observe_on_val(
+    artifact: Artifact,
+    baseline: Artifact,
+    data: Dataset,
+    out: Path,
+    *,
+    threads: int,
+    seed: int,
+    effort: Effort,
+    judged: bool = True,
+) -> Observed:
+    """Time a variant beside the baseline, and compare its answers to `val` with the labels; `test` is not read.
+
+    Args:
+        artifact: to be measured.
+        baseline: timed beside it.
+        data: labelled texts.
+        out: the search's folder.
+        threads: of both.
+        seed: of the texts that are timed and the order of the turns.
+        effort: how much is measured.
+        judged: whether all of val is answered; otherwise it is timed only.
+
+    Raises:
+        MeasurementError: when it cannot be opened or its process ends.
+    """
+    on_val = dataclasses.replace(data, test=data.val)
+    journal = out / "work" / "trials" / f"{artifact.name}.jsonl"
+    # One that a killed process left was taken at another time.
+    journal.unlink(missing_ok=True)
+    raws = observe(
+        [subject_of(baseline), subject_of(artifact)],
+        on_val,
+        threads=threads,
+        effort=effort,
+        seed=seed,
+        journal=journal,
+        judged=[artifact.name] if judged else [],
+    )
+    journal.unlink()
+    identities = [identity_of(baseline, out), identity_of(artifact, out)]
+    by_name = {raw.variant: raw for raw in raws}
+    beside, measured = derive(identities, by_name, on_val, baseline=baseline.name, threads=threads, seed=seed)
+    predicted = raws[1].predictions
+    right = [] if predicted is None else np.array(predicted) == np.array(data.ids(data.val))
+    return Observed(measured, beside.latency_ms.mean, "".join("01"[int(each)] for each in right))

@@ -1,0 +1,308 @@
+"""A search from beginning to end.
+
+The folder
+    search.json              what was found out
+    recipes/<name>.yaml      for each of the front, how `packlight run` makes it again
+    variants/<name>/         the artifacts
+    measurements.json        the front's figures on `test`, and all that `packlight run` writes of them
+    work/                    the study, checkpoints and locks: what a later call goes on from
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from packlight import environment
+from packlight.artifact import MANIFEST, Artifact, read_manifest
+from packlight.benchmark.rounds import BATCH, Effort
+from packlight.checkpoint import resolve
+from packlight.dataset import Dataset
+from packlight.errors import PacklightError
+from packlight.extras import require
+from packlight.figures import milliseconds, percent
+from packlight.files import folder_whole, sweep, write_whole
+from packlight.measurement import Measurement
+from packlight.pipeline.measuring import measure_run
+from packlight.pipeline.variant import check_parent, make_variant, open_parent
+from packlight.pipeline.walk import DEFAULT_MODEL
+from packlight.progress import complain, say
+from packlight.recipe import Distill, Export, Finetune, Recipe, Step, load_recipe, write_recipe
+from packlight.recipe.read import VERSION
+from packlight.recommend import Constraints
+from packlight.recommend.constraints import checked, figure_misses
+from packlight.search.chain import steps_of
+from packlight.search.deadline import Deadline, OutOfTime
+from packlight.search.front import advise, members_of
+from packlight.search.locks import Seat, held
+from packlight.search.measure import TRIAL_EFFORT
+from packlight.search.outcome import FILE, Member, SearchOutcome
+from packlight.search.row import Row
+from packlight.search.space import FAMILIES, Family, Space, space_of
+from packlight.search.store import About, Store
+from packlight.search.trial import Workshop, tell_reader
+
+TEACHER = "teacher"
+MOST_MEMBERS = 8
+"""of the front that are measured to the end"""
+REPORT_SECONDS = 20.0
+"""that opening the variants, the machine's rates and the report take"""
+REFUSED_AT_FIRST = 5
+"""trials that are all refused before the search gives up: then the reason is none of theirs"""
+REPEATED = 50
+"""proposals in a row that were tried before, after which nothing new is to be expected"""
+TRIED = ("finished", "skipped", "cut", "refused")
+
+
+def search(
+    data: Dataset,
+    out: Path,
+    *,
+    limits: Constraints | None = None,
+    minutes: float | None = None,
+    trials: int | None = None,
+    teacher: str | None = None,
+    model: str = DEFAULT_MODEL,
+    families: Sequence[Family] = FAMILIES,
+    threads: int | None = None,
+    seed: int = 0,
+    space: Space | None = None,
+    trial_effort: Effort = TRIAL_EFFORT,
+    effort: Effort | None = None,
+) -> SearchOutcome:
+    """Search for the recipe to ship under limits, or go on with a search.
+
+    Args:
+        data: labelled texts; `train` and `val` choose, `test` is read for the final figures alone.
+        out: the search's folder; several processes may work in it at once.
+        limits: what must hold; the latency is the mean unless `percentile` says another.
+        minutes: after which nothing more is begun, all told: the teacher, the trials and the final measuring.
+        trials: how many are tried, those of earlier calls among them.
+        teacher: an artifact or a fine-tuned classifier to start from; by default one is made as `packlight run` does.
+        model: what that starts from.
+        families: kinds of model that are tried.
+        threads: of every measured variant.
+        seed: of everything random.
+        space: the ranges; by default they follow from teacher and data.
+        trial_effort: how much of a trial is measured.
+        effort: how much of the front is measured.
+
+    Raises:
+        PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
+            another search; when the time was over before the teacher was there.
+    """
+    require("optuna", purpose="`packlight search`")
+    require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight search`")
+    if minutes is None and trials is None:
+        raise PacklightError("give minutes, trials or both: otherwise the search has no end")
+    limits = checked(limits or Constraints(percentile="mean"))
+    threads = threads or environment.cpu_budget()
+    deadline = Deadline(minutes)
+    with Seat(out) as seat:
+        try:
+            origin = (
+                _teach(data, out, model, seed, deadline) if teacher is None else _take(teacher, data, out, deadline)
+            )
+            baseline = _baseline(origin, data, out, seed, deadline)
+        except OutOfTime as error:
+            raise PacklightError(
+                f"{minutes:g} minutes were over before the teacher was there; the same command goes on where it was, "
+                "and --teacher starts from one that is trained"
+            ) from error
+        space = space or space_of(origin, data, families)
+        about = About(data=data.sha256, teacher=origin.manifest.fingerprint, seed=seed, threads=threads)
+        store = Store(out, about, limits, space)
+        shop = Workshop(
+            data=data,
+            out=out,
+            teacher=origin,
+            first=_teaching() if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
+            baseline=baseline,
+            space=space,
+            limits=limits,
+            store=store,
+            seed=seed,
+            threads=threads,
+            effort=trial_effort,
+            deadline=deadline,
+        )
+        try:
+            effort = effort or Effort()
+            _try(shop, trials, effort)
+            outcome = _conclude(shop, store.rows(), effort, alone=seat.alone())
+        finally:
+            store.close()
+        write_whole(out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+    return outcome
+
+
+def _teach(data: Dataset, out: Path, model: str, seed: int, deadline: Deadline) -> Artifact:
+    """The teacher that the built-in recipe makes."""
+    step = _teaching()
+    with held(out / "work" / "locks" / TEACHER, deadline):
+        return make_variant(
+            step,
+            out / "variants" / TEACHER,
+            out / "work" / TEACHER,
+            data,
+            checkpoint=resolve(step.model or model),
+            seed=seed,
+            on_epoch=lambda _number, _accuracy: deadline.check(),
+        )[0]
+
+
+def _take(given: str, data: Dataset, out: Path, deadline: Deadline) -> Artifact:
+    """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
+    with held(out / "work" / "locks" / TEACHER, deadline):
+        artifact = open_parent(given, data, out / "work" / "given")
+        check_parent(Distill(name="student"), artifact)
+        if artifact.manifest.data_sha256 != data.sha256:
+            complain(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
+        place = out / "variants" / artifact.name
+        if (
+            not ((place / MANIFEST).is_file() and read_manifest(place).fingerprint == artifact.manifest.fingerprint)
+            and place.resolve() != artifact.path.resolve()
+        ):
+            with folder_whole(place) as draft:
+                shutil.copytree(artifact.path, draft, dirs_exist_ok=True)
+        return Artifact.open(place)
+
+
+def _teaching() -> Finetune:
+    """How the built-in recipe makes its teacher."""
+    step = load_recipe("walk").steps[0]
+    assert isinstance(step, Finetune)  # noqa: S101 - the recipe is ours
+    return msgspec.structs.replace(step, name=TEACHER)
+
+
+def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:
+    """The teacher in ONNX, which every trial is timed beside."""
+    step = Export(name=f"{teacher.name[:50]}-onnx", parent=teacher.name)
+    with held(out / "work" / "locks" / step.name, deadline):
+        deadline.check()
+        return make_variant(
+            step, out / "variants" / step.name, out / "work" / step.name, data, parent=teacher, seed=seed
+        )[0]
+
+
+def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
+    """Trials until there are enough, the time is over, or nothing new is proposed."""
+    repeated = 0
+    while repeated < REPEATED:
+        rows = shop.store.rows()
+        shop.deadline.keep(_seconds_to_measure(rows, shop, effort))
+        if shop.deadline.over() or (trials is not None and sum(row.state in TRIED for row in rows) >= trials):
+            return
+        trial, design = shop.store.ask()
+        name = shop.name_of(design)
+        same = next((row for row in rows if row.variant == name and row.state in TRIED), None)
+        if same is not None:
+            repeated += 1
+            shop.store.tell(trial, msgspec.structs.replace(same, number=trial.number, seconds=0.0, same_as=same.number))
+            continue
+        repeated = 0
+        say(f"trial {trial.number}: {name}{shop.deadline}")
+        row = shop.run(trial.number, design)
+        shop.store.tell(trial, row)
+        tell_reader(row, shop.deadline)
+        _give_up(shop.store.rows())
+    say("the last proposals had all been tried; the search ends here")
+
+
+def _give_up(rows: Sequence[Row]) -> None:
+    """End a search in which nothing can be made at all."""
+    tried = [row for row in rows if row.state in TRIED and row.same_as is None]
+    if len(tried) >= REFUSED_AT_FIRST and all(row.state == "refused" for row in tried):
+        raise PacklightError(f"none of {len(tried)} trials could be made; the last one: {tried[-1].why}")
+
+
+def _seconds_to_measure(rows: Sequence[Row], shop: Workshop, effort: Effort) -> float:
+    """About how long the front's final measuring takes."""
+    members = [row.values[1] for row in members_of(rows, shop.limits, MOST_MEMBERS)]
+    reference = max(members, default=10.0)
+    texts = effort.rounds * (effort.texts + BATCH) + 2 * len(shop.data.test)
+    return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
+
+
+def _conclude(shop: Workshop, rows: Sequence[Row], effort: Effort, *, alone: bool) -> SearchOutcome:
+    """Measure the front, say what to ship, and write the recipes."""
+    members = members_of(rows, shop.limits, MOST_MEMBERS)
+    advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
+    if advice is not None and advice.pick not in (None, *(row.variant for row in members)):
+        members = (*members, next(row for row in rows if row.variant == advice.pick))
+    tested: dict[str, Measurement] = {}
+    if members and alone:
+        tested = _measure(shop, members, effort)
+    elif members:
+        say(f"{shop.out}: another process still searches; the last one measures the front on test")
+    for row in members:
+        _write_recipe(shop, row)
+    return SearchOutcome(
+        folder=str(shop.out),
+        limits=shop.limits,
+        teacher=shop.teacher.name,
+        trials=tuple(rows),
+        front=tuple(_member(row, tested) for row in members),
+        advice=advice,
+        remarks=tuple(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
+    )
+
+
+def _measure(shop: Workshop, members: Sequence[Row], effort: Effort) -> dict[str, Measurement]:
+    for folder in (shop.out, shop.out / "variants", shop.out / "work"):
+        sweep(folder)
+    variants = shop.out / "variants"
+    artifacts = {each.name: each for each in (shop.teacher, shop.baseline)}
+    artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
+    _write_run_recipe(shop, members)
+    known, _ = measure_run(
+        artifacts, shop.data, shop.out, references=(), threads=shop.threads, seed=shop.seed, effort=effort
+    )
+    return {row.variant: row for row in known.measurements}
+
+
+def _member(row: Row, tested: Mapping[str, Measurement]) -> Member:
+    accuracy, latency, size = row.values
+    name = str(row.variant)
+    return Member(
+        variant=name,
+        trial=row.number,
+        val_accuracy=accuracy,
+        latency_ms=latency,
+        size_mb=size,
+        tested=tested.get(name),
+    )
+
+
+def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) -> list[str]:
+    """What `test` says of the pick; it chooses nothing."""
+    row = tested.get(pick)
+    if row is None:
+        return []
+    said = [f"On test {pick} is right on {percent(row.accuracy)} and answers in {milliseconds(row.latency_ms.mean)}."]
+    broken = [miss.words for miss in figure_misses(row, limits)]
+    return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
+
+
+def _write_recipe(shop: Workshop, row: Row) -> None:
+    assert row.design is not None  # noqa: S101 - it is finished
+    steps = steps_of(row.design, shop.space, shop.teacher.name)
+    recipe = Recipe(version=VERSION, name=str(row.variant), steps=(shop.first, *steps))
+    write_recipe(recipe, shop.out / "recipes" / f"{row.variant}.yaml")
+
+
+def _write_run_recipe(shop: Workshop, members: Sequence[Row]) -> None:
+    """One recipe of all that is measured, for the report."""
+    baseline = Export(name=shop.baseline.name, parent=shop.teacher.name)
+    steps: dict[str, Step] = {step.name: step for step in (shop.first, baseline)}
+    for row in members:
+        assert row.design is not None  # noqa: S101 - it is finished
+        steps |= {step.name: step for step in steps_of(row.design, shop.space, shop.teacher.name)}
+    recipe = Recipe(version=VERSION, name="search", steps=tuple(steps.values()))
+    write_recipe(recipe, shop.out / "recipe.yaml")
+
+
+def _full(reference: str) -> str:
+    """A folder as it is found from anywhere; a Hub id as it is."""
+    return str(Path(reference).resolve()) if Path(reference).exists() else reference

@@ -1,0 +1,200 @@
+"""What a trial can be: the parameters that a search varies, as one frozen record, and their ranges."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+import msgspec
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from packlight.artifact import Artifact
+from packlight.classifier.pooling import encoder_layers
+from packlight.classifier.stock import open_classifier
+from packlight.dataset import Dataset
+from packlight.errors import RecipeError
+from packlight.recipe import Distill
+from packlight.steps.prune import feed_forward_width
+
+Family = Literal["transformer", "static", "cascade"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+WIDTHS = (100, 75, 50, 25)
+"""per cent of the feed-forward neurons that are kept"""
+PIECES = (0, 100, 75, 50)
+"""per cent of the pieces in use that are kept; 0 for the whole vocabulary"""
+LOGIT_WEIGHTS = (0.0, 0.05, 0.2, 1.0)
+BUCKETS = (4096, 8192, 16384, 32768, 65536)
+NGRAM_WIDTHS = (32, 64, 128)
+MOST_AUGMENTED = 3
+Mode = Literal["dynamic", "static"]
+
+
+class Student(msgspec.Struct, frozen=True, kw_only=True):
+    """A transformer student: its shape, what it is taught with, and how it becomes int8."""
+
+    layers: int
+    feed_forward: int
+    pieces: int
+    augment: int
+    alpha: float
+    temperature: float
+    logit_weight: float
+    learning_rate: float
+    epochs: int
+    int8: Mode
+
+
+class Ngrams(msgspec.Struct, frozen=True, kw_only=True):
+    """A static student."""
+
+    buckets: int
+    width: int
+    ngram_augment: int
+
+
+class Design(msgspec.Struct, frozen=True, kw_only=True):
+    """One trial: a student, n-grams, or n-grams that pass on to a student what they are unsure of."""
+
+    student: Student | None = None
+    ngrams: Ngrams | None = None
+
+    @property
+    def family(self) -> Family:
+        """What kind of model it is."""
+        if self.student is None:
+            return "static"
+        return "transformer" if self.ngrams is None else "cascade"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by name, as a sampler knows them."""
+        parts = [msgspec.structs.asdict(part) for part in (self.student, self.ngrams) if part is not None]
+        return {"family": self.family} | {name: value for part in parts for name, value in part.items()}
+
+
+class Suggester(Protocol):
+    """Who says which values to try: an Optuna trial."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """A whole number, both ends among them."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The ranges, which follow from the teacher and the data."""
+
+    layers: int
+    """of the teacher"""
+    neurons: int | None
+    """in each of its feed-forward blocks; None where they cannot be pruned"""
+    pieces: int
+    """of its vocabulary that the training texts use"""
+    epochs: tuple[int, ...]
+    calibrated: bool
+    """whether each trial ends with an out-of-scope threshold"""
+    max_length: int
+    families: tuple[Family, ...] = FAMILIES
+    student_options: Mapping[str, Any] = field(default_factory=dict)
+    """options of `distill` that are the same in all trials"""
+    ngram_options: Mapping[str, Any] = field(default_factory=dict)
+    """the same of `distill-static`"""
+
+    def suggest(self, trial: Suggester) -> Design:
+        """The design that a sampler proposes."""
+        family = trial.suggest_categorical("family", self.families)
+        student = self._student(trial) if family != "static" else None
+        return Design(student=student, ngrams=_ngrams(trial) if family != "transformer" else None)
+
+    def first(self) -> tuple[Design, ...]:
+        """What is tried before the sampler knows anything: one plain design of each family."""
+        student = Student(
+            layers=math.ceil(self.layers / 2),
+            feed_forward=100,
+            pieces=100,
+            augment=1,
+            alpha=0.1,
+            temperature=2.0,
+            logit_weight=0.05,
+            learning_rate=3e-4,
+            epochs=self.epochs[len(self.epochs) // 2],
+            int8="dynamic",
+        )
+        ngrams = Ngrams(buckets=32768, width=64, ngram_augment=2)
+        designs = (
+            Design(ngrams=ngrams),
+            Design(student=student),
+            Design(student=student, ngrams=ngrams),
+        )
+        return tuple(design for design in designs if design.family in self.families)
+
+    def kept_pieces(self, share: int) -> int:
+        """How many pieces a share of those in use is."""
+        return max(1, self.pieces * share // 100)
+
+    def kept_neurons(self, share: int) -> int | None:
+        """How many neurons a share of the teacher's is."""
+        return None if self.neurons is None else max(1, self.neurons * share // 100)
+
+    def _student(self, trial: Suggester) -> Student:
+        return Student(
+            layers=trial.suggest_int("layers", 1, self.layers),
+            feed_forward=trial.suggest_categorical("feed_forward", WIDTHS if self.neurons else WIDTHS[:1]),
+            pieces=trial.suggest_categorical("pieces", PIECES),
+            augment=trial.suggest_int("augment", 0, MOST_AUGMENTED),
+            alpha=trial.suggest_float("alpha", 0.0, 0.5, step=0.1),
+            temperature=trial.suggest_float("temperature", 1.0, 4.0, step=0.5),
+            logit_weight=trial.suggest_categorical("logit_weight", LOGIT_WEIGHTS),
+            learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-3, log=True),
+            epochs=trial.suggest_categorical("epochs", self.epochs),
+            int8=trial.suggest_categorical("int8", get_args(Mode)),
+        )
+
+
+def _ngrams(trial: Suggester) -> Ngrams:
+    return Ngrams(
+        buckets=trial.suggest_categorical("buckets", BUCKETS),
+        width=trial.suggest_categorical("width", NGRAM_WIDTHS),
+        ngram_augment=trial.suggest_int("ngram_augment", 0, MOST_AUGMENTED),
+    )
+
+
+def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMILIES) -> Space:
+    """The space below a teacher.
+
+    Epochs are those in which a plain student makes the updates that `distill` asks for, half and twice as many.
+
+    Args:
+        teacher: a classifier in torch.
+        data: labelled texts; those of `train` say which pieces are in use.
+        families: the kinds of model that are tried.
+    """
+    model = open_classifier(teacher.path)
+    plain = Distill(name="plain")
+    usual = max(plain.epochs, math.ceil(plain.min_updates / math.ceil(len(data.train) / plain.batch_size)))
+    tokenizer = Tokenizer.from_file(str(teacher.tokenizer_path))
+    used = {piece for coded in tokenizer.encode_batch(list(data.train.texts)) for piece in coded.ids}
+    return Space(
+        layers=len(encoder_layers(model)),
+        neurons=_neurons(model),
+        pieces=len(used),
+        epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
+        calibrated=data.oos_label is not None and data.oos_label in data.val.labels,
+        max_length=teacher.manifest.max_length,
+        families=tuple(families),
+    )
+
+
+def _neurons(model: PreTrainedModel) -> int | None:
+    try:
+        return feed_forward_width(model)
+    except RecipeError:
+        return None

@@ -1,0 +1,260 @@
+"""The study on disk: one journal file that several processes append to, and that outlives each of them.
+
+    work/search.journal     Optuna's log of all trials
+    work/search.json        what the search is about; other texts or another teacher need another folder
+
+Limits belong to the study's name. With other limits, families or ranges a new study begins in the same file, and takes
+over what others finished, so that only what the new limits change is done again.
+"""
+
+import hashlib
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from packlight.errors import PacklightError
+from packlight.files import write_whole
+from packlight.recommend import Constraints
+from packlight.search.front import LIMITS
+from packlight.search.locks import POLL, held, taken
+from packlight.search.row import Row
+from packlight.search.space import Design, Space
+
+ROW = "row"
+WORKER = "worker"
+REFERENCE = "reference_ms"
+WORKERS = "workers"
+DIRECTIONS: tuple[Literal["maximize", "minimize"], ...] = ("maximize", "minimize", "minimize")
+STARTUP = 8
+"""trials at random before the sampler goes by those that are known"""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What all trials of a folder have in common."""
+
+    data: str
+    """content hash"""
+    teacher: str
+    """fingerprint"""
+    seed: int
+    threads: int
+
+
+class Store:
+    """The trials of one search."""
+
+    def __init__(self, out: Path, about: About, limits: Constraints, space: Space) -> None:
+        """Open the study, or begin it.
+
+        Raises:
+            PacklightError: when the folder holds a search about something else.
+        """
+        self._work = out / "work"
+        self._space = space
+        self._limits = limits
+        with self._as_one():
+            _check_about(self._work / "search.json", about, out)
+            storage = _open_storage(self._work / "search.journal")
+            names = optuna.get_all_study_names(storage)
+            name = _name(limits, space)
+            self._study = optuna.create_study(
+                study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True
+            )
+            self._worker = int(self._study.user_attrs.get(WORKERS, 0))
+            self._study.set_user_attr(WORKERS, self._worker + 1)
+            # Processes that begin side by side must not all propose the same.
+            self._study.sampler = _sampler(about.seed + self._worker)
+            self._life = self._lock_file(self._worker).open("a")
+            taken(self._life)
+            if name not in names:
+                self._begin([optuna.load_study(study_name=other, storage=storage) for other in names])
+            self._take_over_killed()
+
+    def close(self) -> None:
+        """Leave the study; what this process had asked for and not told can be taken over."""
+        self._life.close()
+
+    def ask(self) -> tuple[Trial, Design]:
+        """A new trial and what it is to be."""
+        with self._as_one():
+            trial = self._study.ask()
+            trial.set_user_attr(WORKER, self._worker)
+            design = self._space.suggest(trial)
+        return trial, design
+
+    def tell(self, trial: Trial, row: Row) -> None:
+        """Write down how a trial ended; one that was stopped is put in line again."""
+        trial.set_user_attr(ROW, msgspec.to_builtins(row))
+        for name, beyond in violations(row, self._limits).items():
+            trial.set_constraint(name, beyond)
+        if row.state == "finished":
+            self._study.tell(trial, row.values)
+        elif row.state == "stopped":
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.enqueue_trial(trial.params)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED)
+
+    def rows(self) -> tuple[Row, ...]:
+        """All trials that somebody has begun, in their order."""
+        return tuple(
+            _row(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING
+        )
+
+    def reference(self, baseline_ms: float) -> float:
+        """The baseline's latency that all others are scaled to: that of the first who says one."""
+        with self._as_one():
+            known = self._study.user_attrs.get(REFERENCE)
+            if known is None:
+                self._study.set_user_attr(REFERENCE, baseline_ms)
+            return float(baseline_ms if known is None else known)
+
+    @contextmanager
+    def _as_one(self) -> Iterator[None]:
+        with held(self._work / "locks" / "study"):
+            yield
+
+    def _lock_file(self, worker: int) -> Path:
+        folder = self._work / "workers"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self._study.study_name[-8:]}-{worker}"
+
+    def _begin(self, others: list[optuna.Study]) -> None:
+        """Take over what studies with other limits finished, and put plain designs in line first."""
+        seen: set[str | None] = set()
+        for other in others:
+            if (reference := other.user_attrs.get(REFERENCE)) is not None and not seen:
+                self._study.set_user_attr(REFERENCE, reference)
+            for known in other.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+                row = _row(known)
+                if row.variant in seen or row.design is None or row.design.family not in self._space.families:
+                    continue
+                seen.add(row.variant)
+                self._study.enqueue_trial(known.params)
+                trial = self._study.ask()
+                self._space.suggest(trial)
+                self.tell(trial, msgspec.structs.replace(row, number=trial.number))
+        for design in self._space.first():
+            self._study.enqueue_trial(design.parameters, skip_if_exists=True)
+
+    def _take_over_killed(self) -> None:
+        """Put in line again what processes that are gone had begun."""
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            worker = trial.user_attrs.get(WORKER)
+            if worker is not None and not _gone(self._lock_file(worker)):
+                continue
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            self._study.enqueue_trial(trial.params)
+
+
+class _FlockLock(JournalFileOpenLock):
+    """A lock on the journal that a killed process does not leave behind."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(str(file))
+        self._file = file
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._stream = self._file.open("a")
+        while not taken(self._stream):
+            time.sleep(POLL / 10)
+        return True
+
+    def release(self) -> None:
+        """Free it."""
+        self._stream.close()
+
+
+def _open_storage(file: Path) -> JournalStorage:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    lock = _FlockLock(file.with_suffix(".lock"))
+    lock.acquire()
+    try:
+        _mend(file)
+    finally:
+        lock.release()
+    return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
+
+
+def _mend(file: Path) -> None:
+    """Take away a last line that a kill cut short: what is appended to it could not be read."""
+    if not file.is_file():
+        return
+    with file.open("rb+") as stream:
+        content = stream.read()
+        stream.truncate(content.rfind(b"\n") + 1)
+
+
+def _gone(lock: Path) -> bool:
+    with lock.open("a") as stream:
+        return taken(stream)
+
+
+def _check_about(file: Path, about: About, out: Path) -> None:
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=About)
+    except (OSError, msgspec.DecodeError):
+        write_whole(file, msgspec.json.encode(about))
+        return
+    for name in about.__struct_fields__:
+        if getattr(known, name) != getattr(about, name):
+            raise PacklightError(
+                f"{out}: holds a search with another {name} ({getattr(known, name)}, now {getattr(about, name)}); "
+                "give the same as then, or another --out"
+            )
+
+
+def _name(limits: Constraints, space: Space) -> str:
+    """The study's name: readable limits, and a hash of them and the ranges."""
+    given = {name: getattr(limits, name) for name in LIMITS if getattr(limits, name) is not None}
+    words = " ".join(f"{name}={value:g}" for name, value in given.items()) or "no limits"
+    content = msgspec.json.encode([given, msgspec.to_builtins(space)], order="deterministic")
+    return f"{words} {hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Multi-objective TPE (Ozaki et al. 2022), with a model of its own for each part of the tree of families."""
+    return optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
+    )
+
+
+def violations(row: Row, limits: Constraints) -> dict[str, float]:
+    """How far a trial is beyond each limit, as a share of it; 0 or less within, and 0 where nothing is known."""
+    accuracy: float | None = row.hopeful
+    latency = size = None
+    if row.known is not None:
+        latency, size = row.known.latency_ms, row.known.size_mb
+    if row.measured is not None:
+        accuracy, latency, size = row.values
+    return {
+        "can be made": float(row.state == "refused"),
+        "max_latency_ms": _beyond(latency, limits.max_latency_ms),
+        "max_size_mb": _beyond(size, limits.max_size_mb),
+        "min_accuracy": -_beyond(accuracy, limits.min_accuracy),
+    }
+
+
+def _beyond(value: float | None, limit: float | None) -> float:
+    return 0.0 if value is None or not limit else value / limit - 1
+
+
+def _row(trial: FrozenTrial) -> Row:
+    known: Any = trial.user_attrs.get(ROW)
+    if known is None:
+        if trial.state == TrialState.RUNNING:
+            return Row(number=trial.number, state="running")
+        return Row(number=trial.number, state="stopped", why="its process was killed")
+    return msgspec.convert(known, Row)

@@ -1,0 +1,255 @@
+"""Making one trial: probe, teach, export, quantize, calibrate, measure; given up as soon as it is not worth more time."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from packlight.artifact import Artifact
+from packlight.benchmark.rounds import Effort
+from packlight.dataset import Dataset
+from packlight.errors import MeasurementError, PacklightError
+from packlight.figures import megabytes, milliseconds, percent
+from packlight.files import sweep, write_whole
+from packlight.pipeline.variant import make_variant
+from packlight.progress import say
+from packlight.recipe import Distill, DistillStatic, Export, Finetune, Step
+from packlight.recommend import Constraints
+from packlight.search.chain import ngram_bytes, probe_of, steps_of
+from packlight.search.cut import hope, why_cut, why_skip
+from packlight.search.deadline import Deadline, OutOfTime
+from packlight.search.locks import held
+from packlight.search.measure import Observed, observe_on_val
+from packlight.search.row import Known, Point, Row
+from packlight.search.space import Design, Space, Student
+from packlight.search.store import Store
+
+Watch = Callable[[Step], Callable[[int, float], None]]
+"""for a step, what is told its epochs"""
+
+
+class Cut(Exception):  # noqa: N818 - a decision, not an error
+    """The trial is not worth finishing."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """All that trials are made with."""
+
+    data: Dataset
+    out: Path
+    teacher: Artifact
+    first: Finetune
+    """what makes the teacher, for recipes that are written down"""
+    baseline: Artifact
+    """what every trial is timed beside"""
+    space: Space
+    limits: Constraints
+    store: Store
+    seed: int
+    threads: int
+    effort: Effort
+    deadline: Deadline
+
+    def run(self, number: int, design: Design) -> Row:
+        """Carry out a trial, as far as it is worth it and the time allows; errors that a user could mend refuse it."""
+        start = time.monotonic()
+        trial = _Trial(self, number, design)
+        try:
+            row = trial.finish()
+        except OutOfTime:
+            row = trial.row("stopped", "the time was over")
+        except Cut as reason:
+            row = trial.row("skipped" if trial.point is None else "cut", str(reason))
+        except MeasurementError:
+            raise
+        except PacklightError as error:
+            row = trial.row("refused", str(error))
+        return msgspec.structs.replace(row, seconds=time.monotonic() - start)
+
+    def name_of(self, design: Design) -> str:
+        """The variant that a design ends in."""
+        return steps_of(design, self.space, self.teacher.name)[-1].name
+
+    def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch) -> Artifact:
+        """Make each step's variant, or find it made, and give the last; `made` gets all of them."""
+        artifact = self.teacher
+        for step in steps:
+            self.deadline.check()
+            with held(self._lock(step.name), self.deadline):
+                sweep(self.out / "variants", step.name)
+                assert step.parent is not None  # noqa: S101 - every step of a chain names it
+                artifact, _ = make_variant(
+                    step,
+                    self.out / "variants" / step.name,
+                    self.out / "work" / step.name,
+                    self.data,
+                    parent=made[step.parent],
+                    others={name: made[name] for name in step.others},
+                    seed=self.seed,
+                    on_epoch=watch(step),
+                )
+            made[step.name] = artifact
+        return artifact
+
+    def observe(self, artifact: Artifact, *, judged: bool) -> tuple[Observed, float]:
+        """Measure a variant beside the baseline, one process at a time, and say what the baseline counts as."""
+        with held(self._lock("stopwatch"), self.deadline):
+            seen = observe_on_val(
+                artifact,
+                self.baseline,
+                self.data,
+                self.out,
+                threads=self.threads,
+                seed=self.seed,
+                effort=self.effort,
+                judged=judged,
+            )
+        return seen, self.store.reference(seen.baseline_ms)
+
+    def probe(self, student: Student) -> Known:
+        """Size and latency of a student before it is taught; measured once for each shape."""
+        steps = probe_of(student, self.space, self.teacher.name)
+        name = steps[-1].name
+        kept = self.out / "work" / "probes" / f"{name}.json"
+        with held(self._lock(f"{name}.probe"), self.deadline):
+            try:
+                return msgspec.json.decode(kept.read_bytes(), type=Known)
+            except (OSError, msgspec.DecodeError):
+                pass
+            artifact = self.make(steps, {self.teacher.name: self.teacher}, lambda _: lambda _number, _accuracy: None)
+            seen, reference = self.observe(artifact, judged=False)
+            row = seen.beside(reference)
+            known = Known(latency_ms=row.latency_ms.mean, size_mb=row.size_mb)
+            write_whole(kept, msgspec.json.encode(known))
+            # The shape is taught next; its forms for the stopwatch have served.
+            for step in steps[-2:]:
+                self.drop(step.name)
+        return known
+
+    def drop(self, name: str) -> None:
+        """Remove a variant that takes seconds to make, and what was begun of it."""
+        for place in ("variants", "work"):
+            shutil.rmtree(self.out / place / name, ignore_errors=True)
+
+    def _lock(self, name: str) -> Path:
+        return self.out / "work" / "locks" / name
+
+
+class _Trial:
+    """One trial in the making."""
+
+    def __init__(self, shop: Workshop, number: int, design: Design) -> None:
+        self._shop = shop
+        self._number = number
+        self._design = design
+        self._steps = steps_of(design, shop.space, shop.teacher.name)
+        self._known: Known | None = None
+        self._curve: list[Point] = []
+        self._hopeful: float | None = None
+
+    @property
+    def point(self) -> Point | None:
+        """Where its training is."""
+        return self._curve[-1] if self._curve else None
+
+    def row(self, state: str, why: str | None = None, **more: object) -> Row:
+        """What is known of it now."""
+        fields = {
+            "number": self._number,
+            "state": state,
+            "design": self._design,
+            "variant": self._steps[-1].name,
+            "why": why,
+            "known": self._known,
+            "curve": tuple(self._curve),
+            "hopeful": self._hopeful,
+        }
+        return msgspec.structs.replace(Row(number=self._number, state="running"), **(fields | more))
+
+    def finish(self) -> Row:
+        """The row of the whole trial.
+
+        Raises:
+            Cut: when it is not worth finishing.
+            OutOfTime: at the deadline.
+            PacklightError: when it cannot be made.
+        """
+        shop = self._shop
+        self._known = self._foreseen()
+        if (reason := why_skip(self._known, shop.limits)) is not None:
+            raise Cut(reason)
+        made = {shop.teacher.name: shop.teacher}
+        try:
+            # Two trials of one student share its export, which is gone when the first of them is done.
+            exports = [step for step in self._steps if isinstance(step, Export)]
+            taught = self._steps.index(exports[0]) if exports else len(self._steps)
+            shop.make(self._steps[:taught], made, self._watch)
+            artifact = self._ship(self._steps[taught:], exports, made)
+        except Cut:
+            for step in self._steps:
+                if step.name not in made:
+                    shutil.rmtree(shop.out / "work" / step.name, ignore_errors=True)
+            raise
+        seen, reference = shop.observe(artifact, judged=True)
+        return self.row("finished", measured=seen.beside(reference), right=seen.right)
+
+    def _ship(self, steps: Sequence[Step], exports: Sequence[Step], made: Mapping[str, Artifact]) -> Artifact:
+        shop, known = self._shop, dict(made)
+        if not exports:
+            return known[self._steps[-1].name]
+        with held(shop.out / "work" / "locks" / f"{exports[0].name}.shipping", shop.deadline):
+            artifact = shop.make(steps, known, self._watch)
+            for export in exports:
+                shop.drop(export.name)
+        return artifact
+
+    def _foreseen(self) -> Known:
+        """What the untaught model says: size and latency of a student, size alone of n-grams."""
+        shop, design = self._shop, self._design
+        size = latency = 0.0
+        if design.ngrams is not None:
+            size += ngram_bytes(design.ngrams, shop.space, len(shop.teacher.labels)) / 1e6
+        if design.student is not None:
+            if why_skip(Known(latency_ms=0.0, size_mb=size), shop.limits):
+                return Known(latency_ms=0.0, size_mb=size)
+            known = shop.probe(design.student)
+            size += known.size_mb
+            # How many texts a cascade passes on is not known before both are taught.
+            latency = known.latency_ms if design.ngrams is None else 0.0
+        return Known(latency_ms=latency, size_mb=size)
+
+    def _watch(self, step: Step) -> Callable[[int, float], None]:
+        decides = isinstance(step, Distill) or (isinstance(step, DistillStatic) and self._design.student is None)
+
+        def after(number: int, accuracy: float) -> None:
+            assert isinstance(step, Distill | DistillStatic)  # noqa: S101 - no other step of a chain has epochs
+            if decides:
+                self._judge(Point(share=number / step.epochs, accuracy=accuracy))
+            self._shop.deadline.check()
+
+        return after
+
+    def _judge(self, point: Point) -> None:
+        shop = self._shop
+        self._curve.append(point)
+        rows = shop.store.rows()
+        self._hopeful = hope(point, self._design.family, rows)
+        if self._hopeful is None or self._known is None or point.share >= 1:
+            return
+        if (reason := why_cut(self._hopeful, self._known, shop.limits, rows)) is not None:
+            raise Cut(reason)
+
+
+def tell_reader(row: Row, deadline: Deadline) -> None:
+    """One line about a trial that has ended."""
+    name = f"trial {row.number}"
+    if row.measured is not None:
+        accuracy, latency, size = row.values
+        said = f"{row.variant}: {percent(accuracy)} on val, {milliseconds(latency)}, {megabytes(size)}"
+    else:
+        said = f"{row.state}: {row.why}"
+    say(f"{name} {said}; {row.seconds:.0f} s{deadline}")

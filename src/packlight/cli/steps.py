@@ -1,14 +1,12 @@
 """The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from packlight.cli import options
-from packlight.cli.making import Origin, checked, given, make, name_of
-from packlight.errors import RecipeError
+from packlight.cli import options, teaching
+from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
 
@@ -50,6 +48,23 @@ def distill(
     freeze_layers: Annotated[int, typer.Option(min=0, help="So many first layers rest at first.")] = 0,
     freeze_epochs: Annotated[int, typer.Option(min=0, help="And for so many epochs.")] = 0,
     boost_weak: Annotated[float, typer.Option(min=1, help="Factor on the loss of weak classes.")] = 1.0,
+    augment: teaching.Augment = None,
+    extra_texts: teaching.ExtraTexts = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV or JSONL file of texts with class probabilities, from any source, that teaches instead of TEACHER."
+        ),
+    ] = None,
+    logit_weight: teaching.LogitWeight = None,
+    hidden_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of the cosine distance between what the two heads see; both as wide."),
+    ] = None,
+    relation_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of the last layers' attention relations; one tokenizer for both."),
+    ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     oos_label: options.OosLabel = None,
@@ -72,10 +87,16 @@ def distill(
         min_updates=None if epochs is None else 0,
         learning_rate=learning_rate,
         max_length=max_length,
+        augment=augment,
+        extra_texts=teaching.word(extra_texts),
+        answers=teaching.word(answers),
+        logit_weight=logit_weight,
+        hidden_weight=hidden_weight,
+        relation_weight=relation_weight,
     )
     step = Distill(
         name=name_of(out),
-        layers=_layers(layers),
+        layers=layers_of(layers),
         freeze_layers=freeze_layers,
         freeze_epochs=freeze_epochs,
         boost_weak=boost_weak,
@@ -83,6 +104,7 @@ def distill(
     )
     checked(step)
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    teaching.check_files(extra_texts, answers, labelled)
     make(step, labelled, out, seed, as_json, origin=teacher, model=student)
 
 
@@ -144,10 +166,3 @@ def quantize(
     checked(step)
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     make(step, labelled, out, seed, as_json, origin=model)
-
-
-def _layers(words: str) -> int | tuple[int, ...]:
-    """So many layers, or the places of some: `3`, `0,2,5`, or `0,` for the first alone."""
-    if not re.fullmatch(r"[1-9]\d*|\d+,(\d+,)*\d*", words):
-        raise RecipeError(f"--layers {words}: give how many, such as 3, or places counted from 0, such as 0,2,5")
-    return tuple(int(word) for word in words.split(",") if word) if "," in words else int(words)

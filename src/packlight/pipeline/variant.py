@@ -111,21 +111,28 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 
 
-def check_parent(step: Step, parent: Artifact) -> None:
+def check_parent(step: Step, parent: Artifact, kinds: tuple[str, ...] | None = None) -> None:
     """Check that a step can start from an artifact.
+
+    Args:
+        step: what is to be done.
+        parent: what it is to start from.
+        kinds: what that may be; by default what the step's parent may be.
 
     Raises:
         RecipeError: when it needs another kind; says what to run first.
     """
+    needed = step.needs if kinds is None else kinds
     manifest = parent.manifest
     family = {"onnxruntime": "onnx"}.get(manifest.engine, manifest.engine)
     plain = manifest.precision == "fp32" or manifest.engine in ("static", "cascade")
     kind = family if plain else f"{family}-{manifest.precision}"
-    if kind not in step.needs:
+    if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
-            remedy = f"run `packlight export {parent.path} --out {parent.path}-onnx` first, or use `--mode torch`"
-        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(step.needs)}; {remedy}")
+            remedy = f"run `packlight export {parent.path} --out {parent.path}-onnx` first"
+            remedy += ", or use `--mode torch`" if isinstance(step, QuantizeOnnx) else ""
+        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
 
 
 def _name_of(checkpoint: Checkpoint) -> str:

@@ -1,0 +1,136 @@
+"""The steps towards the smallest and fastest that is still good: `calibrate`, `prune`, `distill-static`, `cascade`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight.cli import options, teaching
+from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
+from packlight.recipe import Calibrate, Cascade, DistillStatic, Prune
+
+OosRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of out-of-scope texts that the traffic will have, above 0 and below 1; that of val by default."
+    ),
+]
+
+
+def calibrate(
+    model: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/calibrated"),
+    oos_rate: OosRate = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Without an out-of-scope class: share of texts to be answered; the unsurest rest is abstained from."
+        ),
+    ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Set the out-of-scope threshold and the temperature on val, and build them into the last layer.
+
+    Example: `packlight calibrate artifacts/student --data intents.csv --oos-rate 0.2 --out artifacts/calibrated`
+    """
+    step = checked(Calibrate(name=name_of(out), **given(oos_rate=oos_rate, coverage=coverage)))
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    make(step, labelled, out, seed, as_json, origin=model)
+
+
+def prune(
+    model: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/pruned"),
+    feed_forward: Annotated[
+        int | None, typer.Option(min=1, help="Neurons kept in each feed-forward block; all by default.")
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help="How many layers are kept, or which, counted from 0: `3` or `0,2,5`; all by default."),
+    ] = None,
+    texts: Annotated[int | None, typer.Option(min=1, help="Training texts that importance is measured on.")] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Remove layers, and the feed-forward neurons that matter least; heal the rest with `distill --student`.
+
+    Example: `packlight prune artifacts/teacher --data intents.csv --feed-forward 32 --out artifacts/pruned`
+    """
+    kept = None if layers is None else layers_of(layers)
+    step = checked(Prune(name=name_of(out), layers=kept, feed_forward=feed_forward, **given(texts=texts)))
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    make(step, labelled, out, seed, as_json, origin=model)
+
+
+def distill_static(
+    teacher: Origin,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/static"),
+    buckets: Annotated[int | None, typer.Option(help="Rows of the embedding, which n-grams share.")] = None,
+    width: Annotated[int | None, typer.Option(help="Columns of the embedding.")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help="Neurons of the head.")] = None,
+    augment: teaching.Augment = None,
+    extra_texts: teaching.ExtraTexts = None,
+    logit_weight: teaching.LogitWeight = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    epochs: options.Epochs = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Rate of the n-grams and the head.")] = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Teach hashed n-grams and a small head what a classifier knows: microseconds a text, without torch.
+
+    Example: `packlight distill-static artifacts/teacher --data intents.csv --out artifacts/static`
+    """
+    chosen = given(
+        buckets=buckets,
+        width=width,
+        hidden=hidden,
+        augment=augment,
+        extra_texts=teaching.word(extra_texts),
+        logit_weight=logit_weight,
+        epochs=epochs,
+        learning_rate=learning_rate,
+    )
+    step = checked(DistillStatic(name=name_of(out), **chosen))
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    teaching.check_files(extra_texts, None, labelled)
+    make(step, labelled, out, seed, as_json, origin=teacher)
+
+
+def cascade(
+    second: Origin,
+    first: Annotated[
+        Path, typer.Option(help="The fast artifact, asked before SECOND: of `distill-static`, or an ONNX one.")
+    ],
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/cascade"),
+    loss: Annotated[
+        float | None, typer.Option(help="Accuracy on val that may be given up against SECOND alone, from 0 to 1.")
+    ] = None,
+    oos_rate: OosRate = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let a fast artifact answer what it is sure of, and a better one the rest.
+
+    Example: `packlight cascade artifacts/student-onnx --first artifacts/static --data intents.csv`
+    """
+    called = name_of(first, option="--first")
+    step = checked(Cascade(name=name_of(out), first=called, **given(loss=loss, oos_rate=oos_rate)))
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    make(step, labelled, out, seed, as_json, origin=second, others={called: str(first)})

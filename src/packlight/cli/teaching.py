@@ -1,0 +1,42 @@
+"""Options of the verbs that teach a student."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packlight.dataset import Dataset
+from packlight.dataset.lines import read_lines
+
+Augment = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="Unlabelled texts made of the training texts, for each of them, that the teacher answers."
+    ),
+]
+ExtraTexts = Annotated[
+    Path | None, typer.Option(help="A file of unlabelled texts, one a line, that the teacher answers.")
+]
+LogitWeight = Annotated[
+    float | None,
+    typer.Option(min=0, help="Weight of the squared error between the logits of student and teacher."),
+]
+
+
+def word(file: Path | None) -> str | None:
+    """A file as a step's option names it."""
+    return None if file is None else str(file)
+
+
+def check_files(extra_texts: Path | None, answers: Path | None, data: Dataset) -> None:
+    """Read the files once, so that one that cannot be read is found out before a model is opened.
+
+    Raises:
+        DataError: names the file and its line.
+    """
+    if extra_texts is not None:
+        read_lines(extra_texts)
+    if answers is not None:
+        from packlight.pipeline.making.teaching import read_answers  # noqa: PLC0415 - seconds that --help need not wait for
+
+        read_answers(answers, data.labels)

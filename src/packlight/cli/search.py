@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 from packlight import extras
 from packlight.cli import options
 from packlight.cli.show import show, show_json
+from packlight.errors import PacklightError
 from packlight.figures import NONE, megabytes, milliseconds, percent
 from packlight.progress import say
 from packlight.recommend import Constraints, render_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NOTHING_KEEPS = 1
 """exit status when no finished trial keeps the limits"""
 Kind = Literal["transformer", "static", "cascade"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def search(
@@ -41,7 +43,9 @@ def search(
         typer.Option(help="An artifact's folder or a fine-tuned classifier to start from; by default one is trained."),
     ] = None,
     model: options.Model = "minilm",
-    family: Annotated[list[Kind] | None, typer.Option(help="A kind of model to try; may be repeated.")] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help=f"A kind of model to try, may be repeated: {', '.join(KINDS)}.")
+    ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     oos_label: options.OosLabel = None,
@@ -63,9 +67,9 @@ def search(
             percentile="mean", max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, max_size_mb=max_size_mb
         )
     )
+    families = _families(family)
     texts = options.read_data(data, text_column, label_column, oos_label, seed)
-    from packlight.search import FAMILIES  # noqa: PLC0415 - with the next, imports torch
-    from packlight.search import search as carry_out  # noqa: PLC0415
+    from packlight.search import search as carry_out  # noqa: PLC0415 - imports torch
 
     outcome = carry_out(
         texts,
@@ -75,7 +79,7 @@ def search(
         trials=trials,
         teacher=teacher,
         model=model,
-        families=tuple(dict.fromkeys(family)) if family else FAMILIES,
+        families=families,
         threads=threads,
         seed=seed,
     )
@@ -88,6 +92,17 @@ def search(
             say(f"report: {out / 'report.html'}")
     if outcome.pick is None:
         raise typer.Exit(NOTHING_KEEPS)
+
+
+def _families(given: list[str] | None) -> tuple[Kind, ...]:
+    """The kinds of model that are asked for, all of them where none is.
+
+    Raises:
+        PacklightError: when one is not known.
+    """
+    if unknown := sorted(set(given or ()) - set(KINDS)):
+        raise PacklightError(f"--family {unknown[0]}: is no kind of model; give {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if not given or kind in given)
 
 
 def _table(outcome: "SearchOutcome") -> Table:

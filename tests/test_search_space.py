@@ -1,0 +1,100 @@
+"""What trials can be, and the steps that follow: everything a sampler may propose can be carried out as a recipe."""
+
+import dataclasses
+
+import optuna
+import pytest
+import yaml
+
+from packlight.artifact import Artifact
+from packlight.dataset import dataset_from_rows
+from packlight.recipe import Finetune, parse_recipe, write_recipe
+from packlight.recipe.read import Recipe
+from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
+from packlight.search.space import FAMILIES, Ngrams, Space, space_of
+
+pytest_plugins = ["tiny_run"]
+SPACE = Space(layers=6, neurons=1536, pieces=2000, epochs=(5, 10, 20), calibrated=True, max_length=64)
+TEACHER = "teacher"
+
+
+def proposed(space, count=60):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    return [space.suggest(study.ask()) for _ in range(count)]
+
+
+def recipe_of(steps, folder):
+    recipe = Recipe(version=1, name="trial", steps=(Finetune(name=TEACHER), *steps))
+    write_recipe(recipe, folder / "recipe.yaml")
+    return parse_recipe((folder / "recipe.yaml").read_text())
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("neurons", [1536, None])
+def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, neurons):
+    space = dataclasses.replace(SPACE, calibrated=calibrated, neurons=neurons)
+    designs = [*space.first(), *proposed(space)]
+    assert {design.family for design in designs} == set(FAMILIES)
+    for design in designs:
+        steps = steps_of(design, space, TEACHER)
+        assert recipe_of(steps, tmp_path).steps[1:] == steps
+        kinds = [step.kind for step in steps]
+        assert ("cascade" in kinds) == (design.family == "cascade")
+        assert kinds.count("calibrate") == calibrated * (2 if design.family == "cascade" else 1)
+        if design.student:
+            recipe_of(probe_of(design.student, space, TEACHER), tmp_path)
+
+
+def test_equal_beginnings_have_equal_names_and_others_have_not():
+    designs = proposed(SPACE, 120)
+    contents = {}
+    for design in designs:
+        for step in steps_of(design, SPACE, TEACHER):
+            plain = (step.kind, step.parent, tuple(step.others), yaml.safe_dump(step.options()))
+            assert contents.setdefault(step.name, plain) == plain
+    assert len(set(contents.values())) == len(contents)
+    (one, *_) = [design for design in designs if design.family == "transformer"]
+    dynamic, static = (dataclass_with(one, int8=mode) for mode in ("dynamic", "static"))
+    first, second = (steps_of(each, SPACE, TEACHER) for each in (dynamic, static))
+    shared = [step.name for step in first if step in second]
+    assert [step.kind for step in first if step.name in shared][-2:] == ["distill", "export"]
+    assert first[-1].name != second[-1].name
+
+
+def dataclass_with(design, **changes):
+    import msgspec  # noqa: PLC0415 - one use
+
+    return msgspec.structs.replace(design, student=msgspec.structs.replace(design.student, **changes))
+
+
+def test_nothing_is_cut_out_where_all_is_kept(tmp_path):
+    (student,) = [design.student for design in SPACE.first() if design.family == "transformer"]
+    whole = dataclass_with(SPACE.first()[1], layers=6, feed_forward=100, pieces=0)
+    assert student is not None
+    assert shape_of(whole.student, SPACE, TEACHER) == ()
+    assert [step.kind for step in steps_of(whole, SPACE, TEACHER)] == [
+        "distill", "export", "quantize-onnx", "calibrate",
+    ]  # fmt: skip
+    recipe_of(probe_of(whole.student, SPACE, TEACHER), tmp_path)
+
+
+def test_a_design_is_proposed_again_by_its_parameters():
+    for design in proposed(SPACE):
+        assert SPACE.suggest(optuna.trial.FixedTrial(design.parameters)) == design
+
+
+def test_the_size_of_n_grams_is_known_before_they_are_taught():
+    assert ngram_bytes(Ngrams(buckets=4096, width=32, ngram_augment=0), SPACE, labels=10) == (
+        4096 * 32 + 4 * (32 + 32 * 256 + 256 + 256 * 10 + 10)
+    )
+
+
+def test_the_ranges_follow_from_teacher_and_data(tiny_run, tiny):
+    data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
+    space = space_of(Artifact.open(tiny_run / "variants" / "teacher"), data, ("static",))
+    assert (space.layers, space.neurons, space.max_length) == (4, 64, 24)
+    assert space.calibrated
+    assert 50 < space.pieces < tiny.VOCABULARY
+    assert space.epochs == tuple(dict.fromkeys(space.epochs)) == tuple(sorted(space.epochs))
+    assert [design.family for design in space.first()] == ["static"]

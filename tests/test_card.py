@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 from invented import measurements, row
 from packlight.artifact import Artifact
 from packlight.card import render_card
-from packlight.card.limits import limits, out_of_scope
+from packlight.card.limits import limits
 from packlight.card.loading import ways
 from packlight.card.metadata import card_data, source_of
+from packlight.card.scope import out_of_scope
 from packlight.cli.app import app
 from packlight.measurement import read_measurements
 
-pytest_plugins = ["tiny_run"]
+pytest_plugins = ["tiny_run", "frontier_run"]
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VARIANTS = ("teacher", "student-torch-int8", "student-onnx", "student-onnx-int8", "student-onnx-static")
@@ -34,6 +35,23 @@ def opened(tiny_run):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_code_block_of_a_card_runs_and_all_answer_alike(tiny_run, tmp_path, monkeypatch, capsys, name):
     folder = shutil.copytree(tiny_run / "variants" / name, tmp_path / name)
+    assert run_blocks(folder, monkeypatch, capsys) == (2 if name == "student-torch-int8" else 3)
+
+
+@pytest.mark.parametrize(("name", "count"), [("calibrated", 3), ("int8", 3), ("static-calibrated", 2), ("both", 2)])
+def test_the_blocks_of_calibrated_static_and_cascade_artifacts_run_too(
+    frontier_run, tmp_path, monkeypatch, capsys, name, count
+):
+    folder = shutil.copytree(frontier_run / "variants" / name, tmp_path / name)
+    page = render_card(Artifact.open(folder), measurements(row(name)))
+    (folder / "README.md").write_text(page)
+    assert run_blocks(folder, monkeypatch, capsys) == count
+    assert ("AutoModel" in page) == (name == "calibrated")
+    assert ("onnxruntime.InferenceSession" in page) == (name == "int8")
+
+
+def run_blocks(folder, monkeypatch, capsys):
+    """Run a card's code blocks, which must answer alike; gives how many there are."""
     monkeypatch.chdir(folder)
     labels = []
     blocks = BLOCK.findall((folder / "README.md").read_text())
@@ -44,8 +62,51 @@ def test_every_code_block_of_a_card_runs_and_all_answer_alike(tiny_run, tmp_path
         else:
             answer = CliRunner().invoke(app, [*code.replace('"', "").split()[1:3], "where is my package", "--json"])
             labels.append(json.loads(answer.stdout)[0]["label"])
-    assert len(labels) == len(ways(Artifact.open(folder))) == (2 if name == "student-torch-int8" else 3)
+    assert len(labels) == len(ways(Artifact.open(folder)))
     assert len(set(labels)) == 1
+    return len(labels)
+
+
+@pytest.mark.parametrize("name", ["calibrated", "int8", "both"])
+def test_the_rule_is_told_of_whatever_it_acts_in(frontier_run, name):
+    artifact = Artifact.open(frontier_run / "variants" / name)
+    facts = Artifact.open(frontier_run / "variants" / "calibrated").manifest.facts
+    said = out_of_scope(artifact, measurements(row(name)))
+    assert "(variant `calibrated`) for out-of-scope texts that are 70.0% of the traffic" in said
+    assert f"temperature of {facts['rule']['temperature']:.3g}" in said
+    assert f"is {facts['rule']['slope']:g} times the trained one" in said
+    assert f"{100 * facts['val_oos_recall']:.1f}% of them were found out there" in said
+
+
+def test_a_rule_that_training_has_overruled_is_not_told(frontier_run):
+    healed = Artifact.open(frontier_run / "variants" / "healed")
+    assert "calibrate" in [step["step"] for step in healed.manifest.lineage]
+    assert "threshold" not in out_of_scope(healed, measurements(row("healed")))
+
+
+@pytest.mark.parametrize("name", ["sure", "sure-onnx", "static-sure", "both"])
+def test_the_bound_of_abstention_is_told(narrow_run, name):
+    artifact = Artifact.open(narrow_run / "variants" / name)
+    said = out_of_scope(artifact, measurements(row(name)))
+    assert f"less probable than {artifact.manifest.abstain_below:.3f}" in said
+    chosen = "static-sure" if name == "static-sure" else "sure"
+    coverage = Artifact.open(narrow_run / "variants" / chosen).manifest.facts["abstention"]["coverage"]
+    assert f"(variant `{chosen}`), of which {100 * coverage:.1f}% are answered" in said
+
+
+def test_static_and_cascade_artifacts_have_limits_of_their_own(frontier_run):
+    static = " ".join(limits(Artifact.open(frontier_run / "variants" / "static"), measurements(row("static"))))
+    assert "cut to 128 words" in static
+    assert "VNNI" not in static
+    both = Artifact.open(frontier_run / "variants" / "both")
+    said = " ".join(limits(both, measurements(row("both"))))
+    assert "`static-calibrated` answers what it gives a probability of at least" in said
+    assert "`int8` alone answers" in said
+    assert "VNNI" in said
+    data = card_data(both, measurements(row("both")))
+    assert {"cascade", "distillation"} <= set(data.tags)
+    assert "pytorch" not in data.tags
+    assert data.library_name == "packlight"
 
 
 def test_the_hub_reads_the_metadata(tiny_run, opened):

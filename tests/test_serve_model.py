@@ -1,13 +1,17 @@
+import shutil
 import warnings
 
 import numpy as np
 import pytest
 
+from packlight.artifact import Artifact, seal
+from packlight.errors import ArtifactError
 from packlight.predictor import Predictor
 from packlight.serve.answers import Name
+from packlight.serve.external import LOCATION
 from packlight.serve.model import Model
 
-pytest_plugins = ["tiny_run"]
+pytest_plugins = ["tiny_run", "frontier_run"]
 TEXTS = [
     "wake me at seven",
     "play the song queen",
@@ -21,7 +25,22 @@ VARIANTS = ("teacher-onnx", "student-onnx-int8", "student-onnx-static", "teacher
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_answers_as_the_offline_predictor_does(tiny_run, variant):
-    folder = tiny_run / "variants" / variant
+    compare_with_predictor(tiny_run / "variants" / variant)
+
+
+@pytest.mark.parametrize("variant", ["calibrated", "onnx", "int8", "static", "static-calibrated", "both"])
+def test_calibrated_static_and_cascade_artifacts_are_served_too(frontier_run, variant):
+    compare_with_predictor(frontier_run / "variants" / variant)
+
+
+@pytest.mark.parametrize("variant", ["sure", "sure-onnx", "static-sure", "both"])
+def test_what_is_abstained_from_is_out_of_scope_here_too(narrow_run, variant):
+    folder = narrow_run / "variants" / variant
+    assert any(compare_with_predictor(folder)), "some text is abstained from"
+
+
+def compare_with_predictor(folder):
+    """Served answers against the offline ones; gives which of the texts are out of scope."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = Model.open(Name("m", "1"), folder)
@@ -35,6 +54,7 @@ def test_it_answers_as_the_offline_predictor_does(tiny_run, variant):
         expected = {each.label: each.score for each in offline.top}
         assert dict(zip(model.labels, answers.scores[0].tolist(), strict=True)) == pytest.approx(expected, abs=1e-5)
     assert predictor.artifact.manifest.batch_invariant == model.batch_invariant
+    return [each.out_of_scope for each in said]
 
 
 def test_a_batch_is_answered_as_each_text_alone(tiny_run):
@@ -49,3 +69,18 @@ def test_a_dynamic_artifact_says_why_it_is_run_one_at_a_time(tiny_run):
     with pytest.warns(UserWarning, match="one at a time"):
         model = Model.open(Name("m", "1"), tiny_run / "variants" / "student-onnx-int8")
     assert not model.batch_invariant
+
+
+def test_a_model_without_a_tokenizer_counts_words(frontier_run):
+    for variant in ("static", "both"):
+        model = Model.open(Name("m", "1"), frontier_run / "variants" / variant)
+        assert [len(row) for row in model.rows(["", "play the song"])] == [1, 3]
+
+
+def test_a_cascade_whose_first_graph_keeps_weights_elsewhere_is_refused(narrow_run, tmp_path):
+    folder = shutil.copytree(narrow_run / "variants" / "both", tmp_path / "both")
+    (folder / "first" / "other.onnx").write_bytes(b"x" + LOCATION)
+    manifest = Artifact.open(narrow_run / "variants" / "both").manifest
+    seal(folder, manifest)
+    with pytest.raises(ArtifactError, match=r"first/other\.onnx: keeps weights in another file"):
+        Model.open(Name("m", "1"), folder)

@@ -18,27 +18,10 @@ def limits(artifact: Artifact, measurements: Measurements) -> tuple[str, ...]:
         *_test(row, measurements),
         *_language(measurements),
         *_length(artifact),
+        *_cascade(artifact),
         *_batches(artifact, row, measurements.data.rows["test"]),
         *_processors(artifact, measurements),
         *_times(row, measurements),
-    )
-
-
-def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
-    """What happens to texts that no class covers."""
-    row = measurements[artifact.name]
-    label = artifact.manifest.oos_label
-    if label is None:
-        return (
-            "It has no class for texts outside all others: **every text gets one of its labels**, however strange it is. "
-            "Look at the probability, and decide what happens below a bound that you chose on texts of your own."
-        )
-    words = f"Texts that no class covers are answered `{label}`."
-    if row.oos_recall is None or row.in_scope_accuracy is None:
-        return words + " How many are found out was not measured."
-    return (
-        f"{words} On the test texts **{percent(row.oos_recall)}** of them were found out; the others got the label of some "
-        f"class. Texts of a known class were answered rightly in {percent(row.in_scope_accuracy)}."
     )
 
 
@@ -66,7 +49,20 @@ def _language(measurements: Measurements) -> Iterator[str]:
 
 
 def _length(artifact: Artifact) -> Iterator[str]:
-    yield f"Texts are cut to {artifact.manifest.max_length} tokens; what comes after is not read."
+    kind = "words" if artifact.manifest.engine == "static" else "tokens"
+    yield f"Texts are cut to {artifact.manifest.max_length} {kind}; what comes after is not read."
+
+
+def _cascade(artifact: Artifact) -> Iterator[str]:
+    manifest = artifact.manifest
+    if manifest.engine == "cascade":
+        switch = manifest.facts["switch"]
+        yield (
+            f"`{manifest.facts['first']}` answers what it gives a probability of at least {switch['threshold']:.3f}, "
+            f"`{manifest.parent}` the rest, so that one text takes much longer than another. On `val` {percent(switch['kept'])} "
+            f"stayed with the first, and {percent(switch['accuracy'])} were answered rightly; `{manifest.parent}` alone answers "
+            f"{percent(switch['second_accuracy'])} rightly. Where the traffic is harder, more is passed on."
+        )
 
 
 def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str]:
@@ -83,15 +79,22 @@ def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str
 
 
 def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]:
-    if artifact.manifest.precision != "int8":
+    # A static model's int8 numbers are added, not multiplied.
+    if artifact.manifest.precision != "int8" or artifact.manifest.engine == "static":
         return
     vnni = "with" if measurements.environment.vnni else "without"
     yield (
         f"int8 depends on the processor. The figures were taken on one {vnni} VNNI instructions; on x86 processors without "
         "them products of full 8-bit weights can saturate and change answers, unless the weights keep to 7 bits "
-        f"(`reduce_range`, here: `{artifact.manifest.options.get('reduce_range')}`, where `None` means as the quantizing "
+        f"(`reduce_range`, here: `{_reduce_range(artifact)}`, where `None` means as the quantizing "
         "machine needed). Measure again on the processor that will serve."
     )
+
+
+def _reduce_range(artifact: Artifact) -> object:
+    """As the last step that quantized was told."""
+    options = [*(step["options"] for step in artifact.manifest.lineage), artifact.manifest.options]
+    return next((each["reduce_range"] for each in reversed(options) if "reduce_range" in each), None)
 
 
 def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:

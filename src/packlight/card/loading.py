@@ -23,15 +23,17 @@ def ways(artifact: Artifact) -> tuple[Way, ...]:
 
 
 def _ways(artifact: Artifact) -> Iterator[Way]:
-    torch = artifact.manifest.engine == "torch"
+    manifest = artifact.manifest
+    # A cascade needs what its second model needs.
+    torch = manifest.engine != "static" and not manifest.model_file.endswith(".onnx")
     package = '"packlight[compress]"' if torch else "packlight"
     yield Way("packlight, verified by hash", f"pip install {package}", "python", _PACKLIGHT)
     yield Way("the command line", f"pip install {package}", "bash", f'packlight predict . "{TEXT}"')
-    if not torch:
-        code = _ONNX.format(file=artifact.manifest.model_file, length=artifact.manifest.max_length)
+    if manifest.engine == "onnxruntime":
+        code = _ONNX.format(file=manifest.model_file, length=manifest.max_length)
         yield Way("ONNX Runtime alone", "pip install onnxruntime tokenizers numpy", "python", code)
-    if artifact.manifest.model_file == SAFETENSORS:
-        code = _TRANSFORMERS.format(length=artifact.manifest.max_length)
+    if manifest.engine == "torch" and manifest.model_file == SAFETENSORS:
+        code = _TRANSFORMERS.format(length=manifest.max_length)
         yield Way("transformers", "pip install torch transformers", "python", code)
 
 

@@ -84,9 +84,9 @@ def eval_results(row: Measurement, data: DataSummary) -> "list[EvalResult]":
 def _tags(artifact: Artifact) -> list[str]:
     manifest = artifact.manifest
     tags = ["packlight", "intent-classification"]
-    tags += ["onnx", "onnxruntime"] if manifest.engine == "onnxruntime" else ["pytorch"]
+    tags += {"onnxruntime": ["onnx", "onnxruntime"], "torch": ["pytorch"]}.get(manifest.engine, [manifest.engine])
     tags += ["int8", "quantized"] if manifest.precision == "int8" else []
-    return tags + (["distillation"] if "distill" in _kinds(artifact) else [])
+    return tags + (["distillation"] if {"distill", "distill-static"} & set(_kinds(artifact)) else [])
 
 
 def _kinds(artifact: Artifact) -> list[str]:

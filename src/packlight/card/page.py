@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from packlight.artifact import Artifact
-from packlight.card.limits import limits, out_of_scope
+from packlight.card.limits import limits
 from packlight.card.loading import ways
 from packlight.card.metadata import card_data, source_of
+from packlight.card.scope import out_of_scope
 from packlight.figures import NONE, digits, megabytes, milliseconds, percent, percent_interval
 from packlight.files import write_whole
 from packlight.measurement import Measurement, Measurements
@@ -15,6 +16,7 @@ from packlight.report import render_markdown, summarise
 from packlight.report.table import escape
 
 SHOWN_LABELS = 12
+_INCLUDED = {"static": "and no tokenizer to go with it", "cascade": "with both of its models"}
 
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
@@ -52,7 +54,7 @@ def _opening(artifact: Artifact) -> str:
     steps = " → ".join(f"`{step['step']}`" for step in (*manifest.lineage, {"step": manifest.step}))
     return (
         f"A text classifier with {len(artifact.labels)} labels for {manifest.engine} ({manifest.precision}), "
-        f"{megabytes(artifact.size_bytes / 1e6)} with its tokenizer, made by packlight "
+        f"{megabytes(artifact.size_bytes / 1e6)} {_INCLUDED.get(manifest.engine, 'with its tokenizer')}, made by packlight "
         f"{manifest.libraries.get('packlight', '')}: {steps}."
     )
 

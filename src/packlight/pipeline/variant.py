@@ -21,7 +21,9 @@ from packlight.files import folder_whole, sha256_of
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.progress import say
-from packlight.recipe import Finetune, QuantizeOnnx, QuantizeTorch, Step
+from packlight.recipe import Calibrate, Finetune, QuantizeOnnx, QuantizeTorch, Step
+
+RULE_FACTS = ("rule", "oos_rate", "val_oos_recall", "val_in_scope_accuracy", "abstention")
 
 
 def make_variant(
@@ -194,7 +196,11 @@ def _lineage(parent: Artifact | None) -> tuple[dict[str, object], ...]:
     if parent is None:
         return ()
     manifest = parent.manifest
-    return (*manifest.lineage, {"name": manifest.name, "step": manifest.step, "options": manifest.options})
+    entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
+    if manifest.step == Calibrate.__struct_config__.tag:
+        # The rule goes on acting in what is made of it.
+        entry["facts"] = {key: value for key, value in manifest.facts.items() if key in RULE_FACTS}
+    return (*manifest.lineage, entry)
 
 
 def _said(artifact: Artifact) -> str:

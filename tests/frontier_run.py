@@ -1,0 +1,85 @@
+"""A tiny run through the steps that calibrate, prune, distil and cascade; ask for the fixture `frontier_run`.
+
+Put `pytest_plugins = ["frontier_run"]` at the top of the test file. The folder is shared: copy it before writing into it.
+"""
+
+import pytest
+
+QUICK = "epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false"
+ONCE = QUICK.replace("epochs: 2", "epochs: 1")
+STATIC = "epochs: 6, batch_size: 16, learning_rate: 2.0e-2, buckets: 512, width: 16, hidden: 16, augment: 1.0"
+RECIPE = f"""
+version: 1
+name: frontier
+steps:
+  - {{step: finetune, as: teacher, {QUICK}}}
+  - {{step: calibrate, as: teacher-calibrated}}
+  - {{step: trim-vocabulary, as: trimmed}}
+  - {{step: distill, as: student, layers: 1, augment: 0.5, logit_weight: 0.05, hidden_weight: 0.5, relation_weight: 0.5, {ONCE}}}
+  - {{step: prune, as: pruned, feed_forward: 32, texts: 16}}
+  - {{step: distill, as: healed, from: trimmed, start: pruned, {ONCE}}}
+  - {{step: calibrate, as: calibrated, oos_rate: 0.7}}
+  - {{step: export, as: onnx}}
+  - {{step: quantize-onnx, as: int8, mode: static, agreement: 0.5}}
+  - {{step: distill-static, as: static, from: trimmed, {STATIC}}}
+  - {{step: calibrate, as: static-calibrated, oos_rate: 0.3}}
+  - {{step: cascade, as: both, from: int8, first: static-calibrated, loss: 0.05}}
+"""
+NARROW = f"""
+version: 1
+name: narrow
+steps:
+  - {{step: finetune, as: teacher, {QUICK}}}
+  - {{step: calibrate, as: sure, coverage: 0.8}}
+  - {{step: export, as: sure-onnx}}
+  - {{step: distill-static, as: static, from: teacher, {STATIC}}}
+  - {{step: calibrate, as: static-sure, coverage: 0.8}}
+  - {{step: cascade, as: both, from: sure-onnx, first: static-sure, loss: 0.2}}
+"""
+"""for data without an out-of-scope class"""
+
+
+@pytest.fixture(scope="session")
+def make_variants(tiny, encoder_folder):
+    """Carry out a recipe on toy rows without measuring; gives what was made anew."""
+    from packlight.dataset import dataset_from_rows  # noqa: PLC0415 - with the next, seconds
+    from packlight.pipeline import walk  # noqa: PLC0415
+    from packlight.recipe import parse_recipe  # noqa: PLC0415
+
+    def make(recipe, out, *, outside=True):
+        rows = [row for row in zip(*tiny.toy_texts(), strict=True) if outside or row[1] != "oos"]
+        data = dataset_from_rows(rows, source="tiny")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(walk, "measure_run", lambda *_, **__: (None, False))
+            made = walk.run(data, parse_recipe(recipe), out, model=str(encoder_folder("bert")), threads=1).made
+        return made, data
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def frontier_run(make_variants, tmp_path_factory):
+    """The run's folder."""
+    folder = tmp_path_factory.mktemp("frontier-run") / "run"
+    make_variants(RECIPE, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def narrow_run(make_variants, tmp_path_factory):
+    """The folder of a run on data without an out-of-scope class."""
+    folder = tmp_path_factory.mktemp("narrow-run") / "run"
+    make_variants(NARROW, folder, outside=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def frontier_recipe():
+    """The recipe of `frontier_run`."""
+    return RECIPE
+
+
+@pytest.fixture(scope="session")
+def narrow_recipe():
+    """The recipe of `narrow_run`."""
+    return NARROW

@@ -14,7 +14,7 @@ from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
 from packlight.search.space import FAMILIES, Ngrams, Space, space_of
 
 pytest_plugins = ["tiny_run"]
-SPACE = Space(layers=6, neurons=1536, pieces=2000, epochs=(5, 10, 20), calibrated=True, max_length=64)
+SPACE = Space(layers=6, neurons=1536, pieces=2000, vocabulary=30000, epochs=(5, 10, 20), calibrated=True, max_length=64)
 TEACHER = "teacher"
 
 
@@ -95,6 +95,6 @@ def test_the_ranges_follow_from_teacher_and_data(tiny_run, tiny):
     space = space_of(Artifact.open(tiny_run / "variants" / "teacher"), data, ("static",))
     assert (space.layers, space.neurons, space.max_length) == (4, 64, 24)
     assert space.calibrated
-    assert 50 < space.pieces < tiny.VOCABULARY
+    assert 50 < space.pieces < tiny.VOCABULARY == space.vocabulary
     assert space.epochs == tuple(dict.fromkeys(space.epochs)) == tuple(sorted(space.epochs))
     assert [design.family for design in space.first()] == ["static"]

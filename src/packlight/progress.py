@@ -1,7 +1,7 @@
 """Progress bars with the time left on a terminal, silence elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,8 +18,11 @@ from rich.progress import (
 console = Console(stderr=True, highlight=False, emoji=False)
 
 
+_checks: list[Callable[[], None]] = []
+
+
 class Bar:
-    """One line of progress."""
+    """One line of progress; it is moved wherever work takes long, and so is where such work can be ended."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         """Wrap one task of a rich progress display."""
@@ -29,10 +32,12 @@ class Bar:
     def advance(self, steps: float = 1) -> None:
         """Count steps as done."""
         self._progress.update(self._task, advance=steps)
+        _check()
 
     def reach(self, done: float, *, note: str = "") -> None:
         """Set how many steps are done in all; `note` replaces the words at the end of the line."""
         self._progress.update(self._task, completed=done, note=note)
+        _check()
 
     def resize(self, total: float) -> None:
         """Set how many steps there are in all."""
@@ -55,6 +60,21 @@ def bar(title: str, total: float) -> Iterator[Bar]:
         disable=not sys.stderr.isatty(),
     ) as progress:
         yield Bar(progress, progress.add_task(title, total=total, note=""))
+
+
+@contextmanager
+def checking(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` whenever a bar moves while the block runs; what it raises ends the work, such as a time limit's end."""
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
+
+
+def _check() -> None:
+    for check in _checks:
+        check()
 
 
 def say(message: str) -> None:

@@ -25,7 +25,7 @@ from packlight.search.space import Design, Ngrams, Space, Student
 
 S = TypeVar("S", bound=Step)
 HASH = 6
-PRUNING_TEXTS = 256
+PRUNING_TEXTS = 64
 PROBE_TEXTS = 64
 """training texts that the ranges of an untaught model are taken from"""
 
@@ -45,7 +45,7 @@ def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
 def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
     """The steps that cut a student out of the teacher, before it is taught; none where nothing is cut."""
     steps: list[Step] = []
-    if student.pieces:
+    if student.pieces and space.kept_pieces(student.pieces) < space.vocabulary:
         # All pieces in use are what the step keeps by itself.
         pieces = None if student.pieces == 100 else space.kept_pieces(student.pieces)  # noqa: PLR2004 - per cent
         steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, pieces=pieces)))
@@ -97,7 +97,7 @@ def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, 
     prefix = _shape(student)
     taught = _named(prefix, Distill(name="student", parent=teacher, **(options | dict(space.student_options))))
     onnx = _named(prefix, Export(name="onnx", parent=taught.name))
-    int8 = _named(prefix, QuantizeOnnx(name="int8", parent=onnx.name, mode=student.int8))
+    int8 = _named(prefix, QuantizeOnnx(name="int8", parent=onnx.name, mode=student.int8, embeddings=student.embeddings))
     return (*shape, taught, onnx, int8, *_calibrated(prefix, int8, space))
 
 

@@ -27,7 +27,7 @@ from packlight.measurement import Measurement
 from packlight.pipeline.measuring import measure_run
 from packlight.pipeline.variant import check_parent, make_variant, open_parent
 from packlight.pipeline.walk import DEFAULT_MODEL
-from packlight.progress import complain, say
+from packlight.progress import checking, complain, say
 from packlight.recipe import Distill, Export, Finetune, Recipe, Step, load_recipe, write_recipe
 from packlight.recipe.read import VERSION
 from packlight.recommend import Constraints
@@ -140,7 +140,7 @@ def search(
 def _teach(data: Dataset, out: Path, model: str, seed: int, deadline: Deadline) -> Artifact:
     """The teacher that the built-in recipe makes."""
     step = _teaching()
-    with held(out / "work" / "locks" / TEACHER, deadline):
+    with held(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         return make_variant(
             step,
             out / "variants" / TEACHER,
@@ -148,7 +148,6 @@ def _teach(data: Dataset, out: Path, model: str, seed: int, deadline: Deadline) 
             data,
             checkpoint=resolve(step.model or model),
             seed=seed,
-            on_epoch=lambda _number, _accuracy: deadline.check(),
         )[0]
 
 

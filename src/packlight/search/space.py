@@ -21,13 +21,14 @@ Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 WIDTHS = (100, 75, 50, 25)
 """per cent of the feed-forward neurons that are kept"""
-PIECES = (0, 100, 75, 50)
-"""per cent of the pieces in use that are kept; 0 for the whole vocabulary"""
+PIECES = (0, 400, 200, 100, 50)
+"""per cent of the pieces in use that are kept, the tokenizer's most frequent ones beyond 100; 0 for the whole vocabulary"""
 LOGIT_WEIGHTS = (0.0, 0.05, 0.2, 1.0)
 BUCKETS = (4096, 8192, 16384, 32768, 65536)
 NGRAM_WIDTHS = (32, 64, 128)
 MOST_AUGMENTED = 3
 Mode = Literal["dynamic", "static"]
+Bits = Literal["int8", "int4"]
 
 
 class Student(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: float
     epochs: int
     int8: Mode
+    embeddings: Bits
 
 
 class Ngrams(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,8 @@ class Space:
     """in each of its feed-forward blocks; None where they cannot be pruned"""
     pieces: int
     """of its vocabulary that the training texts use"""
+    vocabulary: int
+    """pieces that it has"""
     epochs: tuple[int, ...]
     calibrated: bool
     """whether each trial ends with an out-of-scope threshold"""
@@ -119,7 +123,7 @@ class Space:
         student = Student(
             layers=math.ceil(self.layers / 2),
             feed_forward=100,
-            pieces=100,
+            pieces=200,
             augment=1,
             alpha=0.1,
             temperature=2.0,
@@ -127,6 +131,7 @@ class Space:
             learning_rate=3e-4,
             epochs=self.epochs[len(self.epochs) // 2],
             int8="dynamic",
+            embeddings="int8",
         )
         ngrams = Ngrams(buckets=32768, width=64, ngram_augment=2)
         designs = (
@@ -156,6 +161,7 @@ class Space:
             learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-3, log=True),
             epochs=trial.suggest_categorical("epochs", self.epochs),
             int8=trial.suggest_categorical("int8", get_args(Mode)),
+            embeddings=trial.suggest_categorical("embeddings", get_args(Bits)),
         )
 
 
@@ -186,6 +192,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         layers=len(encoder_layers(model)),
         neurons=_neurons(model),
         pieces=len(used),
+        vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
         epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
         calibrated=data.oos_label is not None and data.oos_label in data.val.labels,
         max_length=teacher.manifest.max_length,

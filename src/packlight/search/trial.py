@@ -15,7 +15,7 @@ from packlight.errors import MeasurementError, PacklightError
 from packlight.figures import megabytes, milliseconds, percent
 from packlight.files import sweep, write_whole
 from packlight.pipeline.variant import make_variant
-from packlight.progress import say
+from packlight.progress import checking, say
 from packlight.recipe import Distill, DistillStatic, Export, Finetune, Step
 from packlight.recommend import Constraints
 from packlight.search.chain import ngram_bytes, probe_of, steps_of
@@ -79,7 +79,8 @@ class Workshop:
         artifact = self.teacher
         for step in steps:
             self.deadline.check()
-            with held(self._lock(step.name), self.deadline):
+            # Whatever shows progress can be ended; a training goes on later from its last epoch.
+            with held(self._lock(step.name), self.deadline), checking(self.deadline.check):
                 sweep(self.out / "variants", step.name)
                 assert step.parent is not None  # noqa: S101 - every step of a chain names it
                 artifact, _ = make_variant(
@@ -188,6 +189,7 @@ class _Trial:
             exports = [step for step in self._steps if isinstance(step, Export)]
             taught = self._steps.index(exports[0]) if exports else len(self._steps)
             shop.make(self._steps[:taught], made, self._watch)
+            self._remember(made)
             artifact = self._ship(self._steps[taught:], exports, made)
         except Cut:
             for step in self._steps:
@@ -207,6 +209,16 @@ class _Trial:
                 shop.drop(export.name)
         return artifact
 
+    def _remember(self, made: Mapping[str, Artifact]) -> None:
+        """The curve of a student that another trial has taught."""
+        for step in self._steps:
+            if not self._curve and self._decides(step) and step.name in made:
+                epochs = made[step.name].manifest.facts["epochs"]
+                assert isinstance(step, Distill | DistillStatic)  # noqa: S101 - it decides
+                self._curve = [
+                    Point(share=epoch["epoch"] / step.epochs, accuracy=epoch["val_accuracy"]) for epoch in epochs
+                ]
+
     def _foreseen(self) -> Known:
         """What the untaught model says: size and latency of a student, size alone of n-grams."""
         shop, design = self._shop, self._design
@@ -223,15 +235,16 @@ class _Trial:
         return Known(latency_ms=latency, size_mb=size)
 
     def _watch(self, step: Step) -> Callable[[int, float], None]:
-        decides = isinstance(step, Distill) or (isinstance(step, DistillStatic) and self._design.student is None)
-
         def after(number: int, accuracy: float) -> None:
             assert isinstance(step, Distill | DistillStatic)  # noqa: S101 - no other step of a chain has epochs
-            if decides:
+            if self._decides(step):
                 self._judge(Point(share=number / step.epochs, accuracy=accuracy))
-            self._shop.deadline.check()
 
         return after
+
+    def _decides(self, step: Step) -> bool:
+        """Whether the trial gets as good as this step's training; in a cascade the student's does."""
+        return isinstance(step, Distill) or (isinstance(step, DistillStatic) and self._design.student is None)
 
     def _judge(self, point: Point) -> None:
         shop = self._shop

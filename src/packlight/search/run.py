@@ -191,7 +191,7 @@ def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
     while repeated < REPEATED:
         rows = shop.store.rows()
         shop.deadline.keep(_seconds_to_measure(rows, shop, effort))
-        if shop.deadline.over() or (trials is not None and sum(row.state in TRIED for row in rows) >= trials):
+        if shop.deadline.over() or (trials is not None and _tried(rows) >= trials):
             return
         trial, design = shop.store.ask()
         name = shop.name_of(design)
@@ -207,6 +207,11 @@ def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
         tell_reader(row, shop.deadline)
         _give_up(shop.store.rows())
     say("the last proposals had all been tried; the search ends here")
+
+
+def _tried(rows: Sequence[Row]) -> int:
+    """Trials that were tried, those counted once that came to the same variant."""
+    return sum(row.state in TRIED and row.same_as is None for row in rows)
 
 
 def _give_up(rows: Sequence[Row]) -> None:

@@ -137,7 +137,7 @@ class Store:
                 self._study.set_user_attr(REFERENCE, reference)
             for known in other.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 row = _row(known)
-                if row.variant in seen or row.design is None or row.design.family not in self._space.families:
+                if row.variant in seen or row.design is None or not _within(row.design, self._space):
                     continue
                 seen.add(row.variant)
                 self._study.enqueue_trial(known.params)
@@ -195,6 +195,16 @@ def _mend(file: Path) -> None:
     with file.open("rb+") as stream:
         content = stream.read()
         stream.truncate(content.rfind(b"\n") + 1)
+
+
+def _within(design: Design, space: Space) -> bool:
+    """Whether a space could propose a design; other families and epochs make other spaces."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return space.suggest(optuna.trial.FixedTrial(design.parameters)) == design
+        except (ValueError, UserWarning):
+            return False
 
 
 def _gone(lock: Path) -> bool:

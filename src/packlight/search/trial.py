@@ -82,18 +82,28 @@ class Workshop:
             # Whatever shows progress can be ended; a training goes on later from its last epoch.
             with held(self._lock(step.name), self.deadline), checking(self.deadline.check):
                 sweep(self.out / "variants", step.name)
-                assert step.parent is not None  # noqa: S101 - every step of a chain names it
-                artifact, _ = make_variant(
-                    step,
-                    self.out / "variants" / step.name,
-                    self.out / "work" / step.name,
-                    self.data,
-                    parent=made[step.parent],
-                    others={name: made[name] for name in step.others},
-                    seed=self.seed,
-                    on_epoch=watch(step),
-                )
+                artifact = self._make(step, made, watch)
             made[step.name] = artifact
+        return artifact
+
+    def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch) -> Artifact:
+        work = self.out / "work" / step.name
+        assert step.parent is not None  # noqa: S101 - every step of a chain names it
+        try:
+            artifact, _ = make_variant(
+                step,
+                self.out / "variants" / step.name,
+                work,
+                self.data,
+                parent=made[step.parent],
+                others={name: made[name] for name in step.others},
+                seed=self.seed,
+                on_epoch=watch(step),
+            )
+        except Cut:
+            # Nobody goes on from its checkpoints.
+            shutil.rmtree(work, ignore_errors=True)
+            raise
         return artifact
 
     def observe(self, artifact: Artifact, *, judged: bool) -> tuple[Observed, float]:
@@ -184,18 +194,12 @@ class _Trial:
         if (reason := why_skip(self._known, shop.limits)) is not None:
             raise Cut(reason)
         made = {shop.teacher.name: shop.teacher}
-        try:
-            # Two trials of one student share its export, which is gone when the first of them is done.
-            exports = [step for step in self._steps if isinstance(step, Export)]
-            taught = self._steps.index(exports[0]) if exports else len(self._steps)
-            shop.make(self._steps[:taught], made, self._watch)
-            self._remember(made)
-            artifact = self._ship(self._steps[taught:], exports, made)
-        except Cut:
-            for step in self._steps:
-                if step.name not in made:
-                    shutil.rmtree(shop.out / "work" / step.name, ignore_errors=True)
-            raise
+        # Two trials of one student share its export, which is gone when the first of them is done.
+        exports = [step for step in self._steps if isinstance(step, Export)]
+        taught = self._steps.index(exports[0]) if exports else len(self._steps)
+        shop.make(self._steps[:taught], made, self._watch)
+        self._remember(made)
+        artifact = self._ship(self._steps[taught:], exports, made)
         seen, reference = shop.observe(artifact, judged=True)
         return self.row("finished", measured=seen.beside(reference), right=seen.right)
 

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.utils import logging
 
 from packlight.artifact import SAFETENSORS
-from packlight.classifier import pooling
+from packlight.classifier import heads, pooling
 from packlight.errors import ModelError
 from packlight.files import write_whole
 
@@ -33,7 +33,7 @@ def quiet() -> None:
 
 
 def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrainedModel:
-    """Open a classifier's folder on the CPU in evaluation mode, mean pooling folded where it has it.
+    """Open a classifier's folder on the CPU in evaluation mode, mean pooling folded and padded heads cut out.
 
     Args:
         folder: in the Hub's layout, with `model.safetensors`.
@@ -59,14 +59,13 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
         raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"{folder}: weights are missing ({', '.join(missing[:3])} …); is it a fine-tuned classifier?")
-    if pooling.is_pooled(model):
-        pooling.fold(model)
+    _fold(model, folder)
     model.eval()
     return model
 
 
 def empty_classifier(folder: Path) -> PreTrainedModel:
-    """The architecture that a folder's `config.json` describes, mean pooling folded, weights not yet loaded.
+    """The architecture that `config.json` describes, weights not yet loaded, folded as `open_classifier` does.
 
     Raises:
         ModelError: when transformers does not know the architecture.
@@ -76,10 +75,19 @@ def empty_classifier(folder: Path) -> PreTrainedModel:
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except _REFUSALS as error:
         raise ModelError(f"{folder}: no architecture that transformers knows: {error}") from error
-    if pooling.is_pooled(model):
-        pooling.fold(model)
+    _fold(model, folder, filled=False)
     model.eval()
     return model
+
+
+def _fold(model: PreTrainedModel, folder: Path, *, filled: bool = True) -> None:
+    """Bring a model from its stock form to the one that computes less, in place."""
+    if pooling.is_pooled(model):
+        pooling.fold(model)
+    try:
+        heads.cut(model, filled=filled)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
 
 
 def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) -> PreTrainedModel:
@@ -105,6 +113,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     if pooled:
         pooling.fold(model)
         pooling.start_head(model)
+    heads.cut(model)
     model.eval()
     return model
 
@@ -151,7 +160,7 @@ def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Pat
     config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
     config.pop("_name_or_path", None)
     write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False, default=str) + "\n")
-    save_file(pooling.stock_state(model), folder / SAFETENSORS, metadata={"format": "pt"})
+    save_file(heads.padded(model, pooling.stock_state(model)), folder / SAFETENSORS, metadata={"format": "pt"})
     copy_tokenizer(tokenizer_from, folder, max_length=max_length)
 
 

@@ -50,6 +50,9 @@ def prune(
     feed_forward: Annotated[
         int | None, typer.Option(min=1, help="Neurons kept in each feed-forward block; all by default.")
     ] = None,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads kept in each layer; all by default.")
+    ] = None,
     layers: Annotated[
         str | None,
         typer.Option(help="How many layers are kept, or which, counted from 0: `3` or `0,2,5`; all by default."),
@@ -61,12 +64,12 @@ def prune(
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remove layers, and the feed-forward neurons that matter least; heal the rest with `distill --student`.
+    """Remove layers, and the neurons and attention heads that matter least; heal the rest with `distill --student`.
 
     Example: `packlight prune artifacts/teacher --data intents.csv --feed-forward 32 --out artifacts/pruned`
     """
     kept = None if layers is None else layers_of(layers)
-    step = checked(Prune(name=name_of(out), layers=kept, feed_forward=feed_forward, **given(texts=texts)))
+    step = checked(Prune(name=name_of(out), layers=kept, feed_forward=feed_forward, heads=heads, **given(texts=texts)))
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     make(step, labelled, out, seed, as_json, origin=model)
 

@@ -177,7 +177,7 @@ class TrimVocabulary(_Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
 
 
 class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
-    """Remove layers, and the feed-forward neurons that matter least (Molchanov et al. 2019); heal it by `distill`."""
+    """Remove layers, and the neurons and attention heads that matter least; heal it by `distill`."""
 
     needs = ("torch",)
     makes = "torch"
@@ -186,13 +186,16 @@ class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
     """which layers are kept, counted from 0; a number keeps so many, evenly spaced; null for all"""
     feed_forward: Positive | None = None
     """neurons kept in each feed-forward block; null for all"""
+    heads: Positive | None = None
+    """attention heads kept in each layer; null for all"""
     texts: Positive = 1024
     """training texts that importance is measured on"""
 
     @property
     def contradiction(self) -> str | None:
         """Nothing to remove."""
-        return "nothing to remove: give layers or feed_forward" if self.layers is self.feed_forward is None else None
+        nothing = self.layers is self.feed_forward is self.heads is None
+        return "nothing to remove: give layers, feed_forward or heads" if nothing else None
 
 
 class QuantizeTorch(_Step, frozen=True, kw_only=True, tag="quantize-torch"):

@@ -2,13 +2,14 @@
 
 A linear layer of an encoder layer works on every token, one of the head on one vector for a text. Mean pooling that is
 written out as a last layer runs as one weighted sum and not as that layer: see `packlight.classifier.pooling`.
+Attention heads that pad a float32 checkpoint with zeros do not run: see `packlight.classifier.heads`.
 """
 
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from packlight.roofline.work import Work
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet")
 """architectures whose layers are made of plain linear layers and full attention, each with weights of its own"""
 POOLING = "packlight_pooling"
+HEADS = "packlight_heads"
 LAYER = re.compile(r"\.layer\.(\d+)\.")
 QUERY = re.compile(r"\.(query|q_lin|q)\.weight$")
+PROJECTION = re.compile(r"\.(query|key|value|[qkv]_lin)\.(weight|bias)$")
+JOIN = re.compile(r"\.(attention\.output\.dense|out_lin)\.weight$")
+"""back from the heads to the hidden width"""
 TABLE = re.compile(r"\.embeddings\.\w+\.weight$")
 PER_TOKEN = re.compile(r"\.embeddings_project\.weight$")
 """ELECTRA's widening of its embeddings"""
@@ -53,7 +58,7 @@ def count_tensors(config_file: Path, weights: Path, lengths: Sequence[int]) -> W
     config = json.loads(config_file.read_text(encoding="utf-8"))
     if config.get("model_type") not in FAMILIES:
         return None
-    tensors = [tensor for tensor in header(weights) if not _is_written_out(tensor, config)]
+    tensors = [_without_padding(tensor, config) for tensor in header(weights) if not _is_written_out(tensor, config)]
     each = [_count(tensors, config, length) for length in lengths]
     mean = [sum(values) / len(each) for values in zip(*each, strict=True)]
     return Work(fp32_macs=mean[0], int8_macs=mean[1], bytes=mean[2])
@@ -102,9 +107,24 @@ def _is_written_out(tensor: Tensor, config: Mapping[str, Any]) -> bool:
     return config.get(POOLING) == "mean" and tensor.layer == _depth(config) - 1
 
 
+def _without_padding(tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
+    """A tensor without the heads that are only zeros to fill the stock shape; int8 files have none of these."""
+    count, hidden = config.get(HEADS), _hidden(config)
+    axis = 0 if PROJECTION.search(tensor.name) else 1 if JOIN.search(tensor.name) else None
+    if count is None or axis is None or tensor.shape[axis] != hidden:
+        return tensor
+    left = hidden // int(config.get("num_attention_heads") or config["n_heads"]) * int(count)
+    shape = tuple(left if place == axis else length for place, length in enumerate(tensor.shape))
+    return replace(tensor, shape=shape, size=tensor.size * left // hidden)
+
+
 def _pooling_macs(config: Mapping[str, Any], tokens: int) -> int:
     """The mean as a product of the mask and the hidden states."""
-    return tokens * int(config.get("hidden_size") or config["dim"]) if config.get(POOLING) == "mean" else 0
+    return tokens * _hidden(config) if config.get(POOLING) == "mean" else 0
+
+
+def _hidden(config: Mapping[str, Any]) -> int:
+    return int(config.get("hidden_size") or config["dim"])
 
 
 def _depth(config: Mapping[str, Any]) -> int:

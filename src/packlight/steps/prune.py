@@ -1,22 +1,24 @@
-"""Structured pruning: whole layers and whole feed-forward neurons are taken out, so that what is left is smaller.
+"""Structured pruning: whole layers, feed-forward neurons and attention heads are taken out: what is left is smaller.
 
 A neuron's importance is the change of the loss to be expected when it is silenced, to first order: the square of the
 sum of activation times gradient over a text's tokens, averaged over training texts (Molchanov et al. 2019, Importance
-Estimation for Neural Network Pruning, equation 8, taken for whole neurons). Every layer keeps the same number, because
-stock configurations know one width for all; which ones differs. The pruned model forgets much and is healed by
-distillation afterwards (Hou et al. 2020, DynaBERT, section 2).
+Estimation for Neural Network Pruning, equation 8, taken for whole neurons). A head's is the absolute value of the same
+sum over its channels (Michel, Levy & Neubig 2019, Are Sixteen Heads Really Better than One?, equation 2). Every layer
+keeps the same number, because configurations know one for all; which ones differs. The pruned model forgets much and
+is healed by distillation afterwards (Hou et al. 2020, DynaBERT, section 2).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from packlight.classifier import heads
 from packlight.classifier.pooling import encoder_layers
-from packlight.errors import RecipeError
-from packlight.progress import bar
+from packlight.errors import ModelError, RecipeError
 from packlight.recipe import Prune
+from packlight.steps.contributions import contributions
 from packlight.steps.distill import take_layers
 from packlight.tokenization import TextEncoder
 
@@ -42,18 +44,24 @@ def prune(
     held = len(encoder_layers(model))
     smaller = take_layers(model, held if options.layers is None else options.layers)
     width = feed_forward_width(smaller)
-    kept = options.feed_forward
+    kept, kept_heads = options.feed_forward, options.heads
     if kept is not None and kept > width:
         raise RecipeError(f"{options.name}: {kept} feed-forward neurons cannot be kept of {width}")
-    if len(encoder_layers(smaller)) == held and kept in (None, width):
+    several = head_count(smaller, options)
+    if len(encoder_layers(smaller)) == held and kept in (None, width) and kept_heads in (None, several):
         raise RecipeError(
-            f"{options.name}: nothing to remove: give fewer layers than {held}, or feed_forward below {width}"
+            f"{options.name}: nothing to remove: give fewer layers than {held}, or feed_forward below {width}, "
+            f"or heads below {several}"
         )
-    if kept is not None and kept < width:
-        scores = neuron_importance(smaller, encoder, texts, labels)
-        for layer, importance in zip(encoder_layers(smaller), scores, strict=True):
-            _keep(layer, width, importance.topk(kept).indices.sort().values)
+    # All is weighed before anything is taken out.
+    neurons = None if kept in (None, width) else neuron_importance(smaller, encoder, texts, labels)
+    scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
+    if neurons is not None and kept is not None:
+        for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
+            _keep(layer, width, _best(importance, kept))
         setattr(smaller.config, _width_name(smaller), kept)
+    if scores is not None and kept_heads is not None:
+        heads.keep(smaller, [_best(importance, kept_heads) for importance in scores])
     smaller.eval()
     return smaller
 
@@ -64,37 +72,44 @@ def neuron_importance(
     """The importance of each feed-forward neuron, [neurons] for each layer, text by text and without dropout."""
     width = feed_forward_width(model)
     downs = [_blocks(layer, width)[1] for layer in encoder_layers(model)]
-    seen: dict[int, Tensor] = {}
-
-    def remember(place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            inputs[0].retain_grad()
-            seen[place] = inputs[0]
-
-        return hook
-
-    hooks = [down.register_forward_pre_hook(remember(place)) for place, down in enumerate(downs)]
     totals = [torch.zeros(width) for _ in downs]
-    model.eval()
-    try:
-        with bar("weighing neurons", total=len(texts)) as progress:
-            for text, label in zip(texts, labels, strict=True):
-                tokens = encoder([text])
-                answer = model(
-                    input_ids=torch.from_numpy(tokens.input_ids), attention_mask=torch.from_numpy(tokens.attention_mask)
-                )
-                loss = nn.functional.cross_entropy(answer.logits.float(), torch.tensor([label]))
-                model.zero_grad(set_to_none=True)
-                loss.backward()
-                for place, activation in seen.items():
-                    assert activation.grad is not None  # noqa: S101 - retained above
-                    totals[place] += (activation * activation.grad).sum(dim=(0, 1)).detach().square()
-                progress.advance()
-    finally:
-        for hook in hooks:
-            hook.remove()
-        model.zero_grad(set_to_none=True)
+    for text in contributions(model, downs, encoder, texts, labels, title="weighing neurons"):
+        for total, contribution in zip(totals, text, strict=True):
+            total.add_(contribution.square())
     return totals
+
+
+def head_importance(
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
+) -> list[Tensor]:
+    """The importance of each attention head, [heads] for each layer, text by text and without dropout.
+
+    Raises:
+        ModelError: when it is not known where the model keeps its heads.
+    """
+    readers, size = heads.outputs(model), heads.size(model)
+    totals = [torch.zeros(heads.held(model)) for _ in readers]
+    for text in contributions(model, readers, encoder, texts, labels, title="weighing heads"):
+        for total, contribution in zip(totals, text, strict=True):
+            total.add_(contribution.reshape(-1, size).sum(dim=1).abs())
+    return totals
+
+
+def head_count(model: PreTrainedModel, options: Prune) -> int:
+    """Heads of each layer, of which as many as the options want can be kept.
+
+    Raises:
+        RecipeError: when there are not so many, or it is not known where they are.
+    """
+    several = heads.held(model)
+    if options.heads is not None:
+        try:
+            heads.known_family(model)
+        except ModelError as error:
+            raise RecipeError(f"{options.name}: {error}, so that none can be taken out; leave heads away") from error
+        if options.heads > several:
+            raise RecipeError(f"{options.name}: {options.heads} attention heads cannot be kept of {several}")
+    return several
 
 
 def feed_forward_width(model: PreTrainedModel) -> int:
@@ -118,6 +133,11 @@ def _blocks(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
         case [up, down] if up.out_features == down.in_features == width:
             return up, down
     raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
+
+
+def _best(importance: Tensor, count: int) -> Tensor:
+    """The numbers of the most important, rising."""
+    return importance.topk(count).indices.sort().values
 
 
 def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:

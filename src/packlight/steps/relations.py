@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from packlight.classifier import pooling
+from packlight.classifier import heads, pooling
 from packlight.errors import RecipeError
 from packlight.tokenization import TextEncoder
 
@@ -28,9 +28,10 @@ def check_relations_known(model: PreTrainedModel) -> pooling.Family:
     Raises:
         RecipeError: when that is not known, or they are too narrow for so many relation heads.
     """
-    family, width = pooling.family_of(model), model.config.hidden_size
+    family = pooling.family_of(model)
     if family is None:
         raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
+    width = heads.held(model) * heads.size(model)
     if width < RELATION_HEADS:
         raise RecipeError(f"relation_weight: needs at least {RELATION_HEADS} hidden units, the model has {width}")
     return family

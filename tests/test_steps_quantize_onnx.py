@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from packlight.recipe import QuantizeOnnx
 from packlight.steps import quantize_onnx as module
-from packlight.steps.quantize_onnx import observe, quantize_onnx
+from packlight.steps.quantize_onnx import common_ranges, observe, product_names, quantize_onnx, whole_ranges
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 LARGE = 64_000
@@ -137,12 +137,55 @@ def test_an_unfused_graph_works_too(trained_folder, unfused_file, tiny, tmp_path
 def test_ranges_are_those_of_the_texts_without_padding(onnx_file, trained_folder, tiny):
     graph, encoder = onnx.load_model(onnx_file("bert")), tiny.text_encoder(trained_folder("bert"))
     texts = tiny.toy_texts()[0][:7]
-    ranges = observe(graph, ["logits"], encoder, texts)
+    observed = observe(graph, ["logits"], encoder, texts)
     answers = np.concatenate([ask(onnx_file("bert"), encoder, [text]) for text in texts])
-    low, high = ranges["logits"]
+    assert [each.tolist() for each in observed["logits"]] == [
+        pytest.approx(answers.min(axis=1).tolist(), rel=1e-5),
+        pytest.approx(answers.max(axis=1).tolist(), rel=1e-5),
+    ]
+    low, high = whole_ranges(observed)["logits"]
     assert low == pytest.approx(min(0.0, float(answers.min())), rel=1e-5)
     assert high == pytest.approx(max(0.0, float(answers.max())), rel=1e-5)
     assert {output.name for output in graph.graph.output} == {"logits"}, "the graph was changed"
+
+
+def test_common_ranges_leave_out_the_extremes_of_rare_texts():
+    high = np.concatenate([np.linspace(1, 2, 199), [50.0]])
+    observed = {"x": (-high, high)}
+    low, top = common_ranges(observed)["x"]
+    assert whole_ranges(observed)["x"] == (-50.0, 50.0)
+    assert 1.9 < top < 2.1
+    assert low == pytest.approx(-top)
+    assert common_ranges({"x": (high, high)})["x"][0] == 0.0, "zero must have a value"
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_embeddings_in_four_bits_are_half_as_large_and_answer_alike(
+    onnx_file, trained_folder, quantized, tiny, family, mode
+):
+    encoder, texts = tiny.text_encoder(trained_folder(family)), tiny.toy_texts()[0]
+    int8, int4 = quantized(family, mode=mode), quantized(family, mode=mode, embeddings="int4")
+    tables = [tensor for tensor in onnx.load_model(int4).graph.initializer if tensor.data_type == onnx.TensorProto.INT4]
+    assert tables
+    assert int4.stat().st_size < int8.stat().st_size
+    assert not [name for name, array in weights(int4).items() if array.dtype == np.float32 and array.nbytes > LARGE]
+    agree = ask(int4, encoder, texts).argmax(1) == ask(onnx_file(family), encoder, texts).argmax(1)
+    assert agree.mean() >= 0.9
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_products_named_stay_in_float(onnx_file, trained_folder, tiny, tmp_path, mode):
+    encoder, texts = tiny.text_encoder(trained_folder("bert")), tiny.toy_texts()[0]
+    names = product_names(onnx_file("bert"))
+    assert len(names) == 2 * 4 + 2
+    options = QuantizeOnnx(name="int8", mode=mode)
+    target = tmp_path / "int8.onnx"
+    quantize_onnx(onnx_file("bert"), target, options, encoder=encoder, calibration_texts=texts[:20], in_float=names)
+    kinds = {node.op_type for node in onnx.load_model(target).graph.node}
+    assert not kinds & {"MatMulInteger", "MatMulIntegerToFloat", "QAttention"}
+    # The embeddings are int8 still, the products exact.
+    assert np.abs(ask(target, encoder, texts) - ask(onnx_file("bert"), encoder, texts)).max() < 0.3
 
 
 def test_one_file_is_written_and_nothing_is_said(onnx_file, trained_folder, tiny, tmp_path, monkeypatch, capfd, caplog):

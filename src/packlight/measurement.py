@@ -104,6 +104,21 @@ class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     """measured mean latency over the bound"""
 
 
+class Portability(msgspec.Struct, frozen=True, kw_only=True):
+    """What real texts say of an int8 graph's sums on a processor without VNNI."""
+
+    texts: int
+    pairs: int
+    """pair sums that were looked at"""
+    saturated: int
+    """those of them that 16 bits cannot hold"""
+
+    @property
+    def portable(self) -> bool:
+        """Whether these texts get the same answers with and without VNNI."""
+        return self.saturated == 0
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One variant's figures, taken in one environment."""
 
@@ -147,6 +162,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """exact McNemar test on paired predictions"""
     workers_for_rate: Workers
     parity: Parity | None
+    portability: Portability | None = None
+    """of int8 graphs for ONNX Runtime"""
     roofline: Roofline | None = None
     """null where the work cannot be counted"""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from packlight import stats
 from packlight.dataset import Dataset
-from packlight.measurement import ClassScore, Latency, Measurement, Parity, Raw, Workers
+from packlight.measurement import ClassScore, Latency, Measurement, Parity, Portability, Raw, Workers
 
 WORST = 5
 RATE = 1000.0
@@ -30,6 +30,7 @@ class Identity:
     size_bytes: int
     weights_bytes: int
     parity: Parity | None
+    portability: Portability | None = None
 
 
 def derive(
@@ -100,6 +101,7 @@ def _row(
         speedup_ci95=(low, high),
         workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * mean / 1e3)),
         parity=identity.parity,
+        portability=identity.portability,
         batch_flips=raw.batch_flips,
         **_quality(raw, parent, truth, data),
     )

@@ -135,7 +135,8 @@ class MeanPooling(nn.Module):
             mean = hidden_states.mean(dim=1, keepdim=True)
         else:
             weights = _kept(attention_mask).to(hidden_states.dtype)
-            mean = weights @ hidden_states / weights.sum(dim=-1, keepdim=True)
+            # The short row of weights is scaled, not the wide mean.
+            mean = weights / weights.sum(dim=-1, keepdim=True) @ hidden_states
         pooled = hidden_states[:, :1] + SCALE * mean
         return nn.functional.layer_norm(pooled, (self.hidden,), self.weight, self.bias, self.eps)
 

@@ -1,7 +1,7 @@
 """Measuring a run: references and artifacts side by side, the figures, the report, the model cards."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from packlight.measurement import (
     DataSummary,
     Measurements,
     Parity,
+    Portability,
     Raw,
     Truth,
     read_measurements,
@@ -88,7 +89,7 @@ def measure_run(
     judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
     say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
     raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
-    identities = [*map(_identity_of_reference, beside), *(identity_of(each, out) for each in artifacts.values())]
+    identities = [*map(_identity_of_reference, beside), *(identity_of(each, out, measured=artifacts) for each in artifacts.values())]
     measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
     measurements = add_roofline(
         measurements, _counted(beside, artifacts), timed_texts(data, effort, seed), threads=threads, kept=rates
@@ -115,14 +116,22 @@ def subject_of(artifact: Artifact) -> Subject:
     )
 
 
-def identity_of(artifact: Artifact, out: Path) -> Identity:
-    """What a row says of an artifact besides its figures."""
+def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()) -> Identity:
+    """What a row says of an artifact besides its figures.
+
+    Args:
+        artifact: what is measured.
+        out: the run's folder.
+        measured: names of the variants that are measured with it: where the parent is none of these, the nearest of
+            its ancestors that is stands in its place.
+    """
     manifest = artifact.manifest
-    parity = manifest.facts.get("parity")
+    ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]
+    parity, portability = manifest.facts.get("parity"), manifest.facts.get("portability")
     below = artifact.path.is_relative_to(out)
     return Identity(
         variant=manifest.name,
-        parent=manifest.parent,
+        parent=next((name for name in ancestors if name in measured), manifest.parent),
         step=manifest.step,
         engine=manifest.engine,
         precision=manifest.precision,
@@ -131,6 +140,7 @@ def identity_of(artifact: Artifact, out: Path) -> Identity:
         size_bytes=artifact.size_bytes,
         weights_bytes=artifact.weights_bytes,
         parity=msgspec.convert(parity, Parity) if parity else None,
+        portability=msgspec.convert(portability, Portability) if portability else None,
     )
 
 

@@ -96,7 +96,7 @@ def run(
             )
             made += [step.name] if new else []
         measurements, measured = measure_run(
-            artifacts,
+            {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
             data,
             out,
             references=recipe.references,

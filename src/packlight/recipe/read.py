@@ -118,6 +118,8 @@ def _check_order(recipe: Recipe, where: str) -> None:
             _check_origin(step, origin, kinds, made, where)
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
         previous = step.name
+    if not any(step.measured for step in recipe.steps):
+        raise RecipeError(f"{where}: no variant is measured; leave out `measured: false` for one")
 
 
 def _parent(step: Step, previous: str | None, where: str) -> str | None:

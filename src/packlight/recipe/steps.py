@@ -34,6 +34,8 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     name: Name = msgspec.field(name="as")
     parent: Name | None = msgspec.field(default=None, name="from")
+    measured: bool = True
+    """whether the variant becomes a row of the report; false for one that only others start from"""
 
     @property
     def kind(self) -> str:
@@ -58,7 +60,7 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def options(self) -> dict[str, object]:
         """Everything but the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
-        return {key: value for key, value in plain.items() if key not in ("step", "as", "from")}
+        return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured")}
 
 
 class Training(_Step, frozen=True, kw_only=True):

@@ -51,6 +51,8 @@ def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
     one_operator = options.fuse and parent.config.model_type in ONE_OPERATOR
     _register_attention()
     model = open_classifier(source, attention=ATTENTION if one_operator else "eager")
+    if options.fuse:
+        _fold_token_type(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     graph = _trace(model, options.opset)
     if options.fuse:
@@ -59,6 +61,24 @@ def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
     onnx.checker.check_model(graph)
     onnx.save_model(graph, target)
     return parent
+
+
+def _fold_token_type(model: PreTrainedModel) -> None:
+    """Add the vector of token type 0, which every token of a single text has, to each position's, in place."""
+    embeddings = getattr(model.base_model, "embeddings", None)
+    types, positions = (getattr(embeddings, f"{name}_embeddings", None) for name in ("token_type", "position"))
+    if isinstance(types, nn.Embedding) and isinstance(positions, nn.Embedding):
+        with torch.no_grad():
+            positions.weight += types.weight[0]
+        assert embeddings is not None  # noqa: S101 - it has the two tables
+        embeddings.token_type_embeddings = _Zero()
+
+
+class _Zero(nn.Module):
+    """An embedding of nothing."""
+
+    def forward(self, ids: Tensor) -> Tensor:  # noqa: ARG002 - the place of an embedding
+        return torch.zeros(())
 
 
 def _trace(model: PreTrainedModel, opset: int) -> onnx.ModelProto:

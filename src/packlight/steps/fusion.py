@@ -77,8 +77,22 @@ def pack_attention(model: onnx.ModelProto) -> int:
         place = list(model.graph.node).index(node)
         model.graph.node.remove(node)
         model.graph.node.insert(place, attention)
+        _skip_reshapes(model.graph, attention.output[0])
         packed += 1
     return packed
+
+
+def _skip_reshapes(graph: onnx.GraphProto, name: str) -> None:
+    """Let who reads an attention's output through a split into heads and back read the output itself, in place."""
+    readers = [node for node in graph.node if name in node.input]
+    if len(readers) == 1 and readers[0].op_type == "Reshape":
+        split = readers[0]
+        joins = [node for node in graph.node if split.output[0] in node.input]
+        if len(joins) == 1 and joins[0].op_type == "Reshape":
+            for node in graph.node:
+                for place, read in enumerate(node.input):
+                    if read == joins[0].output[0]:
+                        node.input[place] = name
 
 
 class _Graph:

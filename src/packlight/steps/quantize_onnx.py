@@ -9,11 +9,12 @@ Without VNNI the older instruction adds two products in 16 bits and saturates, s
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
@@ -22,6 +23,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from packlight.environment import has_vnni
 from packlight.recipe import QuantizeOnnx
+from packlight.steps.embeddings import embeddings_to_int4
 from packlight.steps.fusion import DOMAIN, allow_own_operators
 from packlight.steps.tidy import tidy
 from packlight.tokenization import TextEncoder
@@ -29,8 +31,12 @@ from packlight.tokenization import TextEncoder
 WEIGHT_INPUT = {"MatMul": 1, "Gemm": 1, "Attention": 1, "Gather": 0}
 MATRIX = 2
 LEVELS = 255
+COMMON = 0.99
+"""share of the texts whose extremes a percentile range holds"""
 Ranges = dict[str, tuple[float, float]]
-"""tensor name -> smallest and largest value seen"""
+"""tensor name -> smallest and largest value that is told apart"""
+Observed = dict[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
+"""tensor name -> smallest and largest value in each text"""
 
 
 def quantize_onnx(
@@ -40,6 +46,7 @@ def quantize_onnx(
     *,
     encoder: TextEncoder,
     calibration_texts: Sequence[str],
+    in_float: Collection[str] = (),
 ) -> None:
     """Write the int8 form of the float32 graph `source` to `target`.
 
@@ -49,23 +56,27 @@ def quantize_onnx(
         options: the step's options.
         encoder: the model's tokenizer; used for static ranges only.
         calibration_texts: training texts; used for static ranges only.
+        in_float: names of nodes that stay in float32, from `weighted_nodes`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     model = onnx.load_model(source)
     tidy(model)
-    int8 = _dynamic(model, options)
+    if options.embeddings == "int4":
+        embeddings_to_int4(model)
+    int8 = _dynamic(model, options, in_float)
     if options.mode == "static":
-        _fix_ranges(int8, observe(model, _dynamic_inputs(int8), encoder, calibration_texts))
+        seen = observe(model, _dynamic_inputs(int8), encoder, calibration_texts)
+        _fix_ranges(int8, RANGES[options.calibration](seen))
     tidy(int8)
     onnx.checker.check_model(int8)
     onnx.save_model(int8, target)
 
 
-def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, texts: Sequence[str]) -> Ranges:
+def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, texts: Sequence[str]) -> Observed:
     """The values that tensors of a float32 graph take on texts, one text at a time.
 
     One at a time, because a batch would have padding, whose values must not widen a range, and because memory then
-    stays that of one text.
+    stays that of one text: two numbers are kept of each tensor and text.
     """
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
@@ -74,13 +85,40 @@ def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, 
         if name not in outputs:
             watched.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
-    low, high = np.zeros(len(names)), np.zeros(len(names))
-    for text in texts:
+    low, high = np.zeros((len(texts), len(names))), np.zeros((len(texts), len(names)))
+    for row, text in enumerate(texts):
         tokens = encoder([text])
         values = session.run(list(names), {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
-        low = np.minimum(low, [value.min() for value in values])
-        high = np.maximum(high, [value.max() for value in values])
-    return {name: (float(low[index]), float(high[index])) for index, name in enumerate(names)}
+        low[row] = [value.min() for value in values]
+        high[row] = [value.max() for value in values]
+    return {name: (low[:, column], high[:, column]) for column, name in enumerate(names)}
+
+
+def whole_ranges(observed: Observed) -> Ranges:
+    """From the smallest to the largest value seen, zero among them."""
+    return {name: (min(0.0, float(low.min())), max(0.0, float(high.max()))) for name, (low, high) in observed.items()}
+
+
+def common_ranges(observed: Observed) -> Ranges:
+    """Without the extremes of the rarest texts: finer steps for what is common, and rare values cut off."""
+    return {
+        name: (
+            min(0.0, float(np.quantile(low, 1 - COMMON))),
+            max(0.0, float(np.quantile(high, COMMON))),
+        )
+        for name, (low, high) in observed.items()
+    }
+
+
+RANGES: dict[str, Callable[[Observed], Ranges]] = {"minmax": whole_ranges, "percentile": common_ranges}
+
+
+def product_names(source: Path) -> list[str]:
+    """Names of the nodes of a float32 file that multiply by a weight."""
+    model = onnx.load_model(source)
+    looked_up = {node.name for node in model.graph.node if node.op_type == "Gather"}
+    whole = [name for name in weighted_nodes(model) if not name.endswith("_MatMul")]
+    return [name for name in whole if name not in looked_up]
 
 
 def weighted_nodes(model: onnx.ModelProto) -> list[str]:
@@ -99,7 +137,7 @@ def weighted_nodes(model: onnx.ModelProto) -> list[str]:
     return named + [f"{name}_MatMul" for name in named]
 
 
-def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx) -> onnx.ModelProto:
+def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection[str]) -> onnx.ModelProto:
     # The quantizer advises to optimise the graph first, unless it is told that this was done.
     add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as scratch:
@@ -109,7 +147,7 @@ def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx) -> onnx.ModelProto:
             model,
             result,
             op_types_to_quantize=list(WEIGHT_INPUT),
-            nodes_to_quantize=weighted_nodes(model),
+            nodes_to_quantize=[name for name in weighted_nodes(model) if name.removesuffix("_MatMul") not in in_float],
             per_channel=options.per_channel,
             reduce_range=not has_vnni() if options.reduce_range is None else options.reduce_range,
             weight_type=QuantType.QInt8,

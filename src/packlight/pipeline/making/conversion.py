@@ -1,16 +1,15 @@
-"""Making another form of the same classifier: ONNX, and int8 in PyTorch and ONNX Runtime."""
+"""Making another form of the same classifier: ONNX, and int8 in PyTorch."""
 
 import msgspec
 
-from packlight.artifact import ONNX_FP32, ONNX_INT8, SAFETENSORS_INT8
+from packlight.artifact import ONNX_FP32, SAFETENSORS_INT8
 from packlight.classifier.int8 import quantize, save_int8
 from packlight.classifier.stock import open_classifier
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parity import check_export
-from packlight.pipeline.parts import copy_description, spread
-from packlight.recipe import Export, QuantizeOnnx, QuantizeTorch
+from packlight.pipeline.parts import copy_description
+from packlight.recipe import Export, QuantizeTorch
 from packlight.steps.export import export
-from packlight.steps.quantize_onnx import quantize_onnx
 from packlight.tokenization import TextEncoder
 
 
@@ -54,29 +53,5 @@ def _(step: Export, bench: Bench) -> Made:
         length,
         batch_invariant=True,
         facts=facts,
-        abstain_below=parent.manifest.abstain_below,
-    )
-
-
-@make.register
-def _(step: QuantizeOnnx, bench: Bench) -> Made:
-    parent = bench.origin
-    copy_description(parent.path, bench.draft)
-    quantize_onnx(
-        parent.model_path,
-        bench.draft / ONNX_INT8,
-        step,
-        encoder=TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
-        calibration_texts=spread(bench.data.train.texts, step.calibration_texts),
-    )
-    length = parent.manifest.max_length
-    static = step.mode == "static"
-    return Made(
-        "onnxruntime",
-        "int8",
-        ONNX_INT8,
-        length,
-        batch_invariant=static,
-        facts={},
         abstain_below=parent.manifest.abstain_below,
     )

@@ -19,7 +19,7 @@ from packlight import stats
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
-SLOPES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SLOPES = (0.0, 0.5, 1.0)
 SHRINKAGE = 0.1
 """share of the covariance's mean variance that is mixed into its diagonal, for classes with fewer texts than features"""
 

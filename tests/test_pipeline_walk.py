@@ -105,7 +105,9 @@ def test_the_figures_can_be_derived_again_from_the_raw_files(tiny_run, data):
     known = read_measurements(tiny_run)
     identities = [identity_of(Artifact.open(tiny_run / row.artifact), tiny_run) for row in known.measurements]
     raws = {name: read_raw(tiny_run, name) for name in VARIANTS}
-    assert derive(identities, raws, data, baseline="teacher", threads=1, seed=0) == known.measurements
+    # The roofline is counted from the artifacts and the machine's rates, not from what was observed.
+    rows = tuple(msgspec.structs.replace(row, roofline=None) for row in known.measurements)
+    assert derive(identities, raws, data, baseline="teacher", threads=1, seed=0) == rows
     truth = read_truth(tiny_run)
     assert (truth.labels, tuple(truth.texts)) == (data.labels, data.test.texts)
     child, parent = truth.right(raws["student-onnx-int8"]), truth.right(raws["student-onnx"])

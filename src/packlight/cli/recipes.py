@@ -38,5 +38,6 @@ def _options(step: type[msgspec.Struct]) -> Table:
     table.title_justify = "left"
     for field in msgspec.structs.fields(step):
         if field.encode_name not in ("as", "from"):
-            table.add_row(field.encode_name, Text(msgspec.json.encode(field.default).decode()))
+            must = field.default is msgspec.NODEFAULT
+            table.add_row(field.encode_name, Text("to be given" if must else msgspec.json.encode(field.default).decode()))
     return table

@@ -26,16 +26,18 @@ def recipes(
         load_recipe(name)
         typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
     elif options:
-        show(*(_options(step) for step in get_args(Step)))
+        show(*(part for step in get_args(Step) for part in (_headline(step), _options(step))))
     else:
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
             typer.echo(entry.name.removesuffix(".yaml"))
 
 
+def _headline(step: type[msgspec.Struct]) -> Text:
+    return Text(f"{step.__struct_config__.tag}: {(step.__doc__ or '').splitlines()[0]}")
+
+
 def _options(step: type[msgspec.Struct]) -> Table:
     table = Table("key", "default", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.title = f"{step.__struct_config__.tag}: {(step.__doc__ or '').splitlines()[0]}"
-    table.title_justify = "left"
     for field in msgspec.structs.fields(step):
         if field.encode_name not in ("as", "from"):
             must = field.default is msgspec.NODEFAULT

@@ -17,7 +17,7 @@ ROWS = (
     {"steps", "engines"},
     {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
     {"pipeline", "distillation"},
-    {"serve", "load", "deploy", "compare", "push", "search"},
+    {"serve", "load", "deploy", "compare", "push", "search", "shootout"},
     {"cli"},
 )
 """the lowest first; a module may import its own row, but no two of them each other"""

@@ -6,6 +6,7 @@
     model_int8.safetensors   dynamic int8 in torch
     onnx/model.onnx          float32
     onnx/model_quantized.onnx   int8
+    openvino/model.xml       OpenVINO's graph; its weights in openvino/model.safetensors
     model_static.safetensors    hashed n-grams and a small head; has no tokenizer of its own
     first/, second/          the artifacts of a cascade
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
@@ -35,6 +36,7 @@ SAFETENSORS_INT8 = "model_int8.safetensors"
 ONNX_FP32 = "onnx/model.onnx"
 ONNX_INT8 = "onnx/model_quantized.onnx"
 STATIC = "model_static.safetensors"
+OPENVINO_GRAPH, OPENVINO = "openvino/model.xml", "openvino/model.safetensors"
 FIRST, SECOND = "first", "second"
 WEIGHTS = (".safetensors", ".onnx")
 WITHOUT_TOKENIZER = ("static", "cascade")
@@ -65,7 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """hash of everything that determined it: data, parent, step and options"""
     data_sha256: str
     engine: str
-    """what opens it: torch, onnxruntime, static, cascade"""
+    """what opens it: torch, torch-compiled, onnxruntime, openvino, static, cascade"""
     precision: str
     model_file: str
     """the weights that the engine opens, relative to the folder"""

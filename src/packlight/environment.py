@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "onnx", "accelerate")
+LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "onnx", "accelerate", "openvino", "nncf")
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 

@@ -23,6 +23,8 @@ EXTRA_OF = {
     "httptools": "serve",
     "opentelemetry": "otel",
     "optuna": "search",
+    "openvino": "openvino",
+    "nncf": "openvino",
 }
 
 

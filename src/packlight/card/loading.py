@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from packlight.artifact import SAFETENSORS, Artifact
+from packlight.artifact import OPENVINO, SAFETENSORS, Artifact
 
 TEXT = "where is my package"
 
@@ -25,16 +25,22 @@ def ways(artifact: Artifact) -> tuple[Way, ...]:
 def _ways(artifact: Artifact) -> Iterator[Way]:
     manifest = artifact.manifest
     # A cascade needs what its second model needs.
-    torch = manifest.engine != "static" and not manifest.model_file.endswith(".onnx")
-    package = '"packlight[compress]"' if torch else "packlight"
+    package = _package(manifest.engine, manifest.model_file)
     yield Way("packlight, verified by hash", f"pip install {package}", "python", _PACKLIGHT)
     yield Way("the command line", f"pip install {package}", "bash", f'packlight predict . "{TEXT}"')
     if manifest.engine == "onnxruntime":
         code = _ONNX.format(file=manifest.model_file, length=manifest.max_length)
         yield Way("ONNX Runtime alone", "pip install onnxruntime tokenizers numpy", "python", code)
-    if manifest.engine == "torch" and manifest.model_file == SAFETENSORS:
+    if manifest.engine in ("torch", "torch-compiled") and manifest.model_file == SAFETENSORS:
         code = _TRANSFORMERS.format(length=manifest.max_length)
         yield Way("transformers", "pip install torch transformers", "python", code)
+
+
+def _package(engine: str, model_file: str) -> str:
+    """What is installed to open it with packlight."""
+    if model_file.endswith(OPENVINO):
+        return '"packlight[openvino]"'
+    return "packlight" if engine == "static" or model_file.endswith(".onnx") else '"packlight[compress]"'
 
 
 _PACKLIGHT = f"""\

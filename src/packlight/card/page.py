@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from packlight.artifact import Artifact
+from packlight.card.engines import engines
 from packlight.card.limits import limits
 from packlight.card.loading import ways
 from packlight.card.metadata import card_data, source_of
@@ -42,6 +43,8 @@ def _sections(artifact: Artifact, measurements: Measurements) -> Iterator[tuple[
     yield "Intended use", _use(artifact)
     yield "How to open it", _ways(artifact)
     yield "Measured", _measured(measurements[artifact.name], measurements)
+    if "engines" in artifact.manifest.facts:
+        yield "Engines", engines(artifact)
     yield "All variants of the run", render_markdown(summarise(measurements)).strip()
     yield "Out of scope", out_of_scope(artifact, measurements)
     yield "Limits", "\n".join(f"- {sentence}" for sentence in limits(artifact, measurements))

@@ -8,6 +8,7 @@ from packlight import __version__
 from packlight.cli import (
     compare,
     deploy,
+    engines,
     frontier,
     load,
     measure,
@@ -71,6 +72,7 @@ for verb in (
     frontier.cascade,
     steps.export,
     steps.quantize,
+    engines.engines,
     recipes.recipes,
 ):
     app.command()(can_be_quiet(verb))

@@ -9,8 +9,8 @@ from packlight.extras import require
 
 __all__ = ["Engine", "Logits", "open_engine"]
 
-ENGINES = ("onnxruntime", "torch", "pipeline", "static", "cascade")
-OWN_FORM = ("onnxruntime", "static", "cascade")
+ENGINES = ("onnxruntime", "torch", "torch-compiled", "pipeline", "openvino", "static", "cascade")
+OWN_FORM = ("onnxruntime", "openvino", "static", "cascade")
 """engines whose artifacts no other one opens, and that open no others"""
 
 
@@ -25,7 +25,7 @@ def open_engine(
 
     Args:
         artifact: from `Artifact.open`.
-        engine: onnxruntime, torch, pipeline, static or cascade; by default the one that the artifact was made for.
+        engine: one of ENGINES; by default the one that the artifact was made for.
         threads: for one inference; by default all that this process may use.
         providers: execution providers of ONNX Runtime, in order of preference.
 
@@ -55,13 +55,25 @@ def open_engine(
         from packlight.engines.static import StaticEngine  # noqa: PLC0415 - safetensors, which others do without
 
         return StaticEngine(artifact)
-    if name == "pipeline" and artifact.manifest.precision != "fp32":
-        raise EngineError(
-            f"pipeline opens float32 weights; {artifact.name} is {artifact.manifest.precision}: use torch"
-        )
+    if name == "openvino":
+        require("openvino", purpose="the openvino engine")
+        from packlight.engines.openvino import OpenVinoEngine  # noqa: PLC0415 - an extra of its own
+
+        return OpenVinoEngine(artifact, threads=threads)
+    return _open_torch(artifact, name, threads)
+
+
+def _open_torch(artifact: Artifact, name: str, threads: int | None) -> Engine:
+    """One of the engines that torch is behind."""
+    if name != "torch" and artifact.manifest.precision != "fp32":
+        raise EngineError(f"{name} opens float32 weights; {artifact.name} is {artifact.manifest.precision}: use torch")
     require("torch", "transformers", purpose=f"the {name} engine")
-    from packlight.engines.torch import PipelineEngine, TorchEngine  # noqa: PLC0415 - as above
+    from packlight.engines.torch import PipelineEngine, TorchEngine  # noqa: PLC0415 - ONNX engines must not need it
 
     if name == "torch":
         return TorchEngine(artifact, threads=threads)
+    if name == "torch-compiled":
+        from packlight.engines.compiled import CompiledEngine  # noqa: PLC0415 - the compiler takes a while to import
+
+        return CompiledEngine(artifact, threads=threads)
     return PipelineEngine(artifact.path, threads=threads)

@@ -13,7 +13,7 @@ class Engine(Protocol):
     """An artifact opened on one runtime."""
 
     name: str
-    """torch, pipeline, onnxruntime"""
+    """such as torch or onnxruntime"""
     labels: tuple[str, ...]
     threads: int
 

@@ -173,7 +173,7 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         parent=parent.name if parent else None,
         step=step.kind,
         options=step.options(),
-        lineage=_lineage(parent),
+        lineage=lineage_of(parent),
         fingerprint=mark,
         data_sha256=bench.data.sha256,
         engine=made.engine,
@@ -192,7 +192,8 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         seal(bench.draft, msgspec.structs.replace(sealed, facts=made.facts | {"val_agreement": agreement}))
 
 
-def _lineage(parent: Artifact | None) -> tuple[dict[str, object], ...]:
+def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
+    """What a manifest says of the steps before it: those of the parent, and the parent's own."""
     if parent is None:
         return ()
     manifest = parent.manifest

@@ -1,0 +1,120 @@
+"""`packlight engines`: the fastest engine for a classifier on this machine, at the accuracy that is asked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from packlight import extras
+from packlight.artifact import read_manifest
+from packlight.cli import options
+from packlight.cli.show import show, show_json
+from packlight.figures import NONE, milliseconds, percent, times, times_interval
+from packlight.progress import complain, say
+
+if TYPE_CHECKING:
+    from packlight.dataset import Dataset
+    from packlight.shootout import Row, ShootOut
+
+
+def engines(
+    artifact: Annotated[Path, typer.Argument(help="A float32 torch artifact, which all forms are made of.")],
+    others: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Artifacts that take part as they are, such as a static one or a cascade."),
+    ] = None,
+    data: options.Data = "sample",
+    out: options.Out = Path("artifacts/fastest"),
+    max_accuracy_loss: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of val that the winner may be right on less than the most accurate."),
+    ] = 0.005,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    oos_label: options.OosLabel = None,
+    threads: options.Threads = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
+    texts: Annotated[int, typer.Option(min=1, help="Texts of val answered alone in each round.")] = 60,
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let torch, compiled torch, ONNX Runtime and OpenVINO compete at equal threads; write the fastest that is accurate.
+
+    Answers are judged on val. What is not installed takes no part and says what to install. Where an artifact that was
+    given wins, the figures are written into its own manifest, and nothing to --out.
+
+    Example: `packlight engines artifacts/student --data intents.csv --out artifacts/fastest`
+    """
+    extras.require("torch", "transformers", "onnx", "onnxscript", purpose="`packlight engines`")
+    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    _warn([artifact, *(others or [])], labelled)
+    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
+    from packlight.shootout import shoot_out  # noqa: PLC0415 - imports torch
+
+    outcome = shoot_out(
+        artifact,
+        labelled,
+        others=others or [],
+        out=out,
+        max_accuracy_loss=max_accuracy_loss,
+        threads=threads,
+        effort=Effort(rounds=rounds, texts=texts),
+        seed=seed,
+    )
+    if as_json:
+        show_json(outcome)
+    else:
+        show(_table(outcome), Text("\n".join(_said(outcome))))
+        say(f'artifact: {outcome.artifact}   next: packlight predict {outcome.artifact} "a text"')
+
+
+def _warn(paths: list[Path], data: "Dataset") -> None:
+    for path in paths:
+        if read_manifest(path).data_sha256 != data.sha256:
+            complain(
+                f"warning: {path} was made from other texts or another split of them; where it was trained on texts that "
+                "are val here, its accuracy flatters it"
+            )
+
+
+def _table(outcome: "ShootOut") -> Table:
+    """Each contestant in a line, an arrow before the winner."""
+    threads = f"{outcome.threads} thread{'s' * (outcome.threads > 1)}"
+    table = Table(title=f"engines on {outcome.machine}, {threads} each", title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("contestant", overflow="fold")
+    table.add_column("engine", overflow="fold")
+    for column in ("val", "mean", "ratio", "95%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in outcome.engines:
+        table.add_row(*_cells(row, outcome.winner))
+    return table
+
+
+def _cells(row: "Row", winner: str) -> Iterator[str]:
+    yield "→" if row.name == winner else ""
+    yield row.name
+    yield f"{row.engine} {row.precision}"
+    yield percent(row.val_accuracy)
+    yield NONE if row.mean_ms is None else milliseconds(row.mean_ms)
+    yield times(row.ratio)
+    yield times_interval(row.ci95)
+
+
+def _said(outcome: "ShootOut") -> Iterator[str]:
+    winner = outcome[outcome.winner]
+    yield (
+        f"{winner.name} is the fastest that is right on at most {100 * outcome.max_accuracy_loss:g} points less of val than "
+        "the most accurate."
+    )
+    if outcome.level:
+        yield f"These rounds do not tell it from {', '.join(outcome.level)}; more --rounds might."
+    yield f"val: accuracy; mean: one text alone; ratio: time of {outcome.baseline} over its own, with its 95% interval."
+    for row in outcome.engines:
+        if row.mean_ms is None:
+            yield f"{row.name} did not run: {row.note}"
+    if not outcome.stable:
+        yield "The machine was too noisy to trust these times; measure again when it is idle."

@@ -1,0 +1,81 @@
+"""An ONNX graph of standard operators as an OpenVINO artifact's files, in float32 or in int8 by NNCF.
+
+int8 is NNCF's post-training quantization (`nncf.quantize`) with its scheme for transformers: ranges are taken once from
+training texts, so that an answer does not depend on the batch.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from packlight.artifact import OPENVINO, OPENVINO_GRAPH
+from packlight.errors import EngineError
+from packlight.extras import load
+from packlight.tokenization import TextEncoder
+
+
+def write_openvino(source: Path, folder: Path) -> None:
+    """Write the float32 graph `source` as OpenVINO's files in an artifact's folder.
+
+    Raises:
+        EngineError: when OpenVINO does not know an operator of it.
+        MissingExtraError: when openvino is not installed.
+    """
+    openvino = load("openvino", "OpenVINO")
+    _save(openvino, _read(openvino, source), folder)
+
+
+def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts: Sequence[str]) -> None:
+    """The same in int8, with ranges taken from the texts, each alone.
+
+    Raises:
+        EngineError: when OpenVINO does not know an operator of it, or NNCF cannot quantize it.
+        MissingExtraError: when openvino or nncf is not installed.
+    """
+    openvino = load("openvino", "OpenVINO")
+    nncf = _nncf()
+    model = _read(openvino, source)
+    rows = [encoder([text]) for text in texts]
+    inputs = nncf.Dataset([{"input_ids": row.input_ids, "attention_mask": row.attention_mask} for row in rows])
+    try:
+        # It draws its progress on standard output, which is for results.
+        with redirect_stdout(StringIO()):
+            int8 = nncf.quantize(model, inputs, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
+    except Exception as error:  # the library raises its own types
+        raise EngineError(f"NNCF does not quantize it: {error}") from error
+    _save(openvino, int8, folder)
+
+
+def _read(openvino: Any, source: Path) -> Any:
+    try:
+        return openvino.Core().read_model(source)
+    except RuntimeError as error:  # the only kind that it raises
+        raise EngineError(f"OpenVINO does not read {source.name}: {error}") from error
+
+
+def _nncf() -> Any:
+    # NNCF reports its use to its makers unless it takes itself to be under test.
+    os.environ.setdefault("NNCF_CI", "1")
+    nncf = load("nncf", "OpenVINO in int8")
+    nncf.set_log_level(logging.ERROR)
+    return nncf
+
+
+def _save(openvino: Any, model: Any, folder: Path) -> None:
+    from packlight.engines.openvino import WEIGHTS  # noqa: PLC0415 - imports openvino, which is an extra
+
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = Path(scratch) / "model.xml"
+        openvino.save_model(model, graph, compress_to_fp16=False)
+        weights = np.fromfile(graph.with_suffix(".bin"), dtype=np.uint8)
+        (folder / OPENVINO).parent.mkdir(parents=True, exist_ok=True)
+        save_file({WEIGHTS: weights}, folder / OPENVINO)
+        (folder / OPENVINO_GRAPH).write_bytes(graph.read_bytes())

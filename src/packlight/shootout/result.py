@@ -1,0 +1,74 @@
+"""What a shoot-out found, and which contestant wins it: plain data and a pure choice."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from packlight.errors import MeasurementError
+
+ROUNDING = 1e-9
+"""by which a difference of two shares may be off"""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One contestant."""
+
+    name: str
+    engine: str
+    precision: str
+    mean_ms: float | None = None
+    """of one text alone, tokenization included; None where it did not run"""
+    ratio: float | None = None
+    """torch eager's time over its own, round by round: above 1 it is faster"""
+    ci95: tuple[float, float] | None = None
+    val_accuracy: float | None = None
+    note: str = ""
+    """what is particular about it, or why it did not run"""
+
+
+class ShootOut(msgspec.Struct, frozen=True, kw_only=True):
+    """All contestants, and the machine that this holds for."""
+
+    machine: str
+    threads: int
+    baseline: str
+    """the contestant that ratios refer to: torch eager"""
+    max_accuracy_loss: float
+    """on val, against the most accurate contestant"""
+    winner: str
+    level: tuple[str, ...]
+    """contestants allowed to win that these rounds cannot tell from the winner in speed"""
+    stable: bool
+    """whether the machine was quiet"""
+    rounds: int
+    texts: int
+    """of val, timed alone in each round"""
+    taken_at: str
+    """ISO 8601, UTC"""
+    libraries: dict[str, str]
+    engines: tuple[Row, ...]
+    artifact: str
+    """where the winner is"""
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of a contestant."""
+        return next(row for row in self.engines if row.name == name)
+
+
+def allowed(rows: Sequence[Row], max_accuracy_loss: float) -> list[Row]:
+    """The contestants that ran and are right on at most so much less of val than the best of them."""
+    ran = [row for row in rows if row.ratio is not None and row.val_accuracy is not None]
+    best = max((row.val_accuracy or 0.0 for row in ran), default=0.0)
+    return [row for row in ran if (row.val_accuracy or 0.0) >= best - max_accuracy_loss - ROUNDING]
+
+
+def choose(rows: Sequence[Row], max_accuracy_loss: float) -> Row:
+    """The fastest of those that are allowed to win; of equally fast ones the more accurate.
+
+    Raises:
+        MeasurementError: when none ran.
+    """
+    candidates = allowed(rows, max_accuracy_loss)
+    if not candidates:
+        raise MeasurementError("no engine ran; the notes of the rows say why")
+    return max(candidates, key=lambda row: (row.ratio or 0.0, row.val_accuracy or 0.0))

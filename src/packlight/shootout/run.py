@@ -1,0 +1,174 @@
+"""A shoot-out from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from packlight import environment, stats
+from packlight.artifact import MANIFEST, Artifact, read_manifest, write_manifest
+from packlight.benchmark.derive import round_means, stable
+from packlight.benchmark.rounds import Effort, observe
+from packlight.dataset import Dataset
+from packlight.errors import ArtifactError, PacklightError
+from packlight.files import folder_whole
+from packlight.measurement import Raw
+from packlight.pipeline.alone import alone_at
+from packlight.progress import say
+from packlight.shootout.contestants import Contestant, check_origin, gather
+from packlight.shootout.result import Row, ShootOut, allowed, choose
+
+MAX_ACCURACY_LOSS = 0.005
+OUT = Path("artifacts/fastest")
+
+
+def shoot_out(
+    artifact: Path,
+    data: Dataset,
+    *,
+    others: Sequence[Path] = (),
+    out: Path = OUT,
+    max_accuracy_loss: float = MAX_ACCURACY_LOSS,
+    threads: int | None = None,
+    effort: Effort | None = None,
+    seed: int = 0,
+) -> ShootOut:
+    """Find the fastest engine for a classifier on this machine, and write its artifact with the figures.
+
+    Engines whose packages, or whose compiler, are not installed take no part; their rows say what to install.
+
+    Args:
+        artifact: folder of a float32 torch artifact.
+        data: labelled texts; forms are calibrated on `train` and judged on `val`, `test` is not read.
+        others: folders of artifacts of the same labels that take part as they are.
+        out: where the winner's artifact is put. Where one of the given artifacts wins, the figures are written into
+            its own manifest instead.
+        max_accuracy_loss: share of val, from 0 to 1, that the winner may be right on less often than the most accurate.
+        threads: of every contestant; by default all that this process may use.
+        effort: rounds and texts of the timing.
+        seed: of everything random.
+
+    Raises:
+        ArtifactError: when `out` holds something else than an artifact, or is a contestant itself.
+        MeasurementError: when a given artifact cannot be opened.
+        ModelError: when the artifact is not a float32 torch one, or a contestant lacks a label of the data.
+        PacklightError: when the loss is no share.
+    """
+    if not 0 <= max_accuracy_loss < 1:
+        raise PacklightError(f"max_accuracy_loss {max_accuracy_loss}: give a share from 0 to below 1, such as 0.005")
+    parent = Artifact.open(artifact)
+    check_origin(parent)
+    opened = [Artifact.open(path) for path in others]
+    _check_place(out, [parent, *opened])
+    threads, effort = threads or environment.cpu_budget(), effort or Effort()
+    with alone_at(out) as work:
+        contestants = gather(parent, opened, data, work, threads=threads, seed=seed)
+        outcome = _measure(contestants, data, work, threads, effort, seed, max_accuracy_loss)
+        place = _record(outcome, next(each for each in contestants if each.name == outcome.winner), out)
+        shutil.rmtree(work)
+    return msgspec.structs.replace(outcome, artifact=str(place))
+
+
+def _measure(
+    contestants: Sequence[Contestant],
+    data: Dataset,
+    work: Path,
+    threads: int,
+    effort: Effort,
+    seed: int,
+    max_accuracy_loss: float,
+) -> ShootOut:
+    running = [each for each in contestants if each.artifact is not None]
+    journal = work / "rounds.jsonl"
+    # One that an interrupted call left was taken at another time.
+    journal.unlink(missing_ok=True)
+    say(f"timing {len(running)} contestants side by side on {threads} thread{'s' * (threads > 1)}")
+    raws = observe(
+        [each.subject for each in running],
+        dataclasses.replace(data, test=data.val),
+        threads=threads,
+        effort=effort,
+        seed=seed,
+        journal=journal,
+        judged=[each.name for each in running],
+    )
+    by_name = {raw.variant: raw for raw in raws}
+    baseline = by_name[contestants[0].name]
+    truth = np.array(data.ids(data.val))
+    rows = tuple(_row(each, by_name.get(each.name), baseline, truth, seed) for each in contestants)
+    winner = choose(rows, max_accuracy_loss)
+    here = environment.describe(threads)
+    return ShootOut(
+        machine=here.cpu,
+        threads=threads,
+        baseline=baseline.variant,
+        max_accuracy_loss=max_accuracy_loss,
+        winner=winner.name,
+        level=tuple(
+            row.name
+            for row in allowed(rows, max_accuracy_loss)
+            if row is not winner and not _slower(by_name[row.name], by_name[winner.name], seed)
+        ),
+        stable=stable(raws),
+        rounds=effort.rounds,
+        texts=effort.texts,
+        taken_at=here.taken_at,
+        libraries=here.libraries,
+        engines=rows,
+        artifact="",
+    )
+
+
+def _row(contestant: Contestant, raw: Raw | None, baseline: Raw, truth: np.ndarray, seed: int) -> Row:
+    row = Row(name=contestant.name, engine=contestant.engine, precision=contestant.precision, note=contestant.note)
+    if raw is None:
+        return row
+    means = round_means(raw)
+    ratio, low, high = stats.paired_ratio(round_means(baseline), means, seed)
+    return msgspec.structs.replace(
+        row,
+        mean_ms=float(np.mean(means)),
+        ratio=ratio,
+        ci95=(low, high),
+        val_accuracy=float((np.array(raw.predictions) == truth).mean()),
+    )
+
+
+def _slower(raw: Raw, winner: Raw, seed: int) -> bool:
+    """Whether its rounds took measurably longer than the winner's: the interval of their ratio lies on one side of 1."""
+    _, low, _ = stats.paired_ratio(round_means(raw), round_means(winner), seed)
+    return low > 1
+
+
+def _check_place(out: Path, given: Sequence[Artifact]) -> None:
+    """Nothing is measured for minutes before it turns out that its result has no place."""
+    if any(out.resolve() == each.path.resolve() for each in given):
+        raise ArtifactError(f"{out}: takes part itself; give another --out for the winner")
+    if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise ArtifactError(f"{out}: exists and is no artifact; remove it yourself, or give another --out")
+
+
+def _record(outcome: ShootOut, winner: Contestant, out: Path) -> Path:
+    """Write the figures into the winner's manifest, and the winner to `out` unless it has a place of its own."""
+    assert winner.artifact is not None  # noqa: S101 - it ran
+    source = winner.artifact
+    if winner.given:
+        _note(source.path, outcome)
+        return source.path
+    with folder_whole(out) as draft:
+        shutil.copytree(source.path, draft, dirs_exist_ok=True)
+        _note(draft, outcome)
+    Artifact.open(out)
+    return out
+
+
+def _note(folder: Path, outcome: ShootOut) -> None:
+    plain = msgspec.to_builtins(outcome)
+    rows = plain.pop("engines")
+    del plain["artifact"]
+    manifest = read_manifest(folder)
+    facts = manifest.facts | {"engines": rows, "shootout": plain}
+    write_manifest(folder, msgspec.structs.replace(manifest, facts=facts))

@@ -64,7 +64,7 @@ def _unpacking(
     """The nodes that look up and unpack rows; their constants are put into the graph."""
     packed, scales = pack(numpy_helper.to_array(table), block)
     name, ids = table.name, lookup.input[1]
-    constants = {
+    constants: dict[str, npt.NDArray[Any]] = {
         f"{name}_int4": packed,
         f"{name}_scale": scales,
         f"{name}_low": np.array(LIMIT, dtype=np.uint8),

@@ -10,7 +10,6 @@ EXTRA_OF = {
     "torch": "compress",
     "transformers": "compress",
     "accelerate": "compress",
-    "safetensors": "compress",
     "onnx": "compress",
     "onnxscript": "compress",
     "matplotlib": "report",

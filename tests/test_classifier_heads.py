@@ -16,9 +16,9 @@ from packlight.classifier import heads, pooling
 from packlight.classifier.int8 import open_int8, quantize, save_int8
 from packlight.classifier.stock import build_classifier, open_classifier, save_classifier
 from packlight.errors import ModelError, RecipeError
-from packlight.recipe import Export, Prune, QuantizeOnnx
+from packlight.recipe import Distill, Export, Prune, QuantizeOnnx
 from packlight.roofline import work_of
-from packlight.steps.distill import take_layers
+from packlight.steps.distill import Teaching, distill, take_layers
 from packlight.steps.export import export
 from packlight.steps.inference import logits_of
 from packlight.steps.prune import head_importance, prune
@@ -197,21 +197,18 @@ def test_only_what_runs_is_counted_as_work(pruned, tmp_path, family):
     assert tensors.bytes == pytest.approx(graph.bytes, rel=0.1)
 
 
-def test_layers_taken_of_it_keep_its_heads_and_learn(pruned, opened, tmp_path, tiny):
-    _, encoder, texts, labels = opened("bert")
+def test_layers_taken_of_it_keep_its_heads_and_are_distilled(pruned, opened, tmp_path, tiny):
+    teacher, encoder, texts, _ = opened("bert")
+    lesson = tiny.toy_lesson(train=32)
     student = take_layers(open_classifier(pruned("bert")), [1])
-    assert heads.held(student) == 2
-    student.train()
-    optimiser = torch.optim.SGD(student.parameters(), lr=0.1)
-    tokens = encoder(texts)
-    answer = student(torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask))
-    nn.functional.cross_entropy(answer.logits, torch.tensor(labels)).backward()
-    optimiser.step()
-    student.eval()
-    save_classifier(student, tmp_path, tokenizer_from=pruned("bert"), max_length=tiny.MAX_LENGTH)
+    before = logits_of(student, encoder, texts)
+    answers = logits_of(teacher, encoder, lesson.train_texts)
+    distill(student, encoder, Teaching(answers), lesson, tiny.options(Distill, epochs=1), work=tmp_path, seed=3)
     expected = logits_of(student, encoder, texts)
-    torch.testing.assert_close(stock_logits(tmp_path, encoder, texts), expected, rtol=0, atol=1e-4)
-    assert len(heads.outputs(open_classifier(tmp_path))) == 1
+    assert (expected - before).abs().max() > 1e-2
+    save_classifier(student, tmp_path / "s", tokenizer_from=pruned("bert"), max_length=tiny.MAX_LENGTH)
+    torch.testing.assert_close(stock_logits(tmp_path / "s", encoder, texts), expected, rtol=0, atol=1e-4)
+    assert [output.in_features for output in heads.outputs(open_classifier(tmp_path / "s"))] == [2 * SIZE]
 
 
 def test_relations_compare_a_teacher_with_fewer_heads(pruned, opened):

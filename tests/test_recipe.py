@@ -1,7 +1,16 @@
 import pytest
 
 from packlight.errors import RecipeError
-from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, load_recipe, parse_recipe, write_recipe
+from packlight.recipe import (
+    Distill,
+    Export,
+    Finetune,
+    QuantizeOnnx,
+    for_traffic,
+    load_recipe,
+    parse_recipe,
+    write_recipe,
+)
 
 TEACHER = "{step: finetune, as: teacher}"
 
@@ -15,6 +24,35 @@ def test_the_walk_is_built_in_and_can_be_carried_out():
     assert walk.name == "walk"
     assert [step.kind for step in walk.steps][:3] == ["finetune", "export", "quantize-onnx"]
     assert {step.kind for step in walk.steps} == {"finetune", "distill", "quantize-torch", "export", "quantize-onnx"}
+
+
+def test_the_frontier_is_built_in_and_measures_what_can_be_shipped():
+    frontier = load_recipe("frontier")
+    measured = [step.name for step in frontier.steps if step.measured]
+    assert {"teacher-calibrated", "balanced", "small", "static", "cascade"} <= set(measured)
+    assert not [name for name in measured if name.endswith(("-start", "-student"))]
+
+
+def test_a_rate_is_stated_for_all_steps_that_take_one_and_state_none():
+    steps = (TEACHER, "{step: calibrate, as: a, oos_rate: 0.3}", "{step: calibrate, as: b, from: teacher}")
+    stated = for_traffic(parse_recipe(recipe(*steps)), 0.2)
+    assert [getattr(step, "oos_rate", None) for step in stated.steps] == [None, 0.3, 0.2]
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan")])
+def test_a_rate_out_of_range_is_refused(rate):
+    with pytest.raises(RecipeError, match="oos_rate"):
+        for_traffic(load_recipe("frontier"), rate)
+
+
+def test_a_rate_for_a_recipe_that_takes_none_is_refused():
+    with pytest.raises(RecipeError, match="walk: no step takes an out-of-scope rate"):
+        for_traffic(load_recipe("walk"), 0.2)
+
+
+def test_a_recipe_of_which_nothing_is_measured_is_refused():
+    with pytest.raises(RecipeError, match="no variant is measured"):
+        parse_recipe(recipe("{step: finetune, as: teacher, measured: false}"))
 
 
 def test_steps_have_their_defaults_names_and_parents():
@@ -39,7 +77,7 @@ def test_options_are_everything_but_the_names():
     assert options == {"opset": 18, "fuse": True, "tolerance": 1e-3}
 
 
-@pytest.mark.parametrize("name", ["walk", None])
+@pytest.mark.parametrize("name", ["walk", "frontier", None])
 def test_what_is_written_is_read_again(tmp_path, name):
     made = (
         load_recipe(name) if name else parse_recipe(recipe(TEACHER, "{step: distill, as: s, layers: 2, bf16: false}"))

@@ -10,7 +10,7 @@ from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.progress import say
-from packlight.recipe import load_recipe
+from packlight.recipe import for_traffic, load_recipe
 
 
 def run(
@@ -23,6 +23,10 @@ def run(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     oos_label: options.OosLabel = None,
+    oos_rate: Annotated[
+        float | None,
+        typer.Option(help="Share of the traffic that is out of scope, for all steps that choose a threshold by it."),
+    ] = None,
     threads: options.Threads = None,
     seed: options.Seed = 0,
     again: options.Again = False,
@@ -37,6 +41,8 @@ def run(
     """
     extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight run`")
     plan = load_recipe(recipe)
+    if oos_rate is not None:
+        plan = for_traffic(plan, oos_rate)
     texts = options.read_data(data, text_column, label_column, oos_label, seed)
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 

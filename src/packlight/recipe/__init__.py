@@ -1,6 +1,6 @@
 """Recipes: what is done to a model, step by step, as plain data."""
 
-from packlight.recipe.read import Recipe, check_options, load_recipe, parse_recipe, write_recipe
+from packlight.recipe.read import Recipe, check_options, for_traffic, load_recipe, parse_recipe, write_recipe
 from packlight.recipe.steps import (
     Calibrate,
     Cascade,
@@ -31,6 +31,7 @@ __all__ = [
     "Training",
     "TrimVocabulary",
     "check_options",
+    "for_traffic",
     "load_recipe",
     "parse_recipe",
     "write_recipe",

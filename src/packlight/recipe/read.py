@@ -17,7 +17,7 @@ import yaml
 
 from packlight.errors import RecipeError
 from packlight.files import write_whole
-from packlight.recipe.steps import SAME, Step
+from packlight.recipe.steps import SAME, Calibrate, Cascade, Step
 
 VERSION = 1
 
@@ -73,6 +73,28 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
     _check_order(recipe, where)
     return recipe
+
+
+def for_traffic(recipe: Recipe, oos_rate: float) -> Recipe:
+    """The recipe with an expected share of out-of-scope texts for every step that chooses a threshold by one.
+
+    Args:
+        recipe: as read; a step that states a rate of its own keeps it.
+        oos_rate: above 0 and below 1.
+
+    Raises:
+        RecipeError: when the rate is out of range, or no step takes one.
+    """
+    taking = [step for step in recipe.steps if isinstance(step, Calibrate | Cascade)]
+    if not taking:
+        raise RecipeError(f"{recipe.name}: no step takes an out-of-scope rate; `calibrate` and `cascade` do")
+    stated = [
+        msgspec.structs.replace(step, oos_rate=oos_rate) if step in taking and step.oos_rate is None else step
+        for step in recipe.steps
+    ]
+    for step in stated:
+        check_options(step)
+    return msgspec.structs.replace(recipe, steps=tuple(stated))
 
 
 def check_options(step: Step) -> None:

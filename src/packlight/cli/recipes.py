@@ -41,5 +41,7 @@ def _options(step: type[msgspec.Struct]) -> Table:
     for field in msgspec.structs.fields(step):
         if field.encode_name not in ("as", "from"):
             must = field.default is msgspec.NODEFAULT
-            table.add_row(field.encode_name, Text("to be given" if must else msgspec.json.encode(field.default).decode()))
+            table.add_row(
+                field.encode_name, Text("to be given" if must else msgspec.json.encode(field.default).decode())
+            )
     return table

@@ -89,7 +89,10 @@ def measure_run(
     judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
     say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
     raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
-    identities = [*map(_identity_of_reference, beside), *(identity_of(each, out, measured=artifacts) for each in artifacts.values())]
+    identities = [
+        *map(_identity_of_reference, beside),
+        *(identity_of(each, out, measured=artifacts) for each in artifacts.values()),
+    ]
     measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
     measurements = add_roofline(
         measurements, _counted(beside, artifacts), timed_texts(data, effort, seed), threads=threads, kept=rates

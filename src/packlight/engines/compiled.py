@@ -15,13 +15,9 @@ from packlight.artifact import Artifact
 from packlight.engines.torch import TorchEngine
 from packlight.errors import EngineError
 
-SHAPES = (
-    ["one"],
-    ["a text of several more words than the other"],
-    ["one", "two"],
-    ["one", "a longer second text", "two"],
-)
-"""texts that make it compile all that it will ever run"""
+LONGEST = 40
+"""words of the longest text that it is tried on"""
+BATCHES = (2, 3, 32)
 
 
 class CompiledEngine(TorchEngine):
@@ -39,11 +35,17 @@ class CompiledEngine(TorchEngine):
         super().__init__(artifact, threads=threads)
         self._model: Any = torch.compile(self._model, dynamic=True)
         try:
-            for texts in SHAPES:
+            for texts in _shapes():
                 self.logits(texts)
         except RuntimeError as error:  # the root of everything that the compiler raises
             reason = str(error).strip().partition("\n")[0]
             raise EngineError(f"{artifact.name}: torch.compile fails on this machine: {reason}") from error
+
+
+def _shapes() -> list[list[str]]:
+    """Texts of many lengths, alone and in padded batches: what it compiles anew for some shape it compiles here."""
+    alone = ["word " * words for words in range(1, LONGEST + 1)]
+    return [*([text] for text in alone), *(alone[:size] for size in BATCHES)]
 
 
 def check_compiler() -> None:

@@ -1,11 +1,14 @@
+import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from packlight.artifact import read_manifest, seal
 from packlight.errors import ArtifactError
-from packlight.predictor import BATCH, Prediction, Predictor, softmax
+from packlight.predictor import BATCH, Prediction, Predictor, probabilities
 
 pytest_plugins = ["tiny_run"]
 TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo", "why is the blue whale", "zzz"]
@@ -30,7 +33,7 @@ def test_texts_become_labels_with_probabilities(tiny_run, variant):
 def test_it_answers_as_the_engine_does(tiny_run):
     predictor = Predictor.open(tiny_run / "variants" / "teacher-onnx", threads=1)
     logits = predictor.engine.logits(TEXTS)
-    expected = softmax(logits)
+    expected = probabilities(logits)
     for answer, row in zip(predictor.predict(TEXTS, top_k=len(predictor.engine.labels)), expected, strict=True):
         assert {each.label: each.score for each in answer.top} == pytest.approx(
             dict(zip(predictor.engine.labels, map(float, row), strict=True)), abs=1e-5
@@ -81,7 +84,7 @@ def test_a_folder_that_is_no_artifact_is_refused(tmp_path):
 
 
 def test_softmax_survives_large_logits():
-    assert softmax(np.array([1000.0, 1000.0], dtype=np.float32)) == pytest.approx([0.5, 0.5])
+    assert probabilities(np.array([1000.0, 1000.0], dtype=np.float32)) == pytest.approx([0.5, 0.5])
 
 
 def test_an_onnx_artifact_is_answered_without_torch(tiny_run):
@@ -98,3 +101,29 @@ def test_an_onnx_artifact_is_answered_without_torch(tiny_run):
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() in ("alarm", "music", "oos", "weather")
+
+
+def with_problem_type(source, target, kind):
+    """A copy of an artifact whose configuration says what kind of problem it solves."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
+    seal(target, read_manifest(target))
+    return target
+
+
+def test_where_several_labels_may_hold_each_has_its_own_probability(tiny_run, tmp_path):
+    source = tiny_run / "variants" / "teacher-onnx"
+    predictor = Predictor.open(with_problem_type(source, tmp_path / "multi", "multi_label_classification"), threads=1)
+    (answer,) = predictor.predict(TEXTS[:1], top_k=len(predictor.engine.labels))
+    logits = dict(zip(predictor.engine.labels, predictor.engine.logits(TEXTS[:1])[0], strict=True))
+    assert {each.label: each.score for each in answer.top} == pytest.approx(
+        {label: 1 / (1 + np.exp(-float(value))) for label, value in logits.items()}, abs=1e-6
+    )
+    assert answer.label == Predictor.open(source, threads=1)(TEXTS[0]).label
+
+
+def test_a_model_that_does_not_classify_is_refused(tiny_run, tmp_path):
+    folder = with_problem_type(tiny_run / "variants" / "teacher-onnx", tmp_path / "r", "regression")
+    with pytest.raises(ArtifactError, match="problem_type is regression"):
+        Predictor.open(folder)

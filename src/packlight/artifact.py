@@ -22,13 +22,14 @@ Format history of `packlight.json`
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from packlight.errors import ArtifactError
 from packlight.files import sha256_of, write_whole
 
+Activation = Literal["softmax", "sigmoid"]
 FORMAT = 1
 MANIFEST = "packlight.json"
 SAFETENSORS = "model.safetensors"
@@ -94,6 +95,8 @@ class Artifact:
     path: Path
     manifest: Manifest
     labels: tuple[str, ...]
+    activation: Activation = "softmax"
+    """what turns logits into probabilities: sigmoid where several labels may hold at once"""
 
     @classmethod
     def open(cls, path: Path) -> "Artifact":
@@ -105,7 +108,8 @@ class Artifact:
         """
         manifest = read_manifest(path)
         _verify(path, manifest)
-        return cls(path, manifest, read_labels(path / "config.json"))
+        config = path / "config.json"
+        return cls(path, manifest, read_labels(config), read_activation(config))
 
     @property
     def name(self) -> str:
@@ -192,6 +196,18 @@ def read_labels(config: Path) -> tuple[str, ...]:
     if not labels:
         raise ArtifactError(f"{config}: needs id2label with ids from 0 (it is empty)")
     return labels
+
+
+def read_activation(config: Path) -> Activation:
+    """What turns logits into probabilities, by `problem_type` of a `config.json` as transformers means it.
+
+    Raises:
+        ArtifactError: when the model does not classify.
+    """
+    kind = json.loads(config.read_text(encoding="utf-8")).get("problem_type")
+    if kind == "regression":
+        raise ArtifactError(f"{config}: problem_type is regression; packlight answers with labels only")
+    return "sigmoid" if kind == "multi_label_classification" else "softmax"
 
 
 def _verify(path: Path, manifest: Manifest) -> None:

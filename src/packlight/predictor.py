@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
-from packlight.artifact import Artifact
+from packlight.artifact import Activation, Artifact
 from packlight.engines import Engine, Logits, open_engine
 
 BATCH = 32
@@ -27,7 +28,7 @@ class Prediction:
     text: str
     label: str
     score: float
-    """probability from 0 to 1 (softmax over all labels)"""
+    """probability from 0 to 1: softmax over all labels, or of this label alone where several may hold"""
     out_of_scope: bool
     """whether the label is the one for texts outside all others, or too improbable to be given"""
     top: tuple[Answer, ...]
@@ -75,7 +76,7 @@ class Predictor:
         ]
 
     def _say(self, text: str, logits: Logits, top_k: int) -> Prediction:
-        scores = softmax(logits)
+        scores = probabilities(logits, self.artifact.activation)
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
         top = tuple(Answer(self.engine.labels[index], float(scores[index])) for index in order)
         best = top[0]
@@ -84,8 +85,12 @@ class Predictor:
         return Prediction(text, best.label, best.score, unsure or best.label == manifest.oos_label, top)
 
 
-def softmax(logits: Logits) -> Logits:
-    """Probabilities along the last axis."""
+def probabilities(logits: Logits, activation: Activation = "softmax") -> Logits:
+    """Probabilities of logits [..., labels]: over all labels together, or of each by itself."""
+    if activation == "sigmoid":
+        alone: Logits = expit(logits)
+        return alone
+    # scipy's own takes several times as long on one row.
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities
+    together: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
+    return together

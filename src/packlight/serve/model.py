@@ -9,7 +9,7 @@ import numpy as np
 from packlight.artifact import Artifact
 from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.onnx import OnnxEngine
-from packlight.predictor import Predictor, softmax
+from packlight.predictor import Predictor, probabilities
 from packlight.serve.answers import Answers, Name
 from packlight.serve.external import refuse_external_data
 from packlight.tokenization import TextEncoder
@@ -112,7 +112,7 @@ class Model:
             chosen=[each.label for each in said],
             confidence=[each.score for each in said],
             out_of_scope=[each.out_of_scope for each in said],
-            scores=softmax(logits),
+            scores=probabilities(logits, self.artifact.activation),
         )
 
     def _warm(self) -> None:

@@ -106,7 +106,7 @@ def test_by_default_the_artifact_chooses_the_engine_and_the_budget_the_threads(a
 @pytest.mark.parametrize(
     ("variant", "engine", "message"),
     [
-        ("torch fp32", "tensorflow", "no engine 'tensorflow'; there are: onnxruntime, torch, pipeline"),
+        ("torch fp32", "tensorflow", "no engine 'tensorflow'; there are: onnxruntime, torch, torch-compiled, pipeline"),
         ("torch fp32", "onnxruntime", "was made for torch and has no form that onnxruntime opens"),
         ("onnxruntime fp32", "torch", "was made for onnxruntime and has no form that torch opens"),
         ("onnxruntime int8", "pipeline", "was made for onnxruntime and has no form that pipeline opens"),

@@ -54,9 +54,9 @@ def die_between_steps(_):
 
 def die_in_a_draft(_):
     """When the graph is written and not yet checked."""
-    from packlight.pipeline import make  # noqa: PLC0415
+    from packlight.pipeline.making import conversion  # noqa: PLC0415
 
-    make.check_export = die
+    conversion.check_export = die
 
 
 def die_while_measuring(_):

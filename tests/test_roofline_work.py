@@ -61,7 +61,10 @@ def test_standard_operators_are_counted_like_fused_ones(tiny, onnx_file, unfused
     assert fused.macs == plain.macs == by_hand(tiny, layers=2, tokens=TOKENS)
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "mpnet"])
+@pytest.mark.parametrize(
+    "family",
+    ["bert", "mpnet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("roberta", "distilbert", "electra"))],
+)
 def test_torch_and_its_export_are_the_same_work_in_every_family(family, trained_folder, onnx_file):
     torch = work_of(trained_folder(family), "pipeline", [TOKENS])
     graph = work_of(onnx_file(family).parent, "onnxruntime", [TOKENS], model_file=onnx_file(family).name)

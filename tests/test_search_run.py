@@ -24,6 +24,9 @@ from packlight.search.run import search
 from packlight.search.space import space_of
 from packlight.search.trial import Workshop, _Trial
 
+pytestmark = pytest.mark.slow
+"""whole searches, each with its trainings; the guide's blocks run a short one in the quick tests"""
+
 pytest_plugins = ["tiny_run", "command"]
 EFFORT = Effort(rounds=2, texts=4)
 STUDENT = {"batch_size": 16, "bf16": False}

@@ -1,7 +1,8 @@
 """Small pieces that several steps of the pipeline need: the lesson, the tokenizer, the files of a folder."""
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from packlight.checkpoint import Checkpoint, label_mapping
 from packlight.classifier.stock import labels_of, set_labels
 from packlight.dataset import Dataset
 from packlight.errors import ModelError
+from packlight.files import write_whole
 from packlight.steps.training import Epoch, Lesson
 
 T = TypeVar("T")
@@ -68,6 +70,18 @@ def copy_description(source: Path, target: Path) -> None:
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+
+
+def write_own_config(folder: Path, architecture: str, labels: Sequence[str], own: Mapping[str, object]) -> None:
+    """Write the `config.json` of a model that only packlight opens; `own` is what its engine reads."""
+    config = {
+        "architectures": [architecture],
+        "id2label": {str(place): label for place, label in enumerate(labels)},
+        "label2id": {label: place for place, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+        **own,
+    }
+    write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def training_facts(history: Sequence[Epoch]) -> dict[str, object]:

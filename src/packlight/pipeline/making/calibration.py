@@ -7,12 +7,11 @@ import numpy as np
 import onnx
 
 from packlight.artifact import Artifact
-from packlight.checkpoint import label_mapping
 from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.engines.static import scale_head
 from packlight.pipeline.making.answering import answer_texts, check_scope, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
-from packlight.pipeline.parts import copy_description, spread
+from packlight.pipeline.parts import copy_description, lesson_for, spread
 from packlight.progress import say
 from packlight.recipe import Calibrate
 from packlight.steps.calibration import choose_abstention, choose_rule, compare_scores
@@ -20,6 +19,7 @@ from packlight.steps.calibration.build_in import build_into_graph, build_into_mo
 from packlight.steps.calibration.rule import Rule, calibration_error
 from packlight.steps.calibration.scores import Floats, nearness
 from packlight.steps.inference import features_of
+from packlight.steps.training import Lesson
 from packlight.tokenization import TextEncoder
 
 FEATURE_TEXTS = 4096
@@ -31,10 +31,9 @@ def _(step: Calibrate, bench: Bench) -> Made:
     parent, data = bench.origin, bench.data
     manifest = parent.manifest
     check_scope(data, where=step.name)
-    columns = label_mapping(parent.labels, data.labels).columns
-    ids = {label: columns[index] for index, label in enumerate(data.labels)}
-    truth = np.array([ids[label] for label in data.val.labels])
-    oos = ids[data.oos_label] if data.oos_label is not None else None
+    lesson = lesson_for(data, parent.labels)
+    truth = np.array(lesson.val_labels)
+    oos = parent.labels.index(lesson.oos_label) if lesson.oos_label is not None else None
     weights = traffic_weights(data, step.oos_rate, where=step.name)
     logits = answer_texts(parent, data.val.texts)
     rule = choose_rule(logits, truth, oos, weights=weights)
@@ -57,7 +56,7 @@ def _(step: Calibrate, bench: Bench) -> Made:
     else:
         recall, inside = _recall_and_inside(after, truth, oos)
         facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": inside}
-        extra = {"distance": _nearness(bench, ids, oos)} if manifest.engine == "torch" else {}
+        extra = {"distance": _nearness(bench, lesson, oos)} if manifest.engine == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
         say(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
@@ -98,11 +97,11 @@ def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[flo
     return float(right[outside].mean()), float(right[~outside].mean())
 
 
-def _nearness(bench: Bench, ids: dict[str, int], oos: int) -> Floats:
+def _nearness(bench: Bench, lesson: Lesson, oos: int) -> Floats:
     parent, data = bench.origin, bench.data
     model = open_classifier(parent.path)
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
     rows = spread(range(len(data.train)), FEATURE_TEXTS)
     train = features_of(model, encoder, [data.train.texts[row] for row in rows]).numpy().astype(float)
     val = features_of(model, encoder, data.val.texts).numpy().astype(float)
-    return nearness(val, train, [ids[data.train.labels[row]] for row in rows], oos)
+    return nearness(val, train, [lesson.train_labels[row] for row in rows], oos)

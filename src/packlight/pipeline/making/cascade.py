@@ -1,6 +1,5 @@
 """Making a cascade: two artifacts in one folder, and a switch chosen on `val`."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -9,12 +8,11 @@ import numpy as np
 from scipy.special import softmax
 
 from packlight.artifact import FIRST, SECOND, Artifact, write_manifest
-from packlight.checkpoint import label_mapping
 from packlight.engines.cascade import CONFIG_KEY
 from packlight.errors import RecipeError
-from packlight.files import write_whole
 from packlight.pipeline.making.answering import answer_texts, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
+from packlight.pipeline.parts import lesson_for, write_own_config
 from packlight.progress import say
 from packlight.recipe import Cascade
 from packlight.steps.switch import choose_switch
@@ -25,9 +23,7 @@ def _(step: Cascade, bench: Bench) -> Made:
     first, second, data = bench.others[step.first], bench.origin, bench.data
     if set(first.labels) != set(second.labels):
         raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
-    columns = label_mapping(second.labels, data.labels).columns
-    ids = {label: columns[index] for index, label in enumerate(data.labels)}
-    truth = np.array([ids[label] for label in data.val.labels])
+    truth = np.array(lesson_for(data, second.labels).val_labels)
     weights = traffic_weights(data, step.oos_rate, where=step.name)
     order = [first.labels.index(label) for label in second.labels]
     quick = answer_texts(first, data.val.texts)[:, order]
@@ -41,14 +37,7 @@ def _(step: Cascade, bench: Bench) -> Made:
     )
     for artifact, name in ((first, FIRST), (second, SECOND)):
         _copy(artifact, bench.draft / name)
-    config = {
-        "architectures": ["PacklightCascade"],
-        "id2label": {str(place): label for place, label in enumerate(second.labels)},
-        "label2id": {label: place for place, label in enumerate(second.labels)},
-        "problem_type": "single_label_classification",
-        CONFIG_KEY: {"threshold": choice.threshold},
-    }
-    write_whole(bench.draft / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    write_own_config(bench.draft, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}})
     say(
         f"  {first.name} answers {choice.kept:.0%} of val; together {choice.accuracy:.1%}, "
         f"{second.name} alone {choice.second_accuracy:.1%}"

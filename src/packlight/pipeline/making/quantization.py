@@ -11,9 +11,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from packlight.artifact import ONNX_INT8
-from packlight.checkpoint import label_mapping
 from packlight.pipeline.making.bench import Bench, Made, make
-from packlight.pipeline.parts import copy_description, spread
+from packlight.pipeline.parts import copy_description, lesson_for, spread
 from packlight.progress import bar, say
 from packlight.recipe import QuantizeOnnx
 from packlight.steps.portability import check_portability
@@ -93,8 +92,7 @@ def _more_often_right(attempts: Sequence[_Attempt], bench: Bench) -> _Attempt:
     Raises:
         ModelError: when the data has other labels than the model.
     """
-    columns = label_mapping(bench.origin.labels, bench.data.labels).columns
-    truth = np.array([columns[place] for place in bench.data.ids(bench.data.val)])
+    truth = np.array(lesson_for(bench.data, bench.origin.labels).val_labels)
     return max(attempts, key=lambda made: float((made.logits.argmax(axis=1) == truth).mean()))
 
 

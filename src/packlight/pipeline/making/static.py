@@ -1,14 +1,14 @@
 """Making the static student: what answers in microseconds."""
 
-import json
+import msgspec
 
 from packlight.artifact import STATIC
 from packlight.classifier.stock import open_classifier
 from packlight.engines.static import CONFIG_KEY
-from packlight.files import write_whole
 from packlight.ngrams import NGrams
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.making.teaching import lesson_of, taught_by
+from packlight.pipeline.parts import write_own_config
 from packlight.recipe import DistillStatic
 from packlight.steps.static import distill_static, save_static
 
@@ -33,19 +33,7 @@ def _(step: DistillStatic, bench: Bench) -> Made:
         on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
     )
     save_static(student, bench.draft / STATIC)
-    config = {
-        "architectures": ["PacklightStatic"],
-        "id2label": {str(place): label for place, label in enumerate(parent.labels)},
-        "label2id": {label: place for place, label in enumerate(parent.labels)},
-        "problem_type": "single_label_classification",
-        CONFIG_KEY: {
-            "buckets": ngrams.buckets,
-            "words": ngrams.words,
-            "characters": list(ngrams.characters),
-            "max_words": ngrams.max_words,
-        },
-    }
-    write_whole(bench.draft / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    write_own_config(bench.draft, "PacklightStatic", parent.labels, {CONFIG_KEY: msgspec.to_builtins(ngrams)})
     best = max(history, key=lambda epoch: (epoch.accuracy, epoch.epoch))
     facts = {
         "best_epoch": best.epoch,

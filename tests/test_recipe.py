@@ -102,7 +102,7 @@ REFUSED = {
     "a name that is a path": (recipe("{step: finetune, as: ../teacher}"), "as"),
     "an empty name": (recipe("{step: finetune, as: ''}"), "as"),
     "a word for a number": (recipe("{step: finetune, as: t, epochs: many}"), "epochs"),
-    "no epochs": (recipe("{step: finetune, as: t, epochs: 0}"), "epochs"),
+    "fewer than no epochs": (recipe("{step: finetune, as: t, epochs: -1}"), "epochs"),
     "a rate of nothing": (recipe("{step: finetune, as: t, learning_rate: 0}"), "learning_rate"),
     "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "learning_rate"),
     "nothing but warming up": (recipe("{step: finetune, as: t, warmup: 1}"), "warmup"),

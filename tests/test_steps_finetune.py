@@ -2,6 +2,7 @@ import torch
 
 from packlight.classifier import pooling
 from packlight.classifier.stock import build_classifier, final_layer, open_classifier
+from packlight.recipe import Finetune
 from packlight.steps.finetune import COSINE_SCALE, TEXTS_PER_CLASS, finetune, start_from_centroids
 from packlight.steps.inference import features_of, logits_of
 from packlight.steps.training import Lesson
@@ -48,3 +49,13 @@ def test_a_classifier_that_knows_the_labels_keeps_its_head(trained_folder, tiny,
     options = tiny.options(epochs=1, learning_rate=1e-9, head_learning_rate=1e-9, weight_decay=0.0)
     finetune(model, encoder, tiny.toy_lesson(), options, work=tmp_path, seed=0, fresh_head=False)
     torch.testing.assert_close(final_layer(model).weight, before, atol=1e-6, rtol=0)
+
+
+def test_without_epochs_only_the_head_is_set(encoder_folder, tiny, tmp_path):
+    folder = encoder_folder("bert")
+    model, encoder, lesson = build_classifier(folder, tiny.LABELS, seed=0), tiny.text_encoder(folder), tiny.toy_lesson()
+    untouched = {name: value.clone() for name, value in model.state_dict().items()}
+    assert finetune(model, encoder, lesson, Finetune(name="t", epochs=0), work=tmp_path, seed=0) == []
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, untouched[name])}
+    assert changed
+    assert all(name.startswith("classifier") for name in changed)

@@ -61,7 +61,9 @@ def _cascade(artifact: Artifact) -> Iterator[str]:
             f"`{manifest.facts['first']}` answers what it gives a probability of at least {switch['threshold']:.3f}, "
             f"`{manifest.parent}` the rest, so that one text takes much longer than another. On `val` {percent(switch['kept'])} "
             f"stayed with the first, and {percent(switch['accuracy'])} were answered rightly; `{manifest.parent}` alone answers "
-            f"{percent(switch['second_accuracy'])} rightly. Where the traffic is harder, more is passed on."
+            f"{percent(switch['second_accuracy'])} rightly. Of the answers {percent(switch['spoilt'])} were wrong there that "
+            f"`{manifest.parent}` alone has right; {percent(switch['spoilt_limit'])} is the limit that this sample vouches for. "
+            f"Where the traffic is harder, more is passed on."
         )
 
 

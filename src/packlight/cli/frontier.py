@@ -120,7 +120,10 @@ def cascade(
     data: options.Data = "sample",
     out: options.Out = Path("artifacts/cascade"),
     loss: Annotated[
-        float | None, typer.Option(help="Accuracy on val that may be given up against SECOND alone, from 0 to 1.")
+        float | None, typer.Option(help="Accuracy that may be given up against SECOND alone, from 0 to 1.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="That no more is given up, from val's texts; from 0.5 to 1.")
     ] = None,
     oos_rate: OosRate = None,
     text_column: options.TextColumn = None,
@@ -134,6 +137,8 @@ def cascade(
     Example: `packlight cascade artifacts/student-onnx --first artifacts/static --data intents.csv`
     """
     called = name_of(first, option="--first")
-    step = checked(Cascade(name=name_of(out), first=called, **given(loss=loss, oos_rate=oos_rate)))
+    step = checked(
+        Cascade(name=name_of(out), first=called, **given(loss=loss, confidence=confidence, oos_rate=oos_rate))
+    )
     labelled = options.read_data(data, text_column, label_column, oos_label, seed)
     make(step, labelled, out, seed, as_json, origin=second, others={called: str(first)})

@@ -1,7 +1,8 @@
 """The open-loop generator: one thread that sends what is due and reads what came.
 
-It spins rather than sleeps between arrivals that are near, since timers are coarser than the gaps at a thousand
-requests a second; so it wants a core of its own. Idle connections are used in turn, the one that rested longest
+Between arrivals it sleeps, to the microsecond as `select` can, and spins only through the last of the wait: two
+processors of a machine are often the two threads of one core, and a generator that spins there takes from the server
+what it means to measure. It wants a processor of its own all the same. Idle connections are used in turn, the one that rested longest
 first, so that all workers of a server get their share. When none is idle another one is opened.
 """
 
@@ -17,8 +18,10 @@ from packlight.load.arrivals import poisson
 from packlight.load.connection import Connection
 from packlight.load.job import Job, Observed
 
-NEAR = 0.0015
-"""seconds; an arrival nearer than this is awaited by spinning"""
+NEAR = 0.0001
+"""seconds; an arrival nearer than this is awaited by spinning: a sleep ends about so much too late"""
+LONGEST_WAIT = 0.001
+"""seconds; sleep between two looks at what is over its time"""
 ANSWERED = 200
 
 
@@ -74,7 +77,7 @@ class Generator:
                     break
                 at += 1
                 now = clock()
-            self._receive(0 if at < count and dues[at] - now < NEAR else 0.001)
+            self._receive(min(LONGEST_WAIT, dues[at] - now - NEAR) if at < count else LONGEST_WAIT)
             if self._busy:
                 at = self._give_up(at, dues, clock())
 
@@ -107,7 +110,9 @@ class Generator:
             return True
 
     def _receive(self, wait: float) -> None:
-        for handle, events in self._poll.poll(wait):
+        if wait > 0:
+            select.select((self._poll,), (), (), wait)  # epoll's own wait counts in milliseconds
+        for handle, events in self._poll.poll(0):
             connection = self._busy.get(handle)
             if connection is None:
                 self._closed_idle(handle)

@@ -86,6 +86,8 @@ def write_own_config(folder: Path, architecture: str, labels: Sequence[str], own
 
 def training_facts(history: Sequence[Epoch]) -> dict[str, object]:
     """What a training found out, for the manifest."""
+    if not history:
+        return {}
     best = max(history, key=lambda epoch: epoch.accuracy)
     return {
         "best_epoch": best.epoch,

@@ -92,6 +92,8 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
 
     model: str | None = None
     """Hub id, folder or word; null for the run's --model"""
+    epochs: Count = 3
+    """0 leaves the encoder as it was pretrained, and its head at the class centroids"""
     train_anyway: bool = False
     """go on training a model that already classifies the data's labels"""
 
@@ -299,8 +301,10 @@ class Cascade(_Step, frozen=True, kw_only=True, tag="cascade"):
 
     first: Name
     """the fast model, such as one of `distill-static`"""
-    loss: Share = 0.002
-    """accuracy on val that may be given up against the parent alone"""
+    loss: Share = 0.01
+    """accuracy that may be given up against the parent alone"""
+    confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.95
+    """that no more is given up, as far as val's texts can tell"""
     oos_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """share of out-of-scope texts that the traffic is expected to have; null for that of val"""
 

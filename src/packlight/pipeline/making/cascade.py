@@ -15,7 +15,7 @@ from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parts import lesson_for, write_own_config
 from packlight.progress import say
 from packlight.recipe import Cascade
-from packlight.steps.switch import choose_switch
+from packlight.steps.switch import choose_switch, least_loss
 
 
 @make.register
@@ -33,14 +33,17 @@ def _(step: Cascade, bench: Bench) -> Made:
         quick.argmax(axis=1) == truth,
         slow.argmax(axis=1) == truth,
         loss=step.loss,
+        confidence=step.confidence,
         weights=weights,
     )
+    if not choice.kept:
+        say(f"  {_nothing_kept(step, first.name, least_loss(weights, confidence=step.confidence))}")
     for artifact, name in ((first, FIRST), (second, SECOND)):
         _copy(artifact, bench.draft / name)
     write_own_config(bench.draft, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}})
     say(
-        f"  {first.name} answers {choice.kept:.0%} of val; together {choice.accuracy:.1%}, "
-        f"{second.name} alone {choice.second_accuracy:.1%}"
+        f"  {first.name} answers {choice.kept:.0%} of val and spoils {choice.spoilt:.1%} of the answers, "
+        f"at most {choice.spoilt_limit:.1%} with {step.confidence:.0%} confidence"
     )
     return Made(
         "cascade",
@@ -50,6 +53,20 @@ def _(step: Cascade, bench: Bench) -> Made:
         batch_invariant=first.manifest.batch_invariant and second.manifest.batch_invariant,
         facts={"first": first.name, "switch": msgspec.to_builtins(choice), "oos_rate": step.oos_rate},
         abstain_below=second.manifest.abstain_below,
+    )
+
+
+def _nothing_kept(step: Cascade, first: str, least: float) -> str:
+    """Why the first model is never sure enough, and what to do."""
+    if least > step.loss:
+        reason = f"val has too few texts to vouch for less than {least:.2g}"
+        remedy = "add texts to val, or state a higher loss or a lower confidence"
+    else:
+        reason = f"{first} spoils more answers than that even where it is surest"
+        remedy = "state a higher loss, or take a better first model"
+    return (
+        f"{first} answers nothing: no threshold keeps the loss within {step.loss:g} with {step.confidence:.0%} "
+        f"confidence; {reason}; {remedy}"
     )
 
 

@@ -1,11 +1,13 @@
 """A real server over real sockets: routes, limits, faults, keys, logs, metrics."""
 
+import contextlib
 import gzip
 import json
 import socket
 import subprocess
 import time
 import zlib
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -168,6 +170,82 @@ def test_slow_bodies_are_cut_off(artifact):
             start = time.monotonic()
             assert connection.recv(1000).startswith(b"HTTP/1.1 408")
             assert time.monotonic() - start < 5
+
+
+@contextmanager
+def raw(server):
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        yield connection
+
+
+def all_of(connection):
+    """Everything until the server ends the connection."""
+    with contextlib.suppress(ConnectionResetError):
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+    return b""
+
+
+def test_slow_heads_and_silent_connections_are_cut_off(artifact):
+    with serving(artifact, limits={"head_seconds": 1}) as server:
+        start = time.monotonic()
+        with raw(server) as silent, raw(server) as slow, raw(server) as idle:
+            idle.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            slow.sendall(b"GET / HTTP/1.1\r\n")
+            for letter in b"X-Slow":
+                time.sleep(0.1)
+                slow.sendall(bytes([letter]))
+            assert all_of(slow).startswith(b"HTTP/1.1 408")
+            assert all_of(silent) == b""
+            assert all_of(idle).endswith(b'{"live":true}')
+        assert time.monotonic() - start < 5
+        assert Client(server.url).json("GET", "/v2/health/live")[0] == 200
+
+
+def test_heads_without_end_are_cut_off(server):
+    with raw(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(1000):
+                connection.sendall(b"a" * 4096)
+        connection.settimeout(5)
+        assert all_of(connection)[:12] in (b"", b"HTTP/1.1 431")
+    with raw(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        for number in range(9):
+            time.sleep(0.02)
+            connection.sendall(f"X-{number}: {'a' * 8000}\r\n".encode())
+        assert all_of(connection).startswith(b"HTTP/1.1 431")
+
+
+def test_what_is_not_http_is_refused_in_json(server):
+    with raw(server) as connection:
+        connection.sendall(b"hello?\r\n\r\n")
+        head, body = all_of(connection).split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 400")
+    assert "error" in json.loads(body)
+
+
+def test_requests_in_a_row_on_one_connection_are_answered_in_order(server):
+    with raw(server) as connection:
+        connection.sendall(
+            b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+            b"GET /v2/health/ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+        said = all_of(connection)
+    assert said.index(b'{"live":true}') < said.index(b'{"ready":true}')
+
+
+def test_a_body_without_end_is_cut_off(server):
+    with raw(server) as connection:
+        connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 200 << 20:
+                connection.sendall(b"10000\r\n" + b"a" * 0x10000 + b"\r\n")
+                sent += 0x10000
+        assert sent < 100 << 20
+    assert Client(server.url).json("GET", "/v2/health/live")[0] == 200
 
 
 def test_keys(artifact, monkeypatch):

@@ -105,6 +105,14 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(artifact):
         assert Client(server.url).json("POST", INFER, infer("a"))[0] == 200
 
 
+def test_workers_end_with_the_process_above_them(artifact):
+    with serving(artifact, workers=2) as server:
+        assert until(lambda: len(listening(server)) == 2)
+        workers = listening(server)
+        os.kill(server.pid, signal.SIGKILL)
+        assert until(lambda: not any(psutil.pid_exists(pid) for pid in workers))
+
+
 def test_workers_share_the_load_evenly(artifact):
     with serving(artifact, workers=2) as server:
         # Connections opened before the second worker listens stay with the first.

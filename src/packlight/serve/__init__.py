@@ -20,8 +20,12 @@ From the bytes inwards, each file one thing:
     keys         API keys, compared in constant time
     openapi      the interface's description
     payloads     health, metadata, the list of models
-    app          the RSGI application of one worker: routes to answers
-    server       the process that starts workers, drains them and ends
+    asgi         a request and its response as the application wants them
+    app          the ASGI application of one worker: routes to answers
+    http         uvicorn's protocol, with bounds on heads and connections
+    worker       one process: a listening socket, an event loop, the application
+    supervisor   starts workers, replaces those that die, drains and ends them
+    server       what must hold before the first worker is started
 
 `packlight.serve` needs no torch. The first six and the batcher know nothing of HTTP servers.
 """

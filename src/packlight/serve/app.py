@@ -1,7 +1,7 @@
-"""The RSGI application of one worker: routes to answers.
+"""The ASGI application of one worker: routes to answers.
 
-Granian calls `__rsgi_init__` before it listens, so that a worker has opened and warmed every model before its
-first connection. Everything runs on one event loop in one thread; see `batcher` for why inference does too.
+The lifespan's start comes before the worker listens, so that it has opened and warmed every model before its first
+connection. Everything runs on one event loop in one thread; see `batcher` for why inference does too.
 """
 
 import asyncio
@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from packlight.serve import openapi, payloads
 from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
+from packlight.serve.asgi import ClientGoneError, Header, Receive, Request, Scope, Send, respond
 from packlight.serve.batcher import Batcher
 from packlight.serve.body import unpack
 from packlight.serve.draining import DrainFlag
@@ -29,7 +30,7 @@ from packlight.serve.logs import FLUSH_SECONDS, Log
 from packlight.serve.metrics import Metrics
 from packlight.serve.model import Model
 from packlight.serve.query import read_infer, read_plain
-from packlight.serve.refusal import Refusal, malformed, overloaded, too_large, unavailable
+from packlight.serve.refusal import Refusal, malformed, overloaded, unavailable
 from packlight.serve.repository import Repository, Served
 from packlight.serve.settings import KEY_VARIABLE, Settings, read_settings
 from packlight.serve.tracing import Tracing, open_tracing
@@ -39,8 +40,11 @@ LONG_CHARACTERS = 20_000
 """from so many characters on texts are tokenized on another thread, so that the loop stays free"""
 DISCARDED = 8
 """times the largest body that are read before a connection is cut"""
+END = ("connection", "close")
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
+CLIENT_GONE = 499
+"""in the metrics, for a request that was never whole; nothing is sent"""
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -56,41 +60,6 @@ GUARDED = (
 HTML = "text/html; charset=utf-8"
 perf_counter = time.perf_counter
 _encode = msgspec.json.Encoder().encode
-
-Header = tuple[str, str]
-
-
-class Headers(Protocol):
-    """A request's headers, by lower-case name."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """One header."""
-        ...
-
-
-class Scope(Protocol):
-    """A request as granian describes it (RSGI 1.x)."""
-
-    proto: str
-    method: str
-    path: str
-    headers: Headers
-
-
-class Protocol_(Protocol):  # noqa: N801 - the name that RSGI gives it, beside typing's
-    """The way to a request's body and to its response."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """The whole body."""
-        ...
-
-    def __aiter__(self) -> Any:
-        """The body in chunks."""
-        ...
-
-    def response_bytes(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Send the response."""
-        ...
 
 
 class Target(NamedTuple):
@@ -112,13 +81,10 @@ class Reply(NamedTuple):
 class Exchange:
     """One request while it is answered."""
 
-    __slots__ = ("headers", "id", "method", "path", "proto", "route", "start", "texts")
+    __slots__ = ("id", "request", "route", "start", "texts")
 
-    def __init__(self, scope: Scope, proto: Protocol_, request_id: str) -> None:
-        self.method = scope.method
-        self.path = scope.path
-        self.headers = scope.headers
-        self.proto = proto
+    def __init__(self, request: Request, request_id: str) -> None:
+        self.request = request
         self.id = request_id
         self.start = perf_counter()
         self.texts = 0
@@ -129,7 +95,7 @@ class App:
     """One worker."""
 
     def __init__(self, settings: Settings, keys: Keys, tracing: Tracing | None = None) -> None:
-        """Prepare a worker; models are opened in `__rsgi_init__`."""
+        """Prepare a worker; `begin` opens the models."""
         self._settings = settings
         self._limits = settings.limits
         self._keys = keys
@@ -157,7 +123,23 @@ class App:
             ("GET", "document"): self._document,
         }
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or begin and end with the worker (ASGI)."""
+        if scope["type"] == "lifespan":
+            await self._live_through(receive, send)
+        else:
+            await self._answer(Request(scope, receive), send)
+
+    async def _live_through(self, receive: Receive, send: Send) -> None:
+        """Begin before the first connection and end after the last."""
+        await receive()
+        self.begin(asyncio.get_running_loop())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.end()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open and warm every model, then start the clockwork."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the server's own process has said them once
@@ -170,35 +152,36 @@ class App:
         if self._settings.reload_seconds > 0:
             loop.call_later(self._settings.reload_seconds, self._look, loop)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def end(self) -> None:
         """Write what is left to write."""
-        del loop
         self._sample()
         self._log.event("info", "stopped")
         if self._tracing is not None:
             self._tracing.close()
 
-    async def __rsgi__(self, scope: Scope, proto: Protocol_) -> None:
-        """Answer one request."""
-        exchange = Exchange(scope, proto, self._request_id(scope.headers))
+    async def _answer(self, request: Request, send: Send) -> None:
+        exchange = Exchange(request, self._request_id(request.header("x-request-id")))
         reason = None
         try:
             reply = await self._dispatch(exchange)
         except Refusal as refusal:
             reason = refusal.reason
             reply = Reply(Payload(_encode({"error": reason}), JSON), refusal.status, refusal.headers)
+        except ClientGoneError:
+            self._metrics.count(exchange.route, CLIENT_GONE)
+            return
         except Exception as error:  # noqa: BLE001 - a bug answers 500, and its place is logged without its values
             reason = "internal error"
             reply = Reply(Payload(_encode({"error": reason}), JSON), 500)
             where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
             self._log.event("error", "fault", request=exchange.id, kind=type(error).__name__, where=where)
-        self._respond(exchange, reply)
+        await self._respond(exchange, reply, send)
         self._note(exchange, reply.status, reason)
 
     async def _dispatch(self, exchange: Exchange) -> Reply:
-        target = self._targets.get(exchange.path) or self._find(exchange.path)
+        target = self._targets.get(exchange.request.path) or self._find(exchange.request.path)
         exchange.route = target.route
-        method = "GET" if exchange.method == "HEAD" else exchange.method
+        method = "GET" if exchange.request.method == "HEAD" else exchange.request.method
         handler = self._handlers.get((method, target.route))
         if handler is None:
             return self._no_handler(exchange, target)
@@ -217,7 +200,7 @@ class App:
         allowed = sorted(method for method, route in self._handlers if route == target.route)
         if not allowed:
             raise Refusal(404, "there is no such route; see /docs")
-        if exchange.method == "OPTIONS" and self._settings.cors_origins:
+        if exchange.request.method == "OPTIONS" and self._settings.cors_origins:
             preflight = (
                 ("access-control-allow-methods", ", ".join(allowed)),
                 ("access-control-allow-headers", "content-type, x-api-key, authorization, x-request-id"),
@@ -232,16 +215,16 @@ class App:
             return
         if route == "metrics" and not self._settings.protect_metrics:
             return
-        self._keys.check(exchange.headers.get("x-api-key"), exchange.headers.get("authorization"))
+        self._keys.check(exchange.request.header("x-api-key"), exchange.request.header("authorization"))
 
     async def _infer(self, exchange: Exchange, target: Target) -> Reply:
         assert target.model is not None  # noqa: S101 - the route has one
         served = self._repository.get(target.model, target.version)
         body = await self._body(exchange)
         start = perf_counter()
-        json_length = exchange.headers.get("inference-header-content-length")
+        json_length = exchange.request.header("inference-header-content-length")
         query = read_infer(
-            unpack(body, exchange.headers.get("content-encoding"), self._limits), json_length, self._limits
+            unpack(body, exchange.request.header("content-encoding"), self._limits), json_length, self._limits
         )
         self._metrics.decode.observe(perf_counter() - start)
         exchange.texts = len(query.texts)
@@ -258,7 +241,7 @@ class App:
         del target
         body = await self._body(exchange)
         start = perf_counter()
-        plain = read_plain(unpack(body, exchange.headers.get("content-encoding"), self._limits), self._limits)
+        plain = read_plain(unpack(body, exchange.request.header("content-encoding"), self._limits), self._limits)
         self._metrics.decode.observe(perf_counter() - start)
         if plain.model is None:
             if plain.version is not None:
@@ -291,14 +274,14 @@ class App:
     async def _body(self, exchange: Exchange) -> bytes:
         """The body as sent, within its size and time."""
         cap = self._limits.body_bytes
-        length = exchange.headers.get("content-length")
+        length = exchange.request.header("content-length")
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 if length is not None and int(length) <= cap:
-                    return await exchange.proto()
-                return await _chunked(exchange.proto, cap)
+                    return await exchange.request.body()
+                return await _chunked(exchange.request, cap)
         except TimeoutError as error:
-            raise Refusal(408, "the body came too slowly") from error
+            raise Refusal(408, "the body came too slowly", headers=(END,)) from error
 
     async def _live(self, exchange: Exchange, target: Target) -> Reply:
         del exchange, target
@@ -346,21 +329,21 @@ class App:
 
     async def _document(self, exchange: Exchange, target: Target) -> Reply:
         del target
-        payload = self._documents.get(exchange.path)
+        payload = self._documents.get(exchange.request.path)
         if payload is None:
             raise Refusal(404, "the page is off")
         return Reply(payload, 200, GUARDED)
 
-    def _respond(self, exchange: Exchange, reply: Reply) -> None:
+    async def _respond(self, exchange: Exchange, reply: Reply, send: Send) -> None:
         headers = [("content-type", reply.payload.kind), ("x-request-id", exchange.id), *reply.headers]
         if self._drain.raised:
-            headers.append(("connection", "close"))
+            headers.append(END)
         if self._settings.cors_origins:
-            origin = exchange.headers.get("origin")
+            origin = exchange.request.header("origin")
             if origin in self._settings.cors_origins:
                 headers += (("access-control-allow-origin", origin), ("vary", "origin"))
-        body = b"" if exchange.method == "HEAD" else reply.payload.body
-        exchange.proto.response_bytes(reply.status, headers, body)
+        head = exchange.request.method == "HEAD"
+        await respond(send, reply.status, headers, reply.payload.body, head=head)
 
     def _note(self, exchange: Exchange, status: int, reason: str | None) -> None:
         seconds = perf_counter() - exchange.start
@@ -368,13 +351,14 @@ class App:
         durations = self._metrics.request.get(exchange.route)
         if durations is not None:
             durations.observe(seconds)
-        self._log.request(exchange.id, exchange.method, exchange.path, status, seconds, exchange.texts, reason)
+        self._log.request(
+            exchange.id, exchange.request.method, exchange.request.path, status, seconds, exchange.texts, reason
+        )
         if self._tracing is not None:
-            parent = exchange.headers.get("traceparent")
+            parent = exchange.request.header("traceparent")
             self._tracing.request(exchange.route, exchange.id, status, seconds, exchange.texts, parent)
 
-    def _request_id(self, headers: Headers) -> str:
-        given: str | None = headers.get("x-request-id")
+    def _request_id(self, given: str | None) -> str:
         if given and len(given) <= LONGEST_REQUEST_ID and REQUEST_ID.issuperset(given):
             return given
         return f"{self._prefix}-{next(self._numbers):x}"
@@ -451,13 +435,13 @@ FIXED = {
 
 
 def create() -> App:
-    """The application of this process, as its server's settings say; granian calls it in each worker."""
+    """The application of this process, as its server's settings say."""
     settings = read_settings()
     keys = Keys(os.environ.get(KEY_VARIABLE, "").split(","))
     return App(settings, keys, open_tracing() if settings.tracing else None)
 
 
-async def _chunked(proto: Protocol_, cap: int) -> bytes:
+async def _chunked(request: Request, cap: int) -> bytes:
     """A body whose size is not known, or known to be over the cap.
 
     What is over the cap is read and thrown away, up to a few times the cap: most clients look for the answer only
@@ -465,16 +449,17 @@ async def _chunked(proto: Protocol_, cap: int) -> bytes:
     """
     parts = []
     size = 0
-    async for chunk in proto:
+    async for chunk in request.chunks():
         size += len(chunk)
         if size > DISCARDED * cap:
             break
         if size <= cap:
-            parts.append(bytes(chunk))
+            parts.append(chunk)
         else:
             parts.clear()
     if size > cap:
-        raise too_large(f"the body is larger than {cap} bytes")
+        ending = (END,) if size > DISCARDED * cap else ()
+        raise Refusal(413, f"the body is larger than {cap} bytes", headers=ending)
     return b"".join(parts)
 
 

@@ -25,5 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """padded tokens of one micro-batch; a longer text is a batch of its own"""
     deadline_seconds: Seconds = 2.0
     """from arrival to the start of inference"""
+    head_seconds: Count = 60
+    """for a request's headers, and for an idle connection to be used again; longer than most balancers keep theirs"""
     body_seconds: Seconds = 10.0
     """from the headers to the last byte of the body"""

@@ -90,3 +90,14 @@ class JsonLines(logging.Formatter):
             "worker": record.process,
         }
         return _encode(entry).decode()
+
+
+def library_logging() -> dict[str, Any]:
+    """How uvicorn's own messages become JSON lines among the server's."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonLines}},
+        "handlers": {"error": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+        "loggers": {"uvicorn": {"handlers": ["error"], "level": "ERROR", "propagate": False}},
+    }

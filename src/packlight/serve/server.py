@@ -1,20 +1,15 @@
-"""The process that starts workers, drains them and ends.
+"""`packlight serve`: what must hold before a worker is started, and the folder that workers share.
 
 On SIGTERM readiness fails in every worker while requests are still answered, each with `Connection: close`; after
 the grace the workers stop accepting, finish what they have within the bound, and the server ends with status 0.
-A worker that dies is replaced.
 """
 
 import errno
-import multiprocessing
 import os
 import shutil
-import signal
 import socket
 import tempfile
-import threading
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -26,11 +21,6 @@ from packlight.serve.logs import Log
 from packlight.serve.repository import verify
 from packlight.serve.settings import Settings, write_settings
 
-BACKLOG = 1024
-CONNECTIONS = 4096
-"""that one worker takes at a time"""
-HEADER_MILLISECONDS = 60_000
-"""for a request's headers, and for an idle connection to be used again; longer than most balancers keep theirs"""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -50,7 +40,7 @@ def serve(settings: Settings) -> None:
         PacklightError: when the address cannot be had.
         MissingExtraError: when the `serve` extra is not installed.
     """
-    require("granian", "prometheus_client", purpose="packlight serve")
+    require("uvicorn", "httptools", "prometheus_client", purpose="packlight serve")
     if settings.tracing:
         require("opentelemetry", purpose="--tracing")
     log = Log(access=False)
@@ -69,7 +59,7 @@ def serve(settings: Settings) -> None:
     runtime = Path(settings.runtime or tempfile.mkdtemp(prefix="packlight-serve-"))
     try:
         _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
-        _run(settings, runtime, log)
+        _run(settings, DrainFlag(runtime), log)
     finally:
         if not settings.runtime:
             shutil.rmtree(runtime, ignore_errors=True)
@@ -82,53 +72,15 @@ def _prepare(settings: Settings, runtime: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(runtime / "metrics")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
-    multiprocessing.set_start_method("spawn", force=True)
 
 
-def _run(settings: Settings, runtime: Path, log: Log) -> None:
-    from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415 - the extra
-    from granian.http import HTTP1Settings  # noqa: PLC0415 - the extra
-    from granian.server import Server  # noqa: PLC0415 - the extra
+def _run(settings: Settings, flag: DrainFlag, log: Log) -> None:
+    from packlight.serve.supervisor import Supervisor  # noqa: PLC0415 - the extra
 
-    server = Server(
-        "packlight.serve.app:create",
-        factory=True,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.RSGI,
-        workers=settings.workers,
-        runtime_mode=RuntimeModes.st,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        respawn_failed_workers=True,
-        respawn_interval=0.1,
-        workers_kill_timeout=max(1, round(settings.drain_seconds)),
-        log_dictconfig=_logging(),
-    )
-    flag = DrainFlag(runtime)
-
-    def stop(number: int, frame: Any) -> None:
-        if number == signal.SIGTERM and not flag.raised and settings.grace_seconds > 0:
-            log.event("info", "draining", grace_seconds=settings.grace_seconds)
-            flag.raise_()
-            timer = threading.Timer(settings.grace_seconds, server.signal_handler_interrupt)
-            timer.daemon = True
-            timer.start()
-        else:
-            flag.raise_()
-            server.signal_handler_interrupt(number, frame)  # type: ignore[no-untyped-call]
-
-    def take_signals() -> None:
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # versions are reloaded when their files change
-        log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
-
-    server.on_startup(take_signals)
-    server.serve()
+    log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
+    Supervisor(
+        settings.workers, flag, log, grace_seconds=settings.grace_seconds, drain_seconds=settings.drain_seconds
+    ).run()
 
 
 def _check_address(host: str, port: int) -> None:
@@ -146,14 +98,3 @@ def _check_address(host: str, port: int) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise PacklightError(f"port {port} of {host} is taken; choose another with --port") from error
             raise PacklightError(f"cannot listen on {host} port {port}: {error.strerror}") from error
-
-
-def _logging() -> dict[str, Any]:
-    """Granian's own messages as JSON lines among the server's."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "packlight.serve.logs.JsonLines"}},
-        "handlers": {"error": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-        "loggers": {"_granian": {"handlers": ["error"], "level": "INFO", "propagate": False}},
-    }

@@ -1,0 +1,72 @@
+"""A request and its response on ASGI (spec 2.3), as the application wants them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[str, str]
+LATIN = "latin-1"
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Request:
+    """What a client asks."""
+
+    __slots__ = ("_headers", "_receive", "method", "path")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._receive = receive
+
+    def header(self, name: str) -> str | None:
+        """One header, by its name in lower case; None where it was not sent."""
+        value = self._headers.get(name.encode())
+        return None if value is None else value.decode(LATIN)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            ClientGoneError: when the rest of it never comes.
+        """
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            more = message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def body(self) -> bytes:
+        """The whole body; the errors are those of `chunks`."""
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            whole: bytes = message.get("body", b"")
+            return whole
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        return b"".join([message["body"], *[chunk async for chunk in self.chunks()]])
+
+
+async def respond(send: Send, status: int, headers: Sequence[Header], body: bytes, *, head: bool) -> None:
+    """Send a whole response.
+
+    Args:
+        send: of the connection.
+        status: of HTTP.
+        headers: but the length, which is added.
+        body: of the response to GET or POST.
+        head: whether only the headers were asked for.
+    """
+    raw = [(name.encode(LATIN), value.encode(LATIN)) for name, value in headers]
+    raw.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if head else body})

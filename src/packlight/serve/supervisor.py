@@ -1,0 +1,113 @@
+"""The process above the workers: starts them, replaces those that die, and ends them in order."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+from packlight.serve.draining import DrainFlag
+from packlight.serve.logs import Log
+from packlight.serve.worker import work
+
+RESPAWN_SECONDS = 0.1
+SHORT_LIFE = 5.0
+"""seconds; a worker that dies younger is replaced more slowly, lest one that cannot start keep a processor busy"""
+SLOW_RESPAWN_SECONDS = 2.0
+LAST_SECONDS = 2.0
+"""that a worker has beyond its drain before it is killed"""
+
+
+class Supervisor:
+    """Keeps so many workers until a signal says otherwise.
+
+    On SIGTERM readiness fails while requests are still answered; after the grace, or at another signal, workers stop to
+    accept and finish what they have.
+    """
+
+    def __init__(self, workers: int, flag: DrainFlag, log: Log, *, grace_seconds: float, drain_seconds: float) -> None:
+        """Prepare; `run` starts the workers."""
+        self._flag = flag
+        self._log = log
+        self._grace = grace_seconds
+        self._drain = drain_seconds
+        self._context = multiprocessing.get_context("spawn")
+        self._processes: list[SpawnProcess | None] = [None] * workers
+        self._born = [0.0] * workers
+        self._due = [0.0] * workers
+        """when a missing worker is started"""
+        self._stop_at: float | None = None
+
+    def run(self) -> None:
+        """Keep the workers; returns when all have ended."""
+        with self._signals() as woken:
+            while self._stop_at is None or time.monotonic() < self._stop_at:
+                self._replace()
+                wait([woken, *(each.sentinel for each in self._processes if each)], timeout=self._pause())
+                with contextlib.suppress(BlockingIOError):
+                    os.read(woken, 64)
+            self._end()
+
+    def _replace(self) -> None:
+        """Notice workers that died, and start those that are due."""
+        now = time.monotonic()
+        for place, process in enumerate(self._processes):
+            if process is not None and not process.is_alive():
+                young = now - self._born[place] < SHORT_LIFE
+                self._log.event("error", "worker died", pid=process.pid, code=process.exitcode)
+                self._processes[place] = None
+                self._due[place] = now + (SLOW_RESPAWN_SECONDS if young else RESPAWN_SECONDS)
+            if self._processes[place] is None and self._due[place] <= now:
+                self._processes[place] = new = self._context.Process(target=work, daemon=True)
+                self._born[place] = now
+                new.start()
+
+    def _pause(self) -> float | None:
+        """Seconds until something is due; None where only a signal or a death can come."""
+        dues = [due for due, process in zip(self._due, self._processes, strict=True) if process is None]
+        if self._stop_at is not None:
+            dues.append(self._stop_at)
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _end(self) -> None:
+        """Let the workers finish, and kill those that do not within their time."""
+        alive = [each for each in self._processes if each is not None]
+        for process in alive:
+            process.terminate()
+        end = time.monotonic() + self._drain + LAST_SECONDS
+        for process in alive:
+            process.join(max(0.0, end - time.monotonic()))
+            if process.is_alive():
+                self._log.event("error", "worker killed", pid=process.pid, reason="it did not end in time")
+                process.kill()
+                process.join()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """Take signals; gives the handle that becomes readable with each."""
+        readable, writable = os.pipe()
+        for handle in (readable, writable):
+            os.set_blocking(handle, False)
+        signal.signal(signal.SIGTERM, self._take)
+        signal.signal(signal.SIGINT, self._take)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # versions are reloaded when their files change
+        before = signal.set_wakeup_fd(writable)
+        try:
+            yield readable
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(readable)
+            os.close(writable)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        grace = self._grace if number == signal.SIGTERM and not self._flag.raised else 0.0
+        self._flag.raise_()
+        self._stop_at = time.monotonic() + grace
+        if grace:
+            self._log.event("info", "draining", grace_seconds=grace)

@@ -1,0 +1,67 @@
+"""One worker: a process with one event loop, on uvicorn, that listens for itself.
+
+Each worker binds the port with SO_REUSEPORT, so that the system spreads connections over them and a worker that dies
+takes no other's connections along.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+
+from packlight.serve.app import create
+from packlight.serve.http import BoundedHttp
+from packlight.serve.logs import library_logging
+from packlight.serve.settings import read_settings
+
+BACKLOG = 1024
+ORPHAN_SECONDS = 1
+
+
+def work() -> None:
+    """Serve until a signal says otherwise; the settings stand in the environment."""
+    settings = read_settings()
+    config = uvicorn.Config(
+        create(),
+        http=BoundedHttp,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=library_logging(),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.limits.head_seconds,
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        callback_notify=_end_with_parent(os.getppid()),
+        timeout_notify=ORPHAN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended in order
+        server.run([listener(settings.host, settings.port)])
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A socket of this process's own on a port that the workers share.
+
+    Raises:
+        OSError: when the address cannot be had.
+    """
+    own = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind((host, port))
+    return own
+
+
+def _end_with_parent(parent: int) -> Callable[[], Awaitable[None]]:
+    async def look() -> None:
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return look

@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from packlight.serve.batcher import Batcher
+from packlight.serve.batcher import CALL_TOKENS, Batcher
 from packlight.serve.limits import Limits
 from packlight.serve.refusal import Refusal
 
@@ -55,7 +55,8 @@ def test_answers_come_back_in_order_whatever_the_batches():
         lengths = [int(text.split()[0]) for text in batch]
         assert len(batch) == 1 or max(lengths) * len(lengths) <= 16
         assert lengths == sorted(lengths)
-        assert len(batch) * max(lengths) <= 1.1 * sum(lengths)
+        steps = zip(range(1, len(batch)), lengths, lengths[1:], strict=False)
+        assert all(count * (longer - shorter) <= CALL_TOKENS for count, shorter, longer in steps)
 
 
 def test_an_idle_queue_does_not_wait():
@@ -86,7 +87,25 @@ def test_short_texts_are_not_padded_to_long_ones():
         await submit(batcher, [20, 4, 4, 20, 5])
         return model.batches
 
-    assert asyncio.run(scenario()) == [["4 long", "4 long"], ["5 long"], ["20 long", "20 long"]]
+    assert asyncio.run(scenario()) == [["4 long", "4 long", "5 long"], ["20 long", "20 long"]]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "calls"),
+    [
+        ([8, 8 + CALL_TOKENS], 1),
+        ([8, 9 + CALL_TOKENS], 2),
+        ([8, 8, 8 + CALL_TOKENS], 2),
+        ([8, 8, 8 + CALL_TOKENS // 2], 1),
+    ],
+)
+def test_a_text_is_padded_where_that_costs_less_than_a_call(lengths, calls):
+    async def scenario():
+        model = Fake()
+        await submit(Batcher(model, Limits(batch_tokens=64)), lengths)
+        return model.batches
+
+    assert len(asyncio.run(scenario())) == calls
 
 
 def test_without_batch_invariance_each_text_is_alone():

@@ -47,7 +47,7 @@ def compare_with_predictor(folder):
     predictor = Predictor.open(folder, threads=1)
     said = predictor.predict(TEXTS, top_k=len(model.labels))
     for text, offline in zip(TEXTS, said, strict=True):
-        answers = model.answers([text], model.logits([text], model.rows([text])))
+        answers = model.answers(model.logits([text], model.rows([text])))
         assert answers.chosen == [offline.label]
         assert answers.out_of_scope == [offline.out_of_scope]
         assert answers.confidence[0] == pytest.approx(offline.score, abs=1e-5)
@@ -61,7 +61,7 @@ def test_a_batch_is_answered_as_each_text_alone(tiny_run):
     model = Model.open(Name("m", "1"), tiny_run / "variants" / "student-onnx-static")
     together = model.logits(TEXTS, model.rows(TEXTS))
     alone = np.concatenate([model.logits([text], model.rows([text])) for text in TEXTS])
-    assert model.answers(TEXTS, together).chosen == model.answers(TEXTS, alone).chosen
+    assert model.answers(together).chosen == model.answers(alone).chosen
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 

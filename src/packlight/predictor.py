@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
-from packlight.artifact import Activation, Artifact
+from packlight.artifact import Activation, Artifact, Manifest
 from packlight.engines import Engine, Logits, open_engine
 
+Scores = Logits
 BATCH = 32
 
 
@@ -33,6 +35,14 @@ class Prediction:
     """whether the label is the one for texts outside all others, or too improbable to be given"""
     top: tuple[Answer, ...]
     """the likeliest labels, the likeliest first"""
+
+
+class Verdict(NamedTuple):
+    """An artifact's decision."""
+
+    label: str
+    score: float
+    out_of_scope: bool
 
 
 class Predictor:
@@ -69,23 +79,28 @@ class Predictor:
         """Answer several, in batches; one at a time where the artifact's answers would depend on the batch."""
         size = BATCH if self.artifact.manifest.batch_invariant else 1
         chunks = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
-        return [
-            self._say(text, row, top_k)
-            for chunk in chunks
-            for text, row in zip(chunk, self.engine.logits(chunk), strict=True)
-        ]
+        predictions = []
+        for chunk in chunks:
+            scores = probabilities(self.engine.logits(chunk), self.artifact.activation)
+            predictions += [self._say(text, row, top_k) for text, row in zip(chunk, scores, strict=True)]
+        return predictions
 
-    def _say(self, text: str, logits: Logits, top_k: int) -> Prediction:
-        scores = probabilities(logits, self.artifact.activation)
+    def _say(self, text: str, scores: Scores, top_k: int) -> Prediction:
+        verdict = judge(scores, self.engine.labels, self.artifact.manifest)
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
         top = tuple(Answer(self.engine.labels[index], float(scores[index])) for index in order)
-        best = top[0]
-        manifest = self.artifact.manifest
-        unsure = manifest.abstain_below is not None and best.score < manifest.abstain_below
-        return Prediction(text, best.label, best.score, unsure or best.label == manifest.oos_label, top)
+        return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top)
 
 
-def probabilities(logits: Logits, activation: Activation = "softmax") -> Logits:
+def judge(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Verdict:
+    """What an artifact decides of one text with these scores, [labels]; the first of equal ones is taken."""
+    best = int(scores.argmax())
+    label, score = labels[best], float(scores[best])
+    unsure = manifest.abstain_below is not None and score < manifest.abstain_below
+    return Verdict(label, score, unsure or label == manifest.oos_label)
+
+
+def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
     """Probabilities of logits [..., labels]: over all labels together, or of each by itself."""
     if activation == "sigmoid":
         alone: Logits = expit(logits)

@@ -230,7 +230,7 @@ class App:
         exchange.texts = len(query.texts)
         logits = await self._logits(served, query.texts, query.timeout)
         start = perf_counter()
-        answers = served.model.answers(query.texts, logits)
+        answers = served.model.answers(logits)
         payload = infer_response(served.model.name, query, answers)
         self._metrics.encode.observe(perf_counter() - start)
         if payload.json_length is None:
@@ -252,7 +252,7 @@ class App:
         exchange.texts = len(plain.texts)
         logits = await self._logits(served, plain.texts, None)
         start = perf_counter()
-        answers = served.model.answers(plain.texts, logits)
+        answers = served.model.answers(logits)
         payload = plain_response(answers, plain.top_k, single=isinstance(plain.text, str))
         self._metrics.encode.observe(perf_counter() - start)
         return Reply(payload)

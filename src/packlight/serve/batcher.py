@@ -4,7 +4,7 @@ Inference runs in the event loop's own thread. A worker has one core and one ses
 only add hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
 
 A window of what is queued is sorted by length and cut into micro-batches of at most `batch_tokens` padded
-tokens and of nearly equal lengths, so that short texts are not padded to long ones. A text's logits do not depend on its neighbours: where the
+tokens, in which no text is padded for more than a call of the runtime costs. A text's logits do not depend on its neighbours: where the
 artifact does not promise that, each text is a micro-batch of its own.
 """
 
@@ -23,9 +23,8 @@ from packlight.serve.refusal import late, overloaded
 
 WINDOW = 4
 """micro-batches' worth of tokens that are sorted together"""
-PADDING = 1.1
-"""padded tokens over real ones, at most: on one thread a batch of equal lengths costs a tenth less than its texts alone,
-and every padded token costs as much as a real one"""
+CALL_TOKENS = 4
+"""what a call of the runtime costs beside its tokens, in tokens: a text joins a batch where that adds less padding"""
 
 
 class Infers(Protocol):
@@ -143,14 +142,11 @@ class Batcher:
             return
         items.sort(key=_length)
         batch: list[Item] = []
-        tokens = 0
         for item in items:
-            padded = item[0] * (len(batch) + 1)
-            if batch and (padded > budget or padded > PADDING * (tokens + item[0])):
+            if batch and not _joins(item[0], len(batch), batch[-1][0], budget):
                 self._batches.append(batch)
-                batch, tokens = [], 0
+                batch = []
             batch.append(item)
-            tokens += item[0]
         if batch:
             self._batches.append(batch)
 
@@ -197,6 +193,11 @@ class Batcher:
         job.left -= 1
         if job.left == 0:
             job.done.set_result(job.logits)
+
+
+def _joins(length: int, texts: int, longest: int, budget: int) -> bool:
+    """Whether a text, no shorter than a batch's longest, costs less in it than in a call of its own."""
+    return length * (texts + 1) <= budget and (length - longest) * texts <= CALL_TOKENS
 
 
 def _length(item: Item) -> int:

@@ -4,12 +4,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from packlight.artifact import Artifact
 from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.onnx import OnnxEngine
-from packlight.predictor import Predictor, probabilities
+from packlight.predictor import judge, probabilities
 from packlight.serve.answers import Answers, Name
 from packlight.serve.external import refuse_external_data
 from packlight.tokenization import TextEncoder
@@ -34,27 +32,6 @@ class SplitOnnx(OnnxEngine):
         return logits
 
 
-class Computed:
-    """An engine whose logits are known already: through it the offline predictor judges what was inferred here."""
-
-    name = "computed"
-    threads = 1
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        self.labels = labels
-        self._logits = np.empty((0, len(labels)), dtype=np.float32)
-        self._at = 0
-
-    def hold(self, logits: Logits) -> None:
-        """Take the logits of the texts that will be asked for next, in their order."""
-        self._logits, self._at = logits, 0
-
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """The next so many rows of what is held."""
-        start, self._at = self._at, self._at + len(texts)
-        return self._logits[start : self._at]
-
-
 class Model:
     """A served artifact."""
 
@@ -74,8 +51,6 @@ class Model:
         self._split = self._engine if isinstance(self._engine, SplitOnnx) else None
         whole = self._split or not artifact.tokenizer_path.is_file()
         self._encoder = None if whole else TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
-        self._computed = Computed(self.labels)
-        self._predictor = Predictor(artifact, self._computed)
         self._warm()
 
     @classmethod
@@ -103,22 +78,22 @@ class Model:
         """Logits of one micro-batch: float32 of shape [texts, labels]."""
         return self._split.logits_of(rows) if self._split is not None else self._engine.logits(texts)
 
-    def answers(self, texts: Sequence[str], logits: Logits) -> Answers:
-        """What the offline predictor says of texts with these logits, and all scores."""
-        self._computed.hold(logits)
-        said = self._predictor.predict(texts)
+    def answers(self, logits: Logits) -> Answers:
+        """What the offline predictor says of texts with these logits, [texts, labels], and all scores."""
+        scores = probabilities(logits, self.artifact.activation)
+        verdicts = [judge(row, self.labels, self.artifact.manifest) for row in scores]
         return Answers(
             labels=self.labels,
-            chosen=[each.label for each in said],
-            confidence=[each.score for each in said],
-            out_of_scope=[each.out_of_scope for each in said],
-            scores=probabilities(logits, self.artifact.activation),
+            chosen=[each.label for each in verdicts],
+            confidence=[each.score for each in verdicts],
+            out_of_scope=[each.out_of_scope for each in verdicts],
+            scores=scores,
         )
 
     def _warm(self) -> None:
         for _ in range(WARM_ROUNDS):
             for text in WARM_TEXTS:
-                self.answers([text], self.logits([text], self.rows([text])))
+                self.answers(self.logits([text], self.rows([text])))
 
 
 def _open(artifact: Artifact) -> Engine:

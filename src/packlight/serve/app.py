@@ -5,6 +5,7 @@ connection. Everything runs on one event loop in one thread; see `batcher` for w
 """
 
 import asyncio
+import gc
 import itertools
 import os
 import secrets
@@ -32,7 +33,7 @@ from packlight.serve.model import Model
 from packlight.serve.query import read_infer, read_plain
 from packlight.serve.refusal import Refusal, malformed, overloaded, unavailable
 from packlight.serve.repository import Repository, Served
-from packlight.serve.settings import KEY_VARIABLE, Settings, read_settings
+from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
 from packlight.serve.tracing import Tracing, open_tracing
 
 PROCESS_SECONDS = 1.0
@@ -99,14 +100,13 @@ class App:
         self._settings = settings
         self._limits = settings.limits
         self._keys = keys
-        self._metrics = Metrics()
+        self._metrics = Metrics(Path(settings.runtime) / METRICS_FOLDER if settings.runtime else None)
         self._log = Log(access=settings.access_log)
         self._drain = DrainFlag(Path(settings.runtime))
         self._tracing = tracing
         self._repository = Repository(Path(settings.path), settings.name, self._queue, self)
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
-        self._taken = 0
         self._targets: dict[str, Target] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._documents = _documents(settings) if settings.page else {}
@@ -144,8 +144,10 @@ class App:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the server's own process has said them once
             self._repository.open_all()
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection need look at it again
         for served in self._repository:
-            self._metrics.loads.labels(served.model.name.model, "loaded").inc()
+            self._metrics.loads[served.model.name.model, "loaded"] += 1
         self._log.event("info", "ready", models=[served.model.name._asdict() for served in self._repository])
         loop.call_soon(self._tick, loop, FLUSH_SECONDS, self._log.flush)
         loop.call_soon(self._tick, loop, PROCESS_SECONDS, self._sample)
@@ -168,7 +170,7 @@ class App:
             reason = refusal.reason
             reply = Reply(Payload(_encode({"error": reason}), JSON), refusal.status, refusal.headers)
         except ClientGoneError:
-            self._metrics.count(exchange.route, CLIENT_GONE)
+            self._metrics.requests[exchange.route, CLIENT_GONE] += 1
             return
         except Exception as error:  # noqa: BLE001 - a bug answers 500, and its place is logged without its values
             reason = "internal error"
@@ -260,7 +262,7 @@ class App:
     async def _logits(self, served: Served, texts: list[str], own: float | None) -> Any:
         if served.batcher.full:
             raise overloaded()  # before the work of tokenizing
-        self._taken += 1
+        self._metrics.taken += 1
         start = perf_counter()
         if sum(map(len, texts)) > LONG_CHARACTERS:
             rows = await asyncio.to_thread(served.model.rows, texts)
@@ -323,9 +325,8 @@ class App:
         del exchange, target
         if not self._settings.metrics:
             raise Refusal(404, "metrics are off")
-        self._metrics.queued.set(self._repository.queued)
-        text = await asyncio.to_thread(self._metrics.expose)
-        return Reply(Payload(text, self._metrics.content_type))
+        self._metrics.queued = self._repository.queued
+        return Reply(Payload(self._metrics.expose(), self._metrics.content_type))
 
     async def _document(self, exchange: Exchange, target: Target) -> Reply:
         del target
@@ -347,7 +348,7 @@ class App:
 
     def _note(self, exchange: Exchange, status: int, reason: str | None) -> None:
         seconds = perf_counter() - exchange.start
-        self._metrics.count(exchange.route, status)
+        self._metrics.requests[exchange.route, status] += 1
         durations = self._metrics.request.get(exchange.route)
         if durations is not None:
             durations.observe(seconds)
@@ -372,12 +373,12 @@ class App:
 
     def loaded(self, name: Name) -> None:
         """A version answers from now on."""
-        self._metrics.loads.labels(name.model, "loaded").inc()
+        self._metrics.loads[name.model, "loaded"] += 1
         self._log.event("info", "model loaded", model=name.model, version=name.version)
 
     def refused(self, name: Name, reason: str) -> None:
         """A version was refused; what was there before stays."""
-        self._metrics.loads.labels(name.model, "refused").inc()
+        self._metrics.loads[name.model, "refused"] += 1
         self._log.event("error", "model refused", model=name.model, version=name.version, reason=reason)
 
     def removed(self, name: Name) -> None:
@@ -386,9 +387,8 @@ class App:
         self._log.event("info", "model removed", model=name.model, version=name.version)
 
     def _sample(self) -> None:
-        self._metrics.sample_process()
-        self._metrics.queued.set(self._repository.queued)
-        self._metrics.worker_requests.set(self._taken)
+        self._metrics.queued = self._repository.queued
+        self._metrics.share()
 
     def _tick(self, loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]) -> None:
         work()

@@ -9,26 +9,81 @@ The time of a request is split so that each part can be read for itself:
     encode      logits to labels to JSON
     request     all of it, from the headers to the finished response
 
-What remains of `packlight_process_cpu_seconds` after these is HTTP itself. In a server of several processes
-prometheus-client keeps the values in files that all of them map (PROMETHEUS_MULTIPROC_DIR).
+What remains of `packlight_process_cpu_seconds` after these is HTTP itself.
+
+A worker counts in plain lists, which costs a request next to nothing, and leaves a snapshot in the folder that all
+workers share every second. Whichever is asked adds up all snapshots, its own being of that moment.
 """
 
-import os
-import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import psutil
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (
     *(50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 500e-6, 750e-6),
     *(1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7.5e-3, 10e-3, 15e-3, 25e-3, 50e-3),
     *(0.1, 0.25, 0.5, 1.0),
 )
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-PROCESS_ID = re.compile(r"_(\d+)\.db$")
+STAGES = {
+    "decode": "Body to texts: unpacking, JSON, checks.",
+    "tokenize": "Texts to token ids.",
+    "queue": "From being queued to the start of inference.",
+    "infer": "One micro-batch in the runtime.",
+    "encode": "Logits to labels to the response's bytes.",
+}
+ROUTES = ("infer", "predict")
+Label = TypeVar("Label", str, int)
+
+
+class Tally:
+    """How many values fell into each bucket, and their sum."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value; a bound belongs to the bucket below it."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+
+class Counts(msgspec.Struct):
+    """A tally at one moment."""
+
+    counts: list[int]
+    total: float
+
+
+class Snapshot(msgspec.Struct):
+    """All that one worker has counted."""
+
+    pid: int
+    stages: dict[str, Counts]
+    routes: dict[str, Counts]
+    batch: Counts
+    requests: list[tuple[str, int, int]]
+    """route, status, how many"""
+    loads: list[tuple[str, str, int]]
+    """model, outcome, how many"""
+    queued: int
+    taken: int
+    cpu_seconds: float
+    memory_bytes: int
 
 
 class Metrics:
@@ -36,65 +91,123 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
+    def __init__(self, folder: Path | None = None) -> None:
+        """Count from nothing.
+
+        Args:
+            folder: where the workers of a server leave their snapshots; None for a worker by itself.
+        """
         self._process = psutil.Process()
-        self._requests = Counter("packlight_requests", "Requests answered.", ["route", "status"], registry=registry)
-        duration = Histogram(
-            "packlight_request_duration_seconds",
-            "From the headers to the finished response.",
-            ["route"],
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.request = {route: duration.labels(route) for route in ("infer", "predict")}
-        self.decode = self._seconds("decode", "Body to texts: unpacking, JSON, checks.")
-        self.tokenize = self._seconds("tokenize", "Texts to token ids.")
-        self.queue = self._seconds("queue", "From being queued to the start of inference.")
-        self.infer = self._seconds("infer", "One micro-batch in the runtime.")
-        self.encode = self._seconds("encode", "Logits to labels to the response's bytes.")
-        self.batch = Histogram("packlight_batch_texts", "Texts of a micro-batch.", buckets=TEXTS, registry=registry)
-        self.queued = Gauge("packlight_queue_texts", "Texts waiting.", multiprocess_mode="livesum", registry=registry)
-        self.loads = Counter("packlight_model_loads", "Artifacts opened.", ["model", "outcome"], registry=registry)
-        self._cpu = self._gauge("packlight_process_cpu_seconds", "CPU time of a worker so far.")
-        self._memory = self._gauge("packlight_process_resident_memory_bytes", "Memory of a worker.")
-        self.worker_requests = self._gauge("packlight_worker_requests", "Inference requests taken by a worker.")
-        self._children: dict[tuple[str, int], Counter] = {}
+        self._folder = folder
+        stages = {name: Tally(SECONDS) for name in STAGES}
+        self._stages = stages
+        self.decode, self.tokenize, self.queue = stages["decode"], stages["tokenize"], stages["queue"]
+        self.infer, self.encode = stages["infer"], stages["encode"]
+        self.request = {route: Tally(SECONDS) for route in ROUTES}
+        self.batch = Tally(TEXTS)
+        self.requests: Counter[tuple[str, int]] = Counter()
+        """by route and status"""
+        self.loads: Counter[tuple[str, str]] = Counter()
+        """by model and outcome"""
+        self.queued = 0
+        """texts waiting"""
+        self.taken = 0
+        """inference requests"""
 
-    def count(self, route: str, status: int) -> None:
-        """Count one answered request."""
-        child = self._children.get((route, status))
-        if child is None:
-            child = self._children[route, status] = self._requests.labels(route, str(status))
-        child.inc()
-
-    def sample_process(self) -> None:
-        """Note the CPU time and memory of this worker."""
-        times = self._process.cpu_times()
-        self._cpu.set(times.user + times.system)
-        self._memory.set(self._process.memory_info().rss)
+    def share(self) -> None:
+        """Leave a snapshot for the other workers."""
+        if self._folder is not None:
+            own = self._folder / f"{self._process.pid}.json"
+            draft = own.with_suffix(".draft")
+            draft.write_bytes(msgspec.json.encode(self._snapshot()))
+            draft.replace(own)  # not made to last: the event loop waits for no disk
 
     def expose(self) -> bytes:
         """The text form of the values of all workers."""
-        self.sample_process()
-        folder = os.environ.get(MULTIPROCESS)
-        if not folder:
-            return generate_latest(self._registry)
-        _forget_the_dead(Path(folder))
+        self.share()
+        snapshots = [self._snapshot()]
+        if self._folder is not None:
+            others = sorted(self._folder.glob("*.json"))
+            decoded = [msgspec.json.decode(file.read_bytes(), type=Snapshot) for file in others]
+            snapshots += [each for each in decoded if each.pid != self._process.pid]
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_Families(snapshots))
         return generate_latest(registry)
 
-    def _seconds(self, stage: str, words: str) -> Histogram:
-        return Histogram(f"packlight_{stage}_duration_seconds", words, buckets=SECONDS, registry=self._registry)
+    def _snapshot(self) -> Snapshot:
+        times = self._process.cpu_times()
+        return Snapshot(
+            pid=self._process.pid,
+            stages={name: _now(tally) for name, tally in self._stages.items()},
+            routes={name: _now(tally) for name, tally in self.request.items()},
+            batch=_now(self.batch),
+            requests=[(*key, count) for key, count in self.requests.items()],
+            loads=[(*key, count) for key, count in self.loads.items()],
+            queued=self.queued,
+            taken=self.taken,
+            cpu_seconds=times.user + times.system,
+            memory_bytes=self._process.memory_info().rss,
+        )
 
-    def _gauge(self, name: str, words: str) -> Gauge:
-        return Gauge(name, words, multiprocess_mode="liveall", registry=self._registry)
+
+class _Families(Collector):
+    """Snapshots added up: counts of all workers that ever were, and what is so now of those that live."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self._all = snapshots
+        self._alive = [each for each in snapshots if psutil.pid_exists(each.pid)]
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        requests = CounterMetricFamily("packlight_requests", "Requests answered.", labels=["route", "status"])
+        for (route, status), count in _added([each.requests for each in self._all]).items():
+            requests.add_metric([route, str(status)], count)
+        yield requests
+        duration = HistogramMetricFamily(
+            "packlight_request_duration_seconds", "From the headers to the finished response.", labels=["route"]
+        )
+        for route in ROUTES:
+            duration.add_metric([route], *_histogram([each.routes[route] for each in self._all], SECONDS))
+        yield duration
+        for stage, words in STAGES.items():
+            buckets, total = _histogram([each.stages[stage] for each in self._all], SECONDS)
+            yield HistogramMetricFamily(f"packlight_{stage}_duration_seconds", words, buckets=buckets, sum_value=total)
+        buckets, total = _histogram([each.batch for each in self._all], TEXTS)
+        yield HistogramMetricFamily(
+            "packlight_batch_texts", "Texts of a micro-batch.", buckets=buckets, sum_value=total
+        )
+        loads = CounterMetricFamily("packlight_model_loads", "Artifacts opened.", labels=["model", "outcome"])
+        for (model, outcome), count in _added([each.loads for each in self._all]).items():
+            loads.add_metric([model, outcome], count)
+        yield loads
+        waiting = sum(each.queued for each in self._alive)
+        yield GaugeMetricFamily("packlight_queue_texts", "Texts waiting.", value=waiting)
+        yield self._of_each("process_cpu_seconds", "CPU time of a worker so far.", "cpu_seconds")
+        yield self._of_each("process_resident_memory_bytes", "Memory of a worker.", "memory_bytes")
+        yield self._of_each("worker_requests", "Inference requests taken by a worker.", "taken")
+
+    def _of_each(self, name: str, words: str, field: str) -> Metric:
+        family = GaugeMetricFamily(f"packlight_{name}", words, labels=["pid"])
+        for each in self._alive:
+            family.add_metric([str(each.pid)], getattr(each, field))
+        return family
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """Drop the live values of workers that were killed; their counts remain."""
-    for file in folder.glob("gauge_live*.db"):
-        found = PROCESS_ID.search(file.name)
-        if found and not psutil.pid_exists(int(found[1])):
-            mark_process_dead(int(found[1]))  # type: ignore[no-untyped-call]
+def _now(tally: Tally) -> Counts:
+    return Counts(list(tally.counts), tally.total)
+
+
+def _added(rows: Sequence[Sequence[tuple[str, Label, int]]]) -> dict[tuple[str, Label], int]:
+    """Counts by their two labels, over all workers."""
+    added: Counter[tuple[str, Label]] = Counter()
+    for row in rows:
+        for left, right, count in row:
+            added[left, right] += count
+    return dict(sorted(added.items(), key=str))
+
+
+def _histogram(parts: Sequence[Counts], bounds: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative counts by upper bound, as Prometheus has them, and the sum."""
+    counts = [sum(column) for column in zip(*(part.counts for part in parts), strict=True)]
+    names = [*(str(float(bound)) for bound in bounds), "+Inf"]
+    return list(zip(names, map(float, accumulate(counts)), strict=True)), sum(part.total for part in parts)

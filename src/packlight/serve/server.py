@@ -19,7 +19,7 @@ from packlight.extras import require
 from packlight.serve.draining import DrainFlag
 from packlight.serve.logs import Log
 from packlight.serve.repository import verify
-from packlight.serve.settings import Settings, write_settings
+from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -68,8 +68,7 @@ def serve(settings: Settings) -> None:
 def _prepare(settings: Settings, runtime: Path) -> None:
     """Leave in the environment what workers need: they are new processes, not forks of this one."""
     write_settings(settings)
-    (runtime / "metrics").mkdir(exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(runtime / "metrics")
+    (runtime / METRICS_FOLDER).mkdir(exist_ok=True)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
 

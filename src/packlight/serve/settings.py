@@ -9,6 +9,8 @@ from packlight.serve.limits import Limits, Seconds
 
 VARIABLE = "PACKLIGHT_SERVE_SETTINGS"
 KEY_VARIABLE = "PACKLIGHT_API_KEY"
+METRICS_FOLDER = "metrics"
+"""in the runtime folder"""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from packlight import extras
 from packlight.artifact import read_manifest
 from packlight.cli import options
 from packlight.cli.show import show, show_json
+from packlight.cli.source import Source, reads_texts
 from packlight.figures import NONE, milliseconds, percent, times, times_interval
 from packlight.progress import complain, say
 
@@ -20,25 +21,22 @@ if TYPE_CHECKING:
     from packlight.shootout import Row, ShootOut
 
 
+@reads_texts
 def engines(
     artifact: Annotated[Path, typer.Argument(help="A float32 torch artifact, which all forms are made of.")],
+    source: Source,
     others: Annotated[
         list[Path] | None,
         typer.Argument(help="Artifacts that take part as they are, such as a static one or a cascade."),
     ] = None,
-    data: options.Data = "sample",
     out: options.Out = Path("artifacts/fastest"),
     max_accuracy_loss: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of val that the winner may be right on less than the most accurate."),
     ] = 0.005,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     threads: options.Threads = None,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Texts of val answered alone in each round.")] = 60,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Let torch, compiled torch, ONNX Runtime and OpenVINO compete at equal threads; write the fastest that is accurate.
@@ -49,7 +47,7 @@ def engines(
     Example: `packlight engines artifacts/student --data intents.csv --out artifacts/fastest`
     """
     extras.require("torch", "transformers", "onnx", "onnxscript", purpose="`packlight engines`")
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
     from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
     from packlight.shootout import shoot_out  # noqa: PLC0415 - imports torch
@@ -62,7 +60,7 @@ def engines(
         max_accuracy_loss=max_accuracy_loss,
         threads=threads,
         effort=Effort(rounds=rounds, texts=texts),
-        seed=seed,
+        seed=source.seed,
     )
     if as_json:
         show_json(outcome)

@@ -7,6 +7,7 @@ import typer
 
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
+from packlight.cli.source import Source, reads_texts
 from packlight.recipe import Calibrate, Cascade, DistillStatic, Prune
 
 OosRate = Annotated[
@@ -17,9 +18,10 @@ OosRate = Annotated[
 ]
 
 
+@reads_texts
 def calibrate(
     model: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/calibrated"),
     oos_rate: OosRate = None,
     coverage: Annotated[
@@ -28,10 +30,6 @@ def calibrate(
             help="Without an out-of-scope class: share of texts to be answered; the unsurest rest is abstained from."
         ),
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Set the out-of-scope threshold and the temperature on val, and build them into the last layer.
@@ -39,13 +37,13 @@ def calibrate(
     Example: `packlight calibrate artifacts/student --data intents.csv --oos-rate 0.2 --out artifacts/calibrated`
     """
     step = checked(Calibrate(name=name_of(out), **given(oos_rate=oos_rate, coverage=coverage)))
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=model)
+    make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
+@reads_texts
 def prune(
     model: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/pruned"),
     feed_forward: Annotated[
         int | None, typer.Option(min=1, help="Neurons kept in each feed-forward block; all by default.")
@@ -58,10 +56,6 @@ def prune(
         typer.Option(help="How many layers are kept, or which, counted from 0: `3` or `0,2,5`; all by default."),
     ] = None,
     texts: Annotated[int | None, typer.Option(min=1, help="Training texts that importance is measured on.")] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Remove layers, and the neurons and attention heads that matter least; heal the rest with `distill --student`.
@@ -70,13 +64,13 @@ def prune(
     """
     kept = None if layers is None else layers_of(layers)
     step = checked(Prune(name=name_of(out), layers=kept, feed_forward=feed_forward, heads=heads, **given(texts=texts)))
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=model)
+    make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
+@reads_texts
 def distill_static(
     teacher: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/static"),
     buckets: Annotated[int | None, typer.Option(help="Rows of the embedding, which n-grams share.")] = None,
     width: Annotated[int | None, typer.Option(help="Columns of the embedding.")] = None,
@@ -84,12 +78,8 @@ def distill_static(
     augment: teaching.Augment = None,
     extra_texts: teaching.ExtraTexts = None,
     logit_weight: teaching.LogitWeight = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     epochs: options.Epochs = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Rate of the n-grams and the head.")] = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Teach hashed n-grams and a small head what a classifier knows: microseconds a text, without torch.
@@ -107,17 +97,18 @@ def distill_static(
         learning_rate=learning_rate,
     )
     step = checked(DistillStatic(name=name_of(out), **chosen))
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    labelled = source.read()
     teaching.check_files(extra_texts, None, labelled)
-    make(step, labelled, out, seed, as_json, origin=teacher)
+    make(step, labelled, out, source.seed, as_json, origin=teacher)
 
 
+@reads_texts
 def cascade(
     second: Origin,
     first: Annotated[
         Path, typer.Option(help="The fast artifact, asked before SECOND: of `distill-static`, or an ONNX one.")
     ],
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/cascade"),
     loss: Annotated[
         float | None, typer.Option(help="Accuracy that may be given up against SECOND alone, from 0 to 1.")
@@ -126,10 +117,6 @@ def cascade(
         float | None, typer.Option(help="That no more is given up, from val's texts; from 0.5 to 1.")
     ] = None,
     oos_rate: OosRate = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Let a fast artifact answer what it is sure of, and a better one the rest.
@@ -140,5 +127,4 @@ def cascade(
     step = checked(
         Cascade(name=name_of(out), first=called, **given(loss=loss, confidence=confidence, oos_rate=oos_rate))
     )
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=second, others={called: str(first)})
+    make(step, source.read(), out, source.seed, as_json, origin=second, others={called: str(first)})

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from packlight.cli import options
 from packlight.cli.show import show
+from packlight.cli.source import Source, reads_texts
 from packlight.errors import PacklightError
 from packlight.extras import require
 from packlight.figures import milliseconds
@@ -21,12 +22,12 @@ from packlight.progress import say
 RAMP = Ramp()
 
 
+@reads_texts
 def load(
     target: Annotated[
         str, typer.Argument(help="A server's URL, or an artifact's folder, which is served for the while.")
     ],
-    data: options.Data = "sample",
-    text_column: options.TextColumn = None,
+    source: Source,
     model: Annotated[str | None, typer.Option(help="The server's model; a packlight server says its only one.")] = None,
     p99: Annotated[float, typer.Option(min=0.001, help="Milliseconds that the p99 must stay under.")] = 10.0,
     rate: Annotated[
@@ -56,7 +57,7 @@ def load(
     from packlight.load.measure import measure_load  # noqa: PLC0415 - it imports the extra
     from packlight.load.plot import draw  # noqa: PLC0415 - beside the other
 
-    texts = [str(text) for text in options.read_data(data, text_column).test.texts]
+    texts = [str(text) for text in source.read().test.texts]
     server_side, generator_side = halves()
     with ExitStack() as stack:
         url, count = _target(target, workers, server_side, stack)
@@ -65,7 +66,7 @@ def load(
             url,
             texts,
             model=name,
-            source=data,
+            source=source.data,
             ramp=Ramp(start=start, seconds=seconds, attempts=attempts),
             bound=Bound(p99_ms=p99),
             rates=rate or (),

@@ -10,24 +10,22 @@ from packlight.artifact import Artifact
 from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
+from packlight.cli.source import Source, reads_texts
 from packlight.errors import MeasurementError
 from packlight.progress import complain, say
 
 
+@reads_texts
 def measure(
     artifacts: Annotated[list[Path], typer.Argument(help="Artifacts' folders; speedups refer to the first row.")],
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("runs/measured"),
     reference: Annotated[
         list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     threads: options.Threads = None,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
-    seed: options.Seed = 0,
     again: options.Again = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -39,7 +37,7 @@ def measure(
     named = {artifact.name: artifact for artifact in opened}
     if len(named) < len(opened):
         raise MeasurementError("two of the artifacts have the same name; measure them in two calls")
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    labelled = source.read()
     for artifact in opened:
         if artifact.manifest.data_sha256 != labelled.sha256:
             complain(
@@ -57,7 +55,7 @@ def measure(
             out,
             references=reference or [],
             threads=threads or environment.cpu_budget(),
-            seed=seed,
+            seed=source.seed,
             effort=Effort(rounds=rounds, texts=texts),
             again=again,
         )

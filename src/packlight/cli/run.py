@@ -9,26 +9,24 @@ from packlight import extras
 from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
+from packlight.cli.source import Source, reads_texts
 from packlight.progress import say
 from packlight.recipe import for_traffic, load_recipe
 
 
+@reads_texts
 def run(
-    data: options.Data = "sample",
+    source: Source,
     model: options.Model = "minilm",
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
     ] = "walk",
     out: options.Out = Path("runs/latest"),
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     oos_rate: Annotated[
         float | None,
         typer.Option(help="Share of the traffic that is out of scope, for all steps that choose a threshold by it."),
     ] = None,
     threads: options.Threads = None,
-    seed: options.Seed = 0,
     again: options.Again = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -43,10 +41,10 @@ def run(
     plan = load_recipe(recipe)
     if oos_rate is not None:
         plan = for_traffic(plan, oos_rate)
-    texts = options.read_data(data, text_column, label_column, oos_label, seed)
+    texts = source.read()
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 
-    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=seed, again=again)
+    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=source.seed, again=again)
     if as_json:
         show_json(outcome.measurements)
         return

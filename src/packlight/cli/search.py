@@ -11,6 +11,7 @@ from rich.text import Text
 from packlight import extras
 from packlight.cli import options
 from packlight.cli.show import show, show_json
+from packlight.cli.source import Source, reads_texts
 from packlight.errors import PacklightError
 from packlight.figures import NONE, megabytes, milliseconds, percent
 from packlight.progress import say
@@ -26,8 +27,9 @@ Kind = Literal["transformer", "static", "cascade"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+@reads_texts
 def search(
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("runs/search"),
     max_latency_ms: Annotated[float | None, typer.Option(help="Mean milliseconds for one text.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="On val, from 0 to 1.")] = None,
@@ -46,11 +48,7 @@ def search(
     family: Annotated[
         list[str] | None, typer.Option(help=f"A kind of model to try, may be repeated: {', '.join(KINDS)}.")
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     threads: options.Threads = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
@@ -68,7 +66,7 @@ def search(
         )
     )
     families = _families(family)
-    texts = options.read_data(data, text_column, label_column, oos_label, seed)
+    texts = source.read()
     from packlight.search import search as carry_out  # noqa: PLC0415 - imports torch
 
     outcome = carry_out(
@@ -81,7 +79,7 @@ def search(
         model=model,
         families=families,
         threads=threads,
-        seed=seed,
+        seed=source.seed,
     )
     if as_json:
         show_json(outcome)

@@ -7,20 +7,18 @@ import typer
 
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
+from packlight.cli.source import Source, reads_texts
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
 
+@reads_texts
 def finetune(
-    data: options.Data = "sample",
+    source: Source,
     model: options.Model = "minilm",
     out: options.Out = Path("artifacts/teacher"),
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Fine-tune a pretrained encoder on labelled texts.
@@ -29,13 +27,13 @@ def finetune(
     """
     chosen = given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
     step = checked(Finetune(name=name_of(out), **chosen))
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, model=model)
+    make(step, source.read(), out, source.seed, as_json, model=model)
 
 
+@reads_texts
 def distill(
     teacher: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/student"),
     student: Annotated[
         str | None, typer.Option(help="A checkpoint to start from; layers of the teacher by default.")
@@ -65,13 +63,9 @@ def distill(
         float | None,
         typer.Option(min=0, help="Weight of the last layers' attention relations; one tokenizer for both."),
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Teach a smaller student what a fine-tuned classifier knows.
@@ -103,23 +97,20 @@ def distill(
         **chosen,
     )
     checked(step)
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
+    labelled = source.read()
     teaching.check_files(extra_texts, answers, labelled)
-    make(step, labelled, out, seed, as_json, origin=teacher, model=student)
+    make(step, labelled, out, source.seed, as_json, origin=teacher, model=student)
 
 
+@reads_texts
 def export(
     model: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/onnx"),
     fuse: Annotated[
         bool, typer.Option(help="Join attention, layer norm and GELU into ONNX Runtime's operators.")
     ] = True,
     opset: Annotated[int | None, typer.Option(help="Version of the ONNX operators.")] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Write a classifier as ONNX and check its logits against the parent's on real texts.
@@ -127,13 +118,13 @@ def export(
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
     step = checked(Export(name=name_of(out), fuse=fuse, **given(opset=opset)))
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=model)
+    make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
+@reads_texts
 def quantize(
     model: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/int8"),
     mode: Annotated[
         Literal["static", "dynamic", "torch"],
@@ -143,10 +134,6 @@ def quantize(
     reduce_range: Annotated[
         bool | None, typer.Option(help="7-bit weights; where the processor lacks VNNI by default.")
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Make int8 of an ONNX artifact, or with --mode torch of a torch one.
@@ -164,5 +151,4 @@ def quantize(
             reduce_range=reduce_range,
         )
     checked(step)
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=model)
+    make(step, source.read(), out, source.seed, as_json, origin=model)

@@ -7,13 +7,15 @@ import typer
 
 from packlight.cli import options
 from packlight.cli.making import Origin, checked, given, make, name_of
+from packlight.cli.source import Source, reads_texts
 from packlight.dataset.lines import read_lines
 from packlight.recipe import TrimVocabulary
 
 
+@reads_texts
 def trim(
     model: Origin,
-    data: options.Data = "sample",
+    source: Source,
     out: options.Out = Path("artifacts/trimmed"),
     pieces: Annotated[
         int | None,
@@ -26,10 +28,6 @@ def trim(
     corpus: Annotated[
         Path | None, typer.Option(help="A file of texts, one a line, whose pieces count as used as well.")
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    oos_label: options.OosLabel = None,
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Cut a classifier's vocabulary, and its embedding, to the pieces that the training texts use.
@@ -41,5 +39,4 @@ def trim(
     if corpus is not None:
         # A file that cannot be read is found out before the model is opened.
         read_lines(corpus)
-    labelled = options.read_data(data, text_column, label_column, oos_label, seed)
-    make(step, labelled, out, seed, as_json, origin=model)
+    make(step, source.read(), out, source.seed, as_json, origin=model)

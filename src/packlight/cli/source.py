@@ -1,0 +1,77 @@
+"""`--data` and the options that say how to read it, on every verb that needs labelled texts."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Annotated, Any
+
+import typer
+
+from packlight.dataset import Dataset, load_dataset
+from packlight.dataset.load import SAMPLE
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        help="Labelled texts: a CSV, JSONL or Parquet file, a folder of split files, CLINC150's JSON, a Hub id such as "
+        "clinc/clinc_oos:plus, or `sample`.",
+    ),
+]
+TextColumn = Annotated[str | None, typer.Option(help="The column with the texts; guessed by its name.")]
+LabelColumn = Annotated[str | None, typer.Option(help="The column with the labels; guessed by its name.")]
+OosLabel = Annotated[str | None, typer.Option(help="The label that means out of scope; found by its name.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "data": (Data, SAMPLE),
+    "text_column": (TextColumn, None),
+    "label_column": (LabelColumn, None),
+    "oos_label": (OosLabel, None),
+    "seed": (Seed, 0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where labelled texts are, and how they are read and split."""
+
+    data: str
+    text_column: str | None
+    label_column: str | None
+    oos_label: str | None
+    seed: int
+
+    def read(self) -> Dataset:
+        """The data set; the errors are those of `load_dataset`."""
+        return load_dataset(
+            self.data,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            oos_label=self.oos_label,
+            seed=self.seed,
+        )
+
+
+def reads_texts(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb whose parameter `source` is asked for by five options: `--data` in its place, the others last."""
+
+    @functools.wraps(verb)
+    def call(**options: Any) -> None:
+        verb(source=Source(**{name: options.pop(name) for name in OPTIONS}), **options)
+
+    asked = {
+        name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in OPTIONS.items()
+    }
+    own = [
+        asked.pop("data") if each.name == "source" else each.replace(kind=Parameter.KEYWORD_ONLY)
+        for each in inspect.signature(verb).parameters.values()
+    ]
+    parameters = [*own, *asked.values()]
+    # typer reads the options from here.
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in parameters}
+    return call

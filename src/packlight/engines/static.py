@@ -54,12 +54,16 @@ class StaticEngine:
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Answer texts, each by itself: float32 of shape [texts, labels]."""
+        if len(texts) == 1:
+            return self._answer(texts[0])[None]
         return np.stack([self._answer(text) for text in texts])
 
     def _answer(self, text: str) -> Logits:
         rows = self._ngrams.rows(text)
-        pooled = self._embedding[rows].sum(axis=0, dtype=np.int32) / np.float32(len(rows) ** 0.5)
-        hidden = np.maximum(pooled.astype(np.float32) @ self._first + self._first_bias, np.float32(0))
+        # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
+        pooled = np.ones(len(rows), dtype=np.float32) @ self._embedding.take(rows, axis=0).astype(np.float32)
+        pooled /= np.float32(len(rows) ** 0.5)
+        hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
         logits: Logits = hidden @ self._last + self._last_bias
         return logits
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from scipy.special import softmax
 
 from packlight.artifact import FIRST, SECOND, Artifact, write_manifest
-from packlight.engines.cascade import CONFIG_KEY
+from packlight.engines.cascade import CONFIG_KEY, confidence
 from packlight.errors import RecipeError
 from packlight.pipeline.making.answering import answer_texts, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
@@ -29,7 +28,7 @@ def _(step: Cascade, bench: Bench) -> Made:
     quick = answer_texts(first, data.val.texts)[:, order]
     slow = answer_texts(second, data.val.texts)
     choice = choose_switch(
-        softmax(quick, axis=1).max(axis=1),
+        confidence(quick),
         quick.argmax(axis=1) == truth,
         slow.argmax(axis=1) == truth,
         loss=step.loss,

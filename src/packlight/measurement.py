@@ -112,6 +112,10 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True):
     """pair sums that were looked at"""
     saturated: int
     """those of them that 16 bits cannot hold"""
+    changed_labels: int | None = None
+    """texts that get another label there; None where only the sums were counted"""
+    largest_shift: float | None = None
+    """of any logit"""
 
     @property
     def portable(self) -> bool:

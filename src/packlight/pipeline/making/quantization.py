@@ -72,8 +72,8 @@ def _(step: QuantizeOnnx, bench: Bench) -> Made:
     }
     if not portability.portable:
         say(
-            f"  {portability.saturated:,} of {portability.pairs:,} sums would saturate on a processor without VNNI; "
-            "`reduce_range: true` makes it portable"
+            f"  without VNNI {portability.saturated:,} of {portability.pairs:,} sums would saturate and "
+            f"{portability.changed_labels} of {portability.texts} texts get another label; `reduce_range: true` avoids it"
         )
     return Made(
         "onnxruntime",

@@ -34,7 +34,9 @@ def test_a_strangers_csv_needs_no_options(tmp_path):
     assert sizes(dataset) == (350, 51, 99)
     assert 'question n° 7, s\'il vous "plaît"' in {text for name in SPLITS for text, _ in dataset.split(name)}
     assert dataset.oos_label is None
-    assert load_dataset(tmp_path / "mine.csv", oos_label="hors sujet").oos_label == "hors sujet"
+    told = load_dataset(tmp_path / "mine.csv", oos_label="hors sujet", seed=3)
+    assert told.oos_label == "hors sujet"
+    assert (dataset.reading, told.reading) == ({}, {"oos_label": "hors sujet", "seed": 3})
     assert dataset.source == str(tmp_path / "mine.csv")
 
 

@@ -82,6 +82,17 @@ def test_commands_are_quoted_and_name_no_absolute_path(page):
     assert not any("/tmp" in command for command in words.values())
 
 
+def test_commands_read_the_data_as_it_was_read(tmp_path):
+    write_run(tmp_path)
+    told = measurements()
+    reading = {"text_column": "what they said", "seed": 3}
+    write_measurements(
+        msgspec.structs.replace(told, data=msgspec.structs.replace(told.data, reading=reading)), tmp_path
+    )
+    (command, *_) = [words for what, words in describe(read_run(tmp_path)).commands if what.startswith("Measure")]
+    assert " --text-column 'what they said' --seed 3 --threads 2 " in command
+
+
 def test_figures_alone_are_enough(tmp_path):
     write_measurements(measurements(), tmp_path)
     page = describe(read_run(tmp_path))

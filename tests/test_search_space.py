@@ -14,7 +14,9 @@ from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
 from packlight.search.space import FAMILIES, Ngrams, Space, space_of
 
 pytest_plugins = ["tiny_run"]
-SPACE = Space(layers=6, neurons=1536, pieces=2000, vocabulary=30000, epochs=(5, 10, 20), calibrated=True, max_length=64)
+SPACE = Space(
+    layers=6, neurons=1536, heads=12, pieces=2000, vocabulary=30000, epochs=(5, 10, 20), calibrated=True, max_length=64
+)
 TEACHER = "teacher"
 
 
@@ -31,10 +33,12 @@ def recipe_of(steps, folder):
 
 
 @pytest.mark.parametrize("calibrated", [True, False])
-@pytest.mark.parametrize("neurons", [1536, None])
-def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, neurons):
-    space = dataclasses.replace(SPACE, calibrated=calibrated, neurons=neurons)
+@pytest.mark.parametrize(("neurons", "heads"), [(1536, 12), (None, 12), (1536, None), (None, None)])
+def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, neurons, heads):
+    space = dataclasses.replace(SPACE, calibrated=calibrated, neurons=neurons, heads=heads)
     designs = [*space.first(), *proposed(space)]
+    kept = {step.heads for design in designs for step in steps_of(design, space, TEACHER) if step.kind == "prune"}
+    assert kept == ({None, 9, 6} if heads else {None})
     assert {design.family for design in designs} == set(FAMILIES)
     for design in designs:
         steps = steps_of(design, space, TEACHER)
@@ -93,7 +97,7 @@ def test_the_size_of_n_grams_is_known_before_they_are_taught():
 def test_the_ranges_follow_from_teacher_and_data(tiny_run, tiny):
     data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
     space = space_of(Artifact.open(tiny_run / "variants" / "teacher"), data, ("static",))
-    assert (space.layers, space.neurons, space.max_length) == (4, 64, 24)
+    assert (space.layers, space.neurons, space.heads, space.max_length) == (4, 64, 4, 24)
     assert space.calibrated
     assert 50 < space.pieces < tiny.VOCABULARY == space.vocabulary
     assert space.epochs == tuple(dict.fromkeys(space.epochs)) == tuple(sorted(space.epochs))

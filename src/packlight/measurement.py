@@ -181,6 +181,8 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     """rows in each split"""
     labels: int
     oos_label: str | None
+    reading: dict[str, str | int] = {}
+    """options that it was read with, where they are not the defaults: text_column, label_column, oos_label, seed"""
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):

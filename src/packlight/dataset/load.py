@@ -1,6 +1,7 @@
 """From what the user named to a data set."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def load_dataset(
         DataWarning: of texts in two splits, texts with two labels, and labels in several spellings.
     """
     parts = _read(source, text_column, label_column)
-    return assemble(str(source), parts, oos_label=oos_label, seed=seed)
+    given = {"text_column": text_column, "label_column": label_column, "oos_label": oos_label, "seed": seed or None}
+    reading = {name: value for name, value in given.items() if value is not None}
+    return replace(assemble(str(source), parts, oos_label=oos_label, seed=seed), reading=reading)
 
 
 def _read(source: str | Path, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:

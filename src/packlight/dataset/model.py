@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 SPLITS = ("train", "val", "test")
@@ -51,6 +51,8 @@ class Dataset:
     val: Split
     test: Split
     oos_label: str | None
+    reading: Mapping[str, str | int] = field(default_factory=dict)
+    """options of `load_dataset` that were given to read it"""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

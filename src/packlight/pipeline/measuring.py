@@ -167,6 +167,7 @@ def summarise_run(
             rows={name: len(data.split(name)) for name in SPLITS},
             labels=len(data.labels),
             oos_label=data.oos_label,
+            reading=dict(data.reading),
         ),
         baseline=baseline,
         stable=stable(raws),

@@ -25,6 +25,8 @@ from packlight.search.space import Design, Ngrams, Space, Student
 
 S = TypeVar("S", bound=Step)
 HASH = 6
+WHOLE = 100
+"""per cent"""
 PRUNING_TEXTS = 64
 PROBE_TEXTS = 64
 """training texts that the ranges of an untaught model are taken from"""
@@ -47,15 +49,16 @@ def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     if student.pieces and space.kept_pieces(student.pieces) < space.vocabulary:
         # All pieces in use are what the step keeps by itself.
-        pieces = None if student.pieces == 100 else space.kept_pieces(student.pieces)  # noqa: PLR2004 - per cent
+        pieces = None if student.pieces == WHOLE else space.kept_pieces(student.pieces)
         steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, pieces=pieces)))
-    narrower = student.feed_forward < 100  # noqa: PLR2004 - per cent
-    if student.layers < space.layers or narrower:
+    narrower, fewer = student.feed_forward < WHOLE, student.heads < WHOLE
+    if student.layers < space.layers or narrower or fewer:
         step = Prune(
             name="prune",
             parent=steps[-1].name if steps else teacher,
             layers=student.layers if student.layers < space.layers else None,
             feed_forward=space.kept_neurons(student.feed_forward) if narrower else None,
+            heads=space.kept_heads(student.heads) if fewer else None,
             texts=PRUNING_TEXTS,
         )
         steps.append(_named(_shape(student), step))
@@ -114,8 +117,9 @@ def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
 
 
 def _shape(student: Student) -> str:
+    heads = f"-h{student.heads}" if student.heads < WHOLE else ""
     vocabulary = f"-v{student.pieces}" if student.pieces else ""
-    return f"l{student.layers}-ff{student.feed_forward}{vocabulary}"
+    return f"l{student.layers}-ff{student.feed_forward}{heads}{vocabulary}"
 
 
 def _named(prefix: str, step: S) -> S:

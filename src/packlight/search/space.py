@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from packlight.artifact import Artifact
-from packlight.classifier.pooling import encoder_layers
+from packlight.classifier.heads import held
+from packlight.classifier.pooling import encoder_layers, family_of
 from packlight.classifier.stock import open_classifier
 from packlight.dataset import Dataset
 from packlight.errors import RecipeError
@@ -21,6 +22,8 @@ Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 WIDTHS = (100, 75, 50, 25)
 """per cent of the feed-forward neurons that are kept"""
+HEADS = (100, 75, 50)
+"""per cent of the attention heads that are kept"""
 PIECES = (0, 400, 200, 100, 50)
 """per cent of the pieces in use that are kept, the tokenizer's most frequent ones beyond 100; 0 for the whole vocabulary"""
 LOGIT_WEIGHTS = (0.0, 0.05, 0.2, 1.0)
@@ -36,6 +39,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
 
     layers: int
     feed_forward: int
+    heads: int
     pieces: int
     augment: int
     alpha: float
@@ -98,6 +102,8 @@ class Space:
     """of the teacher"""
     neurons: int | None
     """in each of its feed-forward blocks; None where they cannot be pruned"""
+    heads: int | None
+    """in each of its layers; None where they cannot be pruned"""
     pieces: int
     """of its vocabulary that the training texts use"""
     vocabulary: int
@@ -123,6 +129,7 @@ class Space:
         student = Student(
             layers=math.ceil(self.layers / 2),
             feed_forward=100,
+            heads=100,
             pieces=200,
             augment=1,
             alpha=0.1,
@@ -149,10 +156,15 @@ class Space:
         """How many neurons a share of the teacher's is."""
         return None if self.neurons is None else max(1, self.neurons * share // 100)
 
+    def kept_heads(self, share: int) -> int | None:
+        """How many heads a share of the teacher's is."""
+        return None if self.heads is None else max(1, self.heads * share // 100)
+
     def _student(self, trial: Suggester) -> Student:
         return Student(
             layers=trial.suggest_int("layers", 1, self.layers),
             feed_forward=trial.suggest_categorical("feed_forward", WIDTHS if self.neurons else WIDTHS[:1]),
+            heads=trial.suggest_categorical("heads", HEADS if self.heads else HEADS[:1]),
             pieces=trial.suggest_categorical("pieces", PIECES),
             augment=trial.suggest_int("augment", 0, MOST_AUGMENTED),
             alpha=trial.suggest_float("alpha", 0.0, 0.5, step=0.1),
@@ -191,6 +203,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
     return Space(
         layers=len(encoder_layers(model)),
         neurons=_neurons(model),
+        heads=_heads(model),
         pieces=len(used),
         vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
         epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
@@ -205,3 +218,7 @@ def _neurons(model: PreTrainedModel) -> int | None:
         return feed_forward_width(model)
     except RecipeError:
         return None
+
+
+def _heads(model: PreTrainedModel) -> int | None:
+    return None if family_of(model) is None else held(model) or None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from packlight.artifact import Activation, Artifact, Manifest
 from packlight.engines import Engine, Logits, open_engine
@@ -103,7 +103,7 @@ def judge(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Verdict:
 def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
     """Probabilities of logits [..., labels]: over all labels together, or of each by itself."""
     if activation == "sigmoid":
-        alone: Logits = expit(logits)
+        alone: Logits = scipy.special.expit(logits)
         return alone
     # scipy's own takes several times as long on one row.
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from packlight.errors import MeasurementError
 
@@ -47,7 +47,7 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= successes <= n:
         raise MeasurementError(f"{successes} of {n} is no proportion; give 0 <= successes <= n and n >= 1")
-    interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -70,7 +70,7 @@ def mcnemar_exact(right_a: Flags, right_b: Flags) -> float:
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
     if only_a + only_b == 0:
         return 1.0
-    return float(stats.binomtest(only_a, only_a + only_b).pvalue)
+    return float(scipy.stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
 def paired_ratio(baseline_round_means: Values, round_means: Values, seed: int) -> tuple[float, float, float]:
@@ -98,7 +98,7 @@ def paired_ratio(baseline_round_means: Values, round_means: Values, seed: int) -
     if not (np.all(baseline > 0) and np.all(other > 0) and np.all(np.isfinite(baseline / other))):
         raise MeasurementError("round means must be positive, finite times; measure again")
     logs = np.log(baseline / other)
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         (logs,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -132,7 +132,7 @@ def coefficient_of_variation(samples: Values) -> float:
         raise MeasurementError(
             f"{len(values)} samples have no coefficient of variation; give two positive ones or more"
         )
-    return float(stats.variation(values, ddof=1))
+    return float(scipy.stats.variation(values, ddof=1))
 
 
 def accuracy(truth: Labels, predictions: Labels) -> float:
@@ -199,7 +199,7 @@ def auroc(positive: Values, negative: Values) -> float:
         MeasurementError: when one of the two kinds is missing.
     """
     _check_both(positive, negative)
-    u = stats.mannwhitneyu(positive, negative).statistic
+    u = scipy.stats.mannwhitneyu(positive, negative).statistic
     return float(u / (len(positive) * len(negative)))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from packlight.stats import CONFIDENCE
 
@@ -32,7 +32,7 @@ def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
     lost = float(np.sum(right_before & ~right_after)) + 0.5
     n = len(right_before) + 2.0
     change = (gained - lost) / n
-    reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(((gained + lost) / n - change**2) / n)
+    reach = float(scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(((gained + lost) / n - change**2) / n)
     return max(-1.0, change - reach), min(1.0, change + reach)
 
 
@@ -85,8 +85,8 @@ _ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
 
 def _expanded(rounds: int) -> Interval:
     """The percentiles whose interval covers 95 % with so few rounds."""
-    student = float(stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1)) * (rounds / (rounds - 1)) ** 0.5
-    tail = 100 * float(stats.norm.sf(student))
+    student = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1)) * (rounds / (rounds - 1)) ** 0.5
+    tail = 100 * float(scipy.stats.norm.sf(student))
     return tail, 100 - tail
 
 

@@ -15,7 +15,7 @@ Sources
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+import scipy
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
@@ -81,5 +81,5 @@ def least_loss(weights: Floats, *, confidence: float) -> float:
 def _upper_limit(share: Floats, variance: Floats, heaviest: float, confidence: float) -> Floats:
     """Fay and Feuer's limit: of a gamma distribution with one more event of the heaviest weight."""
     mean, spread = share + heaviest, variance + heaviest**2
-    limit: Floats = spread / (2 * mean) * chi2.ppf(confidence, 2 * mean**2 / spread)
+    limit: Floats = spread / (2 * mean) * scipy.stats.chi2.ppf(confidence, 2 * mean**2 / spread)
     return limit

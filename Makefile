@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## run the walk on the embedded data, offline: table, plot, advice in runs/demo
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
-test: $(STAMP)  ## run all tests, under 10 minutes on 2 cores
+test: $(STAMP)  ## run the tests, under 10 minutes on 2 cores; `check`, `test-slow` and `test-kserve` run more
 	$(BIN)/python -m pytest -m "not browser and not slow and not network"
 
 test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
@@ -44,7 +44,7 @@ lint: $(STAMP)  ## check style
 types: $(STAMP)  ## check types
 	$(BIN)/mypy
 
-check: lint types test test-browser  ## all that CI runs
+check: lint types test test-browser docs  ## all that CI runs
 
 docs: $(STAMP)  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

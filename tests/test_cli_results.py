@@ -33,6 +33,8 @@ def test_report_shows_the_table_and_writes_the_files_again(packlight, folder):
 
 def test_the_measurements_file_stands_for_its_folder(packlight, folder):
     assert packlight("report", folder / "measurements.json").out == packlight("report", folder).out
+    assert "1,000 requests" in packlight("report", folder).out
+    assert "40 requests" in packlight("report", folder, "--rate", "40").out
     assert packlight("plan", folder / "measurements.json").out == packlight("plan", folder).out
 
 

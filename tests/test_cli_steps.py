@@ -123,6 +123,9 @@ def check_error(answer, said):
         ("quantize", ["student"], "is torch, but quantize-onnx starts from onnx; run `packlight export"),
         ("quantize", ["student", "--mode", "dynamic"], "or use `--mode torch`"),
         ("quantize", ["student-onnx", "--mode", "torch"], "is onnx, but quantize-torch starts from torch"),
+        ("quantize", ["student", "--mode", "torch", "--embeddings", "int4"], "--mode torch has no --embeddings"),
+        ("quantize", ["student-onnx", "--agreement", "2"], "agreement"),
+        ("export", ["student", "--tolerance", "-1"], "tolerance"),
         ("export", ["student-static"], "give the variant that it was made from (student-onnx)"),
         ("distill", ["student-onnx"], "is onnx, but distill starts from torch"),
         ("distill", ["teacher", "--layers", "0,9"], "layers [0, 9] cannot be taken: give rising numbers from 0 to"),
@@ -147,6 +150,20 @@ def test_a_users_error_is_one_line(chain, step, verb, words, said):
 def test_what_was_refused_leaves_nothing(chain, step):
     step("quantize", chain / "student", out="refused")
     assert not list(chain.glob(".*"))
+
+
+def test_options_of_a_step_reach_it(chain, packlight, tmp_path, place):
+    words = ("--embeddings", "int4", "--calibration", "percentile", "--agreement", "0.5", "--no-per-channel")
+    read = ("--data", place / "texts.csv", "--label-column", "label")
+    answer = packlight("quantize", chain / "student-onnx", *words, *read, "--out", tmp_path / "small")
+    assert answer.status == 0, answer.err
+    done = Artifact.open(tmp_path / "small").manifest.options
+    wanted = {"embeddings": "int4", "calibration": "percentile", "agreement": 0.5, "per_channel": False}
+    assert {name: done[name] for name in wanted} == wanted
+    answer = packlight("export", chain / "student", "--tolerance", "0.01", *read, "--out", tmp_path / "onnx")
+    assert answer.err.splitlines()[-1].endswith(
+        f"quantize {tmp_path / 'onnx'} --data {read[1]} --label-column label --out {tmp_path / 'onnx-int8'}"
+    )
 
 
 def test_other_texts_than_the_parents_are_warned_of(chain, packlight, tmp_path, place):
@@ -201,7 +218,7 @@ def test_a_folder_of_ones_own_is_never_replaced(step, place, chain, encoder_fold
 
 def test_artifacts_of_one_name_are_told_apart_by_hand(chain, packlight):
     answer = packlight("measure", chain / "student-onnx", chain / "student-onnx")
-    check_error(answer, "the same name")
+    check_error(answer, "are both named")
 
 
 def test_an_altered_artifact_is_not_measured(chain, packlight, tmp_path, place):

@@ -47,7 +47,9 @@ def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, 
         assert ("cascade" in kinds) == (design.family == "cascade")
         assert kinds.count("calibrate") == calibrated * (2 if design.family == "cascade" else 1)
         if design.student:
-            recipe_of(probe_of(design.student, space, TEACHER), tmp_path)
+            probe = probe_of(design.student, space, TEACHER)
+            assert probe[-1].embeddings == design.student.embeddings
+            recipe_of(probe, tmp_path)
 
 
 def test_equal_beginnings_have_equal_names_and_others_have_not():

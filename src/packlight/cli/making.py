@@ -14,6 +14,7 @@ from packlight.artifact import Artifact
 from packlight.cli.show import show_json
 from packlight.dataset import Dataset
 from packlight.dataset.load import SAMPLE
+from packlight.dataset.reading import as_options
 from packlight.errors import RecipeError
 from packlight.progress import complain, say
 from packlight.recipe import Step, check_options
@@ -91,7 +92,8 @@ def make(
 def _next(artifact: Artifact, data: Dataset, origin: str | None) -> str:
     """What is usually done with an artifact of this kind."""
     manifest, path = artifact.manifest, artifact.path
-    texts = "" if data.source == SAMPLE else f" --data {shlex.quote(data.source)}"
+    source = [] if data.source == SAMPLE else ["--data", data.source]
+    texts = "".join(f" {shlex.quote(word)}" for word in (*source, *as_options(data.reading)))
     if manifest.engine == "static" and manifest.step != "calibrate":
         return f"packlight calibrate {path}{texts} --out {path}-calibrated"
     if manifest.precision != "fp32" or manifest.engine == "cascade":

@@ -34,9 +34,13 @@ def measure(
     Example: `packlight measure runs/latest/variants/* --data intents.csv --out runs/again`
     """
     opened = [Artifact.open(path) for path in artifacts]
-    named = {artifact.name: artifact for artifact in opened}
-    if len(named) < len(opened):
-        raise MeasurementError("two of the artifacts have the same name; measure them in two calls")
+    named: dict[str, Artifact] = {}
+    for artifact in opened:
+        if (other := named.setdefault(artifact.name, artifact)) is not artifact:
+            raise MeasurementError(
+                f"{other.path} and {artifact.path} are both named {artifact.name}; measure them in two calls, with "
+                "their own --out, and put these side by side with `packlight compare`"
+            )
     labelled = source.read()
     for artifact in opened:
         if artifact.manifest.data_sha256 != labelled.sha256:

@@ -18,10 +18,13 @@ from packlight.report import summarise, terminal_table, write_report
 from packlight.report.html import write_html
 from packlight.report.scatter import terminal_scatter
 
+RATE = 1000
+"""requests a second that capacity is shown for unless another rate is asked"""
+
 
 def report(
     folder: options.RunFolder,
-    rate: options.Rate = 1000,
+    rate: options.Rate = RATE,
     utilisation: options.Utilisation = capacity.UTILISATION,
     p99_ms: options.P99 = None,
     prices: options.Prices = None,
@@ -37,7 +40,8 @@ def report(
         return
     place = options.place_of(folder)
     raws = read_raws(measurements, place)
-    show_run(place, measurements)
+    table = options.prices_of(prices)
+    show_run(place, measurements, rate=rate, utilisation=utilisation, p99_ms=p99_ms, prices=table)
     extras.require("matplotlib", "jinja2", "vl_convert", purpose="writing report.md, the plot and report.html")
     written = write_report(
         measurements,
@@ -45,11 +49,11 @@ def report(
         rate=rate,
         utilisation=utilisation,
         p99_ms=p99_ms,
-        prices=options.prices_of(prices),
+        prices=table,
         latency_samples=samples_of(raws),
         right=right_of(raws, read_truth(place)),
     )
-    page = write_html(place, prices=options.prices_of(prices))
+    page = write_html(place, prices=table)
     say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
 
 
@@ -89,11 +93,21 @@ def recommend(
         show(Text(advice.render_text(picked, width=console().width)))
 
 
-def show_run(folder: Path, measurements: Measurements) -> None:
-    """The one-glance table, the scatter, the capacity and the advice."""
+def show_run(
+    folder: Path,
+    measurements: Measurements,
+    *,
+    rate: float = RATE,
+    utilisation: float = capacity.UTILISATION,
+    p99_ms: float | None = None,
+    prices: capacity.PriceTable | None = None,
+) -> None:
+    """The one-glance table, the scatter, the capacity for a level of traffic, and the advice."""
     width = console().width
     raws = read_raws(measurements, folder)
-    plans = capacity.plan_all(measurements, 1000, latency_samples=samples_of(raws))
+    plans = capacity.plan_all(
+        measurements, rate, utilisation=utilisation, p99_ms=p99_ms, prices=prices, latency_samples=samples_of(raws)
+    )
     picked = advice.recommend(measurements, Constraints(), right=right_of(raws, read_truth(folder)))
     summary = summarise(measurements)
     scatter = terminal_scatter(summary, width=width)

@@ -30,7 +30,7 @@ def serve(
         float, typer.Option(min=0.001, help="Seconds within which inference must begin; 504 after that.")
     ] = LIMITS.deadline_seconds,
     queue: Annotated[
-        int, typer.Option(min=1, help="Texts that may wait in a worker; 429 beyond.")
+        int, typer.Option(min=1, help="Texts that may wait for one model in a worker; 429 beyond.")
     ] = LIMITS.queue_texts,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Padded tokens of one micro-batch.")] = LIMITS.batch_tokens,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts in one request.")] = LIMITS.texts,

@@ -8,6 +8,7 @@ import typer
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
 from packlight.cli.source import Source, reads_texts
+from packlight.errors import RecipeError
 from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
 
@@ -111,28 +112,47 @@ def export(
         bool, typer.Option(help="Join attention, layer norm and GELU into ONNX Runtime's operators.")
     ] = True,
     opset: Annotated[int | None, typer.Option(help="Version of the ONNX operators.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Largest difference of a logit from the parent's; 0.001 by default.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write a classifier as ONNX and check its logits against the parent's on real texts.
 
     Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
     """
-    step = checked(Export(name=name_of(out), fuse=fuse, **given(opset=opset)))
+    step = checked(Export(name=name_of(out), fuse=fuse, **given(opset=opset, tolerance=tolerance)))
     make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
 @reads_texts
 def quantize(
-    model: Origin,
+    model: Annotated[
+        str, typer.Argument(help="An ONNX artifact's folder; with --mode torch any fine-tuned classifier.")
+    ],
     source: Source,
     out: options.Out = Path("artifacts/int8"),
     mode: Annotated[
         Literal["static", "dynamic", "torch"],
         typer.Option(help="`static`, `dynamic`, or `torch` for dynamic int8 in PyTorch."),
     ] = "static",
-    per_channel: Annotated[bool, typer.Option(help="One range for each output channel of a weight.")] = True,
+    embeddings: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Bits of the embeddings; `int8` by default.")
+    ] = None,
+    calibration: Annotated[
+        Literal["minmax", "percentile", "auto"] | None,
+        typer.Option(
+            help="Static ranges of all values, without the rarest, or the better on val; `minmax` by default."
+        ),
+    ] = None,
+    per_channel: Annotated[
+        bool | None, typer.Option(help="One range for each output channel of a weight, which is the default.")
+    ] = None,
     reduce_range: Annotated[
         bool | None, typer.Option(help="7-bit weights; where the processor lacks VNNI by default.")
+    ] = None,
+    agreement: Annotated[
+        float | None, typer.Option(help="Least share of val's labels that stay the parent's; 0.9 by default.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -140,15 +160,14 @@ def quantize(
 
     Example: `packlight quantize artifacts/student-onnx --data intents.csv --mode static`
     """
+    chosen = given(embeddings=embeddings, calibration=calibration, per_channel=per_channel, reduce_range=reduce_range)
+    common = given(agreement=agreement)
     step: Step
     if mode == "torch":
-        step = QuantizeTorch(name=name_of(out))
+        if chosen:
+            raise RecipeError(f"--mode torch has no --{next(iter(chosen)).replace('_', '-')}; leave it away")
+        step = QuantizeTorch(name=name_of(out), **common)
     else:
-        step = QuantizeOnnx(
-            name=name_of(out),
-            mode=mode,
-            per_channel=per_channel,
-            reduce_range=reduce_range,
-        )
+        step = QuantizeOnnx(name=name_of(out), mode=mode, **chosen, **common)
     checked(step)
     make(step, source.read(), out, source.seed, as_json, origin=model)

@@ -12,8 +12,13 @@ from packlight.measurement import Measurement, Measurements
 Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-NO_STUDENT = frozenset({"reference", "finetune", "export", "quantize-torch", "quantize-onnx"})
-"""steps that train no student; fine-tuning is what makes the given model"""
+NO_STUDENT = frozenset(
+    {
+        *("reference", "finetune", "calibrate", "trim-vocabulary"),
+        *("export", "quantize-torch", "quantize-onnx", "compile", "openvino"),
+    }
+)
+"""steps that train no student; fine-tuning is what makes the given model, and what is pruned needs healing"""
 WITHIN_LOSS = ("edge", "last-mile")
 """profiles that go as far down as the allowed loss; the others stay up as far as can be measured"""
 ALLOWED_LOSS: dict[Profile, float] = {

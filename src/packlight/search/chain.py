@@ -71,7 +71,14 @@ def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
     onnx = _named(
         _shape(student), Export(name="probe-onnx", parent=shape[-1].name if shape else teacher, tolerance=1.0)
     )
-    int8 = QuantizeOnnx(name="probe", parent=onnx.name, mode=student.int8, calibration_texts=PROBE_TEXTS, agreement=0.0)
+    int8 = QuantizeOnnx(
+        name="probe",
+        parent=onnx.name,
+        mode=student.int8,
+        embeddings=student.embeddings,
+        calibration_texts=PROBE_TEXTS,
+        agreement=0.0,
+    )
     return (*shape, onnx, _named(_shape(student), int8))
 
 

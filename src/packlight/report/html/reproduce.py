@@ -1,8 +1,8 @@
 """The commands that make a run's figures again; only what its folder gives ground for."""
 
 import shlex
-from collections.abc import Mapping
 
+from packlight.dataset.reading import as_options
 from packlight.report.html.folder import Run
 
 
@@ -10,7 +10,7 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
     """Pairs of what a command does and the command, ready for a POSIX shell."""
     measured = run.measurements
     threads = {str(row.threads) for row in measured.measurements}
-    same = ["--data", measured.data.source, *_reading(measured.data.reading)]
+    same = ["--data", measured.data.source, *as_options(measured.data.reading)]
     same += ["--threads", *threads] if len(threads) == 1 else []
     found = []
     if run.has_recipe:
@@ -23,10 +23,6 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
         found.append(("Measure the same artifacts again, here or on another machine", words))
     found.append(("Write this page again", ["report", run.name]))
     return tuple((what, shlex.join(["packlight", *words])) for what, words in found)
-
-
-def _reading(options: Mapping[str, str | int]) -> list[str]:
-    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _model(run: Run) -> list[str]:

@@ -138,6 +138,9 @@ SPOIL = {
     "a link to a file outside": (linked, "onnx/model.onnx lies outside the artifact"),
     "weights that are not listed": (unlisted_weights, "lists no onnx/model.onnx"),
     "no manifest": (lambda folder: (folder / "packlight.json").unlink(), "not an artifact"),
+    "a manifest that is not UTF-8": (
+        lambda folder: (folder / "packlight.json").write_bytes(b'{"name": "\xff"}'), "damaged manifest",
+    ),
     "a manifest that is no JSON": (lambda folder: (folder / "packlight.json").write_text("{"), "damaged manifest"),
     "a manifest that is a list": (lambda folder: (folder / "packlight.json").write_text("[]"), "format None"),
     "another format": (lambda folder: edit(folder, format=2), "format 2 is not the 1"),

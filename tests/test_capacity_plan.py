@@ -63,6 +63,13 @@ def test_no_number_of_workers_makes_a_slow_model_fast():
     assert made.p99_ms > 15
 
 
+@pytest.mark.parametrize("count", [3100, 3500, 4600])
+def test_a_tail_of_exactly_a_hundredth_ends(count):
+    samples = [1.0] * (count - count // 100) + [50.0] * (count // 100)
+    made = plan(row("a", ms=1.0), 100, p99_ms=40, latency_samples=samples, prices=PRICES)
+    assert made.workers >= 1
+
+
 def test_samples_are_used_when_given():
     even = plan(row("a", ms=10.0), 100, latency_samples=[10.0] * 50, prices=PRICES)
     assert (even.samples, even.squared_cv) == (50, 0.0)

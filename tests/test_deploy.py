@@ -1,12 +1,14 @@
+import dataclasses
 import json
 
+import msgspec
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from packlight.artifact import Artifact
 from packlight.cli.app import app
-from packlight.deploy import deployment_of, write_deployment
+from packlight.deploy import compose, deployment_of, kubernetes, write_deployment
 from packlight.deploy.plan import PORT, USER
 from packlight.errors import PacklightError
 from packlight.serve.repository import find
@@ -53,6 +55,43 @@ def test_kserves_predictor_is_a_pod_of_the_schema(folder):
     assert spec["containers"][0]["name"] == "kserve-container"
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "intent"}, "spec": spec}
     validate.validate(pod, SCHEMA, strict=True)
+
+
+def test_an_image_has_what_the_models_engine_needs(tiny_run, tmp_path):
+    wanted = {"student-onnx-static": "packlight[serve]", "teacher": "packlight[serve,compress]"}
+    for name, package in wanted.items():
+        artifact = Artifact.open(tiny_run / "variants" / name)
+        write_deployment(artifact, deployment_of(artifact), tmp_path / name)
+        assert f'pip install --no-cache-dir "{package}==' in (tmp_path / name / "Dockerfile").read_text()
+
+
+def test_the_temporary_folder_holds_every_workers_graph(artifact):
+    large = msgspec.structs.replace(
+        artifact.manifest,
+        files={
+            name: msgspec.structs.replace(each, size=400_000_000)
+            for name, each in artifact.manifest.files.items()
+            if name.endswith(".onnx")
+        },
+    )
+    planned = deployment_of(dataclasses.replace(artifact, manifest=large), workers=2)
+    assert planned.scratch_mb > 3 * 400
+    assert kubernetes.pod(planned)["volumes"][0]["emptyDir"]["sizeLimit"] == f"{planned.scratch_mb}Mi"
+    assert compose.compose(planned)["services"][planned.name]["tmpfs"] == [f"/tmp:size={planned.scratch_mb}m,mode=1777"]
+
+
+def test_the_artifact_stays_whole_and_only_it_is_copied(artifact, tmp_path):
+    own = tmp_path / "own"
+    artifact.copy(own)
+    (own / ".cache").mkdir()
+    (own / ".cache" / "token").write_text("secret")
+    opened = Artifact.open(own)
+    for inside in (own, own / "deploy"):
+        with pytest.raises(PacklightError, match="lies in the artifact"):
+            write_deployment(opened, deployment_of(opened), inside)
+    Artifact.open(own)
+    write_deployment(opened, deployment_of(opened, name="intent"), tmp_path / "deploy")
+    assert not list(tmp_path.joinpath("deploy").rglob("token"))
 
 
 def test_containers_are_locked_up(folder):

@@ -227,6 +227,18 @@ def test_without_a_place_for_the_graph_it_works_all_the_same(artifact, tmp_path,
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_without_room_for_the_graph_it_works_all_the_same(artifact, tmp_path, tiny):
+    resource = pytest.importorskip("resource", reason="only POSIX bounds the size of files")
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, bounds[1]))
+    try:
+        engine = OnnxEngine(artifact("onnxruntime int8"), threads=1, cache=tmp_path / "graphs")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    assert engine.logits(["play"]).shape == (1, len(tiny.LABELS))
+    assert not list((tmp_path / "graphs").iterdir())
+
+
 def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.setenv("PACKLIGHT_CACHE", str(tmp_path))
     assert default_cache() == tmp_path / "graphs"

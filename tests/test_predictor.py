@@ -10,7 +10,7 @@ from packlight.artifact import read_manifest, seal
 from packlight.errors import ArtifactError
 from packlight.predictor import BATCH, Prediction, Predictor, probabilities
 
-pytest_plugins = ["tiny_run"]
+pytest_plugins = ["command", "tiny_run"]
 TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo", "why is the blue whale", "zzz"]
 ALL = ("teacher", "student-torch-int8", "teacher-onnx", "student-onnx-int8", "student-onnx-static")
 
@@ -110,6 +110,14 @@ def with_problem_type(source, target, kind):
     (target / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
     seal(target, read_manifest(target))
     return target
+
+
+def test_where_several_labels_may_hold_no_threshold_is_chosen(tiny_run, tmp_path, packlight):
+    multi = with_problem_type(tiny_run / "variants" / "teacher-onnx", tmp_path / "multi", "multi_label_classification")
+    for words in (["calibrate", multi], ["cascade", multi, "--first", tiny_run / "variants" / "teacher-onnx"]):
+        answer = packlight(*words, "--data", "sample", "--out", tmp_path / "made")
+        assert (answer.status, answer.err.count("error: ")) == (2, 1)
+        assert "multi_label_classification" in answer.err
 
 
 def test_where_several_labels_may_hold_each_has_its_own_probability(tiny_run, tmp_path):

@@ -34,6 +34,7 @@ def on_one_thread(patch):
     """Let tiny models run on one thread: two on a busy machine mostly wait for each other."""
     import torch  # noqa: PLC0415 - seconds
 
+    import packlight.engines.torch  # noqa: F401, PLC0415 - a module that comes later would keep the replacement
     from packlight import environment  # noqa: PLC0415
 
     replace_everywhere(patch, cpu_budget=(environment.cpu_budget, lambda *_: 1))

@@ -20,6 +20,7 @@ Format history of `packlight.json`
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,11 +28,12 @@ from typing import Any, Literal
 import msgspec
 
 from packlight.errors import ArtifactError
-from packlight.files import sha256_of, write_whole
+from packlight.files import DAMAGED_JSON, sha256_of, write_whole
 
 Activation = Literal["softmax", "sigmoid"]
 FORMAT = 1
 MANIFEST = "packlight.json"
+CARD = "README.md"
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INT8 = "model_int8.safetensors"
 ONNX_FP32 = "onnx/model.onnx"
@@ -41,7 +43,7 @@ OPENVINO_GRAPH, OPENVINO = "openvino/model.xml", "openvino/model.safetensors"
 FIRST, SECOND = "first", "second"
 WEIGHTS = (".safetensors", ".onnx")
 WITHOUT_TOKENIZER = ("static", "cascade")
-UNLISTED = (MANIFEST, "README.md")
+UNLISTED = (MANIFEST, CARD)
 FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 
 
@@ -136,6 +138,20 @@ class Artifact:
         """Bytes of the weights alone."""
         return sum(entry.size for name, entry in self.manifest.files.items() if name.endswith(WEIGHTS))
 
+    def copy_files(self, folder: Path) -> None:
+        """Copy what the manifest lists, and nothing else that lies there, into a folder."""
+        for name in self.manifest.files:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.path / name, target)
+
+    def copy(self, folder: Path) -> None:
+        """Copy the artifact with its card, where it has one, into a folder."""
+        self.copy_files(folder)
+        if (self.path / CARD).is_file():
+            shutil.copyfile(self.path / CARD, folder / CARD)
+        write_manifest(folder, self.manifest)
+
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check `packlight.json` without touching the other files.
@@ -156,7 +172,7 @@ def read_manifest(path: Path) -> Manifest:
                 f"{file}: format {version!r} is not the {FORMAT} that this version reads; upgrade packlight"
             )
         return msgspec.convert(document, Manifest)
-    except msgspec.MsgspecError as error:
+    except DAMAGED_JSON as error:
         raise ArtifactError(f"{file}: damaged manifest ({error}); make the artifact again") from error
 
 

@@ -9,7 +9,11 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+import msgspec
+
 CHUNK = 1 << 20
+DAMAGED_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
+"""what msgspec raises of a file that is not what was written"""
 DRAFT = ".draft"
 FORMER = ".former"
 RANDOM = "?" * 8

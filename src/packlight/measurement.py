@@ -20,7 +20,7 @@ import msgspec
 
 from packlight.environment import Environment
 from packlight.errors import MeasurementError
-from packlight.files import write_whole
+from packlight.files import DAMAGED_JSON, write_whole
 
 T = TypeVar("T")
 FORMAT = 1
@@ -212,9 +212,18 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[int]
 
     def right(self, raw: Raw) -> list[bool] | None:
-        """Which texts a variant answered rightly; None where its answers mean nothing."""
+        """Which texts a variant answered rightly; None where its answers mean nothing.
+
+        Raises:
+            MeasurementError: when it answered another number of texts.
+        """
         if raw.predictions is None:
             return None
+        if len(raw.predictions) != len(self.answers):
+            raise MeasurementError(
+                f"{raw.variant}: {len(raw.predictions):,} answers for {len(self.answers):,} test texts; they are of "
+                "different measurements, measure again"
+            )
         return [given == answer for given, answer in zip(raw.predictions, self.answers, strict=True)]
 
 
@@ -328,5 +337,5 @@ def _decode(path: Path, kind: type[T]) -> T:
                 f"{path}: format {document.get('format')!r} is not the {FORMAT} that this version reads; upgrade packlight",
             )
         return msgspec.convert(document, kind)
-    except msgspec.MsgspecError as error:
+    except DAMAGED_JSON as error:
         raise MeasurementError(f"{path}: not a measurements file ({error}); measure again") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from packlight.artifact import MANIFEST, Artifact
+from packlight.artifact import CARD, MANIFEST, Artifact
 from packlight.errors import ModelError
 from packlight.hub import parse_id
 from packlight.progress import console
@@ -19,7 +19,6 @@ from packlight.progress import console
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
 
-CARD = "README.md"
 _LOCAL_PATH = re.compile(r'"(?:/|~/|[A-Za-z]:\\\\)[^"]*"')
 
 

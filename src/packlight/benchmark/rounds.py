@@ -19,6 +19,7 @@ from packlight.benchmark.process import Process, Subject
 from packlight.benchmark.worker import Reply
 from packlight.checkpoint import label_mapping
 from packlight.dataset import Dataset
+from packlight.files import DAMAGED_JSON
 from packlight.measurement import Raw
 from packlight.progress import bar
 
@@ -239,7 +240,7 @@ def _read(journal: Path) -> tuple[list[Turn], dict[str, Answers]]:
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
             entry = msgspec.json.decode(line, type=Turn | Answers)
-        except msgspec.DecodeError:
+        except DAMAGED_JSON:
             continue
         if isinstance(entry, Turn):
             turns[entry.round, entry.variant] = entry

@@ -13,6 +13,7 @@ import msgspec
 from packlight.capacity.plan import SECONDS_PER_HOUR
 from packlight.capacity.prices import Machine, PriceTable, default_prices
 from packlight.errors import MeasurementError, PacklightError
+from packlight.files import DAMAGED_JSON
 
 HEADROOM = 0.7
 """the share of what was carried that is planned with: traffic is burstier than a Poisson process"""
@@ -139,7 +140,7 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
     """
     try:
         load = msgspec.json.decode(path.read_bytes(), type=_Load)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *DAMAGED_JSON) as error:
         raise MeasurementError(f"{path}: not a load file ({error}); make one with `packlight load --out`") from error
     kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
     if not kept:

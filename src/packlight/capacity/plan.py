@@ -10,6 +10,8 @@ from packlight.capacity.queueing import TAIL, Queue, ServiceTimes, from_percenti
 from packlight.errors import PacklightError
 from packlight.measurement import Measurement, Measurements
 
+ROUNDING = 1e-12
+"""of a share that is added up in another order"""
 UTILISATION = 0.7
 SECONDS_PER_HOUR = 3600
 
@@ -173,7 +175,7 @@ def _fewest_within(p99_ms: float, fewest: int, load: float, service: ServiceTime
     """The fewest workers, not below `fewest`, that keep the p99: more workers never make the tail longer."""
 
     def kept(workers: int) -> bool:
-        return Queue(workers, load, service).share_above(p99_ms) <= TAIL
+        return Queue(workers, load, service).share_above(p99_ms) <= TAIL + ROUNDING
 
     if kept(fewest):
         return fewest

@@ -1,9 +1,11 @@
 """Ways to open an artifact, as code that runs in its folder."""
 
+import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from packlight.artifact import OPENVINO, SAFETENSORS, Artifact
+from packlight.artifact import SAFETENSORS, Artifact
+from packlight.engines.needs import package_of
 
 TEXT = "where is my package"
 
@@ -24,8 +26,7 @@ def ways(artifact: Artifact) -> tuple[Way, ...]:
 
 def _ways(artifact: Artifact) -> Iterator[Way]:
     manifest = artifact.manifest
-    # A cascade needs what its second model needs.
-    package = _package(manifest.engine, manifest.model_file)
+    package = shlex.quote(package_of(artifact))
     yield Way("packlight, verified by hash", f"pip install {package}", "python", _PACKLIGHT)
     yield Way("the command line", f"pip install {package}", "bash", f'packlight predict . "{TEXT}"')
     if manifest.engine == "onnxruntime":
@@ -34,13 +35,6 @@ def _ways(artifact: Artifact) -> Iterator[Way]:
     if manifest.engine in ("torch", "torch-compiled") and manifest.model_file == SAFETENSORS:
         code = _TRANSFORMERS.format(length=manifest.max_length)
         yield Way("transformers", "pip install torch transformers", "python", code)
-
-
-def _package(engine: str, model_file: str) -> str:
-    """What is installed to open it with packlight."""
-    if model_file.endswith(OPENVINO):
-        return '"packlight[openvino]"'
-    return "packlight" if engine == "static" or model_file.endswith(".onnx") else '"packlight[compress]"'
 
 
 _PACKLIGHT = f"""\

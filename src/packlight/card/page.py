@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from packlight.artifact import Artifact
+from packlight.artifact import CARD, Artifact
 from packlight.card.engines import engines
 from packlight.card.limits import limits
 from packlight.card.loading import ways
@@ -22,7 +22,7 @@ _INCLUDED = {"static": "and no tokenizer to go with it", "cascade": "with both o
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
     """Write `README.md` into the artifact's folder."""
-    write_whole(artifact.path / "README.md", render_card(artifact, measurements))
+    write_whole(artifact.path / CARD, render_card(artifact, measurements))
 
 
 def render_card(artifact: Artifact, measurements: Measurements) -> str:

@@ -35,7 +35,7 @@ def engines(
         typer.Option(min=0, max=1, help="Share of val that the winner may be right on less than the most accurate."),
     ] = 0.005,
     threads: options.Threads = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
+    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; below 6 the intervals are too narrow.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Texts of val answered alone in each round.")] = 60,
     as_json: options.AsJson = False,
 ) -> None:

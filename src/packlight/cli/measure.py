@@ -24,7 +24,7 @@ def measure(
         list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
     ] = None,
     threads: options.Threads = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; more of them narrow the intervals.")] = 8,
+    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; below 6 the intervals are too narrow.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
     again: options.Again = False,
     as_json: options.AsJson = False,

@@ -5,8 +5,7 @@ Sources
                     to each cell of the 2 x 2 table
     bootstrap       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; whole rounds are
                     resampled because samples of one round share the machine's state (section 8.5)
-    few rounds      the percentiles are moved outwards as Student's t asks for: Hesterberg (2015), The American
-                    Statistician 69(4):371-386, section 4.2, the expanded percentile interval
+    few rounds      the percentiles are moved outwards: see `packlight.stats`
 """
 
 import math
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from packlight.stats import CONFIDENCE
+from packlight.stats import CONFIDENCE, expanded_percentiles
 
 RESAMPLES = 2000
 F1_RESAMPLES = 500
@@ -58,7 +57,7 @@ def ratio_interval(
         return None
     random = np.random.default_rng(seed)
     ratios = statistic(_resampled(after, random)) / statistic(_resampled(before, random)) - 1
-    low, high = np.percentile(ratios, _expanded(min(len(before), len(after))))
+    low, high = np.percentile(ratios, expanded_percentiles(min(len(before), len(after))))
     return float(low), float(high)
 
 
@@ -72,7 +71,7 @@ def macro_f1_interval(
     """95 % percentile bootstrap interval of the change of macro F1, resampling queries for both at once."""
     random = np.random.default_rng(seed)
     classes = int(max(truth.max(), before.max(), after.max())) + 1
-    draws = random.integers(len(truth), size=(F1_RESAMPLES, len(truth)))
+    draws = (random.integers(len(truth), size=len(truth)) for _ in range(F1_RESAMPLES))
     changes = [
         _macro_f1(truth[draw], after[draw], classes) - _macro_f1(truth[draw], before[draw], classes) for draw in draws
     ]
@@ -81,13 +80,6 @@ def macro_f1_interval(
 
 
 _ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
-
-
-def _expanded(rounds: int) -> Interval:
-    """The percentiles whose interval covers 95 % with so few rounds."""
-    student = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1)) * (rounds / (rounds - 1)) ** 0.5
-    tail = 100 * float(scipy.stats.norm.sf(student))
-    return tail, 100 - tail
 
 
 def _resampled(rounds: Sequence[Sequence[float]], random: np.random.Generator) -> Floats:

@@ -15,7 +15,7 @@ def compose(deployment: Deployment) -> dict[str, Any]:
                 "ports": [f"127.0.0.1:{PORT}:{PORT}"],
                 "environment": {"PACKLIGHT_API_KEY": "${PACKLIGHT_API_KEY:-}"},
                 "read_only": True,
-                "tmpfs": ["/tmp:size=256m,mode=1777"],  # noqa: S108 - inside the container
+                "tmpfs": [f"/tmp:size={deployment.scratch_mb}m,mode=1777"],  # noqa: S108 - inside the container
                 "cap_drop": ["ALL"],
                 "security_opt": ["no-new-privileges:true"],
                 "cpus": float(deployment.workers),

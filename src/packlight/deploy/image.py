@@ -15,7 +15,7 @@ def dockerfile(deployment: Deployment) -> str:
 # syntax=docker/dockerfile:1
 FROM python:{PYTHON} AS build
 RUN python -m venv /opt/packlight \\
- && /opt/packlight/bin/pip install --no-cache-dir "packlight[serve]=={deployment.version}"
+ && /opt/packlight/bin/pip install --no-cache-dir "{deployment.package}"
 
 FROM python:{PYTHON}
 COPY --from=build /opt/packlight /opt/packlight

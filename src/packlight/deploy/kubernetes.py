@@ -55,7 +55,7 @@ def pod(deployment: Deployment) -> Document:
             "runAsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": f"{deployment.scratch_mb}Mi"}}],
     }
 
 

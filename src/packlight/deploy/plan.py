@@ -7,6 +7,7 @@ import msgspec
 
 from packlight import __version__
 from packlight.artifact import Artifact
+from packlight.engines.needs import package_of
 from packlight.errors import PacklightError
 
 PORT = 8080
@@ -18,6 +19,9 @@ PER_WEIGHT = 4.0
 """times the weights: the file while it is read, the optimised graph, its packed copy, a second version at reload"""
 SHARED_MB = 128.0
 """the server's first process, metrics and optimised graphs in its temporary folder"""
+SCRATCH_MB = 128.0
+"""metrics, and a second version while it is loaded"""
+STEP_MB = 64
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,12 +30,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """of the model, and of everything that is made for it"""
     image: str
-    version: str
-    """of packlight"""
+    package: str
+    """what pip installs in the image: packlight's own version, with the extras that the model needs"""
     workers: int
     """processes in each container, and processors that it is given"""
     memory_mb: int
     """that each container is limited to"""
+    scratch_mb: int
+    """of its temporary folder, where each worker writes the graph as optimised for the processor"""
     replicas: int
     grace_seconds: int
     """after SIGTERM, in which readiness fails and balancers turn away"""
@@ -76,14 +82,20 @@ def deployment_of(
     chosen = name or re.sub(r"[^a-z0-9]+", "-", artifact.name.lower()).strip("-") or "model"
     if not NAME.fullmatch(chosen):
         raise PacklightError(f"{chosen!r} cannot name a service: small letters, digits and hyphens, a letter first")
-    needed = SHARED_MB + workers * (PER_WORKER_MB + PER_WEIGHT * artifact.weights_bytes / 1e6)
+    weights_mb = artifact.weights_bytes / 1e6
+    needed = SHARED_MB + workers * (PER_WORKER_MB + PER_WEIGHT * weights_mb)
     return Deployment(
         name=chosen,
         image=image or f"{chosen}:{__version__}",
-        version=__version__,
+        package=f"{package_of(artifact, 'serve')}=={__version__}",
         workers=workers,
-        memory_mb=memory_mb or 64 * math.ceil(needed / 64),
+        memory_mb=memory_mb or _rounded(needed),
+        scratch_mb=_rounded(SCRATCH_MB + (workers + 1) * weights_mb),
         replicas=replicas,
         grace_seconds=5,
         drain_seconds=20,
     )
+
+
+def _rounded(megabytes: float) -> int:
+    return STEP_MB * math.ceil(megabytes / STEP_MB)

@@ -1,6 +1,5 @@
 """All files of a deployment into a folder, with the artifact beside them."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from packlight.deploy.image import IGNORED, dockerfile
 from packlight.deploy.kserve import inference_service
 from packlight.deploy.kubernetes import documents
 from packlight.deploy.plan import PORT, Deployment
+from packlight.errors import PacklightError
 from packlight.files import folder_whole, write_whole
 
 VERSION = "1"
@@ -28,7 +28,14 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
 
     Returns:
         The files that were written.
+
+    Raises:
+        PacklightError: when the folder is the artifact's own, or lies in it.
     """
+    if out.resolve().is_relative_to(artifact.path.resolve()):
+        raise PacklightError(
+            f"{out}: lies in the artifact, which would then hold files that are not its own; give another --out"
+        )
     contents = {
         "Dockerfile": dockerfile(deployment),
         ".dockerignore": IGNORED,
@@ -40,7 +47,7 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
     for name in FILES:
         write_whole(out / name, contents[name])
     with folder_whole(out / "models" / deployment.name / VERSION) as draft:
-        shutil.copytree(artifact.path, draft, dirs_exist_ok=True)
+        artifact.copy(draft)
     Artifact.open(out / "models" / deployment.name / VERSION)
     return tuple(out / name for name in FILES)
 
@@ -51,7 +58,7 @@ def readme(deployment: Deployment) -> str:
     return f"""\
 # {name}
 
-Made by `packlight deploy`. The image holds packlight {deployment.version} and the model; it runs as a user without rights on a
+Made by `packlight deploy`. The image holds {deployment.package} and the model; it runs as a user without rights on a
 file system that it cannot write, but for /tmp.
 
 On this machine:

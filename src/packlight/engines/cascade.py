@@ -51,8 +51,12 @@ class CascadeEngine:
         parts = [Artifact.open(artifact.path / name) for name in (FIRST, SECOND)]
         if set(parts[0].labels) != set(parts[1].labels) or parts[1].labels != self.labels:
             raise ArtifactError(f"{artifact.path}: its two models have other labels; make the artifact again")
-        self._first = open_engine(parts[0], threads=threads)
-        self._second = open_engine(parts[1], threads=threads, providers=providers)
+        self._first, self._second = (
+            open_engine(
+                part, threads=threads, providers=providers if part.manifest.engine == "onnxruntime" else ("cpu",)
+            )
+            for part in parts
+        )
         alike = parts[0].labels == self.labels
         self._columns = None if alike else [parts[0].labels.index(label) for label in self.labels]
         self.threads = self._second.threads

@@ -137,7 +137,7 @@ def _optimised(
     if os.access(cache, os.W_OK):
         options.optimized_model_filepath = str(draft)
     try:
-        session = onnxruntime.InferenceSession(artifact.model_path, options, providers=[CPU])
+        session = _session_and_draft(artifact.model_path, options)
         with contextlib.suppress(OSError):
             write_whole(seal, sha256_of(draft))
             draft.replace(kept)
@@ -145,3 +145,15 @@ def _optimised(
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return session
+
+
+def _session_and_draft(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session that wrote its optimised graph; without one where the disk is full, which is no reason not to answer."""
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=[CPU])
+    except Exception:
+        if not options.optimized_model_filepath:
+            raise
+        Path(options.optimized_model_filepath).unlink(missing_ok=True)
+        options.optimized_model_filepath = ""
+        return onnxruntime.InferenceSession(model, options, providers=[CPU])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from packlight import __version__, environment
-from packlight.artifact import SAFETENSORS, Artifact, read_manifest, write_manifest
+from packlight.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
 from packlight.benchmark.derive import Identity, derive, stable
 from packlight.benchmark.process import Subject
 from packlight.benchmark.rounds import Effort, journal_name, observe, timed_texts
@@ -81,7 +81,7 @@ def measure_run(
         say("measurements: up to date" + ("" if known.stable else ", but of a noisy time: --again takes them anew"))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.
-            if artifact.manifest.measurement is None or not (artifact.path / "README.md").is_file():
+            if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
                 _record(artifact, known)
         return known, False
     beside = _prepare(references, artifacts, data, out)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from packlight.files import write_whole
+from packlight.files import DAMAGED_JSON, write_whole
 from packlight.measurement import MachineRates, Measurement, Measurements
 from packlight.progress import say
 from packlight.roofline import ENGINES, measure_machine, roofline, work_of
@@ -54,7 +54,7 @@ def _under(row: Measurement, counted: Counted, texts: Sequence[str], rates: Mach
 def _rates(threads: int, kept: Path) -> MachineRates:
     try:
         return msgspec.json.decode(kept.read_bytes(), type=MachineRates)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *DAMAGED_JSON):
         say("measuring the machine's own rates")
         rates = measure_machine(threads)
         write_whole(kept, msgspec.json.encode(rates))

@@ -159,7 +159,7 @@ def _record(outcome: ShootOut, winner: Contestant, out: Path) -> Path:
         _note(source.path, outcome)
         return source.path
     with folder_whole(out) as draft:
-        shutil.copytree(source.path, draft, dirs_exist_ok=True)
+        source.copy(draft)
         _note(draft, outcome)
     Artifact.open(out)
     return out

@@ -51,6 +51,23 @@ def traffic_weights(data: Dataset, oos_rate: float | None, *, where: str) -> Flo
     return weights
 
 
+def check_one_label(artifact: Artifact, *, where: str) -> None:
+    """Check that a text has one label, so that its probabilities add up to 1.
+
+    Args:
+        artifact: a classifier.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when several labels may hold of a text.
+    """
+    if artifact.activation != "softmax":
+        raise RecipeError(
+            f"{where}: {artifact.name} gives each label a probability of its own (problem_type "
+            "multi_label_classification); this step is for models that give a text one label"
+        )
+
+
 def check_scope(data: Dataset, *, where: str) -> None:
     """Check that an out-of-scope threshold can be chosen, where there is such a label at all.
 

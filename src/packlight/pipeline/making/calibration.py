@@ -9,7 +9,7 @@ import onnx
 from packlight.artifact import Artifact
 from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.engines.static import scale_head
-from packlight.pipeline.making.answering import answer_texts, check_scope, traffic_weights
+from packlight.pipeline.making.answering import answer_texts, check_one_label, check_scope, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parts import copy_description, lesson_for, spread
 from packlight.progress import say
@@ -30,6 +30,7 @@ FEATURE_TEXTS = 4096
 def _(step: Calibrate, bench: Bench) -> Made:
     parent, data = bench.origin, bench.data
     manifest = parent.manifest
+    check_one_label(parent, where=step.name)
     check_scope(data, where=step.name)
     lesson = lesson_for(data, parent.labels)
     truth = np.array(lesson.val_labels)

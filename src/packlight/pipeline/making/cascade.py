@@ -1,15 +1,12 @@
 """Making a cascade: two artifacts in one folder, and a switch chosen on `val`."""
 
-import shutil
-from pathlib import Path
-
 import msgspec
 import numpy as np
 
-from packlight.artifact import FIRST, SECOND, Artifact, write_manifest
+from packlight.artifact import FIRST, SECOND, write_manifest
 from packlight.engines.cascade import CONFIG_KEY, confidence
 from packlight.errors import RecipeError
-from packlight.pipeline.making.answering import answer_texts, traffic_weights
+from packlight.pipeline.making.answering import answer_texts, check_one_label, traffic_weights
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parts import lesson_for, write_own_config
 from packlight.progress import say
@@ -22,6 +19,8 @@ def _(step: Cascade, bench: Bench) -> Made:
     first, second, data = bench.others[step.first], bench.origin, bench.data
     if set(first.labels) != set(second.labels):
         raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
+    for each in (first, second):
+        check_one_label(each, where=step.name)
     truth = np.array(lesson_for(data, second.labels).val_labels)
     weights = traffic_weights(data, step.oos_rate, where=step.name)
     order = [first.labels.index(label) for label in second.labels]
@@ -38,7 +37,9 @@ def _(step: Cascade, bench: Bench) -> Made:
     if not choice.kept:
         say(f"  {_nothing_kept(step, first.name, least_loss(weights, confidence=step.confidence))}")
     for artifact, name in ((first, FIRST), (second, SECOND)):
-        _copy(artifact, bench.draft / name)
+        # Not its card and its figures: they are written again and again, and would make other bytes of the cascade.
+        artifact.copy_files(bench.draft / name)
+        write_manifest(bench.draft / name, msgspec.structs.replace(artifact.manifest, measurement=None))
     write_own_config(bench.draft, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}})
     say(
         f"  {first.name} answers {choice.kept:.0%} of val and spoils {choice.spoilt:.1%} of the answers, "
@@ -67,11 +68,3 @@ def _nothing_kept(step: Cascade, first: str, least: float) -> str:
         f"{first} answers nothing: no threshold keeps the loss within {step.loss:g} with {step.confidence:.0%} "
         f"confidence; {reason}; {remedy}"
     )
-
-
-def _copy(artifact: Artifact, folder: Path) -> None:
-    """The artifact's own files: its card and figures are written again and again, and would make other bytes of it."""
-    for name in artifact.manifest.files:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(artifact.path / name, folder / name)
-    write_manifest(folder, msgspec.structs.replace(artifact.manifest, measurement=None))

@@ -16,6 +16,10 @@ def artifact(tiny_run):
     return tiny_run / "variants" / "student-onnx-static"
 
 
+def stdin_of(content):
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="surrogateescape")
+
+
 def test_arguments_are_answered_in_a_table(packlight, artifact):
     answer = packlight("predict", artifact, *TEXTS)
     assert answer.status == 0
@@ -42,13 +46,21 @@ def test_top_k_shows_so_many_labels(packlight, artifact):
 
 
 def test_a_file_and_standard_input_are_the_same(packlight, artifact, tmp_path, monkeypatch):
-    content = "\n".join([TEXTS[0], "", f"  {TEXTS[1]}  ", TEXTS[2]])
-    (tmp_path / "texts.txt").write_text(content)
+    texts = [*TEXTS, "play\u2028it\x85again\fsam"]
+    content = "\ufeff" + "\n".join([texts[0], "", f"  {texts[1]}  \r", *texts[2:]])
+    (tmp_path / "texts.txt").write_bytes(content.encode())
     by_file = packlight("predict", artifact, "--file", tmp_path / "texts.txt", "--json")
-    monkeypatch.setattr(sys, "stdin", io.StringIO(content))
+    monkeypatch.setattr(sys, "stdin", stdin_of(content.encode()))
     by_input = packlight("predict", artifact, "--json")
-    by_words = packlight("predict", artifact, *TEXTS, "--json")
+    by_words = packlight("predict", artifact, *texts, "--json")
     assert json.loads(by_file.out) == json.loads(by_input.out) == json.loads(by_words.out)
+
+
+def test_standard_input_that_is_not_utf_8_is_refused(packlight, artifact, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stdin_of("café".encode("latin-1")))
+    answer = packlight("predict", artifact)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith("error: standard input: cannot be read as UTF-8 text")
 
 
 def test_a_terminal_without_texts_is_told_how(packlight, artifact, monkeypatch):
@@ -71,6 +83,7 @@ def test_square_brackets_are_text(packlight, artifact):
         (["ARTIFACT", "--file", "missing.txt"], "missing.txt: cannot be read"),
         (["ARTIFACT", "--file", "empty.txt"], "holds no text"),
         (["ARTIFACT", "--file", "latin.txt"], "UTF-8"),
+        (["ARTIFACT", "x", "caf\udce9"], r"the text 'caf\udce9' is not UTF-8"),
         (["ARTIFACT", "x", "--top-k", "0"], "--top-k"),
         (["nowhere", "x"], "nowhere"),
         (["ALTERED", "x"], "model_quantized.onnx was altered"),

@@ -80,6 +80,15 @@ def test_recipes_are_listed_printed_and_explained(packlight, tmp_path):
     assert all(word in explained for word in ("finetune", "distill", "alpha", "quantize-onnx", "mode", "tolerance"))
 
 
+def test_a_recipe_of_ones_own_is_for_run(packlight, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(packlight("recipes", "walk").out)
+    answer = packlight("recipes", "./mine.yaml")
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "`packlight run --recipe ./mine.yaml`" in answer.err
+    assert "frontier, walk" in answer.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

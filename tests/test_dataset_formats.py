@@ -50,6 +50,11 @@ def test_quotes_and_line_breaks_inside_a_text_keep_the_row_number():
     ]
 
 
+def test_many_blank_lines_before_the_header_are_passed_over():
+    data = "\n" * 300 + "text,label\na,b\n"
+    assert read_file("a.csv", data.encode())["train"] == [Row("a.csv", 302, "a", "b")]
+
+
 def test_byte_order_mark_is_accepted():
     assert pairs(read_file("a.csv", b"\xef\xbb\xbftext,label\na,b\n")["train"]) == [("a", "b")]
 
@@ -109,6 +114,11 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.json", '{"train": [["a", "b"],\n ["c" "d"]]}', "a.json, row 2: no valid JSON"),
         ("a.json", '{"train": [["a", "b"], ["c"]]}', "a.json (train), row 2: ['c'] is no pair and no object"),
         ("a.parquet", "not it", "a.parquet is no readable Parquet file"),
+        ("a.csv", ",\n,\n", "a.csv holds empty cells only"),
+        pytest.param("a.json", "[" * 100_000, "a.json: nested too deeply", id="deep.json"),
+        pytest.param("a.json", f"[{'1' * 5000}]", "a.json: a number of too many digits", id="long.json"),
+        pytest.param("a.jsonl", "{}\n" + "[" * 100_000, "a.jsonl, row 2: nested too deeply", id="deep.jsonl"),
+        pytest.param("a.jsonl", "1" * 5000, "a.jsonl, row 1: a number of too many digits", id="long.jsonl"),
     ],
 )
 def test_unreadable_files_say_why(file, data, words):

@@ -9,6 +9,12 @@ def test_each_line_is_a_text_and_empty_ones_are_left_out(tmp_path):
     assert read_lines(tmp_path / "texts.txt") == ["wake me up", "Zürich, please", "last"]
 
 
+def test_only_line_feeds_end_a_text(tmp_path):
+    text = "one\u2028text\x85of\fmany\rlines"
+    (tmp_path / "texts.txt").write_bytes(f"{text}\r\nnext".encode())
+    assert read_lines(tmp_path / "texts.txt") == [text, "next"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(None, "cannot be read"), (b"\xff\xfe", "cannot be read as UTF-8"), (b"\n \n", "holds no text")],

@@ -125,6 +125,11 @@ def test_a_missing_path_lists_the_kinds_of_source(source):
         assert kind in message
 
 
+def test_the_folder_of_an_unknown_user_is_refused():
+    with pytest.raises(DataError, match=r"there is no ~nobody-of-this-name/x\.csv"):
+        load_dataset("~nobody-of-this-name/x.csv")
+
+
 def test_the_built_in_sample():
     dataset = load_dataset("sample")
     assert dataset.oos_label == "oos"

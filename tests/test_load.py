@@ -2,11 +2,15 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 
+import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from packlight.errors import MeasurementError, PacklightError
@@ -19,9 +23,10 @@ from packlight.load.process import GeneratorProcess
 from packlight.load.ramp import climb
 from packlight.load.rates import Ramp
 from packlight.load.request import Address, address_of, http_request, infer_body
-from packlight.load.result import Bound, Level, level_of, read_result, times_of, write_result
-from packlight.load.target import Running, model_of
+from packlight.load.result import Bound, Level, LoadResult, level_of, times_of, write_result
+from packlight.load.target import Process, Running, model_of
 
+pytest_plugins = ["command"]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
@@ -163,6 +168,36 @@ def test_the_generators_own_process():
         assert set(observed.errors) == {"refused"}
 
 
+def test_a_generator_that_died_is_told_and_cleared_away():
+    before = set(psutil.Process().children())
+    with GeneratorProcess() as generator:
+        (child,) = set(psutil.Process().children()) - before
+        child.kill()
+        more_than_a_pipe_holds = [b"x" * 1_000_000]
+        with pytest.raises(MeasurementError, match="was killed by SIGKILL"):
+            generator.run(Job(address=Address("127.0.0.1", 1, "/"), requests=more_than_a_pipe_holds, rate=1, seconds=1))
+    assert not child.is_running()
+
+
+def test_a_generator_that_fails_says_why():
+    requests = [http_request(Address("127.0.0.1", 1, "/"), b"{}")]
+    with GeneratorProcess() as generator, pytest.raises(MeasurementError, match=r"status 1(.|\n)*ZeroDivisionError"):
+        generator.run(Job(address=Address("127.0.0.1", 1, "/"), requests=requests, rate=0, seconds=1))
+
+
+def test_processor_time_counts_processes_that_ended():
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7))']); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        target = Process("http://127.0.0.1:1", process, 1)
+        process.stdout.readline()
+        alone = psutil.Process(process.pid).cpu_times()
+        assert target.cpu_seconds() > alone.user + alone.system + 0.03
+        assert target.memory_mb() > 1
+        process.stdin.close()
+    assert target.cpu_seconds() is None
+    assert target.memory_mb() is None
+
+
 def fake_level(rate, *, carried, attempt=1):
     return Level(
         rate=rate,
@@ -237,13 +272,70 @@ def test_a_whole_measurement_is_written_read_and_drawn(tmp_path):
     assert any(request.startswith(b"POST /classify") for request in requests)
     assert any(b'{"input": ["two"], "model": "m"}' in request for request in requests)
     write_result(result, tmp_path / "load.json")
-    assert read_result(tmp_path / "load.json") == result
+    assert msgspec.json.decode((tmp_path / "load.json").read_bytes(), type=LoadResult) == result
     assert json.loads((tmp_path / "load.json").read_text())["sustained_rate"] == 100
     draw(result, tmp_path / "load.png")
     assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_faults_are_said_in_words(tmp_path):
+@pytest.mark.parametrize(
+    ("template", "text", "body"),
+    [
+        ('{"q": "{text}"}', "a {text}", {"q": "a {text}"}),
+        ('{"q": ["say {text}", 3], "{text}": null}', 'a "b"', {"q": ['say a "b"', 3], "{text}": None}),
+    ],
+)
+def test_a_template_is_filled_inside_its_strings(template, text, body):
+    assert json.loads(fill(template, text)) == body
+
+
+def test_a_server_that_speaks_no_http_is_told_apart():
+    with answering(lambda _: b"nonsense\r\n\r\n") as (address, _):
+        url = f"http://127.0.0.1:{address.port}"
+        with pytest.raises(PacklightError, match="--model"):
+            model_of(url, None)
+        assert Running(url).cpu_seconds() is None
+
+
+def test_addresses_are_ascii_on_the_wire():
+    address = address_of("http://Bücher.example:81/a/", "m", "/größe und €?x=1%20")
+    assert address == Address("xn--bcher-kva.example", 81, "/gr%C3%B6%C3%9Fe%20und%20%E2%82%AC?x=1%20")
+    assert address_of("http://[::1]", "m").host == "::1"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["http://localhost:80a"], "http://localhost:80a: no URL"),
+        (["http://[::1", "--model", "m"], "http://[::1: no URL"),
+        (["http://a..b"], "http://a..b: no URL"),
+        (["SERVER", "--rate", "0"], "rate 0 "),
+        (["SERVER", "--rate", "50", "--rate", "nan"], "rate nan "),
+        (["SERVER", "--rate", "-3"], "rate -3 "),
+        (["SERVER", "--start", "inf"], "start inf "),
+        (["SERVER", "--seconds", "inf"], "seconds inf "),
+        (["SERVER", "--p99", "inf"], "p99 inf "),
+        (["SERVER", "--header", "X: €"], "'€', which is not Latin-1"),
+        (["SERVER", "--template", '{"{text}": 1}'], 'no "{text}" in any of its strings'),
+        (["SERVER", "--out", "folder"], "--out folder is a folder; name a file in it, such as folder/load.json"),
+        (["SERVER", "--out", "x.PNG"], "x.json"),
+        (["SERVER", "--out", "taken.json"], "taken.png, which is a folder"),
+        (["SERVER", "--out", "file/below/x.json"], "file is no folder"),
+    ],
+)
+def test_a_users_error_is_one_line_before_any_load(packlight, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("folder", "taken.png"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "file").touch()
+    server = ["http://127.0.0.1:1", "--model", "m"]
+    answer = packlight("load", *(part for word in words for part in (server if word == "SERVER" else [word])))
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert answer.err.startswith("error: ")
+    assert said in answer.err
+
+
+def test_faults_are_said_in_words():
     with pytest.raises(PacklightError, match="not JSON"):
         fill("{", "a")
     with pytest.raises(PacklightError, match=r'no "\{text\}"'):
@@ -251,6 +343,3 @@ def test_faults_are_said_in_words(tmp_path):
     with pytest.raises(PacklightError, match="--model"):
         model_of("http://127.0.0.1:1", None)
     assert model_of("http://127.0.0.1:1", "m") == "m"
-    (tmp_path / "load.json").write_text("{}")
-    with pytest.raises(MeasurementError, match="format 1"):
-        read_result(tmp_path / "load.json")

@@ -1,5 +1,7 @@
 """`packlight load`: what a server carries."""
 
+import math
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ from packlight.cli.source import Source, reads_texts
 from packlight.errors import PacklightError
 from packlight.extras import require
 from packlight.figures import milliseconds
-from packlight.load.rates import Ramp
+from packlight.load.rates import Ramp, check_rates
 from packlight.load.result import Bound, Level, LoadResult, encode_result, write_result
 from packlight.load.target import Running, Target, halves, model_of, served
 from packlight.progress import say
@@ -41,7 +43,7 @@ def load(
     workers: Annotated[int | None, typer.Option(min=1, help="Of the server, where TARGET is an artifact.")] = None,
     path: Annotated[str | None, typer.Option(help="Another route than the protocol's, for a peer.")] = None,
     template: Annotated[
-        str | None, typer.Option(help='Another JSON body than the protocol\'s, with "{text}" in it.')
+        str | None, typer.Option(help='Another JSON body than the protocol\'s, with "{text}" in one of its strings.')
     ] = None,
     header: Annotated[list[str] | None, typer.Option(help="A header as `Name: value`; may be repeated.")] = None,
     out: Annotated[
@@ -57,6 +59,12 @@ def load(
     from packlight.load.measure import measure_load  # noqa: PLC0415 - it imports the extra
     from packlight.load.plot import draw  # noqa: PLC0415 - beside the other
 
+    ramp = Ramp(start=start, seconds=seconds, attempts=attempts)
+    check_rates(ramp, rate or ())
+    if not math.isfinite(p99):
+        raise PacklightError(f"p99 {p99:g} is no bound; give milliseconds, such as 10")
+    headers = [_header(each) for each in header or ()]
+    plot = _plot_beside(out) if out else None
     texts = [str(text) for text in source.read().test.texts]
     server_side, generator_side = halves()
     with ExitStack() as stack:
@@ -67,19 +75,19 @@ def load(
             texts,
             model=name,
             source=source.data,
-            ramp=Ramp(start=start, seconds=seconds, attempts=attempts),
+            ramp=ramp,
             bound=Bound(p99_ms=p99),
             rates=rate or (),
             generator_processors=generator_side,
             server_processors=count,
             path=path,
             template=template,
-            headers=[_header(each) for each in header or ()],
+            headers=headers,
             report=lambda level: say(_line(level)),
         )
-    if out is not None:
+    if out and plot:
         write_result(result, out)
-        draw(result, out.with_suffix(".png"))
+        draw(result, plot)
     if as_json:
         typer.echo(encode_result(result))
     else:
@@ -103,6 +111,22 @@ def _header(line: str) -> tuple[str, str]:
     if not colon or not name.strip() or "\n" in line or "\r" in line:
         raise PacklightError(f"{line!r} is not a header; write it as `Name: value`")
     return name.strip(), value.strip()
+
+
+def _plot_beside(out: Path) -> Path:
+    """Where the plot goes; what could not be written after minutes of load is refused before."""
+    require("matplotlib", purpose="the plot that --out writes")
+    if out.is_dir():
+        raise PacklightError(f"--out {out} is a folder; name a file in it, such as {out / 'load.json'}")
+    plot = out.with_suffix(".png")
+    if out.suffix.lower() == plot.suffix:
+        raise PacklightError(f"--out {out} would be the plot's name; name the JSON, such as {out.with_suffix('.json')}")
+    if plot.is_dir():
+        raise PacklightError(f"--out {out}: the plot goes to {plot}, which is a folder; choose another name")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise PacklightError(f"--out {out}: {above} is no folder that can be written to; choose another place")
+    return plot
 
 
 def _line(level: Level) -> str:

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from packlight.cli import options
 from packlight.cli.show import show, show_json
+from packlight.dataset.faults import quoted
+from packlight.dataset.lines import lines_of, read_lines
 from packlight.errors import DataError
 from packlight.predictor import Prediction, Predictor
 
@@ -33,7 +35,7 @@ def predict(
 
     Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
     """
-    asked = texts or _lines(file)
+    asked = _whole(texts) if texts else _lines(file)
     predictor = Predictor.open(artifact, threads=threads, providers=provider or ["cpu"])
     answers = predictor.predict(asked, top_k=top_k)
     if as_json:
@@ -42,16 +44,28 @@ def predict(
         show(_table(answers))
 
 
+def _whole(texts: list[str]) -> list[str]:
+    """The texts, once each is known to be UTF-8: the shell's other bytes arrive as halves of characters."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the text {quoted(text)} is not UTF-8; give it in UTF-8, or in a file to --file"
+            ) from error
+    return texts
+
+
 def _lines(file: Path | None) -> list[str]:
-    if file is None and sys.stdin.isatty():
+    if file is not None:
+        return read_lines(file)
+    if sys.stdin.isatty():
         raise DataError("no texts: give them as arguments, one a line in --file, or on standard input")
     try:
-        content = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file or 'standard input'}: cannot be read as UTF-8 text ({error})") from error
-    if not (lines := [line.strip() for line in content.splitlines() if line.strip()]):
-        raise DataError(f"{file or 'standard input'}: holds no text")
-    return lines
+        content = sys.stdin.buffer.read()
+    except OSError as error:
+        raise DataError(f"standard input: cannot be read ({error.strerror}); give texts, one a line") from error
+    return lines_of("standard input", content)
 
 
 def _table(answers: list[Prediction]) -> Table:

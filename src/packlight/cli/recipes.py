@@ -1,6 +1,7 @@
 """`packlight recipes`: what a recipe can say."""
 
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, get_args
 
 import msgspec
@@ -10,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.cli.show import show
-from packlight.recipe import Step, load_recipe
+from packlight.errors import RecipeError
+from packlight.recipe import Step
 
 
 def recipes(
@@ -22,14 +24,22 @@ def recipes(
     Example: `packlight recipes walk > mine.yaml`
     """
     folder = resources.files("packlight").joinpath("recipes")
+    names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
     if name is not None:
-        load_recipe(name)
+        if name not in names:
+            raise RecipeError(_foreign(name, names))
         typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
     elif options:
         show(*(part for step in get_args(Step) for part in (_headline(step), _options(step))))
     else:
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            typer.echo(entry.name.removesuffix(".yaml"))
+        typer.echo("\n".join(names))
+
+
+def _foreign(name: str, names: list[str]) -> str:
+    known = f"the built-in ones are {', '.join(names)}"
+    if Path(name).is_file():
+        return f"{name} is a file, which `packlight run --recipe {name}` takes; {known}, and this prints those"
+    return f"no recipe {name!r}: {known}"
 
 
 def _headline(step: type[msgspec.Struct]) -> Text:

@@ -30,7 +30,10 @@ def read_delimited(file: str, data: bytes) -> Table:
             f"{file} has one column only ({quoted(first)} in row 1): expected a text and its label in each row, "
             f"separated by {', '.join(DELIMITERS.values())}"
         )
-    (header_row, header), *records = _records(file, text, delimiter)
+    rows = list(_records(file, text, delimiter))
+    if not rows:
+        raise DataError(f"{file} holds empty cells only: expected labelled texts, a text and its label in each row")
+    (header_row, header), *records = rows
     names = [name.strip() for name in header]
     while names and not names[-1]:  # spreadsheets export empty columns on the right
         names.pop()
@@ -55,9 +58,8 @@ def find_delimiter(text: str) -> str | None:
 def _score(text: str, delimiter: str) -> float:
     """The share of rows as wide as the first, plus one for known names; 0 when that has one field."""
     try:
-        rows = [
-            row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), SAMPLED_ROWS) if row
-        ]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = list(islice((row for row in reader if row), SAMPLED_ROWS))
     except csv.Error:
         return 0
     header = rows[0]

@@ -29,6 +29,9 @@ def read_json_lines(file: str, data: bytes) -> Table:
             what = f"no valid JSON ({error.msg} at character {error.pos + 1})"
             faults.append(Fault(file, number, what, "write one object a line"))
             continue
+        except (RecursionError, ValueError) as error:
+            faults.append(Fault(file, number, _excess(error), "write one object with a text and its label"))
+            continue
         if isinstance(value, dict):
             records.append((number, value))
         else:
@@ -54,6 +57,8 @@ def read_json(file: str, data: bytes) -> dict[str, Table]:
             "for one object a line name the file .jsonl" if error.msg == "Extra data" else "mend it or export it again"
         )
         raise DataError(f"{file}, row {error.lineno}: no valid JSON ({error.msg}); {hint}") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{file}: {_excess(error)}; expected a list of records or an object of splits") from error
     if isinstance(value, list):
         return {"train": _table(file, value)}
     if not isinstance(value, dict):
@@ -65,6 +70,11 @@ def read_json(file: str, data: bytes) -> dict[str, Table]:
             f"found {', '.join(quoted(name) for name in unknown) or 'an empty object'}; rename or remove those"
         )
     return {name: _table(f"{file} ({name})", items) for name, items in value.items() if items}
+
+
+def _excess(error: RecursionError | ValueError) -> str:
+    """What is beyond the reader in JSON that is valid."""
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number of too many digits"
 
 
 def _table(file: str, items: list[object]) -> Table:

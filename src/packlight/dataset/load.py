@@ -57,7 +57,7 @@ def load_dataset(
 
 def _read(source: str | Path, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:
     """Rows by split from whatever the source is."""
-    path, shown = Path(source).expanduser(), str(source)
+    path, shown = _place(source), str(source)
     if source == SAMPLE:
         sample = files("packlight").joinpath("data", "sample")
         return read_folder(sample, SAMPLE, text_column=text_column, label_column=label_column)
@@ -71,6 +71,14 @@ def _read(source: str | Path, text_column: str | None, label_column: str | None)
     if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix.lower() not in SUFFIXES:
         return _read_hub(source, text_column, label_column)
     raise DataError(f"there is no {shown}: expected {KINDS}")
+
+
+def _place(source: str | Path) -> Path:
+    """The path that a source would be, with `~` and `~name` replaced."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"there is no {source}: no such user's folder is known; write the whole path") from error
 
 
 def _read_hub(reference: str, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:

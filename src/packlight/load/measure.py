@@ -10,7 +10,7 @@ from packlight.environment import describe
 from packlight.errors import PacklightError
 from packlight.load.process import GeneratorProcess
 from packlight.load.ramp import climb, hold
-from packlight.load.rates import Ramp
+from packlight.load.rates import Ramp, check_rates
 from packlight.load.request import address_of, http_request, infer_body
 from packlight.load.result import Bound, Level, LoadResult, Source
 from packlight.load.target import Target
@@ -47,14 +47,15 @@ def measure_load(
         generator_processors: that the generator is bound to.
         server_processors: how many the server has, for the record.
         path: another route than the protocol's.
-        template: another JSON body than the protocol's, in which the string "{text}" stands for the text.
+        template: another JSON body than the protocol's; "{text}" in its strings stands for the text.
         headers: more headers, such as an API key.
         report: told of each level.
 
     Raises:
         MeasurementError: when the server cannot be reached.
-        PacklightError: when the URL or the template cannot be used.
+        PacklightError: when a rate, the URL or the template cannot be used.
     """
+    check_rates(ramp, rates)
     address = address_of(target.url, model, path)
     bodies = [infer_body(text) if template is None else fill(template, text) for text in texts]
     requests = [http_request(address, body, headers) for body in bodies]
@@ -82,23 +83,25 @@ def measure_load(
 
 
 def fill(template: str, text: str) -> bytes:
-    """A JSON body with the text in the place of the string "{text}".
+    """A JSON body with the text in the place of "{text}", which may be a whole string or a part of one.
 
     Raises:
-        PacklightError: when the template is not JSON, or has no such string.
+        PacklightError: when the template is not JSON, or none of its strings has the placeholder.
     """
     try:
         document = json.loads(template)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PacklightError(f"the template is not JSON ({error})") from error
-    if TEXT not in template:
-        raise PacklightError('the template has no "{text}" to put the text in')
+    if _put(document, "") == document:
+        raise PacklightError(
+            f'the template has no "{TEXT}" in any of its strings to put the text in; keys do not count'
+        )
     return json.dumps(_put(document, text)).encode()
 
 
 def _put(document: Any, text: str) -> Any:
-    if document == TEXT:
-        return text
+    if isinstance(document, str):
+        return document.replace(TEXT, text)
     if isinstance(document, dict):
         return {key: _put(value, text) for key, value in document.items()}
     return [_put(value, text) for value in document] if isinstance(document, list) else document

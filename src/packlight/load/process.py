@@ -6,9 +6,12 @@ there are enough.
 
 import gc
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -17,6 +20,10 @@ import msgspec
 from packlight.errors import MeasurementError
 from packlight.load.generator import Generator
 from packlight.load.job import Job, Observed
+
+STDERR_TAIL = 2000
+PATIENCE = 5.0
+"""seconds"""
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
@@ -36,8 +43,12 @@ class GeneratorProcess:
 
     def __init__(self, processors: Collection[int] | None = None) -> None:
         """Start it, on these processors where the system can bind it to them."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "packlight.load.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "packlight.load.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
         )
         if processors and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, processors)
@@ -50,11 +61,13 @@ class GeneratorProcess:
         """
         assert self._process.stdin is not None  # noqa: S101 - piped above
         assert self._process.stdout is not None  # noqa: S101 - piped above
-        self._process.stdin.write(msgspec.json.encode(job) + b"\n")
-        self._process.stdin.flush()
+        # A process that ended is found out when there is no answer.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+            self._process.stdin.flush()
         line = self._process.stdout.readline()
-        if not line:
-            raise MeasurementError("the load generator's process ended")
+        if not line.endswith(b"\n"):
+            raise MeasurementError(f"the load generator's process {self._end()}; load again:\n{self._last_words()}")
         answer = msgspec.json.decode(line, type=Done | Fault)
         if isinstance(answer, Fault):
             raise MeasurementError(f"{job.address.host}:{job.address.port}: {answer.reason}")
@@ -66,11 +79,26 @@ class GeneratorProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
         self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What a process that ended did not read any more is of no use.
+            with suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
         self._process.wait()
+        self._errors.close()
+
+    def _end(self) -> str:
+        """How the process ended, once nothing more comes from it."""
+        try:
+            status = self._process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        return f"ended with status {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it said nothing)"
 
 
 def main(jobs: BinaryIO, outcomes: BinaryIO) -> None:

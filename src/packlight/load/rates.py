@@ -1,6 +1,11 @@
 """How a ramp chooses its rates."""
 
+import math
+from collections.abc import Sequence
+
 import msgspec
+
+from packlight.errors import PacklightError
 
 
 class Ramp(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,3 +21,15 @@ class Ramp(msgspec.Struct, frozen=True, kw_only=True):
     """times that a level may break the bound before it counts: other work on the machine breaks it too"""
     seconds: float = 10.0
     """of each level"""
+
+
+def check_rates(ramp: Ramp, rates: Sequence[float] = ()) -> None:
+    """Refuse rates and times that no level can have.
+
+    Raises:
+        PacklightError: when one is not above 0, or not finite.
+    """
+    figures = {"start": (ramp.start,), "seconds": (ramp.seconds,), "rate": rates}
+    for name, value in ((name, value) for name, values in figures.items() for value in values):
+        if not 0 < value < math.inf:
+            raise PacklightError(f"{name} {value:g} cannot be loaded with; give a finite number above 0")

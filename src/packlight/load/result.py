@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from packlight.environment import Environment
-from packlight.errors import MeasurementError
 from packlight.files import write_whole
 from packlight.load.job import Observed
 
@@ -140,18 +139,3 @@ def encode_result(result: LoadResult) -> bytes:
     sustained = result.sustained
     fields = {name: getattr(result, name) for name in LoadResult.__struct_fields__}
     return msgspec.json.encode(_Written(**fields, sustained_rate=sustained.rate if sustained else None))
-
-
-def read_result(path: Path) -> LoadResult:
-    """Read a file of `packlight load`.
-
-    Raises:
-        MeasurementError: when it is missing, damaged or of an unknown format.
-    """
-    try:
-        document = msgspec.json.decode(path.read_bytes())
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise MeasurementError(f"{path}: not a load file of format {FORMAT}; make one with `packlight load --out`")
-        return msgspec.convert(document, LoadResult)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise MeasurementError(f"{path}: not a load file ({error}); make one with `packlight load --out`") from error

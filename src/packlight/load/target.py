@@ -1,6 +1,7 @@
 """What load goes to: a server that runs already, or an artifact that is served for the while."""
 
 import contextlib
+import http.client
 import os
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import msgspec
 import psutil
 
 from packlight.errors import MeasurementError, PacklightError
+from packlight.load.request import parts_of
 from packlight.serve.settings import VARIABLE, Settings
 
 START_SECONDS = 60.0
@@ -51,6 +53,12 @@ class Running:
     workers: int | None = None
 
     def __init__(self, url: str) -> None:
+        """Name it by its root.
+
+        Raises:
+            PacklightError: when the URL is none, or not plain http.
+        """
+        parts_of(url)
         self.url = url.rstrip("/")
 
     def cpu_seconds(self) -> float | None:
@@ -77,12 +85,17 @@ class Process:
         self._process = psutil.Process(process.pid)
 
     def cpu_seconds(self) -> float | None:
-        """Processor time of all its processes."""
-        return sum(times.user + times.system for times in (each.cpu_times() for each in self._all()))
+        """Processor time of all its processes, ended ones included; None where one ends at this moment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = [each.cpu_times() for each in self._all()]
+            return sum(each.user + each.system + each.children_user + each.children_system for each in times)
+        return None
 
     def memory_mb(self) -> float | None:
-        """Memory that its processes do not share, in MB."""
-        return sum(float(each.memory_full_info().uss) for each in self._all()) / 1e6
+        """Memory that its processes do not share, in MB; None where one ends at this moment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sum(float(each.memory_full_info().uss) for each in self._all()) / 1e6
+        return None
 
     def _all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
@@ -154,12 +167,12 @@ def model_of(url: str, model: str | None) -> str:
     if model is not None:
         return model
     try:
-        names = [each["name"] for each in msgspec.json.decode(_get(f"{url.rstrip('/')}/models"))["models"]]
+        names = [str(each["name"]) for each in msgspec.json.decode(_get(f"{url.rstrip('/')}/models"))["models"]]
     except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
         raise PacklightError(f"{url} does not say which models it has; name one with --model") from error
     if len(names) != 1:
         raise PacklightError(f"{url} serves {', '.join(names) or 'no model'}; name one with --model")
-    return str(names[0])
+    return names[0]
 
 
 def free_port() -> int:
@@ -180,8 +193,7 @@ def halves() -> tuple[frozenset[int] | None, frozenset[int] | None]:
 
 
 def _get(url: str) -> bytes:
-    if not url.startswith("http://"):
-        raise PacklightError(f"{url}: load goes to plain http, such as http://127.0.0.1:8080")
+    parts_of(url)
     try:
         with urllib.request.urlopen(url, timeout=ASK_SECONDS) as response:  # noqa: S310 - http only, as checked
             content: bytes = response.read()
@@ -189,5 +201,5 @@ def _get(url: str) -> bytes:
     except urllib.error.HTTPError as error:
         kind = NeedsKeyError if error.code == HTTPStatus.UNAUTHORIZED else OSError
         raise kind(str(error)) from error
-    except urllib.error.URLError as error:
+    except (urllib.error.URLError, http.client.HTTPException) as error:
         raise OSError(str(error)) from error

@@ -75,6 +75,11 @@ def test_members_keep_the_limits_or_are_the_nearest():
     chosen = [row.number for row in members_of(many, limits(), 4)]
     assert len(chosen) == 4
     assert (chosen[0], chosen[-1]) == (0, 14), "the ends of the front are among them"
+    assert 1 not in chosen
+    stopped = msgspec.structs.replace(trial(9, 0.5, 1.0, 1.0, state="stopped"), variant="v1", measured=None)
+    with_pick = members_of([stopped, *many], limits(), 4, pick="v1")
+    assert [row.number for row in with_pick] == [*chosen, 1], "the pick is one more; its earlier trial was stopped"
+    assert [row.number for row in members_of(many, limits(), 4, pick="v0")] == chosen
 
 
 def test_the_pick_says_which_limit_binds_and_what_more_would_cost():
@@ -125,6 +130,10 @@ def test_hope_is_the_largest_gain_that_others_had_from_there():
     assert accuracy_at(rows[0].curve, 0.375) == pytest.approx(0.6)
     assert hope(Point(share=0.5, accuracy=0.6), "static", rows) == pytest.approx(0.6 + 0.12 + 0.01)
     assert hope(Point(share=0.5, accuracy=0.6), "static", rows[:1]) is None, "one trial is no experience"
+    again = msgspec.structs.replace(rows[0], number=2, same_as=0)
+    assert hope(Point(share=0.5, accuracy=0.6), "static", [rows[0], again]) is None, "nor is its repetition"
+    other_int8 = msgspec.structs.replace(trial(3, 0.81, 1.0, 1.0), curve=rows[0].curve)
+    assert hope(Point(share=0.5, accuracy=0.6), "static", [rows[0], other_int8]) is None, "they share one training"
     assert hope(Point(share=0.5, accuracy=0.6), "transformer", rows) is None
 
 

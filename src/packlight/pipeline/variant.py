@@ -61,15 +61,7 @@ def make_variant(
         ParityError: when it does not answer like its parent.
     """
     others = others or {}
-    origins = (
-        parent.manifest.fingerprint if parent else None,
-        checkpoint.sha256 if checkpoint else None,
-        *(others[name].manifest.fingerprint for name in step.others),
-        *(_content(Path(file)) for file in step.files),
-    )
-    mark = fingerprint(
-        kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data.sha256, seed=seed
-    )
+    mark = mark_of(step, data.sha256, parent=parent, checkpoint=checkpoint, others=others, seed=seed)
     if (done := _finished(folder, mark, parent)) is not None:
         # A run that was killed after its last act left this.
         shutil.rmtree(work, ignore_errors=True)
@@ -85,6 +77,31 @@ def make_variant(
     artifact = Artifact.open(folder)
     say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")
     return artifact, True
+
+
+def mark_of(
+    step: Step,
+    data: str,
+    *,
+    parent: Artifact | None = None,
+    checkpoint: Checkpoint | None = None,
+    others: Mapping[str, Artifact] | None = None,
+    seed: int = 0,
+) -> str:
+    """The fingerprint of what `make_variant` makes of the same arguments; `data` is the content hash.
+
+    Raises:
+        DataError: when a file that the step reads cannot be read.
+    """
+    origins = (
+        parent.manifest.fingerprint if parent else None,
+        checkpoint.sha256 if checkpoint else None,
+        *((others or {})[name].manifest.fingerprint for name in step.others),
+        *(_content(Path(file)) for file in step.files),
+    )
+    return fingerprint(
+        kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data, seed=seed
+    )
 
 
 def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:

@@ -16,7 +16,7 @@ from packlight.recommend import Constraints
 from packlight.search.row import Known, Point, Row
 
 LEAST_CURVES = 2
-"""finished trials of a family before which nobody knows how much is still gained"""
+"""trainings of finished trials of a family before which nobody knows how much is still gained"""
 MARGIN = 0.01
 """of accuracy, on top of the largest gain seen"""
 NOISE = 0.10
@@ -46,12 +46,16 @@ def hope(now: Point, family: str, rows: Sequence[Row]) -> float | None:
     Returns:
         A share from 0 to 1; None while too few have finished to say.
     """
-    gains = [
-        row.values[0] - accuracy_at(row.curve, now.share)
+    known = [
+        row
         for row in rows
         if row.state == "finished" and row.design is not None and row.design.family == family and row.curve
     ]
-    return min(1.0, now.accuracy + max(0.0, *gains) + MARGIN) if len(gains) >= LEAST_CURVES else None
+    # A repetition, or another int8 of one student, shows no other training.
+    if len({row.curve for row in known}) < LEAST_CURVES:
+        return None
+    gains = [row.values[0] - accuracy_at(row.curve, now.share) for row in known]
+    return min(1.0, now.accuracy + max(0.0, *gains) + MARGIN)
 
 
 def accuracy_at(curve: Sequence[Point], share: float) -> float:

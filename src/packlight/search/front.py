@@ -26,15 +26,22 @@ def front_of(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted(best, key=lambda row: (-row.values[0], row.values[1], row.values[2], row.number)))
 
 
-def members_of(rows: Sequence[Row], limits: Constraints, most: int) -> tuple[Row, ...]:
-    """Those of the front to be measured to the end: all that keep the limits, or else the nearest; `most` at most."""
+def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str | None = None) -> tuple[Row, ...]:
+    """Those of the front to be measured to the end: all that keep the limits, or else the nearest.
+
+    Args:
+        rows: all trials.
+        limits: what must hold.
+        most: how many at most.
+        pick: the variant of the front that is one more where it is not among them.
+    """
     front = front_of(rows)
     keeping = [row for row in front if not misses_of(row, limits)]
     chosen = keeping or sorted(front, key=lambda row: max(miss.by for miss in misses_of(row, limits)))[:3]
-    if len(chosen) <= most:
-        return tuple(chosen)
-    # The ends stay, and of what lies between every so many.
-    return tuple(chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most))
+    if len(chosen) > most:
+        # The ends stay, and of what lies between every so many.
+        chosen = [chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most)]
+    return (*chosen, *(row for row in front if row.variant == pick and row not in chosen))
 
 
 def advise(

@@ -9,7 +9,7 @@ them has it alone, and measures.
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -46,6 +46,11 @@ def taken(stream: TextIO, *, shared: bool = False) -> bool:
     return True
 
 
+def as_one(out: Path) -> AbstractContextManager[None]:
+    """Hold the lock of the folder's study while the block runs."""
+    return held(out / "work" / "locks" / "study")
+
+
 class Seat:
     """A place among the processes that search in a folder; a context manager."""
 
@@ -61,7 +66,12 @@ class Seat:
             raise PacklightError(f"{out}: a run is at work in it, or measures; wait for it or give another --out")
 
     def alone(self) -> bool:
-        """Whether no other process searches here any more; then none can begin until this one ends."""
+        """Whether no other process searches here any more; then none can begin until this one ends.
+
+        Otherwise the place is given up: whoever writes in the folder does so before.
+        """
+        # Linux takes the shared lock away before it tries for the other, and does not give it back. So of several that
+        # ask, whoever asks last has it; one that asked in vain holds nothing, and the last may be at work already.
         return taken(self._stream)
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """mean, beside the baseline at its reference time"""
     size_mb: float
     tested: Measurement | None
-    """its figures on `test`, side by side with the others; None while another process still searches"""
+    """its figures on `test`, side by side with the others; None until the last process has measured"""
 
 
 class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True):

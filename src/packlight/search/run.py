@@ -8,7 +8,6 @@ The folder
     work/                    the study, checkpoints and locks: what a later call goes on from
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,13 +24,14 @@ from packlight.figures import milliseconds, percent
 from packlight.files import folder_whole, sweep, write_whole
 from packlight.measurement import Measurement
 from packlight.pipeline.measuring import measure_run
-from packlight.pipeline.variant import check_parent, make_variant, open_parent
+from packlight.pipeline.variant import check_parent, make_variant, mark_of, open_parent
 from packlight.pipeline.walk import DEFAULT_MODEL
 from packlight.progress import checking, complain, say
 from packlight.recipe import Distill, Export, Finetune, Recipe, Step, load_recipe, write_recipe
 from packlight.recipe.read import VERSION
 from packlight.recommend import Constraints
 from packlight.recommend.constraints import checked, figure_misses
+from packlight.search.about import About, check, settle
 from packlight.search.chain import steps_of
 from packlight.search.deadline import Deadline, OutOfTime
 from packlight.search.front import advise, members_of
@@ -40,7 +40,7 @@ from packlight.search.measure import TRIAL_EFFORT
 from packlight.search.outcome import FILE, Member, SearchOutcome
 from packlight.search.row import Row
 from packlight.search.space import FAMILIES, Family, Space, space_of
-from packlight.search.store import About, Store
+from packlight.search.store import Store
 from packlight.search.trial import Workshop, tell_reader
 
 TEACHER = "teacher"
@@ -99,10 +99,15 @@ def search(
     limits = checked(limits or Constraints(percentile="mean"))
     threads = threads or environment.cpu_budget()
     deadline = Deadline(minutes)
+    about = About(data=data.sha256, seed=seed, threads=threads)
     with Seat(out) as seat:
+        # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
+        check(out, about)
         try:
             origin = (
-                _teach(data, out, model, seed, deadline) if teacher is None else _take(teacher, data, out, deadline)
+                _teach(data, out, model, about, deadline)
+                if teacher is None
+                else _take(teacher, data, out, about, deadline)
             )
             baseline = _baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
@@ -111,8 +116,7 @@ def search(
                 "and --teacher starts from one that is trained"
             ) from error
         space = space or space_of(origin, data, families)
-        about = About(data=data.sha256, teacher=origin.manifest.fingerprint, seed=seed, threads=threads)
-        store = Store(out, about, limits, space)
+        store = Store(out, limits, space, seed=seed)
         shop = Workshop(
             data=data,
             out=out,
@@ -130,32 +134,37 @@ def search(
         try:
             effort = effort or Effort()
             _try(shop, trials, effort)
-            outcome = _conclude(shop, store.rows(), effort, alone=seat.alone())
+            return _end(shop, seat, effort)
         finally:
             store.close()
-        write_whole(out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
-    return outcome
 
 
-def _teach(data: Dataset, out: Path, model: str, seed: int, deadline: Deadline) -> Artifact:
+def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadline) -> Artifact:
     """The teacher that the built-in recipe makes."""
     step = _teaching()
     with held(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
-        return make_variant(
+        checkpoint = resolve(step.model or model)
+        mark = mark_of(step, about.data, checkpoint=checkpoint, seed=about.seed)
+        check(out, msgspec.structs.replace(about, teacher=mark))
+        artifact, _ = make_variant(
             step,
             out / "variants" / TEACHER,
             out / "work" / TEACHER,
             data,
-            checkpoint=resolve(step.model or model),
-            seed=seed,
-        )[0]
+            checkpoint=checkpoint,
+            seed=about.seed,
+        )
+        # Not before: a teacher that could not be made binds nobody.
+        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
+    return artifact
 
 
-def _take(given: str, data: Dataset, out: Path, deadline: Deadline) -> Artifact:
+def _take(given: str, data: Dataset, out: Path, about: About, deadline: Deadline) -> Artifact:
     """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
     with held(out / "work" / "locks" / TEACHER, deadline):
         artifact = open_parent(given, data, out / "work" / "given")
         check_parent(Distill(name="student"), artifact)
+        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
         if artifact.manifest.data_sha256 != data.sha256:
             complain(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
         place = out / "variants" / artifact.name
@@ -164,7 +173,7 @@ def _take(given: str, data: Dataset, out: Path, deadline: Deadline) -> Artifact:
             and place.resolve() != artifact.path.resolve()
         ):
             with folder_whole(place) as draft:
-                shutil.copytree(artifact.path, draft, dirs_exist_ok=True)
+                artifact.copy(draft)
         return Artifact.open(place)
 
 
@@ -229,20 +238,27 @@ def _seconds_to_measure(rows: Sequence[Row], shop: Workshop, effort: Effort) -> 
     return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
 
 
-def _conclude(shop: Workshop, rows: Sequence[Row], effort: Effort, *, alone: bool) -> SearchOutcome:
-    """Measure the front, say what to ship, and write the recipes."""
-    members = members_of(rows, shop.limits, MOST_MEMBERS)
-    advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
-    if advice is not None and advice.pick not in (None, *(row.variant for row in members)):
-        members = (*members, next(row for row in rows if row.variant == advice.pick))
-    tested: dict[str, Measurement] = {}
-    if members and alone:
-        tested = _measure(shop, members, effort)
-    elif members:
+def _end(shop: Workshop, seat: Seat, effort: Effort) -> SearchOutcome:
+    """The outcome, measured by the last process."""
+    # Once this one has asked in vain, another may be alone, sweep the folder and write these files: so they are written
+    # before, and by the last process again, as others may have told trials since.
+    outcome = _conclude(shop)
+    if seat.alone():
+        return _conclude(shop, effort)
+    if outcome.front:
         say(f"{shop.out}: another process still searches; the last one measures the front on test")
+    return outcome
+
+
+def _conclude(shop: Workshop, effort: Effort | None = None) -> SearchOutcome:
+    """Say what to ship, and write that and the recipes; with an effort, measure the front before."""
+    rows = shop.store.rows()
+    advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
+    members = members_of(rows, shop.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
+    tested = _measure(shop, members, effort) if members and effort is not None else {}
     for row in members:
         _write_recipe(shop, row)
-    return SearchOutcome(
+    outcome = SearchOutcome(
         folder=str(shop.out),
         limits=shop.limits,
         teacher=shop.teacher.name,
@@ -251,6 +267,8 @@ def _conclude(shop: Workshop, rows: Sequence[Row], effort: Effort, *, alone: boo
         advice=advice,
         remarks=tuple(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
     )
+    write_whole(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+    return outcome
 
 
 def _measure(shop: Workshop, members: Sequence[Row], effort: Effort) -> dict[str, Measurement]:

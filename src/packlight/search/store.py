@@ -1,7 +1,6 @@
 """The study on disk: one journal file that several processes append to, and that outlives each of them.
 
     work/search.journal     Optuna's log of all trials
-    work/search.json        what the search is about; other texts or another teacher need another folder
 
 Limits belong to the study's name. With other limits, families or ranges a new study begins in the same file, and takes
 over what others finished, so that only what the new limits change is done again.
@@ -10,8 +9,6 @@ over what others finished, so that only what the new limits change is done again
 import hashlib
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +17,11 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
-from packlight.errors import PacklightError
-from packlight.files import write_whole
 from packlight.recommend import Constraints
 from packlight.search.front import LIMITS
-from packlight.search.locks import POLL, held, taken
+from packlight.search.locks import POLL, as_one, taken
 from packlight.search.row import Row
 from packlight.search.space import Design, Space
 
@@ -34,36 +29,22 @@ ROW = "row"
 WORKER = "worker"
 REFERENCE = "reference_ms"
 WORKERS = "workers"
+BEGUN = "begun"
 DIRECTIONS: tuple[Literal["maximize", "minimize"], ...] = ("maximize", "minimize", "minimize")
 STARTUP = 8
 """trials at random before the sampler goes by those that are known"""
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What all trials of a folder have in common."""
-
-    data: str
-    """content hash"""
-    teacher: str
-    """fingerprint"""
-    seed: int
-    threads: int
-
-
 class Store:
     """The trials of one search."""
 
-    def __init__(self, out: Path, about: About, limits: Constraints, space: Space) -> None:
-        """Open the study, or begin it.
-
-        Raises:
-            PacklightError: when the folder holds a search about something else.
-        """
+    def __init__(self, out: Path, limits: Constraints, space: Space, *, seed: int) -> None:
+        """Open the study, or begin it."""
+        self._out = out
         self._work = out / "work"
         self._space = space
         self._limits = limits
-        with self._as_one():
-            _check_about(self._work / "search.json", about, out)
+        with as_one(out):
             storage = _open_storage(self._work / "search.journal")
             names = optuna.get_all_study_names(storage)
             name = _name(limits, space)
@@ -73,11 +54,13 @@ class Store:
             self._worker = int(self._study.user_attrs.get(WORKERS, 0))
             self._study.set_user_attr(WORKERS, self._worker + 1)
             # Processes that begin side by side must not all propose the same.
-            self._study.sampler = _sampler(about.seed + self._worker)
+            self._study.sampler = _sampler(seed + self._worker)
             self._life = self._lock_file(self._worker).open("a")
             taken(self._life)
-            if name not in names:
-                self._begin([optuna.load_study(study_name=other, storage=storage) for other in names])
+            # That there is a study says nothing: a kill may have left it half begun.
+            if not self._study.user_attrs.get(BEGUN):
+                others = (other for other in names if other != name)
+                self._begin([optuna.load_study(study_name=other, storage=storage) for other in others])
             self._take_over_killed()
 
     def close(self) -> None:
@@ -86,7 +69,7 @@ class Store:
 
     def ask(self) -> tuple[Trial, Design]:
         """A new trial and what it is to be."""
-        with self._as_one():
+        with as_one(self._out):
             trial = self._study.ask()
             trial.set_user_attr(WORKER, self._worker)
             design = self._space.suggest(trial)
@@ -113,16 +96,11 @@ class Store:
 
     def reference(self, baseline_ms: float) -> float:
         """The baseline's latency that all others are scaled to: that of the first who says one."""
-        with self._as_one():
+        with as_one(self._out):
             known = self._study.user_attrs.get(REFERENCE)
             if known is None:
                 self._study.set_user_attr(REFERENCE, baseline_ms)
             return float(baseline_ms if known is None else known)
-
-    @contextmanager
-    def _as_one(self) -> Iterator[None]:
-        with held(self._work / "locks" / "study"):
-            yield
 
     def _lock_file(self, worker: int) -> Path:
         folder = self._work / "workers"
@@ -130,22 +108,37 @@ class Store:
         return folder / f"{self._study.study_name[-8:]}-{worker}"
 
     def _begin(self, others: list[optuna.Study]) -> None:
-        """Take over what studies with other limits finished, and put plain designs in line first."""
-        seen: set[str | None] = set()
+        """Take over what studies with other limits finished, and put plain designs in line first.
+
+        Whatever of it was done before a kill is not done again.
+        """
+        seen = {row.variant for row in self.rows() if row.state == "finished"}
         for other in others:
-            if (reference := other.user_attrs.get(REFERENCE)) is not None and not seen:
+            if (reference := other.user_attrs.get(REFERENCE)) is not None and REFERENCE not in self._study.user_attrs:
                 self._study.set_user_attr(REFERENCE, reference)
             for known in other.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 row = _row(known)
                 if row.variant in seen or row.design is None or not _within(row.design, self._space):
                     continue
                 seen.add(row.variant)
-                self._study.enqueue_trial(known.params)
-                trial = self._study.ask()
-                self._space.suggest(trial)
-                self.tell(trial, msgspec.structs.replace(row, number=trial.number))
+                self._add(row, row.design)
         for design in self._space.first():
             self._study.enqueue_trial(design.parameters, skip_if_exists=True)
+        self._study.set_user_attr(BEGUN, value=True)
+
+    def _add(self, row: Row, design: Design) -> None:
+        """A finished trial as one of this study, in one act."""
+        ranges = FixedTrial(design.parameters)
+        self._space.suggest(ranges)
+        self._study.add_trial(
+            create_trial(
+                params=design.parameters,
+                distributions=ranges.distributions,
+                values=row.values,
+                user_attrs={ROW: msgspec.to_builtins(msgspec.structs.replace(row, same_as=None))},
+                constraints=violations(row, self._limits),
+            )
+        )
 
     def _take_over_killed(self) -> None:
         """Put in line again what processes that are gone had begun."""
@@ -202,7 +195,7 @@ def _within(design: Design, space: Space) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return space.suggest(optuna.trial.FixedTrial(design.parameters)) == design
+            return space.suggest(FixedTrial(design.parameters)) == design
         except (ValueError, UserWarning):
             return False
 
@@ -210,20 +203,6 @@ def _within(design: Design, space: Space) -> bool:
 def _gone(lock: Path) -> bool:
     with lock.open("a") as stream:
         return taken(stream)
-
-
-def _check_about(file: Path, about: About, out: Path) -> None:
-    try:
-        known = msgspec.json.decode(file.read_bytes(), type=About)
-    except (OSError, msgspec.DecodeError):
-        write_whole(file, msgspec.json.encode(about))
-        return
-    for name in about.__struct_fields__:
-        if getattr(known, name) != getattr(about, name):
-            raise PacklightError(
-                f"{out}: holds a search with another {name} ({getattr(known, name)}, now {getattr(about, name)}); "
-                "give the same as then, or another --out"
-            )
 
 
 def _name(limits: Constraints, space: Space) -> str:
@@ -267,4 +246,5 @@ def _row(trial: FrozenTrial) -> Row:
         if trial.state == TrialState.RUNNING:
             return Row(number=trial.number, state="running")
         return Row(number=trial.number, state="stopped", why="its process was killed")
-    return msgspec.convert(known, Row)
+    # One that was taken over has another number here.
+    return msgspec.structs.replace(msgspec.convert(known, Row), number=trial.number)

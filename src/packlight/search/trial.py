@@ -13,7 +13,7 @@ from packlight.benchmark.rounds import Effort
 from packlight.dataset import Dataset
 from packlight.errors import MeasurementError, PacklightError
 from packlight.figures import megabytes, milliseconds, percent
-from packlight.files import sweep, write_whole
+from packlight.files import DAMAGED_JSON, sweep, write_whole
 from packlight.pipeline.variant import make_variant
 from packlight.progress import checking, say
 from packlight.recipe import Distill, DistillStatic, Export, Finetune, Step
@@ -126,10 +126,11 @@ class Workshop:
         steps = probe_of(student, self.space, self.teacher.name)
         name = steps[-1].name
         kept = self.out / "work" / "probes" / f"{name}.json"
-        with held(self._lock(f"{name}.probe"), self.deadline):
+        # Probes of one shape share its export, which is gone when the first of them is done.
+        with held(self._lock(f"{steps[-2].name}.probe"), self.deadline):
             try:
                 return msgspec.json.decode(kept.read_bytes(), type=Known)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, *DAMAGED_JSON):
                 pass
             artifact = self.make(steps, {self.teacher.name: self.teacher}, lambda _: lambda _number, _accuracy: None)
             seen, reference = self.observe(artifact, judged=False)

@@ -1,0 +1,72 @@
+"""What a folder's search is about, in `work/search.json`: other texts or another teacher need another folder."""
+
+from pathlib import Path
+
+import msgspec
+
+from packlight.errors import PacklightError
+from packlight.files import DAMAGED_JSON, write_whole
+from packlight.search.locks import as_one
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What all trials of a folder have in common."""
+
+    data: str
+    """content hash"""
+    seed: int
+    threads: int
+    teacher: str | None = None
+    """fingerprint; None while it is not known yet"""
+
+
+def check(out: Path, about: About) -> None:
+    """Compare what is known of a search that is to begin with the one that the folder holds, if it holds any.
+
+    Raises:
+        PacklightError: when the folder holds a search about something else, or does not say about what.
+    """
+    with as_one(out):
+        _compare(out, about)
+
+
+def settle(out: Path, about: About) -> None:
+    """The same, and write it down where the folder holds no search yet.
+
+    Raises:
+        PacklightError: as `check` does.
+    """
+    with as_one(out):
+        if not _compare(out, about):
+            write_whole(_file(out), msgspec.json.encode(about))
+
+
+def _compare(out: Path, about: About) -> bool:
+    """Whether the folder holds a search, which then is about the same."""
+    known = _read(out)
+    if known is None:
+        return False
+    for name in about.__struct_fields__:
+        then, now = getattr(known, name), getattr(about, name)
+        if now is not None and now != then:
+            raise PacklightError(
+                f"{out}: holds a search with another {name} ({then}, now {now}); give the same as then, or another --out"
+            )
+    return True
+
+
+def _read(out: Path) -> About | None:
+    file = _file(out)
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=About)
+    except FileNotFoundError:
+        return None
+    except (OSError, *DAMAGED_JSON) as error:
+        raise PacklightError(
+            f"{file}: does not say what the search is about ({error}); give another --out, or remove the file if texts, "
+            "teacher, --seed and --threads are those of the search"
+        ) from error
+
+
+def _file(out: Path) -> Path:
+    return out / "work" / "search.json"

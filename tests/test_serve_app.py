@@ -186,6 +186,14 @@ def all_of(connection):
     return b""
 
 
+def answer_of(connection):
+    """One answer, whose body is a JSON object."""
+    said = b""
+    while not said.endswith(b"}") and (more := connection.recv(65536)):
+        said += more
+    return said
+
+
 def test_slow_heads_and_silent_connections_are_cut_off(artifact):
     with serving(artifact, limits={"head_seconds": 1}) as server:
         start = time.monotonic()
@@ -200,6 +208,42 @@ def test_slow_heads_and_silent_connections_are_cut_off(artifact):
             assert all_of(idle).endswith(b'{"live":true}')
         assert time.monotonic() - start < 5
         assert Client(server.url).json("GET", "/v2/health/live")[0] == 200
+
+
+def test_connections_that_bring_no_request_are_cut_off(artifact):
+    with serving(artifact, limits={"head_seconds": 1}) as server, contextlib.ExitStack() as stack:
+        empty, after, answered, slow = (stack.enter_context(raw(server)) for _ in range(4))
+        empty.sendall(b"\r\n")
+        after.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        answered.sendall(b"POST /nope HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+        body = json.dumps(infer("a")).encode()
+        slow.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        assert answer_of(after).endswith(b'{"live":true}')
+        assert b"404" in answer_of(answered)
+        after.sendall(b"\r\n")
+        start = time.monotonic()
+        for number in range(16):
+            time.sleep(0.1)
+            slow.sendall(body[number : number + 1])
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                answered.sendall(b"a")
+        slow.sendall(body[16:])
+        assert answer_of(slow).startswith(b"HTTP/1.1 200"), "a body has a bound of its own"
+        assert all_of(empty).startswith(b"HTTP/1.1 408")
+        assert all_of(after).startswith(b"HTTP/1.1 408")
+        assert all_of(answered) == b""
+        assert time.monotonic() - start < 5
+
+
+def test_a_body_that_comes_after_its_answer_is_let_pass(server):
+    with raw(server) as connection:
+        connection.sendall(b"POST /nope HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n")
+        assert b"404" in answer_of(connection)
+        for _ in range(4):
+            connection.sendall(b"a" * 100_000)
+            time.sleep(0.02)
+        connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert all_of(connection).endswith(b'{"live":true}')
 
 
 def test_heads_without_end_are_cut_off(server):
@@ -249,7 +293,7 @@ def test_a_body_without_end_is_cut_off(server):
 
 
 def test_keys(artifact, monkeypatch):
-    monkeypatch.setenv("PACKLIGHT_API_KEY", "first,second")
+    monkeypatch.setenv("PACKLIGHT_API_KEY", "first, second")
     with serving(artifact) as server:
         client = Client(server.url)
         for headers in ({}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer"}, {"Authorization": "Basic first"}):
@@ -258,6 +302,10 @@ def test_keys(artifact, monkeypatch):
         for headers in ({"X-API-Key": "first"}, {"Authorization": "Bearer second"}, {"Authorization": "bearer first"}):
             assert client.json("POST", INFER, infer("a"), headers)[0] == 200
         assert client.json("GET", "/models")[0] == 401
+        for path in (f"/v2/models/other{tail}" for tail in ("", "/ready", "/infer", "/versions/9/infer")):
+            method = "POST" if path.endswith("infer") else "GET"
+            assert client(method, path)[0] == 401, "who has no key learns nothing of which models there are"
+            assert client(method, path, None, {"X-API-Key": "first"})[0] == 404
         for path in ("/v2/health/live", "/v2/health/ready", "/metrics", "/"):
             assert client("GET", path)[0] == 200
     with serving(artifact, protect_health=True, protect_metrics=True) as server:
@@ -303,6 +351,9 @@ def test_logs_are_json_lines_without_texts(artifact, tmp_path):
         client("POST", INFER, infer(secret), {"X-Request-Id": "mine"})
         client("POST", INFER, json.dumps(infer(secret)).encode()[:-1])
         client("POST", INFER, infer(secret, secret, outputs=[{"name": "nothing"}]))
+        told = client.json("POST", "/predict", {"text": "a", secret: "a"})
+    assert told[0] == 400
+    assert secret in told[1]["error"], "who wrote it may read it"
     lines = [json.loads(line) for line in (tmp_path / "log").read_bytes().splitlines()]
     assert "secret" not in (tmp_path / "log").read_text()
     requests = [line for line in lines if line["event"] == "request" and line["path"] == INFER]

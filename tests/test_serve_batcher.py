@@ -213,3 +213,35 @@ def test_listeners_hear_of_waits_and_batches():
     assert texts == 2
     assert 0 <= wait < 0.1
     assert 0 <= seconds < 0.1
+
+
+class TooFew(Fake):
+    """Gives one row less than it is asked for, where it is asked for several."""
+
+    def logits(self, texts, rows):
+        return super().logits(texts, rows)[: max(1, len(rows) - 1)]
+
+
+def test_a_fault_after_the_runtime_is_its_batchs_alone_too():
+    async def scenario():
+        batcher = Batcher(TooFew(), Limits())
+        bad = submit(batcher, [3, 3])
+        with pytest.raises(ValueError, match="shorter"):
+            await asyncio.wait_for(bad, 5)
+        assert (await asyncio.wait_for(submit(batcher, [1]), 5)).shape == (1, 2)
+        assert batcher.queued == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_a_listener_does_not_end_the_queue():
+    def fail(_):
+        raise OSError("no")
+
+    async def scenario():
+        batcher = Batcher(Fake(), Limits(), on_start=fail)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no"):
+                await asyncio.wait_for(submit(batcher, [1]), 5)
+
+    asyncio.run(scenario())

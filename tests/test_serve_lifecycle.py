@@ -12,9 +12,11 @@ import time
 import psutil
 import pytest
 
+from packlight.artifact import ONNX_INT8, read_manifest, seal
 from packlight.load.generator import Generator
 from packlight.load.job import Job
 from packlight.load.request import address_of, http_request, infer_body
+from packlight.load.target import free_port
 from served import INFER, MODEL, Client, infer, serving
 
 pytest_plugins = ["served"]
@@ -178,3 +180,49 @@ def test_a_taken_port_is_refused_in_words(artifact, server):
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 2
     assert f"port {port}" in said.stderr
+
+
+def that_does_not_open(artifact, place):
+    """An artifact whose hashes are right and whose graph is none."""
+    shutil.copytree(artifact, place)
+    (place / ONNX_INT8).write_bytes(b"no graph")
+    seal(place, read_manifest(place))
+    return place
+
+
+def test_a_model_that_does_not_open_ends_the_server_with_its_reason(artifact, tmp_path):
+    place = that_does_not_open(artifact, tmp_path / "artifact")
+    command = [sys.executable, "-m", "packlight", "serve", str(place), "--port", str(free_port()), "--workers", "2"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 2
+    *lines, last = said.stderr.splitlines()
+    assert "ONNX Runtime does not open it" in last
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    (reason,) = {event["reason"] for event in events if event["event"] == "cannot start"}
+    assert reason in last
+    assert "Traceback" not in said.stderr
+
+
+def test_a_name_that_no_url_can_hold_is_refused_in_words(artifact):
+    command = [sys.executable, "-m", "packlight", "serve", str(artifact), "--port", "1", "--name", "a/b"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 2
+    assert "'a/b' cannot be a model's name" in said.stderr
+
+
+def test_a_worker_is_replaced_beside_a_broken_version(artifact, tmp_path):
+    shutil.copytree(artifact, tmp_path / "models" / MODEL / "1")
+    with serving(tmp_path / "models", reload_seconds=0.2) as server:
+        that_does_not_open(artifact, tmp_path / "draft").rename(tmp_path / "models" / MODEL / "2")
+        (victim,) = worker_pids(server)
+        os.kill(victim, signal.SIGKILL)
+
+        def answers():
+            try:
+                return Client(server.url).json("POST", INFER, infer("a"))
+            except OSError:
+                return None
+
+        assert until(answers)
+        assert answers()[1]["model_version"] == "1"
+        assert b'outcome="refused"' in Client(server.url)("GET", "/metrics")[2]

@@ -77,3 +77,10 @@ def test_a_worker_by_itself_shares_nothing():
     metrics = Metrics()
     metrics.requests["infer", 200] += 1
     assert samples(metrics)["packlight_requests_total", ("route", "infer"), ("status", "200")] == 1
+
+
+def test_a_disk_that_takes_nothing_leaves_the_metrics_of_one_worker(tmp_path):
+    metrics = Metrics(tmp_path / "gone")
+    metrics.requests["infer", 200] += 1
+    metrics.share()
+    assert samples(metrics)["packlight_requests_total", ("route", "infer"), ("status", "200")] == 1

@@ -1,18 +1,21 @@
 """Keys, the drain flag, logs, tracing; and that a server needs no torch."""
 
+import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
-from packlight.serve.app import Target, target_of
+from packlight.serve.app import App, Target, create, target_of
 from packlight.serve.draining import DrainFlag
 from packlight.serve.keys import Keys
-from packlight.serve.logs import Log, write_all
+from packlight.serve.logs import JsonLines, Log, write_all
 from packlight.serve.refusal import Refusal
 from packlight.serve.settings import Settings, read_settings, write_settings
+from packlight.serve.starting import Starting
 from packlight.serve.tracing import Spans
 
 
@@ -57,8 +60,16 @@ def test_keys_are_compared_as_bytes():
     assert keys
     assert not Keys([""])
     keys.check("one", None)
-    keys.check(None, "Bearer zwö")
-    for given in ((None, None), ("", None), ("on", None), ("oneone", None), (None, "one"), (None, "Bearer ")):
+    keys.check(None, "Bearer " + "zwö".encode().decode("latin-1"))
+    for given in (
+        (None, None),
+        ("", None),
+        ("on", None),
+        ("oneone", None),
+        (None, "one"),
+        (None, "Bearer "),
+        (None, "Bearer zwö"),
+    ):
         with pytest.raises(Refusal) as caught:
             keys.check(*given)
         assert caught.value.status == 401
@@ -121,3 +132,55 @@ def test_spans():
     assert second.parent is None
     assert not second.status.is_ok
     spans.close()
+
+
+def test_keys_of_the_environment_may_have_spaces_between(monkeypatch, tmp_path):
+    monkeypatch.setenv("PACKLIGHT_API_KEY", "first, zwö ,")
+    monkeypatch.setenv("PACKLIGHT_SERVE_SETTINGS", json.dumps({"path": "a", "runtime": str(tmp_path)}))
+    keys = create()._keys
+    keys.check("first", None)
+    keys.check("zwö".encode().decode("latin-1"), None)
+    for given in ("", " ", " zwö", "zwö "):
+        with pytest.raises(Refusal):
+            keys.check(given, None)
+
+
+def test_the_clockwork_goes_on_after_a_fault(tmp_path):
+    app = App(Settings(path="a", runtime=str(tmp_path)), Keys([]))
+    done = []
+    thrice = asyncio.Event()
+
+    def work():
+        done.append(True)
+        if len(done) == 3:
+            thrice.set()
+        if len(done) == 1:
+            raise OSError("no space left on device")
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        faults = []
+        loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
+        loop.call_soon(app._tick, loop, 0.001, work)
+        async with asyncio.timeout(5):
+            await thrice.wait()
+        return faults
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+def test_lines_of_libraries_say_what_went_wrong():
+    error = ValueError("the model is gone")
+    record = logging.makeLogRecord({"msg": "failed", "exc_info": (ValueError, error, None)})
+    line = json.loads(JsonLines().format(record))
+    assert (line["message"], line["kind"], line["reason"]) == ("failed", "ValueError", "the model is gone")
+    assert "kind" not in json.loads(JsonLines().format(logging.makeLogRecord({"msg": "well"})))
+
+
+def test_a_start_fails_only_where_none_became_ready(tmp_path):
+    starting = Starting(tmp_path)
+    assert starting.failure is None
+    starting.failed("no größe")
+    assert Starting(tmp_path).failure == "no größe"
+    starting.became_ready()
+    assert Starting(tmp_path).failure is None

@@ -235,3 +235,8 @@ def test_any_compressed_bytes_are_unpacked_or_refused(packed, encoding):
         unpack(packed, encoding, LIMITS)
     except Refusal as refusal:
         assert refusal.status in {400, 413}  # noqa: PT017 - as above
+
+
+def test_a_timeout_that_no_clock_counts_is_refused():
+    assert status_of(request(["a"], parameters={"timeout": 10**400})) == 400
+    assert read_infer(request(["a"], parameters={"timeout": 10**18}), None, LIMITS).timeout == 1e12

@@ -1,12 +1,14 @@
 import asyncio
 import shutil
 
+import msgspec
 import pytest
 
-from packlight.artifact import read_manifest, seal
+from packlight.artifact import ONNX_INT8, Artifact, read_manifest, seal
 from packlight.errors import ArtifactError
 from packlight.serve.answers import Name
 from packlight.serve.batcher import Batcher
+from packlight.serve.external import refuse_external_data
 from packlight.serve.limits import Limits
 from packlight.serve.refusal import Refusal
 from packlight.serve.repository import Repository, find, verify
@@ -161,3 +163,85 @@ def test_weights_in_another_file_are_refused_even_when_listed(artifact, tmp_path
     shutil.copytree(place, tmp_path / "models/intent/2")
     look(opened, 3)
     assert heard.said == [("refused", "intent", "2")]
+
+
+def that_does_not_open(artifact, place):
+    shutil.copytree(artifact, place)
+    (place / ONNX_INT8).write_bytes(b"no graph")
+    seal(place, read_manifest(place))
+
+
+def test_a_worker_serves_what_opens_and_refuses_the_rest(artifact, tmp_path):
+    shutil.copytree(artifact, tmp_path / "intent/1")
+    that_does_not_open(artifact, tmp_path / "intent/2")
+    broken = shutil.copytree(artifact, tmp_path / "intent/3")
+    (broken / "tokenizer.json").write_text("{}")
+    heard = Heard()
+    opened = repository(tmp_path, heard)
+    opened.open_all()
+    assert opened.versions("intent") == ["1"]
+    look(opened, 3)
+    assert heard.said == [("refused", "intent", "2"), ("refused", "intent", "3")], "it is said once"
+    shutil.rmtree(tmp_path / "intent/1")
+    with pytest.raises(ArtifactError, match="does not open"):
+        repository(tmp_path).open_all()
+    with pytest.raises(ArtifactError, match="holds no artifact"):
+        repository(tmp_path / "nothing").open_all()
+
+
+def test_a_version_that_raises_what_nobody_expects_is_refused_once(artifact, tmp_path, monkeypatch):
+    shutil.copytree(artifact, tmp_path / "intent/1")
+    heard = Heard()
+    opened = repository(tmp_path, heard)
+    opened.open_all()
+    shutil.copytree(artifact, tmp_path / "intent/2")
+
+    def fail(*_):
+        raise RuntimeError("the runtime's own")
+
+    monkeypatch.setattr("packlight.serve.repository.Model.open", fail)
+    look(opened, 4)
+    assert heard.said == [("refused", "intent", "2")]
+
+
+def test_a_cascades_parts_are_no_versions(artifact, tmp_path):
+    for place in ("intent", "intent/first", "intent/second", "other/2"):
+        shutil.copytree(artifact, tmp_path / place)
+    assert list(find(tmp_path)) == [Name("intent", "1"), Name("other", "2")]
+
+
+def with_graph(artifact, place, name, content):
+    """A copy whose graph has another name and content."""
+    shutil.copytree(artifact, place)
+    (place / name).write_bytes(content)
+    return seal(place, msgspec.structs.replace(read_manifest(place), model_file=name))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"\x0a\x08location\x12\x03a.b",
+        b"\x12\x03a.b\x0a\x08location",
+        b"\x8a\x80\x00\x88\x80\x80\x00location\x12\x03a.b",
+        b"location \x0a\x08location",
+    ],
+)
+@pytest.mark.parametrize("name", ["graph.onnx", "graph", "graph.json", "graph.safetensors"])
+def test_weights_in_another_file_are_found_however_they_are_written(artifact, tmp_path, entry, name):
+    with_graph(artifact, tmp_path / "artifact", name, b"before" + entry)
+    with pytest.raises(ArtifactError, match="external data"):
+        verify(tmp_path / "artifact")
+
+
+def test_what_only_looks_like_it_is_served(artifact, tmp_path):
+    with_graph(artifact, tmp_path / "artifact", "graph.onnx", b"location \x0a\x09locations \x0b\x08location")
+    (tmp_path / "artifact/spiece.model").write_bytes(b"\x0a\x08location")
+    (tmp_path / "artifact/merges.dat").touch()
+    seal(tmp_path / "artifact", read_manifest(tmp_path / "artifact"))
+    refuse_external_data(Artifact.open(tmp_path / "artifact"))
+
+
+def test_an_empty_graph_is_refused_in_words(artifact, tmp_path):
+    with_graph(artifact, tmp_path / "artifact", "graph.onnx", b"")
+    with pytest.raises(ArtifactError, match=r"graph\.onnx: is missing or empty"):
+        verify(tmp_path / "artifact")

@@ -69,7 +69,7 @@ def load(
     server_side, generator_side = halves()
     with ExitStack() as stack:
         url, count = _target(target, workers, server_side, stack)
-        name = Path(target).resolve().name if url.workers else model_of(url.url, model or (template and "peer"))
+        name = model_of(url.url, model or (template and "peer"))
         result = measure_load(
             url,
             texts,
@@ -101,8 +101,7 @@ def _target(
         running: Target = Running(target)
         return running, None
     count = len(processors) if processors else 1
-    artifact = Path(target).resolve()
-    server = served(artifact, workers=workers or count, processors=processors, name=artifact.name)
+    server = served(Path(target).resolve(), workers=workers or count, processors=processors)
     return stack.enter_context(server), count
 
 

@@ -13,6 +13,7 @@ From the bytes inwards, each file one thing:
     batcher      what is queued, run in length-sorted micro-batches
     repository   named, versioned artifacts in a folder, reloaded when they change
     draining     the flag that every process sees
+    starting     whether a worker became ready, and why none could
     settings     what a server is told
     metrics      histograms and counters, shared by all worker processes
     logs         one JSON line a request, never a text

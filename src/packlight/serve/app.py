@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from packlight.errors import PacklightError
 from packlight.serve import openapi, payloads
 from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
 from packlight.serve.asgi import ClientGoneError, Header, Receive, Request, Scope, Send, respond
@@ -34,6 +35,7 @@ from packlight.serve.query import read_infer, read_plain
 from packlight.serve.refusal import Refusal, malformed, overloaded, unavailable
 from packlight.serve.repository import Repository, Served
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
+from packlight.serve.starting import Starting
 from packlight.serve.tracing import Tracing, open_tracing
 
 PROCESS_SECONDS = 1.0
@@ -44,6 +46,7 @@ DISCARDED = 8
 END = ("connection", "close")
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
+MALFORMED = "the request is malformed"
 CLIENT_GONE = 499
 """in the metrics, for a request that was never whole; nothing is sent"""
 STATIC = {
@@ -103,6 +106,7 @@ class App:
         self._metrics = Metrics(Path(settings.runtime) / METRICS_FOLDER if settings.runtime else None)
         self._log = Log(access=settings.access_log)
         self._drain = DrainFlag(Path(settings.runtime))
+        self._starting = Starting(Path(settings.runtime))
         self._tracing = tracing
         self._repository = Repository(Path(settings.path), settings.name, self._queue, self)
         self._prefix = secrets.token_hex(4)
@@ -133,7 +137,15 @@ class App:
     async def _live_through(self, receive: Receive, send: Send) -> None:
         """Begin before the first connection and end after the last."""
         await receive()
-        self.begin(asyncio.get_running_loop())
+        try:
+            self.begin(asyncio.get_running_loop())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process above says it and ends the server
+            reason = str(error) if isinstance(error, PacklightError) else f"{type(error).__name__}: {error}"
+            self._log.event("error", "cannot start", reason=reason)
+            self._starting.failed(reason)
+            await send({"type": "lifespan.startup.failed", "message": reason})
+            return
+        self._starting.became_ready()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.end()
@@ -167,8 +179,9 @@ class App:
         try:
             reply = await self._dispatch(exchange)
         except Refusal as refusal:
-            reason = refusal.reason
-            reply = Reply(Payload(_encode({"error": reason}), JSON), refusal.status, refusal.headers)
+            # A reason may quote what the client wrote, which no log holds.
+            reason = MALFORMED if refusal.status == 400 else refusal.reason  # noqa: PLR2004 - bad request
+            reply = Reply(Payload(_encode({"error": refusal.reason}), JSON), refusal.status, refusal.headers)
         except ClientGoneError:
             self._metrics.requests[exchange.route, CLIENT_GONE] += 1
             return
@@ -181,22 +194,19 @@ class App:
         self._note(exchange, reply.status, reason)
 
     async def _dispatch(self, exchange: Exchange) -> Reply:
-        target = self._targets.get(exchange.request.path) or self._find(exchange.request.path)
+        path = exchange.request.path
+        known = self._targets.get(path)
+        target = known or target_of(path)
         exchange.route = target.route
         method = "GET" if exchange.request.method == "HEAD" else exchange.request.method
         handler = self._handlers.get((method, target.route))
         if handler is None:
             return self._no_handler(exchange, target)
         self._admit(exchange, target.route)
-        return await handler(exchange, target)
-
-    def _find(self, path: str) -> Target:
-        """The target of a path; those that exist are remembered."""
-        target = target_of(path)
-        if target.route == "infer" and target.model is not None:
+        if known is None and target.route == "infer" and target.model is not None:
             self._repository.get(target.model, target.version)
-            self._targets[path] = target
-        return target
+            self._targets[path] = target  # only of models that exist: others are without number
+        return await handler(exchange, target)
 
     def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
         allowed = sorted(method for method, route in self._handlers if route == target.route)
@@ -391,8 +401,10 @@ class App:
         self._metrics.share()
 
     def _tick(self, loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]) -> None:
-        work()
-        loop.call_later(seconds, self._tick, loop, seconds, work)
+        try:
+            work()
+        finally:
+            loop.call_later(seconds, self._tick, loop, seconds, work)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         task = loop.create_task(self._refresh(loop))
@@ -437,7 +449,7 @@ FIXED = {
 def create() -> App:
     """The application of this process, as its server's settings say."""
     settings = read_settings()
-    keys = Keys(os.environ.get(KEY_VARIABLE, "").split(","))
+    keys = Keys(key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(","))
     return App(settings, keys, open_tracing() if settings.tracing else None)
 
 

@@ -118,14 +118,16 @@ class Batcher:
 
     def _step(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run one micro-batch, then let the loop do its other work before the next."""
-        if not self._batches:
-            self._cut()
-        if self._batches:
-            self._run(self._batches.popleft())
-        if self._batches or self._waiting:
-            loop.call_soon(self._step, loop)
-        else:
-            self._scheduled = False
+        try:
+            if not self._batches:
+                self._cut()
+            if self._batches:
+                self._run(self._batches.popleft())
+        finally:
+            if self._batches or self._waiting:
+                loop.call_soon(self._step, loop)
+            else:
+                self._scheduled = False
 
     def _cut(self) -> None:
         """Turn the head of the queue into micro-batches."""
@@ -151,20 +153,22 @@ class Batcher:
             self._batches.append(batch)
 
     def _run(self, batch: list[Item]) -> None:
-        start = time.perf_counter()
         self.queued -= len(batch)
+        try:
+            self._infer(batch)
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises belongs to these requests alone
+            for _, job, _ in batch:
+                if not job.done.done():
+                    job.done.set_exception(error)
+
+    def _infer(self, batch: list[Item]) -> None:
+        start = time.perf_counter()
         live = [item for item in batch if self._begin(item[1], start)]
         if not live:
             return
-        try:
-            logits = self._model.logits(
-                [job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live]
-            )
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises belongs to these requests alone
-            for _, job, _ in live:
-                if not job.done.done():
-                    job.done.set_exception(error)
-            return
+        logits = self._model.logits(
+            [job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live]
+        )
         self._on_batch(len(live), time.perf_counter() - start)
         for (_, job, index), row in zip(live, logits, strict=True):
             self._finish(job, index, row)

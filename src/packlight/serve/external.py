@@ -4,30 +4,53 @@ Known from CVE-2022-25882 and CVE-2024-27318: a tensor's `external_data` names a
 """
 
 import mmap
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from packlight.artifact import Artifact
+from packlight.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
 from packlight.errors import ArtifactError
 
-LOCATION = b"\x0a\x08location\x12"
-"""how protobuf writes the key of onnx.proto's StringStringEntryProto in TensorProto.external_data"""
+LOCATION = b"location"
+"""the key in onnx.proto's StringStringEntryProto of TensorProto.external_data that names the other file"""
+KEY = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
+"""how protobuf leads in a key of eight bytes, before or after its value; numbers may be written longer than needed"""
+LONGEST_LEAD = 20
+"""bytes of these two numbers"""
+NO_GRAPHS = (".safetensors", ".json", ".txt", ".model")
+"""files that no runtime takes for a graph, unless one is the model's own; SentencePiece leads in its pieces like keys"""
 
 
 def refuse_external_data(artifact: Artifact) -> None:
-    """Look into an ONNX artifact's graph, without opening it.
+    """Look into an artifact's graphs, without opening them.
 
     Raises:
-        ArtifactError: when a tensor's data lies in another file.
+        ArtifactError: when a tensor's data lies in another file, or a graph is empty.
     """
-    # A cascade has more than one.
-    for name in artifact.manifest.files:
-        if name.endswith(".onnx"):
-            _refuse(artifact.path / name)
+    for graph in sorted(set(_graphs(artifact.path, artifact.manifest))):
+        _refuse(graph)
+
+
+def _graphs(path: Path, manifest: Manifest) -> Iterator[Path]:
+    """Every file that may be opened as a graph, those of a cascade's parts among them."""
+    yield path / manifest.model_file
+    for name, entry in manifest.files.items():
+        if entry.size and not name.endswith(NO_GRAPHS):
+            yield path / name
+    for part in (path / FIRST, path / SECOND):
+        if (part / MANIFEST).is_file():
+            yield from _graphs(part, read_manifest(part))
 
 
 def _refuse(graph: Path) -> None:
+    if not graph.is_file() or graph.stat().st_size == 0:
+        raise ArtifactError(f"{graph}: is missing or empty; make the artifact again")
     with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content.find(LOCATION) >= 0:
-            raise ArtifactError(
-                f"{graph}: keeps weights in another file (external data), which is not served; export it into one file"
-            )
+        at = content.find(LOCATION)
+        while at >= 0:
+            if KEY.search(content[max(0, at - LONGEST_LEAD) : at]):
+                raise ArtifactError(
+                    f"{graph}: keeps weights in another file (external data), which is not served; export it into one "
+                    "file"
+                )
+            at = content.find(LOCATION, at + 1)

@@ -26,6 +26,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Take a connection, or end it at once where there are too many."""
         self._head_since: float | None = None
         self._head_bytes = 0
+        self._whole = True
+        """whether the last request came to its end"""
         self._watch: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
@@ -42,9 +44,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that goes on over several of these is counted."""
-        goes_on = self._head_since is not None
+        goes_on = self._head_since is not None and self._whole
         super().data_received(data)
-        if goes_on and self._head_since is not None:
+        if self._head_since is None:
+            if self.cycle is None or self.cycle.response_complete:
+                # Empty lines before a request, or more of a body that was answered: they ended uvicorn's own timer.
+                self._head_since, self._head_bytes = self.loop.time(), 0
+        elif goes_on:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431, "Request Header Fields Too Large", "the headers are too large")
@@ -56,8 +62,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Httptools: its headers are whole."""
-        self._head_since = None
+        self._head_since, self._whole = None, False
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Httptools: its body is whole."""
+        self._head_since, self._whole = None, True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the protocol's form of an error."""
@@ -75,10 +86,13 @@ class BoundedHttp(HttpToolsProtocol):
             super().shutdown()
 
     def _look(self) -> None:
-        """End a connection whose head takes too long."""
+        """End a connection whose head takes too long, or the rest of a body that was answered."""
         now = self.loop.time()
         if self._head_since is not None and now - self._head_since > self.timeout_keep_alive:
-            self._refuse(408, "Request Timeout", "the headers came too slowly")
+            if self._whole:
+                self._refuse(408, "Request Timeout", "the headers came too slowly")
+            else:
+                self.transport.close()
             return
         self._watch = self.loop.call_later(self.timeout_keep_alive / LOOKS, self._look)
 

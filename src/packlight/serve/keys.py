@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from packlight.serve.asgi import LATIN
 from packlight.serve.refusal import Refusal
 
 BEARER = "bearer "
@@ -13,7 +14,8 @@ class Keys:
     """The keys that a server takes; with none it is open."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._hashes = tuple(_hash(key) for key in keys if key)
+        """Take keys as text; a client sends their UTF-8."""
+        self._hashes = tuple(_hash(key.encode(errors="surrogateescape")) for key in keys if key)
 
     def __bool__(self) -> bool:
         """Whether a key is needed."""
@@ -23,7 +25,7 @@ class Keys:
         """Take a request with a known key.
 
         Args:
-            api_key: the header X-API-Key.
+            api_key: the header X-API-Key; headers are bytes, each of which is one character here (Latin-1).
             authorization: the header Authorization, as `Bearer KEY`.
 
         Raises:
@@ -32,7 +34,7 @@ class Keys:
         given = api_key
         if given is None and authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
             given = authorization[len(BEARER) :].strip()
-        offered = _hash(given or "")
+        offered = _hash((given or "").encode(LATIN))
         # every key is compared, whichever matches, so that the time tells nothing
         matches = [hmac.compare_digest(offered, known) for known in self._hashes]
         if not any(matches):
@@ -43,5 +45,5 @@ class Keys:
             )
 
 
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+def _hash(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

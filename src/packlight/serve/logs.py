@@ -82,13 +82,16 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        entry = {
+        entry: dict[str, Any] = {
             "time": record.created,
             "level": record.levelname.lower(),
             "event": "server",
             "message": record.getMessage(),
             "worker": record.process,
         }
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            entry |= {"kind": type(error).__name__, "reason": str(error)}
         return _encode(entry).decode()
 
 

@@ -15,6 +15,7 @@ A worker counts in plain lists, which costs a request next to nothing, and leave
 workers share every second. Whichever is asked adds up all snapshots, its own being of that moment.
 """
 
+import contextlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -115,12 +116,13 @@ class Metrics:
         """inference requests"""
 
     def share(self) -> None:
-        """Leave a snapshot for the other workers."""
+        """Leave a snapshot for the other workers; where the disk takes none, they know the one before."""
         if self._folder is not None:
             own = self._folder / f"{self._process.pid}.json"
             draft = own.with_suffix(".draft")
-            draft.write_bytes(msgspec.json.encode(self._snapshot()))
-            draft.replace(own)  # not made to last: the event loop waits for no disk
+            with contextlib.suppress(OSError):
+                draft.write_bytes(msgspec.json.encode(self._snapshot()))
+                draft.replace(own)  # not made to last: the event loop waits for no disk
 
     def expose(self) -> bytes:
         """The text form of the values of all workers."""

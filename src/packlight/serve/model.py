@@ -7,6 +7,7 @@ from pathlib import Path
 from packlight.artifact import Artifact
 from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.onnx import OnnxEngine
+from packlight.errors import ArtifactError
 from packlight.predictor import judge, probabilities
 from packlight.serve.answers import Answers, Name
 from packlight.serve.external import refuse_external_data
@@ -39,7 +40,7 @@ class Model:
         """Open a verified artifact on one thread and run it until it is warm.
 
         Raises:
-            ArtifactError: when the runtime does not open it.
+            ArtifactError: when the runtime does not open it, or it gives not one score for each label.
             EngineError: when its engine is not available.
             MissingExtraError: when it is a torch artifact and torch is not installed.
         """
@@ -93,7 +94,13 @@ class Model:
     def _warm(self) -> None:
         for _ in range(WARM_ROUNDS):
             for text in WARM_TEXTS:
-                self.answers(self.logits([text], self.rows([text])))
+                logits = self.logits([text], self.rows([text]))
+                if logits.shape != (1, len(self.labels)):
+                    raise ArtifactError(
+                        f"{self.artifact.model_path}: gives {list(logits.shape)} scores for one text where config.json "
+                        f"names {len(self.labels)} labels; make the artifact again"
+                    )
+                self.answers(logits)
 
 
 def _open(artifact: Artifact) -> Engine:

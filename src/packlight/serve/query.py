@@ -12,6 +12,7 @@ INPUT = "text"
 LABEL, SCORES, OUT_OF_SCOPE = "label", "scores", "out_of_scope"
 OUTPUTS = (LABEL, SCORES, OUT_OF_SCOPE)
 MICROSECONDS = 1e-6
+LONGEST_TIMEOUT = 1 << 63
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -170,6 +171,8 @@ def _timeout(parameters: Parameters) -> float | None:
     """Triton's `timeout`: microseconds, 0 for none."""
     timeout = parameters.get("timeout")
     if isinstance(timeout, int) and not isinstance(timeout, bool) and timeout > 0:
+        if timeout >= LONGEST_TIMEOUT:
+            raise malformed("timeout must be a number of microseconds below 2**63")
         return timeout * MICROSECONDS
     return None
 

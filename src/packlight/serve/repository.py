@@ -5,7 +5,8 @@
     PATH/<name>/<version>/packlight.json    several, each in versions; the highest answers unless one is named
 
 A changed or new folder is opened beside the running ones once two looks in a row found it the same, and takes its
-place when it is verified and warm. A broken one is refused and the old one stays. Requests that are queued on the
+place when it is verified and warm. A broken one is refused and the old one stays; so it is where a worker starts, which
+serves the rest. Requests that are queued on the
 old one are finished by it.
 """
 
@@ -76,6 +77,7 @@ def find(path: Path, name: str | None = None) -> dict[Name, Place]:
     for folder in _folders(path):
         if (folder / MANIFEST).is_file():
             found[Name(folder.name, ONLY_VERSION)] = Place(folder, _stamp(folder))
+            continue  # what lies below are a cascade's parts
         for version in _folders(folder):
             if (version / MANIFEST).is_file():
                 found[Name(folder.name, version.name)] = Place(version, _stamp(version))
@@ -91,9 +93,7 @@ def verify(path: Path, name: str | None = None) -> dict[Name, Artifact]:
     """
     found = find(path, name)
     if not found:
-        raise ArtifactError(
-            f"{path}: holds no artifact; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
-        )
+        raise _nothing(path)
     artifacts = {key: Artifact.open(place.path) for key, place in found.items()}
     for artifact in artifacts.values():
         refuse_external_data(artifact)
@@ -117,15 +117,20 @@ class Repository:
         self._opener = ThreadPoolExecutor(1, "opener")
 
     def open_all(self) -> None:
-        """Open everything that is there, before the first request.
+        """Open everything that is there, before the first request; what does not open is refused as by a reload.
 
         Raises:
-            PacklightError: when one cannot be opened, or there is none.
+            PacklightError: when none can be opened, with the first's reason, or there is none.
         """
-        verify(self._path, self._name)
         self._seen = find(self._path, self._name)
+        reasons = []
         for name, place in self._seen.items():
-            self._place(name, place, Model.open(name, place.path))
+            try:
+                self._place(name, place, Model.open(name, place.path))
+            except Exception as error:  # noqa: BLE001 - whatever one version raises, the others are served
+                reasons.append(self._refuse(name, place, error))
+        if not self._served:
+            raise ArtifactError(reasons[0]) if reasons else _nothing(self._path)
 
     async def refresh(self) -> None:
         """Look for changes and take over those that are settled."""
@@ -178,12 +183,18 @@ class Repository:
     async def _reload(self, name: Name, place: Place) -> None:
         try:
             model = await asyncio.get_running_loop().run_in_executor(self._opener, _open_quietly, name, place.path)
-        except PacklightError as error:
-            self._refused[name] = place
-            self._listener.refused(name, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever one version raises, the others are served
+            self._refuse(name, place, error)
             return
         self._place(name, place, model)
         self._listener.loaded(name)
+
+    def _refuse(self, name: Name, place: Place, error: Exception) -> str:
+        """Remember that a version does not open, until it changes; gives the reason."""
+        reason = str(error) if isinstance(error, PacklightError) else f"{place.path}: {type(error).__name__}: {error}"
+        self._refused[name] = place
+        self._listener.refused(name, reason)
+        return reason
 
     def _place(self, name: Name, place: Place, model: Model) -> None:
         self._places[name] = place
@@ -211,6 +222,12 @@ def _open_quietly(name: Name, path: Path) -> Model:
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
     return Model.open(name, path)
+
+
+def _nothing(path: Path) -> ArtifactError:
+    return ArtifactError(
+        f"{path}: holds no artifact; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
+    )
 
 
 def _own_name(path: Path) -> str:

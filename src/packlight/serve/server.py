@@ -18,8 +18,9 @@ from packlight.errors import PacklightError
 from packlight.extras import require
 from packlight.serve.draining import DrainFlag
 from packlight.serve.logs import Log
-from packlight.serve.repository import verify
+from packlight.serve.repository import NAME, verify
 from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
+from packlight.serve.starting import Starting
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -37,12 +38,13 @@ def serve(settings: Settings) -> None:
 
     Raises:
         ArtifactError: when an artifact at the path is incomplete, altered or of an unknown version.
-        PacklightError: when the address cannot be had.
+        PacklightError: when the name cannot be one, the address cannot be had, or no worker can start.
         MissingExtraError: when the `serve` extra is not installed.
     """
     require("uvicorn", "httptools", "prometheus_client", purpose="packlight serve")
     if settings.tracing:
         require("opentelemetry", purpose="--tracing")
+    _check_name(settings.name)
     log = Log(access=False)
     for name, artifact in verify(Path(settings.path), settings.name).items():
         if not artifact.manifest.batch_invariant:
@@ -59,7 +61,7 @@ def serve(settings: Settings) -> None:
     runtime = Path(settings.runtime or tempfile.mkdtemp(prefix="packlight-serve-"))
     try:
         _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
-        _run(settings, DrainFlag(runtime), log)
+        _run(settings, DrainFlag(runtime), Starting(runtime), log)
     finally:
         if not settings.runtime:
             shutil.rmtree(runtime, ignore_errors=True)
@@ -73,13 +75,31 @@ def _prepare(settings: Settings, runtime: Path) -> None:
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
 
 
-def _run(settings: Settings, flag: DrainFlag, log: Log) -> None:
+def _run(settings: Settings, flag: DrainFlag, starting: Starting, log: Log) -> None:
     from packlight.serve.supervisor import Supervisor  # noqa: PLC0415 - the extra
 
     log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
     Supervisor(
-        settings.workers, flag, log, grace_seconds=settings.grace_seconds, drain_seconds=settings.drain_seconds
+        settings.workers,
+        flag,
+        starting,
+        log,
+        grace_seconds=settings.grace_seconds,
+        drain_seconds=settings.drain_seconds,
     ).run()
+
+
+def _check_name(name: str | None) -> None:
+    """A model's name is one part of a path in a URL.
+
+    Raises:
+        PacklightError: when it cannot be one.
+    """
+    if name and not NAME.fullmatch(name):
+        raise PacklightError(
+            f"{name!r} cannot be a model's name in a URL; give --name up to 128 letters, digits, '.', '_' and '-', of "
+            "which the first is a letter or a digit"
+        )
 
 
 def _check_address(host: str, port: int) -> None:

@@ -10,8 +10,10 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
+from packlight.errors import PacklightError
 from packlight.serve.draining import DrainFlag
 from packlight.serve.logs import Log
+from packlight.serve.starting import Starting
 from packlight.serve.worker import work
 
 RESPAWN_SECONDS = 0.1
@@ -29,9 +31,19 @@ class Supervisor:
     accept and finish what they have.
     """
 
-    def __init__(self, workers: int, flag: DrainFlag, log: Log, *, grace_seconds: float, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        workers: int,
+        flag: DrainFlag,
+        starting: Starting,
+        log: Log,
+        *,
+        grace_seconds: float,
+        drain_seconds: float,
+    ) -> None:
         """Prepare; `run` starts the workers."""
         self._flag = flag
+        self._starting = starting
         self._log = log
         self._grace = grace_seconds
         self._drain = drain_seconds
@@ -41,12 +53,21 @@ class Supervisor:
         self._due = [0.0] * workers
         """when a missing worker is started"""
         self._stop_at: float | None = None
+        self._failure: str | None = None
+        """why no worker can start"""
 
     def run(self) -> None:
-        """Keep the workers; returns when all have ended."""
+        """Keep the workers; returns when all have ended.
+
+        Raises:
+            PacklightError: when a worker cannot start before any became ready.
+        """
         with self._signals() as woken:
             while self._stop_at is None or time.monotonic() < self._stop_at:
                 self._replace()
+                if self._failure is not None:
+                    self._kill()
+                    raise PacklightError(self._failure)
                 wait([woken, *(each.sentinel for each in self._processes if each)], timeout=self._pause())
                 with contextlib.suppress(BlockingIOError):
                     os.read(woken, 64)
@@ -61,6 +82,7 @@ class Supervisor:
                 self._log.event("error", "worker died", pid=process.pid, code=process.exitcode)
                 self._processes[place] = None
                 self._due[place] = now + (SLOW_RESPAWN_SECONDS if young else RESPAWN_SECONDS)
+                self._failure = self._failure or self._starting.failure
             if self._processes[place] is None and self._due[place] <= now:
                 self._processes[place] = new = self._context.Process(target=work, daemon=True)
                 self._born[place] = now
@@ -72,6 +94,14 @@ class Supervisor:
         if self._stop_at is not None:
             dues.append(self._stop_at)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _kill(self) -> None:
+        """End workers that never became ready."""
+        alive = [each for each in self._processes if each is not None]
+        for process in alive:
+            process.kill()
+        for process in alive:
+            process.join()
 
     def _end(self) -> None:
         """Let the workers finish, and kill those that do not within their time."""

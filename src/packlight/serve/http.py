@@ -9,13 +9,15 @@ import asyncio
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from packlight.serve.transport import JoiningTransport
+
 CONNECTIONS = 4096
 """that one worker takes at a time"""
 HEAD_BYTES = 64 << 10
 """of a request's line and headers"""
 LOOKS = 4
 """times within the keep-alive's bound, which is that of a head too, in which a connection is looked at"""
-LINGER_SECONDS = 0.25
+LINGER_SECONDS = 1.0
 """after the last connection was accepted, an idle one may still bring the request that was on its way"""
 
 
@@ -30,6 +32,7 @@ class BoundedHttp(HttpToolsProtocol):
         """whether the last request came to its end"""
         self._watch: asyncio.TimerHandle | None = None
         super().connection_made(transport)
+        self.transport = JoiningTransport(transport, self.loop)  # type: ignore[assignment]
         if len(self.connections) > CONNECTIONS:
             transport.abort()
             return

@@ -21,7 +21,8 @@ demo: $(STAMP)  ## run the walk on the embedded data, offline: table, plot, advi
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
 test: $(STAMP)  ## run the tests, under 10 minutes on 2 cores; `check`, `test-slow` and `test-kserve` run more
-	$(BIN)/python -m pytest -m "not browser and not slow and not network"
+	$(BIN)/python -m pytest -m "not browser and not slow and not network and not alone" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "alone and not slow"
 
 test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
 	$(BIN)/python -m pytest -m browser tests/browser

@@ -3,9 +3,12 @@
 import os
 from functools import cache
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -79,9 +79,10 @@ def service():
     deployment = Deployment(
         name="intent",
         image="registry.example/intent:1",
-        version="1.0",
+        package="packlight[serve]==1.0",
         workers=2,
         memory_mb=512,
+        scratch_mb=128,
         replicas=2,
         grace_seconds=5,
         drain_seconds=20,

@@ -27,6 +27,7 @@ from packlight.load.result import Bound, Level, LoadResult, level_of, times_of, 
 from packlight.load.target import Process, Running, model_of
 
 pytest_plugins = ["command"]
+pytestmark = pytest.mark.alone
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"

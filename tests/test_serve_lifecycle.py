@@ -20,6 +20,7 @@ from packlight.load.target import free_port
 from served import INFER, MODEL, Client, infer, serving
 
 pytest_plugins = ["served"]
+pytestmark = pytest.mark.alone
 GONE = {"refused"}
 """what a client that comes after the end is told by the system; it was never accepted"""
 

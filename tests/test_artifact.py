@@ -139,7 +139,8 @@ SPOIL = {
     "weights that are not listed": (unlisted_weights, "lists no onnx/model.onnx"),
     "no manifest": (lambda folder: (folder / "packlight.json").unlink(), "not an artifact"),
     "a manifest that is not UTF-8": (
-        lambda folder: (folder / "packlight.json").write_bytes(b'{"name": "\xff"}'), "damaged manifest",
+        lambda folder: (folder / "packlight.json").write_bytes(b'{"name": "\xff"}'),
+        "damaged manifest",
     ),
     "a manifest that is no JSON": (lambda folder: (folder / "packlight.json").write_text("{"), "damaged manifest"),
     "a manifest that is a list": (lambda folder: (folder / "packlight.json").write_text("[]"), "format None"),

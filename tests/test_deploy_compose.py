@@ -7,9 +7,9 @@ import copy
 
 import pytest
 
-from packlight.deploy import Deployment
 from packlight.deploy.compose import compose
 
+pytest_plugins = ["deployed"]
 DURATION = r"^([0-9]+(us|ms|s|m|h))+$"
 BYTES = r"^[0-9]+(b|k|m|g|kb|mb|gb)$"
 PORTS = r"^([0-9.]+:)?([0-9]+(-[0-9]+)?:)?[0-9]+(-[0-9]+)?(/(tcp|udp))?$"
@@ -48,20 +48,8 @@ SCHEMA = {
 
 
 @pytest.fixture
-def document():
-    return compose(
-        Deployment(
-            name="intent",
-            image="registry.example/intent:1",
-            package="packlight[serve]==1.0",
-            workers=2,
-            memory_mb=512,
-            scratch_mb=128,
-            replicas=2,
-            grace_seconds=5,
-            drain_seconds=20,
-        )
-    )
+def document(deployment):
+    return compose(deployment)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from packlight.deploy import Deployment
 from packlight.deploy.kserve import inference_service
 
+pytest_plugins = ["deployed"]
 PYTHON = os.environ.get("PACKLIGHT_KSERVE_PYTHON")
 POD = "automountServiceAccountToken", "terminationGracePeriodSeconds", "securityContext", "volumes"
 COUNT = {"type": "integer", "minimum": 0}
@@ -75,18 +75,7 @@ SERVICE = {
 
 
 @pytest.fixture
-def service():
-    deployment = Deployment(
-        name="intent",
-        image="registry.example/intent:1",
-        package="packlight[serve]==1.0",
-        workers=2,
-        memory_mb=512,
-        scratch_mb=128,
-        replicas=2,
-        grace_seconds=5,
-        drain_seconds=20,
-    )
+def service(deployment):
     return inference_service(deployment)
 
 

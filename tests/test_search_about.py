@@ -14,21 +14,11 @@ from packlight.search.about import About, check, settle
 from packlight.search.deadline import NEVER
 from packlight.search.run import search
 
-pytest_plugins = ["tiny_run"]
+pytest_plugins = ["searched"]
 ABOUT = About(data="d", seed=0, threads=1, teacher="t")
 TEACHING = Finetune(
     name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, max_length=24, bf16=False
 )
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
-@pytest.fixture(scope="module")
-def teacher(tiny_run):
-    return tiny_run / "variants" / "teacher"
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 from packlight.artifact import Artifact, read_manifest
 from packlight.benchmark.rounds import Effort
-from packlight.dataset import dataset_from_rows
 from packlight.errors import PacklightError
 from packlight.measurement import read_measurements
 from packlight.pipeline.walk import run as carry_out_recipe
@@ -27,20 +26,10 @@ from packlight.search.trial import Workshop, _Trial
 pytestmark = pytest.mark.slow
 """whole searches, each with its trainings; the guide's blocks run a short one in the quick tests"""
 
-pytest_plugins = ["tiny_run", "command"]
+pytest_plugins = ["searched", "command"]
 EFFORT = Effort(rounds=2, texts=4)
 STUDENT = {"batch_size": 16, "bf16": False}
 NGRAMS = {"epochs": 4, "hidden": 16, "batch_size": 16}
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
-@pytest.fixture(scope="module")
-def teacher(tiny_run):
-    return tiny_run / "variants" / "teacher"
 
 
 @pytest.fixture(scope="module")

@@ -126,12 +126,10 @@ class Metrics:
 
     def expose(self) -> bytes:
         """The text form of the values of all workers."""
-        self.share()
         snapshots = [self._snapshot()]
         if self._folder is not None:
-            others = sorted(self._folder.glob("*.json"))
-            decoded = [msgspec.json.decode(file.read_bytes(), type=Snapshot) for file in others]
-            snapshots += [each for each in decoded if each.pid != self._process.pid]
+            others = [file for file in sorted(self._folder.glob("*.json")) if file.stem != str(self._process.pid)]
+            snapshots += [msgspec.json.decode(file.read_bytes(), type=Snapshot) for file in others]
         registry = CollectorRegistry()
         registry.register(_Families(snapshots))
         return generate_latest(registry)

@@ -1,0 +1,20 @@
+"""A deployment that needs no artifact."""
+
+import pytest
+
+from packlight.deploy import Deployment
+
+
+@pytest.fixture
+def deployment():
+    return Deployment(
+        name="intent",
+        image="registry.example/intent:1",
+        package="packlight[serve]==1.0",
+        workers=2,
+        memory_mb=512,
+        scratch_mb=128,
+        replicas=2,
+        grace_seconds=5,
+        drain_seconds=20,
+    )

@@ -72,7 +72,7 @@ def test_the_rule_is_told_of_whatever_it_acts_in(frontier_run, name):
     artifact = Artifact.open(frontier_run / "variants" / name)
     facts = Artifact.open(frontier_run / "variants" / "calibrated").manifest.facts
     said = out_of_scope(artifact, measurements(row(name)))
-    assert "(variant `calibrated`) for out-of-scope texts that are 70.0% of the traffic" in said
+    assert "(variant `calibrated`) for traffic of which 70.0% is out of scope" in said
     assert f"temperature of {facts['rule']['temperature']:.3g}" in said
     assert f"is {facts['rule']['slope']:g} times the trained one" in said
     assert f"{100 * facts['val_oos_recall']:.1f}% of them were found out there" in said

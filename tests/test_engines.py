@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -193,6 +194,15 @@ def test_the_optimised_graph_is_kept_and_used(artifact, opened, tmp_path, tiny):
     second = OnnxEngine(int8, threads=1, cache=tmp_path / "graphs").logits(texts)
     assert opened == [int8.model_path, graph]
     assert np.array_equal(first, second)
+
+
+def test_the_runtime_does_not_join_additions_with_layer_norms(artifact, tmp_path):
+    """Its operator for both takes several times as long (docs/decisions/0017)."""
+    OnnxEngine(artifact("onnxruntime int8"), threads=1, cache=tmp_path)
+    (kept,) = tmp_path.glob("*.onnx")
+    kinds = [node.op_type for node in onnx.load_model(kept).graph.node]
+    assert kinds.count("LayerNormalization") >= 5
+    assert "SkipLayerNormalization" not in kinds
 
 
 def test_another_artifact_has_another_graph(artifact, tmp_path):

@@ -39,7 +39,7 @@ def test_a_rate_is_stated_for_all_steps_that_take_one_and_state_none():
     assert [getattr(step, "oos_rate", None) for step in stated.steps] == [None, 0.3, 0.2]
 
 
-@pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan")])
+@pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan"), "test"])
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(RecipeError, match="oos_rate"):
         for_traffic(load_recipe("frontier"), rate)

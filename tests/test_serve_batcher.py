@@ -126,7 +126,7 @@ def test_a_full_queue_refuses_single_texts_and_batches_alike():
             with pytest.raises(Refusal) as caught:
                 submit(batcher, lengths)
             assert caught.value.status == 429
-            assert dict(caught.value.headers)["retry-after"]
+            assert dict(caught.value.headers)[b"retry-after"]
         await asyncio.gather(*taken)
         await submit(batcher, [1])
 

@@ -54,6 +54,28 @@ def test_no_shift_is_better_than_the_chosen_one(validation):
     assert best > accuracy(logits, truth, weights) + 0.02
 
 
+def test_of_an_unknown_rate_no_shift_has_a_better_worst_case(validation):
+    logits, truth = validation
+
+    def shares(shifted):
+        said = shifted.argmax(1)
+        return (said == OOS)[truth == OOS].mean(), (said == truth)[truth != OOS].mean()
+
+    rule = choose_rule(logits, truth, OOS, weights=None)
+    margins = np.sort(margin(logits, OOS, rule.slope))
+    edges = [margins[0] - 1, *(margins[1:] + margins[:-1]) / 2, margins[-1] + 1]
+    tried = [min(shares(Rule(oos=OOS, slope=rule.slope, shift=float(edge)).apply(logits))) for edge in edges]
+    found, kept = shares(rule.apply(logits))
+    assert max(tried) - PLATEAU <= min(found, kept) <= max(tried)
+    assert abs(found - kept) < 0.02, "a shift either way costs one of the two"
+    # Whatever the rate, the accuracy lies between the two; any other shift is worse at some rate.
+    for rate in (0.01, 0.5, 0.99):
+        weights = np.where(truth == OOS, rate / 100, (1 - rate) / 300)
+        assert accuracy(rule.apply(logits), truth, weights) >= min(found, kept) - 1e-9
+        stated = choose_rule(logits, truth, OOS, weights=weights)
+        assert min(shares(stated.apply(logits))) <= min(found, kept) + 1e-9
+
+
 def test_where_the_good_shifts_lie_apart_their_valley_is_not_taken():
     # Margins 0, 1, 2, 3 of texts out of, in, out of and in scope: shifts of 0.5 and 2.5 are right in 3 of 4.
     logits = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0]])

@@ -92,6 +92,21 @@ def test_a_fused_graph_multiplies_in_int8(quantized, mode):
     assert ("QuantizeLinear" in found) is (mode == "static")
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_static_products_add_their_bias_and_nothing_is_left_unread(quantized, family):
+    graph = onnx.load_model(quantized(family, mode="static")).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    products = {node.output[0]: node for node in graph.node if node.op_type == "MatMulIntegerToFloat"}
+    assert products
+    assert all(len(node.input) == 7 and node.input[6] in constants for node in products.values())
+    assert not [
+        node
+        for node in graph.node
+        if node.op_type == "Add" and {*node.input} & {*products} and {*node.input} & constants
+    ]
+    assert constants <= {name for node in graph.node for name in node.input}
+
+
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("family", ["bert", "mpnet"])
 def test_reduced_weights_keep_to_seven_bits(quantized, family, per_channel):

@@ -7,6 +7,7 @@ they see where words begin, end and meet.
 """
 
 import unicodedata
+from functools import cache
 from zlib import crc32
 
 import msgspec
@@ -14,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
-STEP = np.uint32(0x01000193)
-"""factor of the rolling hash (the FNV prime)"""
-MIX = np.uint32(0x9E3779B1)
+STEP = 0x01000193
+"""factor of the polynomial (the FNV prime)"""
+MIX = 0x9E3779B1
 """spreads neighbouring hashes (Knuth, The Art of Computer Programming 3, section 6.4: the golden ratio)"""
 FOLD = np.uint32(15)
 
@@ -37,7 +38,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         words = [word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]]
         found = self._of_words(words)
         if self.characters:
-            found += self._of_characters(np.frombuffer(b" %b " % b" ".join(words), dtype=np.uint8))
+            found += self._of_characters(b" %b " % b" ".join(words))
         hashes = np.concatenate(found)
         return (hashes % np.uint32(self.buckets)).astype(np.int64)
 
@@ -50,17 +51,27 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             whole += runs
         return [np.array(whole, dtype=np.uint32)]
 
-    def _of_characters(self, text: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint32]]:
-        found = []
-        wide = text.astype(np.uint32)
-        rolling = wide
-        for length in range(1, min(self.characters[-1], len(wide)) + 1):
-            if length > 1:
-                rolling = rolling[:-1] * STEP + wide[length - 1 :]
-            if length in self.characters:
-                mixed = rolling * MIX
-                found.append(mixed ^ (mixed >> FOLD))
-        return found
+    def _of_characters(self, text: bytes) -> list[npt.NDArray[np.uint32]]:
+        """A polynomial hash of every run of bytes, for all lengths in one product.
+
+        It is [lengths, longest] factors times the text beside itself, shifted byte by byte: [longest, bytes].
+        """
+        factors = _factors(self.characters)
+        longest, count = self.characters[-1], len(text)
+        wide = np.frombuffer(text + bytes(longest - 1), dtype=np.uint8).astype(np.uint32)
+        shifted = np.ndarray((longest, count), np.uint32, wide, strides=(wide.itemsize, wide.itemsize))
+        hashes = factors @ shifted
+        hashes ^= hashes >> FOLD
+        return [row[: max(0, count - length + 1)] for row, length in zip(hashes, self.characters, strict=True)]
+
+
+@cache
+def _factors(lengths: tuple[int, ...]) -> npt.NDArray[np.uint32]:
+    """What each byte of an n-gram counts in its hash, for each length: uint32 of shape [lengths, longest]."""
+    factors = np.zeros((len(lengths), lengths[-1]), dtype=np.uint32)
+    for row, length in zip(factors, lengths, strict=True):
+        row[:length] = [pow(STEP, length - 1 - place, 1 << 32) * MIX % (1 << 32) for place in range(length)]
+    return factors
 
 
 def _normal(text: str) -> str:

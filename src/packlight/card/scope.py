@@ -57,15 +57,23 @@ def _rule(artifact: Artifact) -> str:
     if found is None or found.facts["rule"]["oos"] is None:
         return ""
     rule, rate = found.facts["rule"], found.facts["oos_rate"]
-    traffic = f"{percent(rate)} of the traffic" if rate is not None else "as large a share of the traffic as of `val`"
     on_val = f"{percent(found.facts['val_oos_recall'])} of them were found out there"
     return (
-        f" The threshold was chosen on `val` (variant `{found.variant}`) for out-of-scope texts that are {traffic}; {on_val}, "
+        f" The threshold was chosen on `val` (variant `{found.variant}`) for {_traffic(rate)}; {on_val}, "
         f"and {percent(found.facts['val_in_scope_accuracy'])} of the others were answered rightly. It is built into the last "
         f"layer, and acts wherever the file is opened: the label's logit is {rule['slope']:g} times the trained one "
         f"{'plus' if rule['shift'] >= 0 else 'minus'} {abs(rule['shift']):.3g}, and all are divided by a temperature of "
         f"{rule['temperature']:.3g}."
     )
+
+
+def _traffic(rate: float | str | None) -> str:
+    """What a threshold was chosen for."""
+    if rate is None:
+        return "traffic whose share of out-of-scope texts is not known: its accuracy is the highest at the worst share"
+    if isinstance(rate, str):
+        return "traffic with as large a share of out-of-scope texts as `val`"
+    return f"traffic of which {percent(rate)} is out of scope"
 
 
 def _abstains(artifact: Artifact) -> str:

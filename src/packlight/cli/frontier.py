@@ -10,20 +10,13 @@ from packlight.cli.making import Origin, checked, given, layers_of, make, name_o
 from packlight.cli.source import Source, reads_texts
 from packlight.recipe import Calibrate, Cascade, DistillStatic, Prune
 
-OosRate = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of out-of-scope texts that the traffic will have, above 0 and below 1; that of val by default."
-    ),
-]
-
 
 @reads_texts
 def calibrate(
     model: Origin,
     source: Source,
     out: options.Out = Path("artifacts/calibrated"),
-    oos_rate: OosRate = None,
+    oos_rate: options.Traffic = None,
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -36,7 +29,7 @@ def calibrate(
 
     Example: `packlight calibrate artifacts/student --data intents.csv --oos-rate 0.2 --out artifacts/calibrated`
     """
-    step = checked(Calibrate(name=name_of(out), **given(oos_rate=oos_rate, coverage=coverage)))
+    step = checked(Calibrate(name=name_of(out), **given(oos_rate=options.rate_of(oos_rate), coverage=coverage)))
     make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
@@ -116,7 +109,7 @@ def cascade(
     confidence: Annotated[
         float | None, typer.Option(help="That no more is given up, from val's texts; from 0.5 to 1.")
     ] = None,
-    oos_rate: OosRate = None,
+    oos_rate: options.Traffic = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Let a fast artifact answer what it is sure of, and a better one the rest.
@@ -125,6 +118,10 @@ def cascade(
     """
     called = name_of(first, option="--first")
     step = checked(
-        Cascade(name=name_of(out), first=called, **given(loss=loss, confidence=confidence, oos_rate=oos_rate))
+        Cascade(
+            name=name_of(out),
+            first=called,
+            **given(loss=loss, confidence=confidence, oos_rate=options.rate_of(oos_rate)),
+        )
     )
     make(step, source.read(), out, source.seed, as_json, origin=second, others={called: str(first)})

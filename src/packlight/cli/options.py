@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from packlight.capacity import PriceTable, read_prices
+from packlight.errors import RecipeError
+from packlight.recipe import OosRate
 
 Model = Annotated[
     str,
@@ -27,9 +29,31 @@ Utilisation = Annotated[float, typer.Option(help="The largest share of time that
 P99 = Annotated[
     float | None, typer.Option("--p99-ms", help="Milliseconds that 99 % of requests may take, wait included.")
 ]
+Traffic = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<float|val>",
+        help="Share of out-of-scope texts that the traffic will have, or `val` where it has that of val; not stated, "
+        "thresholds are chosen for the worst share.",
+    ),
+]
 Prices = Annotated[
     Path | None, typer.Option(help="A YAML file of machines and prices; `packlight plan --show-prices`.")
 ]
+
+
+def rate_of(words: str | None) -> OosRate | None:
+    """The rate that `--oos-rate` states.
+
+    Raises:
+        RecipeError: when it is no number, nor `val`.
+    """
+    if words is None or words == "val":
+        return words  # type: ignore[return-value] # mypy does not narrow a str to a literal
+    try:
+        return float(words)
+    except ValueError as error:
+        raise RecipeError(f"--oos-rate {words}: give a share above 0 and below 1, such as 0.2, or `val`") from error
 
 
 def place_of(run: Path) -> Path:

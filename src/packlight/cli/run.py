@@ -22,10 +22,7 @@ def run(
         str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
     ] = "walk",
     out: options.Out = Path("runs/latest"),
-    oos_rate: Annotated[
-        float | None,
-        typer.Option(help="Share of the traffic that is out of scope, for all steps that choose a threshold by it."),
-    ] = None,
+    oos_rate: options.Traffic = None,
     threads: options.Threads = None,
     again: options.Again = False,
     as_json: options.AsJson = False,
@@ -39,8 +36,9 @@ def run(
     """
     extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight run`")
     plan = load_recipe(recipe)
-    if oos_rate is not None:
-        plan = for_traffic(plan, oos_rate)
+    rate = options.rate_of(oos_rate)
+    if rate is not None:
+        plan = for_traffic(plan, rate)
     texts = source.read()
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 

@@ -17,6 +17,8 @@ from packlight.tokenization import TextEncoder
 
 CPU = "CPUExecutionProvider"
 ERRORS_ONLY = 3
+SLOW_FUSIONS = ("SkipLayerNormFusion",)
+"""of the runtime's own, on a processor: see docs/decisions/0017"""
 
 
 class OnnxEngine:
@@ -122,6 +124,7 @@ def _optimised(
             (
                 artifact.manifest.files[artifact.manifest.model_file].sha256,
                 onnxruntime.__version__,
+                *SLOW_FUSIONS,
                 *sorted(cpu_flags()),
             ),
         ).encode(),
@@ -150,10 +153,14 @@ def _optimised(
 def _session_and_draft(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     """A session that wrote its optimised graph; without one where the disk is full, which is no reason not to answer."""
     try:
-        return onnxruntime.InferenceSession(model, options, providers=[CPU])
+        return _fused(model, options)
     except Exception:
         if not options.optimized_model_filepath:
             raise
         Path(options.optimized_model_filepath).unlink(missing_ok=True)
         options.optimized_model_filepath = ""
-        return onnxruntime.InferenceSession(model, options, providers=[CPU])
+        return _fused(model, options)
+
+
+def _fused(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, options, providers=[CPU], disabled_optimizers=list(SLOW_FUSIONS))

@@ -28,6 +28,8 @@ from packlight.ngrams import NGrams
 
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
+USUAL_NGRAMS = 1024
+"""of a text; one with more of them costs an array"""
 TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
 
 
@@ -51,6 +53,7 @@ class StaticEngine:
         self._first = np.ascontiguousarray(tensors["scale"][:, None] * tensors["first"])
         self._first_bias = tensors["first_bias"]
         self._last, self._last_bias = tensors["last"], tensors["last_bias"]
+        self._ones = np.ones(USUAL_NGRAMS, dtype=np.float32)
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Answer texts, each by itself: float32 of shape [texts, labels]."""
@@ -61,7 +64,9 @@ class StaticEngine:
     def _answer(self, text: str) -> Logits:
         rows = self._ngrams.rows(text)
         # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
-        pooled = np.ones(len(rows), dtype=np.float32) @ self._embedding.take(rows, axis=0).astype(np.float32)
+        if len(rows) > len(self._ones):
+            self._ones = np.ones(len(rows), dtype=np.float32)
+        pooled = self._ones[: len(rows)] @ self._embedding.take(rows, axis=0).astype(np.float32)
         pooled /= np.float32(len(rows) ** 0.5)
         hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
         logits: Logits = hidden @ self._last + self._last_bias

@@ -17,7 +17,7 @@ import yaml
 
 from packlight.errors import RecipeError
 from packlight.files import write_whole
-from packlight.recipe.steps import SAME, Calibrate, Cascade, Step
+from packlight.recipe.steps import SAME, Calibrate, Cascade, OosRate, Step
 
 VERSION = 1
 
@@ -75,12 +75,12 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     return recipe
 
 
-def for_traffic(recipe: Recipe, oos_rate: float) -> Recipe:
+def for_traffic(recipe: Recipe, oos_rate: OosRate) -> Recipe:
     """The recipe with an expected share of out-of-scope texts for every step that chooses a threshold by one.
 
     Args:
         recipe: as read; a step that states a rate of its own keeps it.
-        oos_rate: above 0 and below 1.
+        oos_rate: above 0 and below 1, or `val` for the share that the validation texts have.
 
     Raises:
         RecipeError: when the rate is out of range, or no step takes one.

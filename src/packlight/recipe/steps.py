@@ -21,6 +21,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
+OosRate = Annotated[float, msgspec.Meta(gt=0, lt=1)] | Literal["val"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -251,8 +252,9 @@ class Calibrate(_Step, frozen=True, kw_only=True, tag="calibrate"):
     needs = ("torch", "onnx", "onnx-int8", "static")
     makes = SAME
 
-    oos_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
-    """share of out-of-scope texts that the traffic is expected to have; null for that of val"""
+    oos_rate: OosRate | None = None
+    """share of out-of-scope texts that the traffic is expected to have; `val` for that of val; null where nobody knows: the
+    threshold whose accuracy is highest at its worst rate"""
     coverage: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.95
     """without an out-of-scope class: share of val texts that are answered rather than abstained from"""
 
@@ -305,8 +307,8 @@ class Cascade(_Step, frozen=True, kw_only=True, tag="cascade"):
     """accuracy that may be given up against the parent alone"""
     confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.95
     """that no more is given up, as far as val's texts can tell"""
-    oos_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
-    """share of out-of-scope texts that the traffic is expected to have; null for that of val"""
+    oos_rate: OosRate | None = None
+    """share of out-of-scope texts that the traffic is expected to have; `val` or null for that of val"""
 
     @property
     def contradiction(self) -> str | None:

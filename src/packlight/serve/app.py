@@ -32,6 +32,7 @@ from packlight.serve.logs import FLUSH_SECONDS, Log
 from packlight.serve.metrics import Metrics
 from packlight.serve.model import Model
 from packlight.serve.query import read_infer, read_plain
+from packlight.serve.reading import Reading
 from packlight.serve.refusal import Refusal, malformed, overloaded, unavailable
 from packlight.serve.repository import Repository, Served
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
@@ -43,7 +44,7 @@ LONG_CHARACTERS = 20_000
 """from so many characters on texts are tokenized on another thread, so that the loop stays free"""
 DISCARDED = 8
 """times the largest body that are read before a connection is cut"""
-END = ("connection", "close")
+END = (b"connection", b"close")
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
 MALFORMED = "the request is malformed"
@@ -56,10 +57,10 @@ STATIC = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 GUARDED = (
-    ("content-security-policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-cache"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
 )
 HTML = "text/html; charset=utf-8"
 perf_counter = time.perf_counter
@@ -105,6 +106,7 @@ class App:
         self._keys = keys
         self._metrics = Metrics(Path(settings.runtime) / METRICS_FOLDER if settings.runtime else None)
         self._log = Log(access=settings.access_log)
+        self._reading = Reading(self._limits.body_seconds)
         self._drain = DrainFlag(Path(settings.runtime))
         self._starting = Starting(Path(settings.runtime))
         self._tracing = tracing
@@ -161,6 +163,7 @@ class App:
         for served in self._repository:
             self._metrics.loads[served.model.name.model, "loaded"] += 1
         self._log.event("info", "ready", models=[served.model.name._asdict() for served in self._repository])
+        self._reading.watch(loop)
         loop.call_soon(self._tick, loop, FLUSH_SECONDS, self._log.flush)
         loop.call_soon(self._tick, loop, PROCESS_SECONDS, self._sample)
         if self._settings.reload_seconds > 0:
@@ -174,7 +177,7 @@ class App:
             self._tracing.close()
 
     async def _answer(self, request: Request, send: Send) -> None:
-        exchange = Exchange(request, self._request_id(request.header("x-request-id")))
+        exchange = Exchange(request, self._request_id(request.header(b"x-request-id")))
         reason = None
         try:
             reply = await self._dispatch(exchange)
@@ -214,11 +217,11 @@ class App:
             raise Refusal(404, "there is no such route; see /docs")
         if exchange.request.method == "OPTIONS" and self._settings.cors_origins:
             preflight = (
-                ("access-control-allow-methods", ", ".join(allowed)),
-                ("access-control-allow-headers", "content-type, x-api-key, authorization, x-request-id"),
+                (b"access-control-allow-methods", ", ".join(allowed).encode()),
+                (b"access-control-allow-headers", b"content-type, x-api-key, authorization, x-request-id"),
             )
             return Reply(Payload(b"", JSON), 200, preflight)
-        raise Refusal(405, "this route does not take that method", headers=(("allow", ", ".join(allowed)),))
+        raise Refusal(405, "this route does not take that method", headers=((b"allow", ", ".join(allowed).encode()),))
 
     def _admit(self, exchange: Exchange, route: str) -> None:
         if not self._keys or route == "document":
@@ -227,16 +230,16 @@ class App:
             return
         if route == "metrics" and not self._settings.protect_metrics:
             return
-        self._keys.check(exchange.request.header("x-api-key"), exchange.request.header("authorization"))
+        self._keys.check(exchange.request.header(b"x-api-key"), exchange.request.header(b"authorization"))
 
     async def _infer(self, exchange: Exchange, target: Target) -> Reply:
         assert target.model is not None  # noqa: S101 - the route has one
         served = self._repository.get(target.model, target.version)
         body = await self._body(exchange)
         start = perf_counter()
-        json_length = exchange.request.header("inference-header-content-length")
+        json_length = exchange.request.header(b"inference-header-content-length")
         query = read_infer(
-            unpack(body, exchange.request.header("content-encoding"), self._limits), json_length, self._limits
+            unpack(body, exchange.request.header(b"content-encoding"), self._limits), json_length, self._limits
         )
         self._metrics.decode.observe(perf_counter() - start)
         exchange.texts = len(query.texts)
@@ -247,13 +250,13 @@ class App:
         self._metrics.encode.observe(perf_counter() - start)
         if payload.json_length is None:
             return Reply(payload)
-        return Reply(payload, 200, (("inference-header-content-length", str(payload.json_length)),))
+        return Reply(payload, 200, ((b"inference-header-content-length", b"%d" % payload.json_length),))
 
     async def _predict(self, exchange: Exchange, target: Target) -> Reply:
         del target
         body = await self._body(exchange)
         start = perf_counter()
-        plain = read_plain(unpack(body, exchange.request.header("content-encoding"), self._limits), self._limits)
+        plain = read_plain(unpack(body, exchange.request.header(b"content-encoding"), self._limits), self._limits)
         self._metrics.decode.observe(perf_counter() - start)
         if plain.model is None:
             if plain.version is not None:
@@ -286,14 +289,11 @@ class App:
     async def _body(self, exchange: Exchange) -> bytes:
         """The body as sent, within its size and time."""
         cap = self._limits.body_bytes
-        length = exchange.request.header("content-length")
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                if length is not None and int(length) <= cap:
-                    return await exchange.request.body()
-                return await _chunked(exchange.request, cap)
-        except TimeoutError as error:
-            raise Refusal(408, "the body came too slowly", headers=(END,)) from error
+        length = exchange.request.header(b"content-length")
+        with self._reading:
+            if length is not None and int(length) <= cap:
+                return await exchange.request.body()
+            return await _chunked(exchange.request, cap)
 
     async def _live(self, exchange: Exchange, target: Target) -> Reply:
         del exchange, target
@@ -346,13 +346,14 @@ class App:
         return Reply(payload, 200, GUARDED)
 
     async def _respond(self, exchange: Exchange, reply: Reply, send: Send) -> None:
-        headers = [("content-type", reply.payload.kind), ("x-request-id", exchange.id), *reply.headers]
+        kind, request_id = reply.payload.kind.encode(), exchange.id.encode()
+        headers = [(b"content-type", kind), (b"x-request-id", request_id), *reply.headers]
         if self._drain.raised:
             headers.append(END)
         if self._settings.cors_origins:
-            origin = exchange.request.header("origin")
+            origin = exchange.request.header(b"origin")
             if origin in self._settings.cors_origins:
-                headers += (("access-control-allow-origin", origin), ("vary", "origin"))
+                headers += ((b"access-control-allow-origin", origin.encode()), (b"vary", b"origin"))
         head = exchange.request.method == "HEAD"
         await respond(send, reply.status, headers, reply.payload.body, head=head)
 
@@ -366,7 +367,7 @@ class App:
             exchange.id, exchange.request.method, exchange.request.path, status, seconds, exchange.texts, reason
         )
         if self._tracing is not None:
-            parent = exchange.request.header("traceparent")
+            parent = exchange.request.header(b"traceparent")
             self._tracing.request(exchange.route, exchange.id, status, seconds, exchange.texts, parent)
 
     def _request_id(self, given: str | None) -> str:

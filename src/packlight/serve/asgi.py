@@ -7,7 +7,7 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Header = tuple[str, str]
+Header = tuple[bytes, bytes]
 LATIN = "latin-1"
 
 
@@ -26,9 +26,9 @@ class Request:
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._receive = receive
 
-    def header(self, name: str) -> str | None:
+    def header(self, name: bytes) -> str | None:
         """One header, by its name in lower case; None where it was not sent."""
-        value = self._headers.get(name.encode())
+        value = self._headers.get(name)
         return None if value is None else value.decode(LATIN)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -66,7 +66,6 @@ async def respond(send: Send, status: int, headers: Sequence[Header], body: byte
         body: of the response to GET or POST.
         head: whether only the headers were asked for.
     """
-    raw = [(name.encode(LATIN), value.encode(LATIN)) for name, value in headers]
-    raw.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+    whole = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": whole})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -131,6 +131,10 @@ class Batcher:
 
     def _cut(self) -> None:
         """Turn the head of the queue into micro-batches."""
+        if len(self._waiting) == 1 and len(self._waiting[0].rows) == 1:
+            job = self._waiting.popleft()
+            self._batches.append([(len(job.rows[0]), job, 0)])
+            return
         budget = self._limits.batch_tokens
         items: list[Item] = []
         tokens = 0

@@ -30,7 +30,7 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
         framed = body[:1] and body[0] & 0x0F == zlib.DEFLATED and (int.from_bytes(body[:2]) % 31) == 0
         return _inflate(body, zlib.MAX_WBITS if framed else RAW_DEFLATE, limits.unpacked_bytes)
     raise Refusal(
-        415, "Content-Encoding is not one of gzip, deflate, identity", headers=(("accept-encoding", "gzip, deflate"),)
+        415, "Content-Encoding is not one of gzip, deflate, identity", headers=((b"accept-encoding", b"gzip, deflate"),)
     )
 
 

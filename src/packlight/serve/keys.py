@@ -41,7 +41,7 @@ class Keys:
             raise Refusal(
                 401,
                 "an API key is needed: X-API-Key, or Authorization: Bearer",
-                headers=(("www-authenticate", "Bearer"),),
+                headers=((b"www-authenticate", b"Bearer"),),
             )
 
 

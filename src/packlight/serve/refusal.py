@@ -4,7 +4,7 @@
 class Refusal(Exception):  # noqa: N818 - it is an answer to the client, not a fault of the server
     """A status and the reason that the client is told: never anything about the server's inside."""
 
-    def __init__(self, status: int, reason: str, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, status: int, reason: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
@@ -23,7 +23,7 @@ def too_large(reason: str) -> Refusal:
 
 def overloaded() -> Refusal:
     """429: the queue is full; the client should come back."""
-    return Refusal(429, "the queue is full; try again later", headers=(("retry-after", "1"),))
+    return Refusal(429, "the queue is full; try again later", headers=((b"retry-after", b"1"),))
 
 
 def late() -> Refusal:
@@ -33,4 +33,4 @@ def late() -> Refusal:
 
 def unavailable(reason: str) -> Refusal:
     """503: not ready yet, or draining."""
-    return Refusal(503, reason, headers=(("retry-after", "1"),))
+    return Refusal(503, reason, headers=((b"retry-after", b"1"),))

@@ -1,9 +1,9 @@
 """Joining ONNX nodes into ONNX Runtime's own operators.
 
-ONNX Runtime's transformer optimizer joins layer norms with the additions before them, and GELU with its bias. What
-is left after `steps.export` is packing: where query, key and value of a `MultiHeadAttention` are three projections of
-one tensor, one `Attention` node with one packed weight takes their place, which is one matrix product instead of
-three, and which the int8 quantizer knows.
+ONNX Runtime's transformer optimizer joins what layer norms and GELU are made of, and GELU with its bias; the addition
+before a layer norm stays a node of its own (docs/decisions/0017). What is left after `steps.export` is packing: where
+query, key and value of a `MultiHeadAttention` are three projections of one tensor, one `Attention` node with one
+packed weight takes their place, which is one matrix product instead of three, and which the int8 quantizer knows.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,7 @@ def fuse(model: onnx.ModelProto, *, heads: int, hidden: int) -> onnx.ModelProto:
     bert = BertOnnxModel(model, num_heads=heads, hidden_size=hidden)
     bert.fuse_gelu()
     bert.fuse_layer_norm()
-    bert.fuse_skip_layer_norm()
     bert.fuse_bias_gelu(is_fastgelu=False)
-    bert.fuse_add_bias_skip_layer_norm()
     bert.prune_graph()
     bert.remove_unused_constant()
     bert.topological_sort()

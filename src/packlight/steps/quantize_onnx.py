@@ -9,6 +9,7 @@ Without VNNI the older instruction adds two products in 16 bits and saturates, s
 """
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,25 +183,50 @@ def _fix_ranges(int8: onnx.ModelProto, ranges: Ranges) -> None:
 
 
 def _join_products(int8: onnx.ModelProto) -> None:
-    """Join MatMulInteger, Cast and the two scalings after it into one operator, in place.
+    """Join MatMulInteger, Cast, the two scalings after it and the bias into one operator, in place.
 
     ONNX Runtime does so by itself where ranges are dynamic; with constant ranges it folds the scales first and then
     no longer knows the pattern.
     """
     allow_own_operators(int8)
+    constants = {tensor.name: tensor for tensor in int8.graph.initializer}
     maker = {name: node for node in int8.graph.node for name in node.output}
-    reader = {name: node for node in int8.graph.node for name in node.input}
+    readers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in int8.graph.node:
+        for name in node.input:
+            readers[name].append(node)
     for product in [node for node in int8.graph.node if node.op_type == "MatMulInteger"]:
-        cast = reader[product.output[0]]
-        scaled = reader[cast.output[0]]
+        (cast,) = readers[product.output[0]]
+        (scaled,) = readers[cast.output[0]]
         scales = maker[next(name for name in scaled.input if name != cast.output[0])]
+        of_weight = product.input[3] if numpy_helper.to_array(constants[product.input[3]]).any() else ""
         joined = helper.make_node(
             "MatMulIntegerToFloat",
-            [*product.input[:2], *scales.input, *product.input[2:]],
+            [*product.input[:2], *scales.input, product.input[2], of_weight],
             list(scaled.output),
             product.name,
             domain=DOMAIN,
         )
+        _take_bias(int8.graph, joined, readers[scaled.output[0]], constants)
         int8.graph.node.insert(list(int8.graph.node).index(product), joined)
         for node in (product, cast, scaled, scales):
             int8.graph.node.remove(node)
+
+
+def _take_bias(
+    graph: onnx.GraphProto, product: onnx.NodeProto, readers: Sequence[onnx.NodeProto], constants: Collection[str]
+) -> None:
+    """Let a product add the bias that its only reader adds, in place."""
+    if len(readers) != 1 or readers[0].op_type not in ("Add", "BiasGelu"):
+        return
+    (reader,) = readers
+    biases = [name for name in reader.input if name in constants]
+    if len(biases) != 1:
+        return
+    product.input.append(biases[0])
+    if reader.op_type == "Add":
+        product.output[0] = reader.output[0]
+        graph.node.remove(reader)
+    else:
+        reader.op_type = "Gelu"
+        del reader.input[1:]

@@ -11,7 +11,7 @@ import onnx
 
 
 def tidy(model: onnx.ModelProto) -> None:
-    """Remove remarks, source lines and types of inner tensors, in place."""
+    """Remove remarks, source lines, types of inner tensors and constants that nothing reads, in place."""
     del model.metadata_props[:]
     model.ClearField("doc_string")
     for graph in _graphs(model.graph):
@@ -19,6 +19,14 @@ def tidy(model: onnx.ModelProto) -> None:
         for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
             part.ClearField("doc_string")
             del part.metadata_props[:]
+    _drop_unread(model.graph)
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    read = {name for inner in _graphs(graph) for node in inner.node for name in node.input}
+    read |= {output.name for output in graph.output}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
+        graph.initializer.remove(tensor)
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

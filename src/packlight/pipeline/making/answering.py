@@ -11,6 +11,7 @@ from packlight.engines import open_engine
 from packlight.errors import RecipeError
 from packlight.predictor import BATCH
 from packlight.progress import bar
+from packlight.recipe import OosRate
 
 Floats = npt.NDArray[np.floating]
 
@@ -27,12 +28,12 @@ def answer_texts(artifact: Artifact, texts: Sequence[str]) -> Floats:
     return np.concatenate(parts).astype(float)
 
 
-def traffic_weights(data: Dataset, oos_rate: float | None, *, where: str) -> Floats:
+def traffic_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
     """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
 
     Args:
         data: labelled texts.
-        oos_rate: that share; None for that of `val`, which makes all weights 1.
+        oos_rate: that share; "val" or None for that of `val`, which makes all weights 1.
         where: names the step in errors.
 
     Raises:
@@ -40,7 +41,7 @@ def traffic_weights(data: Dataset, oos_rate: float | None, *, where: str) -> Flo
     """
     outside = np.array([label == data.oos_label for label in data.val.labels])
     weights = np.ones(len(outside))
-    if oos_rate is None:
+    if oos_rate is None or oos_rate == "val":
         return weights
     if not outside.any() or outside.all():
         raise RecipeError(

@@ -35,7 +35,7 @@ def _(step: Calibrate, bench: Bench) -> Made:
     lesson = lesson_for(data, parent.labels)
     truth = np.array(lesson.val_labels)
     oos = parent.labels.index(lesson.oos_label) if lesson.oos_label is not None else None
-    weights = traffic_weights(data, step.oos_rate, where=step.name)
+    weights = None if step.oos_rate is None else traffic_weights(data, step.oos_rate, where=step.name)
     logits = answer_texts(parent, data.val.texts)
     rule = choose_rule(logits, truth, oos, weights=weights)
     _build(parent, rule, bench)

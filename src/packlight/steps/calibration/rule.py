@@ -5,8 +5,11 @@ a threshold. That is the same as replacing the out-of-scope logit by `slope * lo
 all, which is linear: it can be built into the last layer, at no cost, and then acts in every runtime that opens the
 file. Dividing by a temperature (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2) is linear too.
 
-`slope` is the one whose score separates the two kinds of `val` texts best, `shift` the one with the highest accuracy
-on `val`, with its out-of-scope texts weighted to the rate that the traffic is expected to have.
+`slope` is the one whose score separates the two kinds of `val` texts best. `shift` is the one with the highest accuracy
+on `val`, with its out-of-scope texts weighted to the rate that the traffic is expected to have. Where nobody knows that
+rate it is the minimax one (Wald 1950, Statistical Decision Functions, section 1.6): whatever the rate, the accuracy lies
+between that of the texts in scope and the recall of those out of scope, so that the worst case is the lower of the
+two, and it is highest where they meet.
 """
 
 import msgspec
@@ -45,14 +48,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return ruled
 
 
-def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floats) -> Rule:
+def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floats | None) -> Rule:
     """Choose the rule on validation texts.
 
     Args:
         logits: [texts, labels].
         truth: label ids [texts].
         oos: id of the out-of-scope class, which must occur in `truth`; None for a temperature alone.
-        weights: how much each text counts, [texts].
+        weights: how much each text counts, [texts]; None where nobody knows how often traffic is out of scope.
     """
     slope, shift = 1.0, 0.0
     if oos is not None:
@@ -60,7 +63,8 @@ def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floa
         slope = max(SLOPES, key=lambda each: stats.auroc(*_parted(margin(logits, oos, each), outside)))
         shift = _best_shift(logits, truth, oos, slope, weights)
     rule = Rule(oos=oos, slope=slope, shift=shift)
-    return msgspec.structs.replace(rule, temperature=_best_temperature(rule.apply(logits), truth, weights))
+    alike = np.ones(len(truth)) if weights is None else weights
+    return msgspec.structs.replace(rule, temperature=_best_temperature(rule.apply(logits), truth, alike))
 
 
 def calibration_error(logits: Floats, truth: Labels) -> float:
@@ -69,8 +73,10 @@ def calibration_error(logits: Floats, truth: Labels) -> float:
     return stats.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
 
 
-def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats) -> float:
-    """The middle of the shifts with the highest weighted accuracy; where these lie apart, the one nearest to it.
+def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats | None) -> float:
+    """The middle of the best shifts; where these lie apart, the one nearest to it.
+
+    The best have the highest weighted accuracy, or without weights the highest at the worst rate.
 
     A shift between two neighbouring margins calls all texts below out of scope, so that one pass over the sorted
     margins gives the accuracy of every shift.
@@ -79,9 +85,13 @@ def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: 
     order = np.argsort(margins)
     inside = logits.copy()
     inside[:, oos] = -np.inf
-    gained = np.where(truth == oos, weights, 0.0)[order]
-    lost = np.where((truth != oos) & (inside.argmax(axis=1) == truth), weights, 0.0)[order]
-    accuracy = (lost.sum() + np.concatenate([[0.0], np.cumsum(gained - lost)])) / weights.sum()
+    outside = truth == oos
+    known = ~outside & (inside.argmax(axis=1) == truth)
+    if weights is None:
+        found, kept = _below(outside, order) / outside.sum(), _above(known, order) / (~outside).sum()
+        accuracy = np.minimum(found, kept)
+    else:
+        accuracy = (_below(outside * weights, order) + _above(known * weights, order)) / weights.sum()
     ordered = margins[order]
     edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
     # Between two equal margins lies no shift.
@@ -92,6 +102,18 @@ def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: 
         # The good ones lie apart, and their middle in a valley.
         middle = edges[good][np.abs(edges[good] - middle).argmin()]
     return float(middle)
+
+
+def _below(counted: Floats, order: Labels) -> Floats:
+    """How much there is before each place between the ordered texts, the two ends included: [texts + 1]."""
+    return np.concatenate([[0.0], np.cumsum(counted[order])])
+
+
+def _above(counted: Floats, order: Labels) -> Floats:
+    """How much there is after each of these places."""
+    below = _below(counted, order)
+    above: Floats = below[-1] - below
+    return above
 
 
 def _best_temperature(logits: Floats, truth: Labels, weights: Floats) -> float:

@@ -1,4 +1,4 @@
-"""Accuracy on `test` by what is said of the traffic: no rule, a rule for the rate of `val`, a rule for a stated rate.
+"""Accuracy on `test` by what is said of the traffic: no rule, nothing (the worst rate), the rate of `val`, a stated rate.
 
     python benchmarks/oos_rates.py runs/frontier/variants --data DATA --rate 0.2 \
         --cascade static-student balanced-student teacher static-student balanced-student small-student
@@ -16,10 +16,12 @@ from packlight.artifact import Artifact
 from packlight.dataset import Dataset, load_dataset
 from packlight.engines.cascade import confidence
 from packlight.pipeline.making.answering import answer_texts, traffic_weights
+from packlight.recipe import OosRate
 from packlight.steps.calibration import choose_rule
 from packlight.steps.switch import choose_switch
 
-LOSS, CONFIDENCE = 0.015, 0.95
+LOSS, CONFIDENCE = 0.025, 0.95
+COLUMNS = 4
 Answers = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
 """logits on `val` and on `test`, [texts, labels], labels in the data's order"""
 
@@ -35,13 +37,14 @@ def main() -> None:
     options = parser.parse_args()
     data = load_dataset(options.data)
     known = {name: answered(Artifact.open(options.variants / name), data) for name in options.names}
-    print(f"{'':20} {'no rule':>8} {'of val':>8} {f'of {options.rate:.0%}':>8}")
+    rates: tuple[OosRate | None, ...] = (None, "val", options.rate)
+    print(f"{'':20} {'no rule':>8} {'unknown':>8} {'of val':>8} {f'of {options.rate:.0%}':>8}")
     for name, answers in known.items():
-        ruled = [under_rule(answers, data, rate) for rate in (None, options.rate)]
+        ruled = [under_rule(answers, data, rate) for rate in rates]
         show(name, [right(each[1], data) for each in (answers, *ruled)])
     if options.cascade:
         first, second = (known[name] for name in options.cascade)
-        show("cascade", [cascade(first, second, data, rate) for rate in (None, options.rate)])
+        show("cascade", [cascade(first, second, data, rate) for rate in rates])
 
 
 def answered(artifact: Artifact, data: Dataset) -> Answers:
@@ -51,16 +54,16 @@ def answered(artifact: Artifact, data: Dataset) -> Answers:
     return val, test
 
 
-def under_rule(answers: Answers, data: Dataset, rate: float | None) -> Answers:
-    """The same under the rule for a rate; None for that of `val`."""
+def under_rule(answers: Answers, data: Dataset, rate: OosRate | None) -> Answers:
+    """The same under the rule for a rate; None where nobody knows it."""
     outside = None if data.oos_label is None else data.label_ids[data.oos_label]
-    weights = traffic_weights(data, rate, where="rule")
+    weights = None if rate is None else traffic_weights(data, rate, where="rule")
     truth = np.array(data.ids(data.val))
     rule = choose_rule(answers[0], truth, outside, weights=weights)
     return rule.apply(answers[0]), rule.apply(answers[1])
 
 
-def cascade(first: Answers, second: Answers, data: Dataset, rate: float | None) -> float:
+def cascade(first: Answers, second: Answers, data: Dataset, rate: OosRate | None) -> float:
     """Accuracy of a cascade whose models and switch are for a rate."""
     quick, slow = under_rule(first, data, rate), under_rule(second, data, rate)
     truth = np.array(data.ids(data.val))
@@ -83,7 +86,7 @@ def right(logits: npt.NDArray[np.floating], data: Dataset) -> float:
 
 def show(name: str, shares: list[float]) -> None:
     """One line; a missing first figure is left empty."""
-    cells = [""] * (3 - len(shares)) + [f"{share:.1%}" for share in shares]
+    cells = [""] * (COLUMNS - len(shares)) + [f"{share:.1%}" for share in shares]
     print(f"{name:20} " + " ".join(f"{cell:>8}" for cell in cells))
 
 

@@ -54,6 +54,16 @@ def test_a_static_student_is_made_and_answers(made, packlight):
     assert said["label"] == Predictor.open(artifact.path)("play the song queen").label
 
 
+def test_what_is_said_of_the_traffic_is_kept_with_the_rule(made, step):
+    rules = []
+    for rate in ((), ("--oos-rate", "val"), ("--oos-rate", "0.9")):
+        answer = step("calibrate", "static", *rate, out=f"calibrated-{len(rules)}")
+        assert answer.status == 0, answer.err
+        rules.append(Artifact.open(made / f"calibrated-{len(rules)}").manifest)
+    assert [each.facts["oos_rate"] for each in rules] == [None, "val", 0.9]
+    assert rules[2].facts["rule"]["shift"] >= rules[1].facts["rule"]["shift"], "more out of scope, a stricter threshold"
+
+
 @pytest.mark.parametrize("parent", ["teacher", "static", "onnx"])
 def test_any_kind_is_calibrated_and_answers_by_the_rule(made, step, packlight, parent):
     answer = step("calibrate", parent, "--oos-rate", "0.2", out="calibrated")
@@ -118,6 +128,7 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
     ("verb", "words", "said"),
     [
         ("calibrate", ["teacher", "--oos-rate", "1"], "oos_rate"),
+        ("calibrate", ["teacher", "--oos-rate", "often"], "--oos-rate often: give a share above 0 and below 1"),
         ("calibrate", ["teacher", "--coverage", "0"], "coverage"),
         ("calibrate", ["nowhere"], "nowhere"),
         ("prune", ["teacher"], "nothing to remove"),

@@ -106,6 +106,7 @@ def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
         alone: Logits = scipy.special.expit(logits)
         return alone
     # scipy's own takes several times as long on one row.
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    together: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
+    together: Logits = logits - logits.max(axis=-1, keepdims=True)
+    np.exp(together, out=together)
+    together /= together.sum(axis=-1, keepdims=True)
     return together

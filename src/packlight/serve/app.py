@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from packlight.engines import Logits
 from packlight.errors import PacklightError
 from packlight.serve import openapi, payloads
 from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
-from packlight.serve.asgi import ClientGoneError, Header, Receive, Request, Scope, Send, respond
+from packlight.serve.asgi import ClientGoneError, Header, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
 from packlight.serve.body import unpack
 from packlight.serve.draining import DrainFlag
@@ -129,12 +130,11 @@ class App:
             ("GET", "document"): self._document,
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request, or begin and end with the worker (ASGI)."""
         if scope["type"] == "lifespan":
-            await self._live_through(receive, send)
-        else:
-            await self._answer(Request(scope, receive), send)
+            return self._live_through(receive, send)
+        return self._answer(Request(scope, receive), send)
 
     async def _live_through(self, receive: Receive, send: Send) -> None:
         """Begin before the first connection and end after the last."""
@@ -193,10 +193,11 @@ class App:
             reply = Reply(Payload(_encode({"error": reason}), JSON), 500)
             where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
             self._log.event("error", "fault", request=exchange.id, kind=type(error).__name__, where=where)
-        await self._respond(exchange, reply, send)
+        for message in self._messages(exchange, reply):
+            await send(message)
         self._note(exchange, reply.status, reason)
 
-    async def _dispatch(self, exchange: Exchange) -> Reply:
+    def _dispatch(self, exchange: Exchange) -> Awaitable[Reply]:
         path = exchange.request.path
         known = self._targets.get(path)
         target = known or target_of(path)
@@ -209,9 +210,9 @@ class App:
         if known is None and target.route == "infer" and target.model is not None:
             self._repository.get(target.model, target.version)
             self._targets[path] = target  # only of models that exist: others are without number
-        return await handler(exchange, target)
+        return handler(exchange, target)
 
-    def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
+    async def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
         allowed = sorted(method for method, route in self._handlers if route == target.route)
         if not allowed:
             raise Refusal(404, "there is no such route; see /docs")
@@ -272,19 +273,23 @@ class App:
         self._metrics.encode.observe(perf_counter() - start)
         return Reply(payload)
 
-    async def _logits(self, served: Served, texts: list[str], own: float | None) -> Any:
+    def _logits(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
         if served.batcher.full:
             raise overloaded()  # before the work of tokenizing
         self._metrics.taken += 1
+        longest = self._limits.deadline_seconds
+        within = longest if own is None else min(own, longest)
         start = perf_counter()
         if sum(map(len, texts)) > LONG_CHARACTERS:
-            rows = await asyncio.to_thread(served.model.rows, texts)
-        else:
-            rows = served.model.rows(texts)
-        now = perf_counter()
-        self._metrics.tokenize.observe(now - start)
-        longest = self._limits.deadline_seconds
-        return await served.batcher.submit(texts, rows, start, longest if own is None else min(own, longest))
+            return self._logits_of_long(served, texts, start, within)
+        rows = served.model.rows(texts)
+        self._metrics.tokenize.observe(perf_counter() - start)
+        return served.batcher.submit(texts, rows, start, within)
+
+    async def _logits_of_long(self, served: Served, texts: list[str], start: float, within: float) -> Logits:
+        rows = await asyncio.to_thread(served.model.rows, texts)
+        self._metrics.tokenize.observe(perf_counter() - start)
+        return await served.batcher.submit(texts, rows, start, within)
 
     async def _body(self, exchange: Exchange) -> bytes:
         """The body as sent, within its size and time."""
@@ -345,7 +350,7 @@ class App:
             raise Refusal(404, "the page is off")
         return Reply(payload, 200, GUARDED)
 
-    async def _respond(self, exchange: Exchange, reply: Reply, send: Send) -> None:
+    def _messages(self, exchange: Exchange, reply: Reply) -> tuple[Message, Message]:
         kind, request_id = reply.payload.kind.encode(), exchange.id.encode()
         headers = [(b"content-type", kind), (b"x-request-id", request_id), *reply.headers]
         if self._drain.raised:
@@ -354,8 +359,12 @@ class App:
             origin = exchange.request.header(b"origin")
             if origin in self._settings.cors_origins:
                 headers += ((b"access-control-allow-origin", origin.encode()), (b"vary", b"origin"))
-        head = exchange.request.method == "HEAD"
-        await respond(send, reply.status, headers, reply.payload.body, head=head)
+        body = reply.payload.body
+        headers.append((b"content-length", b"%d" % len(body)))
+        return (
+            {"type": "http.response.start", "status": reply.status, "headers": headers},
+            {"type": "http.response.body", "body": b"" if exchange.request.method == "HEAD" else body},
+        )
 
     def _note(self, exchange: Exchange, status: int, reason: str | None) -> None:
         seconds = perf_counter() - exchange.start

@@ -1,6 +1,6 @@
 """A request and its response on ASGI (spec 2.3), as the application wants them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -54,18 +54,3 @@ class Request:
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         return b"".join([message["body"], *[chunk async for chunk in self.chunks()]])
-
-
-async def respond(send: Send, status: int, headers: Sequence[Header], body: bytes, *, head: bool) -> None:
-    """Send a whole response.
-
-    Args:
-        send: of the connection.
-        status: of HTTP.
-        headers: but the length, which is added.
-        body: of the response to GET or POST.
-        head: whether only the headers were asked for.
-    """
-    whole = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": whole})
-    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -12,7 +12,19 @@ import packlight
 
 PACKAGE = Path(packlight.__file__).parent
 ROWS = (
-    {"errors", "extras", "files", "progress", "figures", "environment", "stats", "hub", "tokenization", "ngrams"},
+    {
+        "errors",
+        "extras",
+        "files",
+        "progress",
+        "figures",
+        "environment",
+        "stats",
+        "hub",
+        "tokenization",
+        "ngrams",
+        "sessions",
+    },
     {"dataset", "artifact", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
     {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},

@@ -76,6 +76,16 @@ def test_of_an_unknown_rate_no_shift_has_a_better_worst_case(validation):
         assert min(shares(stated.apply(logits))) <= min(found, kept) + 1e-9
 
 
+def test_a_model_that_is_often_wrong_in_scope_wastes_no_recall_for_nothing():
+    # 100 texts in scope with margins from 10 on, 40 of them wrong anyway; 50 out of scope with margins below 5.
+    inside = [[10 + number / 100, 0, 0] for number in range(100)]
+    outside = [[number / 10, 0, 0] for number in range(50)]
+    logits, truth = np.array(inside + outside), np.array([0] * 60 + [1] * 40 + [2] * 50)
+    said = choose_rule(logits, truth, 2, weights=None).apply(logits).argmax(1)
+    assert (said == truth)[truth != 2].mean() == 0.6
+    assert (said == 2)[truth == 2].mean() >= 0.98, "every shift that finds 0.6 or more has the same worst case"
+
+
 def test_where_the_good_shifts_lie_apart_their_valley_is_not_taken():
     # Margins 0, 1, 2, 3 of texts out of, in, out of and in scope: shifts of 0.5 and 2.5 are right in 3 of 4.
     logits = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0]])

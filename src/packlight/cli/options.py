@@ -34,7 +34,7 @@ Traffic = Annotated[
     typer.Option(
         metavar="<float|val>",
         help="Share of out-of-scope texts that the traffic will have, or `val` where it has that of val; not stated, "
-        "thresholds are chosen for the worst share.",
+        "`calibrate` chooses for the worst share, and `cascade` counts val as it is.",
     ),
 ]
 Prices = Annotated[

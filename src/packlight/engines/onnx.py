@@ -13,12 +13,10 @@ from packlight.engines.base import Logits
 from packlight.environment import cpu_budget, cpu_flags
 from packlight.errors import ArtifactError, EngineError
 from packlight.files import sha256_of, write_whole
+from packlight.sessions import CPU, SLOW_FUSIONS, open_on_cpu
 from packlight.tokenization import TextEncoder
 
-CPU = "CPUExecutionProvider"
 ERRORS_ONLY = 3
-SLOW_FUSIONS = ("SkipLayerNormFusion",)
-"""of the runtime's own, on a processor: see docs/decisions/0017"""
 
 
 class OnnxEngine:
@@ -153,14 +151,10 @@ def _optimised(
 def _session_and_draft(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     """A session that wrote its optimised graph; without one where the disk is full, which is no reason not to answer."""
     try:
-        return _fused(model, options)
+        return open_on_cpu(model, options)
     except Exception:
         if not options.optimized_model_filepath:
             raise
         Path(options.optimized_model_filepath).unlink(missing_ok=True)
         options.optimized_model_filepath = ""
-        return _fused(model, options)
-
-
-def _fused(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(model, options, providers=[CPU], disabled_optimizers=list(SLOW_FUSIONS))
+        return open_on_cpu(model, options)

@@ -28,8 +28,10 @@ from packlight.ngrams import NGrams
 
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
-USUAL_NGRAMS = 1024
-"""of a text; one with more of them costs an array"""
+LONGEST = 64
+"""bytes of an n-gram of characters, far beyond what is of use"""
+ONES = np.ones(1024, dtype=np.float32)
+"""for as many n-grams as texts usually have; one with more costs an array"""
 TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
 
 
@@ -53,7 +55,6 @@ class StaticEngine:
         self._first = np.ascontiguousarray(tensors["scale"][:, None] * tensors["first"])
         self._first_bias = tensors["first_bias"]
         self._last, self._last_bias = tensors["last"], tensors["last_bias"]
-        self._ones = np.ones(USUAL_NGRAMS, dtype=np.float32)
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Answer texts, each by itself: float32 of shape [texts, labels]."""
@@ -64,10 +65,10 @@ class StaticEngine:
     def _answer(self, text: str) -> Logits:
         rows = self._ngrams.rows(text)
         # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
-        if len(rows) > len(self._ones):
-            self._ones = np.ones(len(rows), dtype=np.float32)
-        pooled = self._ones[: len(rows)] @ self._embedding.take(rows, axis=0).astype(np.float32)
-        pooled /= np.float32(len(rows) ** 0.5)
+        count = len(rows)
+        ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
+        pooled = ones @ self._embedding.take(rows, axis=0).astype(np.float32)
+        pooled /= np.float32(count**0.5)
         hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
         logits: Logits = hidden @ self._last + self._last_bias
         return logits
@@ -96,9 +97,15 @@ def read_ngrams(config: Path) -> NGrams:
         ArtifactError: when that does not say it.
     """
     try:
-        return msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], NGrams)
+        ngrams = msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], NGrams)
     except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{config}: needs {CONFIG_KEY} of a static model ({error!r})") from error
+    lengths = ngrams.characters
+    if list(lengths) != sorted(set(lengths)) or min(lengths, default=1) < 1 or max(lengths, default=1) > LONGEST:
+        raise ArtifactError(
+            f"{config}: {CONFIG_KEY}.characters are {list(lengths)}; lengths from 1 to {LONGEST} must rise"
+        )
+    return ngrams
 
 
 def read_tensors(file: Path) -> Tensors:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from packlight.errors import ParityError
 from packlight.measurement import Parity
+from packlight.sessions import open_on_cpu
 from packlight.tokenization import Ids, TextEncoder, Tokens
 
 BATCH_SIZES = (1, 3, 32)
@@ -36,7 +37,7 @@ def check_export(
     Raises:
         ParityError: when a logit differs by more than the tolerance, or is not a number.
     """
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    session = open_on_cpu(graph)
     worst, agreed, queries, longest = 0.0, 0, 0, 0
     for tokens in _batches(encoder, texts):
         feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}

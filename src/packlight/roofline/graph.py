@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 import onnxruntime
 
-from packlight.engines.onnx import SLOW_FUSIONS
 from packlight.roofline.work import Work
+from packlight.sessions import open_on_cpu
 
 ERRORS_ONLY = 3
 QUIET_BYTES = frozenset({"Gather", "GatherElements", "GatherND", "EmbedLayerNormalization", "QEmbedLayerNormalization"})
@@ -69,8 +69,7 @@ def executed(file: Path, lengths: Sequence[int]) -> list[Node]:
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(scratch) / "profile")
         options.add_session_config_entry("session.disable_prepacking", "1")
-        providers, apart = ["CPUExecutionProvider"], list(SLOW_FUSIONS)
-        session = onnxruntime.InferenceSession(file, options, providers=providers, disabled_optimizers=apart)
+        session = open_on_cpu(file, options)
         for length in lengths:
             ids = np.zeros((1, length), dtype=np.int64)
             session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})

@@ -120,7 +120,9 @@ def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]
 
 
 def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
-    return [_named(prefix, Calibrate(name="calibrated", parent=before.name))] if space.calibrated else []
+    """A threshold for the rate of val, since accuracy on val is what trials are judged by."""
+    if space.calibrated:
+        yield _named(prefix, Calibrate(name="calibrated", parent=before.name, oos_rate="val"))
 
 
 def _shape(student: Student) -> str:

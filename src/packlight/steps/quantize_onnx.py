@@ -10,20 +10,20 @@ Without VNNI the older instruction adds two products in 16 bits and saturates, s
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from packlight.environment import has_vnni
 from packlight.recipe import QuantizeOnnx
+from packlight.sessions import open_on_cpu
 from packlight.steps.embeddings import embeddings_to_int4
 from packlight.steps.fusion import DOMAIN, allow_own_operators
 from packlight.steps.tidy import tidy
@@ -85,7 +85,7 @@ def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, 
     for name in names:
         if name not in outputs:
             watched.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_on_cpu(watched.SerializeToString())
     low, high = np.zeros((len(texts), len(names))), np.zeros((len(texts), len(names)))
     for row, text in enumerate(texts):
         tokens = encoder([text])
@@ -214,13 +214,18 @@ def _join_products(int8: onnx.ModelProto) -> None:
 
 
 def _take_bias(
-    graph: onnx.GraphProto, product: onnx.NodeProto, readers: Sequence[onnx.NodeProto], constants: Collection[str]
+    graph: onnx.GraphProto,
+    product: onnx.NodeProto,
+    readers: Sequence[onnx.NodeProto],
+    constants: Mapping[str, onnx.TensorProto],
 ) -> None:
     """Let a product add the bias that its only reader adds, in place."""
-    if len(readers) != 1 or readers[0].op_type not in ("Add", "BiasGelu"):
+    given = product.output[0] in {output.name for output in graph.output}
+    if given or len(readers) != 1 or readers[0].op_type not in ("Add", "BiasGelu"):
         return
     (reader,) = readers
-    biases = [name for name in reader.input if name in constants]
+    width = constants[product.input[1]].dims[-1]
+    biases = [name for name in reader.input if name in constants and list(constants[name].dims) == [width]]
     if len(biases) != 1:
         return
     product.input.append(biases[0])

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from packlight.artifact import ONNX_INT8
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.parts import copy_description, lesson_for, spread
 from packlight.progress import bar, say
 from packlight.recipe import QuantizeOnnx
+from packlight.sessions import open_on_cpu
 from packlight.steps.portability import check_portability
 from packlight.steps.quantize_onnx import product_names, quantize_onnx
 from packlight.tokenization import TextEncoder
@@ -124,7 +124,7 @@ def _sensitive_first(options: QuantizeOnnx, bench: Bench, encoder: TextEncoder) 
 
 def _logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
     """Logits of texts, [texts, labels], each answered alone."""
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = open_on_cpu(file)
     answers = []
     for text in texts:
         tokens = encoder([text])

@@ -22,6 +22,8 @@ from packlight.steps.calibration.scores import SLOPES, Floats, Labels, margin
 
 PLATEAU = 0.001
 """thresholds whose accuracy is within this of the best are as good; their mean is taken"""
+WASTE = 0.015
+"""of shifts with as good a worst case, those are left out that give up more of the two shares together"""
 TEMPERATURES = (0.05, 20.0)
 
 
@@ -90,6 +92,9 @@ def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: 
     if weights is None:
         found, kept = _below(outside, order) / outside.sum(), _above(known, order) / (~outside).sum()
         accuracy = np.minimum(found, kept)
+        # A model that is often wrong in scope has many shifts with the same worst case; most of them waste recall.
+        wasteful = found + kept < (found + kept)[accuracy >= accuracy.max() - PLATEAU].max() - WASTE
+        accuracy[wasteful] = -np.inf
     else:
         accuracy = (_below(outside * weights, order) + _above(known * weights, order)) / weights.sum()
     ordered = margins[order]

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from packlight.artifact import STATIC
-from packlight.engines.static import CONFIG_KEY, StaticEngine, read_tensors, scale_head
+from packlight.engines.static import CONFIG_KEY, StaticEngine, read_ngrams, read_tensors, scale_head
 from packlight.errors import ArtifactError
 from packlight.ngrams import NGrams
 from packlight.recipe import DistillStatic
@@ -139,6 +139,14 @@ def test_a_file_without_tensors_is_refused(tmp_path, content):
     (tmp_path / STATIC).write_bytes(content)
     with pytest.raises(ArtifactError, match="not a safetensors file"):
         read_tensors(tmp_path / STATIC)
+
+
+@pytest.mark.parametrize("lengths", [[4, 3], [3, 3], [0, 3], [3, 1000]])
+def test_lengths_of_ngrams_that_do_not_rise_are_refused(lengths, tmp_path):
+    table = {"buckets": 512, "words": 2, "characters": lengths, "max_words": 16}
+    (tmp_path / "config.json").write_text(json.dumps({CONFIG_KEY: table}))
+    with pytest.raises(ArtifactError, match="must rise"):
+        read_ngrams(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize("table", [None, {"buckets": 512}, {"buckets": "many", "words": 2}])

@@ -8,9 +8,11 @@ Without VNNI the older instruction adds two products in 16 bits and saturates, s
 (`reduce_range`).
 """
 
+import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +143,7 @@ def weighted_nodes(model: onnx.ModelProto) -> list[str]:
 def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection[str]) -> onnx.ModelProto:
     # The quantizer advises to optimise the graph first, unless it is told that this was done.
     add_pre_process_metadata(model)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _without_advice():
         result = Path(scratch) / "int8.onnx"
         settings: dict[str, Any] = {"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True}
         quantize_dynamic(
@@ -155,6 +157,17 @@ def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection
             extra_options=settings,
         )
         return onnx.load_model(result)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Whatever is said on the root logger: the quantizer takes the unpacking of int4 embeddings for an int8 graph."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _dynamic_inputs(int8: onnx.ModelProto) -> list[str]:

@@ -16,6 +16,7 @@ import onnxruntime
 
 from packlight.artifact import Artifact
 from packlight.dataset import load_dataset
+from packlight.sessions import open_on_cpu
 from packlight.tokenization import TextEncoder
 
 TEXTS = 300
@@ -51,7 +52,7 @@ def opened(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """A session on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return open_on_cpu(graph.SerializeToString(), options)
 
 
 def microseconds(session: onnxruntime.InferenceSession, feeds: Sequence[Feed]) -> float:

@@ -131,7 +131,7 @@ def _optimised(
     with contextlib.suppress(OSError):
         if kept.is_file() and seal.read_text() == sha256_of(kept):
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            return onnxruntime.InferenceSession(kept, options, providers=[CPU])
+            return open_on_cpu(kept, options)
     draft = cache / f"{key}.{os.getpid()}.draft.onnx"
     with contextlib.suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)

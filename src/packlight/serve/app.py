@@ -24,7 +24,7 @@ from packlight.engines import Logits
 from packlight.errors import PacklightError
 from packlight.serve import openapi, payloads
 from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
-from packlight.serve.asgi import ClientGoneError, Header, Message, Receive, Request, Scope, Send
+from packlight.serve.asgi import END, ClientGoneError, Header, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
 from packlight.serve.body import unpack
 from packlight.serve.draining import DrainFlag
@@ -45,7 +45,6 @@ LONG_CHARACTERS = 20_000
 """from so many characters on texts are tokenized on another thread, so that the loop stays free"""
 DISCARDED = 8
 """times the largest body that are read before a connection is cut"""
-END = (b"connection", b"close")
 REQUEST_ID = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
 LONGEST_REQUEST_ID = 128
 MALFORMED = "the request is malformed"

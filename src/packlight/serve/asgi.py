@@ -9,6 +9,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 LATIN = "latin-1"
+END: Header = (b"connection", b"close")
+"""of a response after which the connection ends"""
 
 
 class ClientGoneError(Exception):

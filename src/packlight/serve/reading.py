@@ -7,6 +7,7 @@ import asyncio
 import time
 from types import TracebackType
 
+from packlight.serve.asgi import END
 from packlight.serve.refusal import Refusal
 
 LOOKS = 4
@@ -47,4 +48,4 @@ class Reading:
         assert task is not None  # noqa: S101 - as above
         del self._since[task]
         if isinstance(error, asyncio.CancelledError) and error.args == (LATE,) and task.uncancel() == 0:
-            raise Refusal(408, LATE, headers=((b"connection", b"close"),)) from error
+            raise Refusal(408, LATE, headers=(END,)) from error

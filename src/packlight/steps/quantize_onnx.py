@@ -161,7 +161,7 @@ def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Whatever is said on the root logger: the quantizer takes the unpacking of int4 embeddings for an int8 graph."""
+    """Silence for the quantizer, which takes the unpacking of int4 embeddings for a graph that is in int8 already."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

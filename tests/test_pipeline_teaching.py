@@ -221,6 +221,16 @@ def test_what_the_student_cannot_do_is_said_before_the_teacher_is_asked(
         distilled(bench, tmp_path, {"narrow": shorter}, start="narrow", relation_weight=1.0)
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_student_from_another_encoder_learns_from_unlabelled_texts_too(bench, encoder_folder, tmp_path, family):
+    (tmp_path / "extra.txt").write_text("a new text\nand another\n")
+    student = distilled(
+        bench, tmp_path, student=str(encoder_folder(family)), augment=1.0, extra_texts=str(tmp_path / "extra.txt")
+    )
+    assert student.labels == bench.origin.labels
+    assert student.manifest.facts["texts"] > 1.5 * len(bench.data.train)
+
+
 @pytest.mark.usefixtures("unasked")
 def test_a_start_with_other_labels_is_refused(bench, tiny, encoder_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tiny, "LABELS", ("alarm", "music", "oos", "snow"))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import torch
 
 from packlight.classifier import pooling
@@ -5,7 +7,7 @@ from packlight.classifier.stock import build_classifier, final_layer, open_class
 from packlight.recipe import Finetune
 from packlight.steps.finetune import COSINE_SCALE, TEXTS_PER_CLASS, finetune, start_from_centroids
 from packlight.steps.inference import features_of, logits_of
-from packlight.steps.training import Lesson
+from packlight.steps.training import UNLABELLED, Lesson
 
 
 def test_the_head_starts_from_the_classes_centroids(encoder_folder, tiny):
@@ -40,6 +42,22 @@ def test_a_large_class_is_read_in_part(encoder_folder, tiny):
     only = features_of(model, encoder, ["play the song queen"])[0]
     direction = torch.nn.functional.cosine_similarity(final_layer(model).weight[0], only, dim=0)
     assert direction.item() > 0.99999
+
+
+def test_texts_without_a_label_leave_the_centroids_alone(encoder_folder, tiny):
+    folder = encoder_folder("bert")
+    heads = []
+    for extra in ([], ["queen in oslo", "ring the rain"]):
+        lesson = tiny.toy_lesson()
+        lesson = dataclasses.replace(
+            lesson,
+            train_texts=[*lesson.train_texts, *extra],
+            train_labels=[*lesson.train_labels, *[UNLABELLED] * len(extra)],
+        )
+        model = build_classifier(folder, tiny.LABELS, seed=0)
+        start_from_centroids(model, tiny.text_encoder(folder), lesson)
+        heads.append(final_layer(model).weight)
+    torch.testing.assert_close(*heads)
 
 
 def test_a_classifier_that_knows_the_labels_keeps_its_head(trained_folder, tiny, tmp_path):

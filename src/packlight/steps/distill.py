@@ -35,11 +35,8 @@ from packlight.files import write_whole
 from packlight.recipe import Distill
 from packlight.steps.inference import answers_of
 from packlight.steps.relations import StudentRelations, TeacherRelations
-from packlight.steps.training import Epoch, Lesson, fit
+from packlight.steps.training import UNLABELLED, Epoch, Lesson, fit
 from packlight.tokenization import TextEncoder
-
-UNLABELLED = -100
-"""the label of a text without one"""
 
 
 def distillation_loss(

@@ -17,7 +17,7 @@ from packlight.classifier import pooling
 from packlight.classifier.stock import final_layer
 from packlight.recipe import Finetune
 from packlight.steps.inference import features_of
-from packlight.steps.training import Epoch, Lesson, fit
+from packlight.steps.training import UNLABELLED, Epoch, Lesson, fit
 from packlight.tokenization import TextEncoder
 
 COSINE_SCALE = 20.0
@@ -68,7 +68,7 @@ def finetune(
 
 
 def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: Lesson) -> None:
-    """Set the final layer to the scaled unit centroids of each class's training texts, in place."""
+    """Set the final layer to the scaled unit centroids of each class's labelled training texts, in place."""
     chosen = _some_of_each(lesson.train_labels)
     features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
     family = pooling.family_of(model) if pooling.is_pooled(model) else None
@@ -83,11 +83,11 @@ def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: L
 
 
 def _some_of_each(labels: Sequence[int]) -> list[int]:
-    """The first rows of each class, so that a large data set starts as quickly as a small one."""
+    """The first labelled rows of each class, so that a large data set starts as quickly as a small one."""
     taken: Counter[int] = Counter()
     chosen = []
     for index, label in enumerate(labels):
-        if taken[label] < TEXTS_PER_CLASS:
+        if label != UNLABELLED and taken[label] < TEXTS_PER_CLASS:
             taken[label] += 1
             chosen.append(index)
     return chosen

@@ -35,10 +35,12 @@ from packlight.steps.active_vocabulary import ActiveVocabulary
 from packlight.steps.history import Epoch, History
 from packlight.tokenization import TextEncoder
 
-__all__ = ["Epoch", "Lesson", "Objective", "fit"]
+__all__ = ["UNLABELLED", "Epoch", "Lesson", "Objective", "fit"]
 
 EVAL_BATCH = 128
 WEAK_CLASSES = 5
+UNLABELLED = -100
+"""label id of a training text that only a teacher says something about"""
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """logits [batch, labels], label ids [batch], rows of the training split [batch] -> scalar loss"""
@@ -69,7 +71,10 @@ class Items(TorchDataset[Item]):
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is trained on, and what the training is watched by; label ids are in the model's own order."""
+    """What is trained on, and what the training is watched by; label ids are in the model's own order.
+
+    A training text without a label has the id `UNLABELLED`.
+    """
 
     train_texts: Sequence[str]
     train_labels: Sequence[int]

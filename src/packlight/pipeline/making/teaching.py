@@ -21,9 +21,9 @@ from packlight.pipeline.making.bench import Bench
 from packlight.pipeline.parts import lesson_for
 from packlight.recipe import Distill, DistillStatic
 from packlight.steps.augment import augment
-from packlight.steps.distill import UNLABELLED, Teaching, cached_answers
+from packlight.steps.distill import Teaching, cached_answers
 from packlight.steps.relations import TeacherRelations
-from packlight.steps.training import Lesson
+from packlight.steps.training import UNLABELLED, Lesson
 from packlight.tokenization import TextEncoder
 
 LEAST = 1e-6

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from packlight.checkpoint import resolve
 from packlight.classifier.stock import open_classifier
 from packlight.dataset import dataset_from_rows
 from packlight.errors import DataError, ModelError, RecipeError
@@ -122,6 +123,17 @@ def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and
     assert not set(made.train_texts) & {*data.val.texts, *data.test.texts}
 
 
+def test_a_small_data_set_gets_more_texts_and_a_large_one_does_not(bench, data, tmp_path):
+    count = len(data.train)
+    (tmp_path / "extra.txt").write_text("a new text\nanother\n")
+    made = lesson(bench, min_texts=3 * count, extra_texts=str(tmp_path / "extra.txt"))
+    assert list(made.train_texts[: count + 2]) == [*data.train.texts, "a new text", "another"]
+    assert 2.9 * count < len(made.train_texts) <= 3 * count
+    assert set(made.train_labels[count:]) == {-100}
+    assert list(lesson(bench, min_texts=count).train_texts) == list(data.train.texts)
+    assert len(lesson(bench, min_texts=count, augment=1.0).train_texts) > 1.5 * count
+
+
 def test_without_either_there_are_the_training_texts_alone(bench, data):
     assert list(lesson(bench).train_texts) == list(data.train.texts)
 
@@ -171,6 +183,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
         ({"teachers": ("other",)}, "teachers needs a teacher that is asked"),
         ({"hidden_weight": 1.0}, "hidden_weight needs a teacher"),
         ({"augment": 1.0}, "augment needs a teacher"),
+        ({"min_texts": 500}, "min_texts needs a teacher"),
         ({"extra_texts": "more.txt"}, "extra_texts needs a teacher"),
     ],
 )
@@ -224,10 +237,18 @@ def test_what_the_student_cannot_do_is_said_before_the_teacher_is_asked(
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_a_student_from_another_encoder_learns_from_unlabelled_texts_too(bench, encoder_folder, tmp_path, family):
     (tmp_path / "extra.txt").write_text("a new text\nand another\n")
-    student = distilled(
-        bench, tmp_path, student=str(encoder_folder(family)), augment=1.0, extra_texts=str(tmp_path / "extra.txt")
+    encoder = encoder_folder(family)
+    options = {"student": str(encoder), "augment": 1.0, "extra_texts": str(tmp_path / "extra.txt")}
+    student, _ = make_variant(
+        step(**options),
+        tmp_path / "student",
+        tmp_path / "making",
+        bench.data,
+        parent=bench.origin,
+        checkpoint=resolve(str(encoder)),
     )
     assert student.labels == bench.origin.labels
+    assert student.manifest.facts["started_from"] == str(encoder)
     assert student.manifest.facts["texts"] > 1.5 * len(bench.data.train)
 
 

@@ -126,6 +126,8 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """weight of the last layers' attention relations (Wang et al. 2021, MiniLMv2)"""
     augment: Weight = 0.0
     """unlabelled texts made of the training texts, for each of them, that the teacher answers"""
+    min_texts: Count = 0
+    """more unlabelled texts are made, until the student has this many texts in all; helps small data sets"""
     extra_texts: str | None = None
     """a file of unlabelled texts, one a line, that the teacher answers"""
     epochs: Positive = 6
@@ -152,6 +154,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
             "teachers": bool(self.teachers),
             "hidden_weight": self.hidden_weight > 0,
             "augment": self.augment > 0,
+            "min_texts": self.min_texts > 0,
             "extra_texts": self.extra_texts is not None,
         }
         if self.answers and (wrong := [key for key, given in beside.items() if given]):

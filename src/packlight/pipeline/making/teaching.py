@@ -41,11 +41,13 @@ def lesson_of(step: Distill | DistillStatic, bench: Bench, labels: tuple[str, ..
         DataError: when the file of texts cannot be read.
     """
     lesson = lesson_for(bench.data, labels)
-    count = round(step.augment * len(lesson.train_texts))
-    given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
     # Texts of val and test are no teaching material, labelled or not.
     held_out = {*lesson.train_texts, *bench.data.val.texts, *bench.data.test.texts}
-    made = augment(lesson.train_texts, count, seed=bench.seed) if count else []
+    given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
+    given = [text for text in dict.fromkeys(given) if text not in held_out]
+    least = step.min_texts if isinstance(step, Distill) else 0
+    count = max(round(step.augment * len(lesson.train_texts)), least - len(lesson.train_texts) - len(given))
+    made = augment(lesson.train_texts, count, seed=bench.seed) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         lesson,

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-kserve soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-docs test-kserve soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,8 +20,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## run the walk on the embedded data, offline: table, plot, advice in runs/demo
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
-test: $(STAMP)  ## run the tests, under 10 minutes on 2 cores; `check`, `test-slow` and `test-kserve` run more
-	$(BIN)/python -m pytest -m "not browser and not slow and not network and not alone" -n 2 --dist loadfile
+test: $(STAMP)  ## run the tests, under 10 minutes on 2 cores; `check`, `test-slow`, `test-docs` and `test-kserve` run more
+	$(BIN)/python -m pytest -m "not browser and not slow and not network and not alone and not docs" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -m "alone and not slow"
 
 test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
@@ -29,6 +29,9 @@ test-browser: $(STAMP)  ## open the report in headless Chromium (Debian's packag
 
 test-slow: $(STAMP)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-docs: $(STAMP)  ## run the tutorial and the guides on the real sample data and compare what they print
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m docs tests/test_hands_on.py
 
 test-kserve: $(STAMP)  ## ask a server with KServe's client and its classes for the manifest, in an environment of its own
 	$(PYTHON) -m venv .venv-kserve

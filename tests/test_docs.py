@@ -4,7 +4,7 @@
     ```bash     each `packlight` command, through the command line
     ```yaml     recipes and price tables are read by packlight, anything else as YAML
 
-A comment `<!-- not run: reason -->` before a block excuses it, `<!-- exit: 0 or 1 -->` names the exit statuses that are fine.
+What a comment before a block can say is in `pages`; `make test-docs` runs the tutorial and the guides on real data (`test_hands_on`).
 `sample` and `intents.csv` are toy texts here, `minilm` a tiny encoder, and each run's and artifact's name stands for one of
 the fixture `tiny_run`. Blocks without a language are pictures and shell prompts.
 """
@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
@@ -24,42 +23,15 @@ from typer.testing import CliRunner
 from packlight.capacity import default_prices_text, read_prices
 from packlight.cli.app import app
 from packlight.recipe import load_recipe
+from pages import PAGES, ROOT, blocks, name
 from tiny_run import on_one_thread, replace_everywhere
 
 pytest_plugins = ["tiny_run"]
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(
-    r"^(?:<!-- *(?P<word>not run|exit): *(?P<said>[^>]*?) *-->\n+)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 RUNS = ("latest", "clinc", "intents", "tutorial", "changed", "main", "branch")
 ARTIFACTS = ("teacher", "student", "student-onnx")
 TEXT = ("csv", "json", "text", "toml", "html", "dockerfile", "promql", "http", "mermaid", "console")
 """languages of blocks that show something and do nothing"""
-
-
-class Block(NamedTuple):
-    """A code block and what is said of it."""
-
-    line: int
-    language: str
-    code: str
-    excuse: str | None
-    statuses: tuple[int, ...]
-
-
-def blocks(page):
-    text = page.read_text(encoding="utf-8")
-    for found in BLOCK.finditer(text):
-        excuse = found["said"] if found["word"] == "not run" else None
-        statuses = tuple(map(int, found["said"].split(" or "))) if found["word"] == "exit" else (0,)
-        yield Block(text[: found.start("language")].count("\n") + 1, found["language"], found["code"], excuse, statuses)
-
-
-def name(page):
-    return page.relative_to(ROOT).as_posix()
 
 
 @pytest.fixture
@@ -98,7 +70,11 @@ def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name)
 def test_every_block_of_the_page_runs(page, request):
-    todo = [block for block in blocks(page) if block.excuse is None and block.language not in TEXT]
+    todo = [
+        block
+        for block in blocks(page)
+        if block.not_run is None and block.hands_on is None and block.language not in TEXT
+    ]
     if not todo:
         return
     request.getfixturevalue("place")
@@ -146,11 +122,14 @@ def read_yaml(code):
 
 def test_what_is_not_run_says_why():
     found = [
-        (f"{name(page)}:{block.line}", block) for page in PAGES for block in blocks(page) if block.excuse is not None
+        (f"{name(page)}:{block.line}", why)
+        for page in PAGES
+        for block in blocks(page)
+        if (why := block.not_run or block.hands_on) is not None
     ]
     assert found
-    for where, block in found:
-        assert len(block.excuse.split()) >= 3, f"{where}: {block.excuse!r} is no reason"
+    for where, why in found:
+        assert len(why.split()) >= 3, f"{where}: {why!r} is no reason"
 
 
 def test_every_block_is_seen():

@@ -84,6 +84,22 @@ def test_a_run_leaves_what_it_promises_and_nothing_else(tiny_run):
     assert not list(tiny_run.rglob("checkpoint-*")), "checkpoints are no use to a variant that is done"
 
 
+def test_what_was_left_to_the_machine_is_written_down(tiny_run):
+    kept = json.loads((tiny_run / "resolved.json").read_text())
+    options = {name: Artifact.open(tiny_run / "variants" / name).manifest.options for name in VARIANTS}
+    assert options["teacher"]["threads"] == options["student"]["threads"] == kept["threads"]
+    assert options["student-onnx-static"]["reduce_range"] == kept["reduce_range"]
+    assert options["teacher"]["device"] == kept["device"]
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_run_that_goes_on_with_other_threads_trains_nothing_again(again, monkeypatch):
+    before = fingerprints(again.folder)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert again().made == ()
+    assert fingerprints(again.folder) == before
+
+
 def test_the_figures_have_the_documented_shape(tiny_run):
     document = json.loads((tiny_run / "measurements.json").read_text())
     strict = msgspec.convert(document, Measurements, strict=True)

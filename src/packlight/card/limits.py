@@ -88,8 +88,7 @@ def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]
     yield (
         f"int8 depends on the processor. The figures were taken on one {vnni} VNNI instructions; on x86 processors without "
         "them products of full 8-bit weights can saturate and change answers, unless the weights keep to 7 bits "
-        f"(`reduce_range`, here: `{_reduce_range(artifact)}`, where `None` means as the quantizing "
-        "machine needed). Measure again on the processor that will serve."
+        f"(`reduce_range`, here: `{_reduce_range(artifact)}`). Measure again on the processor that will serve."
     )
 
 

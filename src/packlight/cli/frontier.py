@@ -73,6 +73,7 @@ def distill_static(
     logit_weight: teaching.LogitWeight = None,
     epochs: options.Epochs = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Rate of the n-grams and the head.")] = None,
+    train_threads: options.TrainThreads = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Teach hashed n-grams and a small head what a classifier knows: microseconds a text, without torch.
@@ -88,6 +89,7 @@ def distill_static(
         logit_weight=logit_weight,
         epochs=epochs,
         learning_rate=learning_rate,
+        threads=train_threads,
     )
     step = checked(DistillStatic(name=name_of(out), **chosen))
     labelled = source.read()

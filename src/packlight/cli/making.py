@@ -56,6 +56,7 @@ def make(
     """
     from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
     from packlight.pipeline.alone import alone_at  # noqa: PLC0415
+    from packlight.pipeline.resolving import FILE, settle  # noqa: PLC0415
     from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
 
     starts = {PARENT: origin, **(others or {})} if origin else {}
@@ -72,6 +73,7 @@ def make(
                 )
         parent = opened.pop(PARENT, None)
         checkpoint = resolve(model) if model else None
+        resolved = settle(work / FILE, artifact=out)
         artifact, new = make_variant(
             step,
             out,
@@ -81,6 +83,7 @@ def make(
             checkpoint=checkpoint,
             others=opened,
             seed=seed,
+            resolved=resolved,
         )
         shutil.rmtree(work)
     if as_json:

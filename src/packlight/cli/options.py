@@ -18,6 +18,14 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads of every measured variant; all that this process may use by default."),
 ]
+TrainThreads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="CPU threads for training. Defaults to those that the run began with, at first the container's CPU limit. "
+        "Another number trains another model.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training texts.")]
 LearningRate = Annotated[float | None, typer.Option(min=0, help="Rate of the encoder's layers.")]

@@ -24,6 +24,7 @@ def run(
     out: options.Out = Path("runs/latest"),
     oos_rate: options.Traffic = None,
     threads: options.Threads = None,
+    train_threads: options.TrainThreads = None,
     again: options.Again = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -42,7 +43,16 @@ def run(
     texts = source.read()
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 
-    outcome = carry_out(texts, plan, out, model=model, threads=threads, seed=source.seed, again=again)
+    outcome = carry_out(
+        texts,
+        plan,
+        out,
+        model=model,
+        threads=threads,
+        train_threads=train_threads,
+        seed=source.seed,
+        again=again,
+    )
     if as_json:
         show_json(outcome.measurements)
         return

@@ -49,6 +49,7 @@ def search(
         list[str] | None, typer.Option(help=f"A kind of model to try, may be repeated: {', '.join(KINDS)}.")
     ] = None,
     threads: options.Threads = None,
+    train_threads: options.TrainThreads = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
@@ -79,6 +80,7 @@ def search(
         model=model,
         families=families,
         threads=threads,
+        train_threads=train_threads,
         seed=source.seed,
     )
     if as_json:

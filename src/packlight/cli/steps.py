@@ -20,13 +20,14 @@ def finetune(
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
+    train_threads: options.TrainThreads = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Fine-tune a pretrained encoder on labelled texts.
 
     Example: `packlight finetune --data intents.csv --out artifacts/teacher`
     """
-    chosen = given(epochs=epochs, learning_rate=learning_rate, max_length=max_length)
+    chosen = given(epochs=epochs, learning_rate=learning_rate, max_length=max_length, threads=train_threads)
     step = checked(Finetune(name=name_of(out), **chosen))
     make(step, source.read(), out, source.seed, as_json, model=model)
 
@@ -67,6 +68,7 @@ def distill(
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
+    train_threads: options.TrainThreads = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Teach a smaller student what a fine-tuned classifier knows.
@@ -88,6 +90,7 @@ def distill(
         logit_weight=logit_weight,
         hidden_weight=hidden_weight,
         relation_weight=relation_weight,
+        threads=train_threads,
     )
     step = Distill(
         name=name_of(out),

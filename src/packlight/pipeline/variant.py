@@ -20,6 +20,7 @@ from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import folder_whole, sha256_of
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.making import Bench, agreement_with_parent, make
+from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import say
 from packlight.recipe import Calibrate, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
@@ -36,6 +37,7 @@ def make_variant(
     checkpoint: Checkpoint | None = None,
     others: Mapping[str, Artifact] | None = None,
     seed: int = 0,
+    resolved: Resolved | None = None,
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
 ) -> tuple[Artifact, bool]:
     """The step's artifact in `folder`, made unless it is there already.
@@ -49,6 +51,7 @@ def make_variant(
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
         others: the variants besides the parent that the step starts from, by name.
         seed: of everything random.
+        resolved: what the step leaves to the machine; by default as this machine has it.
         on_epoch: told each epoch of a training, from 1, and the accuracy on val after it; what it raises stops the
             training, which the same call goes on with later.
 
@@ -59,19 +62,22 @@ def make_variant(
         ArtifactError: when the folder holds something that is no artifact, which is left alone.
         DataError: when a file that the step reads cannot be read.
         ParityError: when it does not answer like its parent.
+        RecipeError: when it must be trained on a device that this machine lacks.
     """
-    others = others or {}
+    others, resolved = others or {}, resolved or here()
+    step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
     mark = mark_of(step, data.sha256, parent=parent, checkpoint=checkpoint, others=others, seed=seed)
     if (done := _finished(folder, mark, parent)) is not None:
         # A run that was killed after its last act left this.
         shutil.rmtree(work, ignore_errors=True)
         say(f"{step.name}: up to date")
         return done, False
+    check_device(step)
     _ready(work, mark)
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
     say(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
-    with folder_whole(folder) as draft:
+    with on_threads(getattr(step, "threads", None) or resolved.threads), folder_whole(folder) as draft:
         _fill(step, Bench(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
@@ -88,7 +94,7 @@ def mark_of(
     others: Mapping[str, Artifact] | None = None,
     seed: int = 0,
 ) -> str:
-    """The fingerprint of what `make_variant` makes of the same arguments; `data` is the content hash.
+    """The fingerprint of what `make_variant` makes of a resolved step; `data` is the content hash.
 
     Raises:
         DataError: when a file that the step reads cannot be read.
@@ -184,6 +190,8 @@ def _ready(work: Path, mark: str) -> None:
 def _fill(step: Step, bench: Bench, mark: str) -> None:
     made = make(step, bench)
     parent = bench.parent
+    trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
+    facts = made.facts | trained
     manifest = Manifest(
         format=FORMAT,
         name=step.name,
@@ -201,12 +209,12 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         batch_invariant=made.batch_invariant,
         abstain_below=made.abstain_below,
         libraries={"packlight": __version__, **environment.library_versions()},
-        facts=made.facts,
+        facts=facts,
     )
     sealed = seal(bench.draft, manifest)
     if isinstance(step, QuantizeOnnx | QuantizeTorch):
         agreement = agreement_with_parent(step, bench.origin, Artifact.open(bench.draft), bench.data)
-        seal(bench.draft, msgspec.structs.replace(sealed, facts=made.facts | {"val_agreement": agreement}))
+        seal(bench.draft, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))
 
 
 def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:

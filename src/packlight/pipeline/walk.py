@@ -3,6 +3,7 @@
 The run's folder
     recipe.yaml              the recipe with every option spelled out
     variants/<name>/         the artifacts
+    resolved.json            what the recipe leaves to the machine, as the first call found it
     measurements.json        the figures; raw/<variant>.json what they are derived from
     report.md, plot.png, plot.svg
     work/                    checkpoints, caches and the measuring journal: what a killed run goes on from
@@ -21,6 +22,7 @@ from packlight.measurement import Measurements
 from packlight.pipeline.alone import alone_in
 from packlight.pipeline.foresight import check_against_data
 from packlight.pipeline.measuring import measure_run
+from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.recipe import Distill, Finetune, Recipe, write_recipe
 
@@ -46,6 +48,7 @@ def run(
     *,
     model: str = DEFAULT_MODEL,
     threads: int | None = None,
+    train_threads: int | None = None,
     seed: int = 0,
     effort: Effort | None = None,
     again: bool = False,
@@ -58,6 +61,8 @@ def run(
         out: the run's folder, made when missing.
         model: what `finetune` starts from: Hub id, folder or word.
         threads: of every measured variant; by default all that this process may use.
+        train_threads: of every step that trains on the CPU and states none; by default those that the run began with, and
+            at first all that this process may use.
         seed: of everything random.
         effort: how much is measured.
         again: measure anew though nothing changed, as after a noisy time.
@@ -80,6 +85,7 @@ def run(
     checkpoints = _checkpoints(recipe, model)
     with alone_in(out):
         write_recipe(recipe, out / "recipe.yaml")
+        resolved = settle(out / FILE, threads=train_threads)
         made: list[str] = []
         artifacts: dict[str, Artifact] = {}
         for step in recipe.steps:
@@ -93,6 +99,7 @@ def run(
                 checkpoint=checkpoints.get(step.name),
                 others={name: artifacts[name] for name in step.others},
                 seed=seed,
+                resolved=resolved,
             )
             made += [step.name] if new else []
         measurements, measured = measure_run(

@@ -82,7 +82,11 @@ class Training(_Step, frozen=True, kw_only=True):
     patience: Positive = 2
     """epochs without a better accuracy on val after which training stops; where epochs were added, a third of all"""
     bf16: bool | None = None
-    """bfloat16 autocast; null for where the processor has it"""
+    """bfloat16 autocast; null for where the device has it"""
+    device: Literal["cpu", "cuda", "mps", "xpu"] | None = None
+    """what it trains on; null for the accelerator, or the CPU where there is none"""
+    threads: Positive | None = None
+    """threads that it trains on, where it trains on the CPU; null for all that this process may use"""
 
 
 class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
@@ -198,6 +202,8 @@ class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
     """attention heads kept in each layer; null for all"""
     texts: Positive = 1024
     """training texts that importance is measured on"""
+    threads: Positive | None = None
+    """threads that importance is measured on; null for all that this process may use"""
 
     @property
     def contradiction(self) -> str | None:
@@ -291,6 +297,8 @@ class DistillStatic(_Step, frozen=True, kw_only=True, tag="distill-static"):
     batch_size: Positive = 64
     max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
     """texts are cut to so many words"""
+    threads: Positive | None = None
+    """threads that it trains on; null for all that this process may use"""
 
     @property
     def files(self) -> tuple[str, ...]:

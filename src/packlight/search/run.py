@@ -4,6 +4,7 @@ The folder
     search.json              what was found out
     recipes/<name>.yaml      for each of the front, how `packlight run` makes it again
     variants/<name>/         the artifacts
+    resolved.json            what steps leave to the machine, as the first call found it
     measurements.json        the front's figures on `test`, and all that `packlight run` writes of them
     work/                    the study, checkpoints and locks: what a later call goes on from
 """
@@ -24,6 +25,9 @@ from packlight.figures import milliseconds, percent
 from packlight.files import folder_whole, sweep, write_whole
 from packlight.measurement import Measurement
 from packlight.pipeline.measuring import measure_run
+from packlight.pipeline.resolving import FILE as RESOLVED
+from packlight.pipeline.resolving import Resolved, complete
+from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.variant import check_parent, make_variant, mark_of, open_parent
 from packlight.pipeline.walk import DEFAULT_MODEL
 from packlight.progress import checking, complain, say
@@ -35,7 +39,7 @@ from packlight.search.about import About, check, settle
 from packlight.search.chain import steps_of
 from packlight.search.deadline import Deadline, OutOfTime
 from packlight.search.front import advise, members_of
-from packlight.search.locks import Seat, held
+from packlight.search.locks import Seat, as_one, held
 from packlight.search.measure import TRIAL_EFFORT
 from packlight.search.outcome import FILE, Member, SearchOutcome
 from packlight.search.row import Row
@@ -66,6 +70,7 @@ def search(
     model: str = DEFAULT_MODEL,
     families: Sequence[Family] = FAMILIES,
     threads: int | None = None,
+    train_threads: int | None = None,
     seed: int = 0,
     space: Space | None = None,
     trial_effort: Effort = TRIAL_EFFORT,
@@ -83,6 +88,8 @@ def search(
         model: what that starts from.
         families: kinds of model that are tried.
         threads: of every measured variant.
+        train_threads: of every training on the CPU; by default those that the search began with, and at first all that this
+            process may use.
         seed: of everything random.
         space: the ranges; by default they follow from teacher and data.
         trial_effort: how much of a trial is measured.
@@ -103,9 +110,11 @@ def search(
     with Seat(out) as seat:
         # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
         check(out, about)
+        with as_one(out):
+            resolved = settle_here(out / RESOLVED, threads=train_threads)
         try:
             origin = (
-                _teach(data, out, model, about, deadline)
+                _teach(data, out, model, about, deadline, resolved)
                 if teacher is None
                 else _take(teacher, data, out, about, deadline)
             )
@@ -128,6 +137,7 @@ def search(
             store=store,
             seed=seed,
             threads=threads,
+            resolved=resolved,
             effort=trial_effort,
             deadline=deadline,
         )
@@ -139,12 +149,13 @@ def search(
             store.close()
 
 
-def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadline) -> Artifact:
+def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadline, resolved: Resolved) -> Artifact:
     """The teacher that the built-in recipe makes."""
     step = _teaching()
     with held(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         checkpoint = resolve(step.model or model)
-        mark = mark_of(step, about.data, checkpoint=checkpoint, seed=about.seed)
+        whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
+        mark = mark_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))
         artifact, _ = make_variant(
             step,
@@ -153,6 +164,7 @@ def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadlin
             data,
             checkpoint=checkpoint,
             seed=about.seed,
+            resolved=resolved,
         )
         # Not before: a teacher that could not be made binds nobody.
         settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))

@@ -14,6 +14,7 @@ from packlight.dataset import Dataset
 from packlight.errors import MeasurementError, PacklightError
 from packlight.figures import megabytes, milliseconds, percent
 from packlight.files import DAMAGED_JSON, sweep, write_whole
+from packlight.pipeline.resolving import Resolved
 from packlight.pipeline.variant import make_variant
 from packlight.progress import checking, say
 from packlight.recipe import Distill, DistillStatic, Export, Finetune, Step
@@ -51,6 +52,7 @@ class Workshop:
     store: Store
     seed: int
     threads: int
+    resolved: Resolved
     effort: Effort
     deadline: Deadline
 
@@ -98,6 +100,7 @@ class Workshop:
                 parent=made[step.parent],
                 others={name: made[name] for name in step.others},
                 seed=self.seed,
+                resolved=self.resolved,
                 on_epoch=watch(step),
             )
         except Cut:

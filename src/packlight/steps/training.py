@@ -35,7 +35,7 @@ from packlight.steps.active_vocabulary import ActiveVocabulary
 from packlight.steps.history import Epoch, History
 from packlight.tokenization import TextEncoder
 
-__all__ = ["UNLABELLED", "Epoch", "Lesson", "Objective", "fit"]
+__all__ = ["UNLABELLED", "Epoch", "Lesson", "Objective", "bf16_here", "device_here", "fit"]
 
 EVAL_BATCH = 128
 WEAK_CLASSES = 5
@@ -237,7 +237,8 @@ class _ProgressCallback(TrainerCallback):
 
 
 def _arguments(options: Training, epochs: int, work: Path, seed: int) -> TrainingArguments:
-    accelerated = torch.accelerator.is_available()
+    device = options.device or device_here()
+    accelerated = device != "cpu"
     return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=epochs,
@@ -247,7 +248,7 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int) -> Trainin
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,
         max_grad_norm=1.0,
-        bf16=_bf16_here(accelerated=accelerated) if options.bf16 is None else options.bf16,
+        bf16=bf16_here(device) if options.bf16 is None else options.bf16,
         use_cpu=not accelerated,
         train_sampling_strategy="group_by_length",
         eval_strategy="epoch",
@@ -268,9 +269,16 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int) -> Trainin
     )
 
 
-def _bf16_here(*, accelerated: bool) -> bool:
-    if accelerated:
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+def device_here() -> str:
+    """What this machine trains on where nothing is stated: the accelerator's kind, or `cpu`."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return accelerator.type if accelerator else "cpu"
+
+
+def bf16_here(device: str) -> bool:
+    """Whether bfloat16 is worth it on a device of this machine."""
+    if device != "cpu":
+        return device == "cuda" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 

@@ -6,7 +6,6 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from packlight.artifact import SAFETENSORS
-from packlight.checkpoint import Checkpoint, label_mapping
 from packlight.classifier.stock import (
     build_classifier,
     final_layer,
@@ -15,11 +14,11 @@ from packlight.classifier.stock import (
     open_classifier,
     save_classifier,
 )
-from packlight.dataset import Dataset
 from packlight.errors import ModelError, RecipeError
 from packlight.pipeline.making.bench import Bench, Made, make
 from packlight.pipeline.making.teaching import lesson_of, taught_by, teacher_encoder
 from packlight.pipeline.parts import lesson_for, rename_labels, tokenizer_folder, training_facts
+from packlight.pipeline.resolving import knows
 from packlight.progress import say
 from packlight.recipe import Distill, Finetune
 from packlight.steps.distill import distill, take_layers
@@ -34,7 +33,9 @@ def _(step: Finetune, bench: Bench) -> Made:
     checkpoint = bench.checkpoint
     assert checkpoint is not None  # noqa: S101 - resolved before any work
     tokenizer = tokenizer_folder(checkpoint, bench.work)
-    known = _knows(checkpoint, bench.data)
+    known = knows(checkpoint, bench.data.labels)
+    if checkpoint.labels is not None and not known:
+        say(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
     if known:
         model = open_classifier(checkpoint.path)
         rename_labels(model, bench.data.labels)
@@ -58,18 +59,6 @@ def _(step: Finetune, bench: Bench) -> Made:
         facts |= training_facts(history)
     save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return Made("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
-
-
-def _knows(checkpoint: Checkpoint, data: Dataset) -> bool:
-    """Whether a model answers with the data's labels already; another classifier's encoder gets a new head."""
-    if checkpoint.labels is None:
-        return False
-    try:
-        label_mapping(checkpoint.labels, data.labels)
-    except ModelError:
-        say(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
-        return False
-    return True
 
 
 @make.register

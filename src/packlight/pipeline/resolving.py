@@ -1,0 +1,164 @@
+"""What a recipe leaves to the machine, settled once: so that the same inputs give the same model wherever a run goes on.
+
+Training on another number of threads adds floats in another order, bfloat16 rounds otherwise, and 7-bit weights are not
+8-bit ones. What the user did not state is therefore looked up before the fingerprint is taken, stands in the manifest's
+options, and is kept in the run's `resolved.json` for whoever continues the run, on whatever machine.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import torch
+
+from packlight.artifact import MANIFEST, read_manifest
+from packlight.checkpoint import Checkpoint, label_mapping
+from packlight.environment import cpu_budget, has_vnni
+from packlight.errors import ArtifactError, ModelError, PacklightError, RecipeError
+from packlight.files import DAMAGED_JSON, write_whole
+from packlight.progress import say
+from packlight.recipe import Finetune, Step
+from packlight.steps.training import bf16_here, device_here
+
+FILE = "resolved.json"
+S = TypeVar("S", bound=Step)
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What takes the place of null in a step's options of the same names."""
+
+    device: str
+    """what encoders are trained on: cpu, cuda, mps or xpu"""
+    threads: int
+    """threads that a step trains on, where it trains on the CPU"""
+    bf16: bool
+    reduce_range: bool
+
+
+def here(threads: int | None = None) -> Resolved:
+    """What this machine has; OMP_NUM_THREADS counts as stated, as it does for torch itself."""
+    device = device_here()
+    return Resolved(
+        device=device,
+        threads=threads or _omp_threads() or cpu_budget(),
+        bf16=bf16_here(device),
+        reduce_range=not has_vnni(),
+    )
+
+
+def settle(file: Path, *, threads: int | None = None, artifact: Path | None = None) -> Resolved:
+    """What holds for all steps of a run, from its file; the first call looks at the machine and writes the file.
+
+    Args:
+        file: the run's `resolved.json`.
+        threads: stated by the user; they replace those of the file from now on.
+        artifact: where there is no file, what this artifact was made with comes before the machine.
+
+    Raises:
+        PacklightError: when the file is damaged.
+    """
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=Resolved)
+    except FileNotFoundError:
+        known = msgspec.structs.replace(here(), **_made_with(artifact))
+        settled = known if threads is None else msgspec.structs.replace(known, threads=threads)
+        write_whole(file, msgspec.json.format(msgspec.json.encode(settled), indent=2) + b"\n")
+        return settled
+    except (OSError, *DAMAGED_JSON) as error:
+        raise PacklightError(
+            f"{file}: is damaged ({error}); remove it, or start in another --out, to train with this machine's settings"
+        ) from error
+    now = here()
+    if threads is not None and threads != known.threads:
+        say(
+            f"training threads: {threads} from now on, {known.threads} before; what was trained with those is made again"
+        )
+        known = msgspec.structs.replace(known, threads=threads)
+        write_whole(file, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+    elif differing := [name for name in known.__struct_fields__ if getattr(known, name) != getattr(now, name)]:
+        kept = ", ".join(f"{name} {msgspec.to_builtins(getattr(known, name))}" for name in differing)
+        say(f"continuing with {kept}, as this run began; this machine's own choice would be different ({file.name})")
+    return known
+
+
+def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), checkpoint: Checkpoint | None = None) -> S:
+    """The step with what it leaves to the machine filled in; as it is where it does not train.
+
+    Args:
+        step: any step.
+        resolved: what holds for the run.
+        labels: of the data.
+        checkpoint: what the step starts from, where that is no artifact.
+    """
+    if isinstance(step, Finetune) and checkpoint is not None and adopts(step, checkpoint, labels):
+        return step
+    null = {name for name in Resolved.__struct_fields__ if getattr(step, name, ...) is None}
+    device = getattr(step, "device", None) or resolved.device
+    chosen = {name: value for name, value in msgspec.to_builtins(resolved).items() if name in null}
+    if "bf16" in null and device != resolved.device:
+        chosen["bf16"] = bf16_here(device)
+    if hasattr(step, "device") and device != "cpu":
+        # The processor's threads only fetch the texts there.
+        chosen.pop("threads", None)
+    return msgspec.structs.replace(step, **chosen)
+
+
+def adopts(step: Finetune, checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
+    """Whether a fine-tuning takes a classifier as it is, because it already knows the data's labels."""
+    return not step.train_anyway and knows(checkpoint, labels)
+
+
+def knows(checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
+    """Whether a model answers with these labels already."""
+    if checkpoint.labels is None:
+        return False
+    try:
+        label_mapping(checkpoint.labels, labels)
+    except ModelError:
+        return False
+    return True
+
+
+def check_device(step: Step) -> None:
+    """Check that a resolved step can be made here.
+
+    Raises:
+        RecipeError: when it trains on a device that this machine lacks.
+    """
+    device = getattr(step, "device", None)
+    if device not in (None, "cpu", device_here()):
+        raise RecipeError(
+            f"{step.name}: trains on {device}, which this machine lacks; continue on one that has it, state "
+            "`device: cpu` for this step in the recipe, or start in another --out"
+        )
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Run torch on so many threads within the block, however many this process had before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _made_with(artifact: Path | None) -> Mapping[str, object]:
+    """Those settings that stand in an artifact's options; none where there is no artifact yet."""
+    if artifact is None or not (artifact / MANIFEST).is_file():
+        return {}
+    try:
+        options = read_manifest(artifact).options
+    except ArtifactError:
+        return {}
+    return {name: options[name] for name in Resolved.__struct_fields__ if options.get(name) is not None}
+
+
+def _omp_threads() -> int | None:
+    """Threads of the outermost level that OMP_NUM_THREADS states."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdigit() and int(first) > 0 else None

@@ -8,7 +8,17 @@ import numpy as np
 
 from invented import RANDOM, measurements, row, with_roofline
 from packlight.artifact import Manifest, write_manifest
-from packlight.measurement import ClassScore, Latency, Parity, Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.measurement import (
+    ClassScore,
+    Latency,
+    Parity,
+    Raw,
+    Scores,
+    Truth,
+    write_measurements,
+    write_raw,
+    write_truth,
+)
 from packlight.stats import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
 
 HOSTILE = "<script>window.pwned = 1</script>"
@@ -29,29 +39,37 @@ STEPS = (
 def write_run(folder):
     """Write the whole run and return its measurements."""
     chance = np.random.default_rng(7)
-    truth = _truth(chance)
+    truth = _truth("test", chance)
+    val = _truth("val", chance)
     raws = {}
     rows = [row("bert-base", ms=52.7, size=418.0, **RANDOM)]
     write_raw(_timed("bert-base", 52.7, chance), folder)
     for name, parent, step, engine, ms, accuracy, size in STEPS:
-        raws[name] = _answered(_timed(name, ms, chance), raws.get(parent), truth, accuracy, chance)
+        before = raws.get(parent)
+        raws[name] = _answered(_timed(name, ms, chance), before, truth, accuracy, chance)
+        predictions = _given(before.val_predictions if before else None, val, accuracy, chance).tolist()
+        flips = 3 if name == "teacher-onnx-int8" else 0
+        raws[name] = msgspec.structs.replace(raws[name], val_predictions=predictions, val_batch_flips=flips)
         write_raw(raws[name], folder)
-        rows.append(_row(raws[name], raws.get(parent), truth, parent=parent, step=step, engine=engine, size=size))
+        rows.append(_row(raws[name], raws.get(parent), truth, val, parent=parent, step=step, engine=engine, size=size))
         write_manifest(folder / "variants" / name, _manifest(name, parent, step, engine))
     taken = measurements(*rows)
-    data = msgspec.structs.replace(taken.data, source="intents & co.csv", rows={"train": 900, "test": QUERIES})
+    data = msgspec.structs.replace(
+        taken.data, source="intents & co.csv", rows={"train": 900, "val": QUERIES, "test": QUERIES}
+    )
     taken = with_roofline(msgspec.structs.replace(taken, data=data))
     write_truth(truth, folder)
+    write_truth(val, folder)
     write_measurements(taken, folder)
     (folder / "recipe.yaml").write_text("version: 1\n")
     return taken
 
 
-def _truth(chance):
+def _truth(split, chance):
     answers = chance.integers(0, len(LABELS), QUERIES).tolist()
     texts = [f"query {number} about {LABELS[answer]}" for number, answer in enumerate(answers)]
     texts[:3] = [ENDING, HOSTILE, "what's   this\u2029?"]
-    return Truth(labels=LABELS, texts=texts, answers=answers)
+    return Truth(split=split, labels=LABELS, texts=texts, answers=answers)
 
 
 def _timed(name, ms, chance):
@@ -62,10 +80,7 @@ def _timed(name, ms, chance):
 def _answered(raw, parent, truth, accuracy, chance):
     """Mostly the parent's answers, some changed; right on about the accuracy asked."""
     answers = np.asarray(truth.answers)
-    others = (answers + chance.integers(1, len(LABELS), QUERIES)) % len(LABELS)
-    fresh = np.where(chance.random(QUERIES) < accuracy, answers, others)
-    kept = chance.random(QUERIES) < (0.8 if parent else 0)
-    given = np.where(kept, parent.predictions, fresh) if parent else fresh
+    given = _given(parent.predictions if parent else None, truth, accuracy, chance)
     right = given == answers
     scores = np.where(answers == LABELS.index("oos"), 3.0, 6.0) + chance.normal(0, 1.5, QUERIES)
     return msgspec.structs.replace(
@@ -77,7 +92,27 @@ def _answered(raw, parent, truth, accuracy, chance):
     )
 
 
-def _row(raw, before, truth, *, size, **other):
+def _given(parent, truth, accuracy, chance):
+    answers = np.asarray(truth.answers)
+    others = (answers + chance.integers(1, len(LABELS), QUERIES)) % len(LABELS)
+    fresh = np.where(chance.random(QUERIES) < accuracy, answers, others)
+    kept = chance.random(QUERIES) < (0.8 if parent else 0)
+    return np.where(kept, parent, fresh) if parent else fresh
+
+
+def _scores(raw, before, val):
+    right, earlier = val.right(raw), val.right(before) if before else None
+    return Scores(
+        accuracy=sum(right) / QUERIES,
+        accuracy_ci95=wilson_interval(sum(right), QUERIES),
+        macro_f1=sum(right) / QUERIES,
+        batch_flips=raw.val_batch_flips,
+        change_vs_parent=(sum(right) - sum(earlier)) / QUERIES if earlier else None,
+        p_value_vs_parent=mcnemar_exact(right, earlier) if earlier else None,
+    )
+
+
+def _row(raw, before, truth, val, *, size, **other):
     samples = [each for samples in raw.latency_ms for each in samples]
     right = truth.right(raw)
     earlier = truth.right(before) if before else None
@@ -92,6 +127,7 @@ def _row(raw, before, truth, *, size, **other):
         accuracy_ci95=wilson_interval(sum(right), QUERIES),
         latency_ms=Latency(mean=float(np.mean(samples)), p50=p50, p95=p95, p99=p99),
         oos_recall=sum(oos) / len(oos),
+        val=_scores(raw, before, val),
         worst_classes=tuple(ClassScore(label=LABELS[s.label], accuracy=s.accuracy, queries=s.queries) for s in worst),
         batch_flips=3 if raw.variant.endswith("int8") else 0,
         change_vs_parent=(sum(right) - sum(earlier)) / QUERIES if earlier else None,

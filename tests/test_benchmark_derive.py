@@ -10,6 +10,7 @@ from packlight.dataset import dataset_from_rows
 from packlight.measurement import Raw
 
 LABELS = ["alarm", "music", "oos"]
+VAL = [0, 0, 1, 1, 2]
 
 
 def data():
@@ -17,7 +18,9 @@ def data():
     train = [(f"{label} {number}", label) for label in LABELS for number in range(4)]
     test = [("t", "alarm")] * 4 + [("t", "music")] * 4 + [("t", "oos")] * 2
     test = [(f"{text}{number}", label) for number, (text, label) in enumerate(test)]
-    return dataset_from_rows(train, [(f"v{label}", label) for label in LABELS], test, oos_label="oos")
+    return dataset_from_rows(
+        train, [(f"v{number}", LABELS[answer]) for number, answer in enumerate(VAL)], test, oos_label="oos"
+    )
 
 
 def identity(variant, parent=None, **other):
@@ -99,6 +102,26 @@ def test_the_change_is_tested_against_the_parent_on_the_same_queries():
     assert child.batch_flips == 2
     assert orphan.parent == "elsewhere"
     assert orphan.p_value_vs_parent is None
+
+
+def test_val_has_scores_of_its_own():
+    (parent, child) = rows(
+        (identity("parent"), raw("parent", ALL_RIGHT, val_predictions=VAL)),
+        (identity("child", "parent"), raw("child", ALL_RIGHT, val_predictions=[1, *VAL[1:]], val_batch_flips=1)),
+    )
+    assert (child.accuracy, child.val.accuracy) == (1.0, 0.8)
+    assert child.val.accuracy_ci95 == stats.wilson_interval(4, 5)
+    # alarm: 1 of 2 right, 1 given; music: both right, 3 given; oos: the one
+    assert child.val.macro_f1 == pytest.approx((2 / 3 + 4 / 5 + 1) / 3)
+    assert (child.change_vs_parent, child.val.change_vs_parent) == (0.0, pytest.approx(-0.2))
+    assert (child.val.p_value_vs_parent, child.val.batch_flips) == (1.0, 1)
+    assert (child.choice, parent.val.change_vs_parent) == (child.val, None)
+
+
+def test_without_answers_to_val_test_is_what_a_choice_goes_by():
+    (row,) = rows((identity("a"), raw("a", THREE_WRONG, batch_flips=2)))
+    assert row.val is None
+    assert (row.choice.accuracy, row.choice.batch_flips) == (pytest.approx(0.7), 2)
 
 
 def test_swapped_errors_are_no_change():

@@ -118,15 +118,24 @@ def test_the_same_seed_gives_the_same_order(tmp_path, data, told):
     assert told.texts[0] != told.texts[-1]
 
 
-def test_judged_variants_answer_the_whole_test_and_others_are_only_timed(tmp_path, data, told):
+def test_judged_variants_answer_all_of_val_and_test_and_others_are_only_timed(tmp_path, data, told):
     a, b, c = measure(tmp_path / "journal", data)
     assert a.predictions == list(data.ids(data.test))
     assert a.batch_flips is None
     assert b.predictions == a.predictions, "those of batch 1 count"
     assert b.batch_flips == 1
-    assert c.predictions is None
+    assert a.val_predictions == b.val_predictions == list(data.ids(data.val))
+    assert (a.val_batch_flips, b.val_batch_flips) == (None, 1)
+    assert (c.predictions, c.val_predictions) == (None, None)
     assert {raw.peak_memory_mb for raw in (a, b, c)} == {42.0}
     assert set(told.asked) == {("a", BATCH), ("b", 1), ("b", BATCH)}
+
+
+def test_a_choice_reads_val_alone(tmp_path, data, told):
+    a, *_ = measure(tmp_path / "journal", data, splits=("val",))
+    assert a.val_predictions == list(data.ids(data.val))
+    assert (a.predictions, a.confidences, a.batch_flips) == (None, None, None)
+    assert {text for texts in told.texts for text in texts} <= set(data.val.texts)
 
 
 def test_answers_are_mapped_by_the_labels_names(tmp_path, data, told):

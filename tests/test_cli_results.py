@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
+from invented_run import write_run
 from packlight.measurement import read_measurements
 from packlight.recipe import load_recipe
+from packlight.report.html import describe
+from packlight.report.html.folder import read_run
 
 pytest_plugins = ["tiny_run", "command"]
 FORBIDDEN = ("torch", "transformers", "onnxruntime", "onnx", "tokenizers", "accelerate", "safetensors")
@@ -48,9 +51,24 @@ def test_recommend_picks_a_measured_variant_and_says_why(packlight, folder):
     assert len(text.splitlines()) > 1
 
 
+def test_page_report_and_command_make_the_same_pick_from_val(packlight, tmp_path):
+    write_run(tmp_path)
+    assert packlight("report", tmp_path).status == 0
+    picked = json.loads(packlight("recommend", tmp_path, "--json").out)
+    page = describe(read_run(tmp_path))
+    assert picked["chosen_on"] == "val"
+    assert picked["pick"] == page.pick.variant
+    assert f"**Ship {picked['pick']}**" in (tmp_path / "report.md").read_text()
+    confirmed = picked["confirmation"]
+    assert confirmed.startswith("Chosen on validation")
+    assert confirmed in page.pick.why
+    assert confirmed in (tmp_path / "report.md").read_text()
+
+
 def test_impossible_constraints_are_answered_with_the_nearest(packlight, folder):
     answer = packlight("recommend", folder, "--max-size-mb", "0.0001")
-    assert answer.status == 0
+    assert answer.status == 3
+    assert packlight("recommend", folder, "--max-size-mb", "0.0001", "--json").status == 3
     assert "0.0001" in answer.out or "nothing" in answer.out.lower() or "no variant" in answer.out.lower()
 
 

@@ -39,10 +39,19 @@ def run_folder(tmp_path):
         given = [0] * 90 + [1] * 10
         ms = [[each.latency_ms.mean] * 4] * 3
         write_raw(
-            Raw(variant=each.variant, latency_ms=ms, throughput=[1.0] * 3, predictions=given, peak_memory_mb=9),
+            Raw(
+                variant=each.variant,
+                latency_ms=ms,
+                throughput=[1.0] * 3,
+                predictions=given,
+                val_predictions=given,
+                peak_memory_mb=9,
+            ),
             tmp_path,
         )
-    write_truth(Truth(labels=("a", "b"), texts=[str(n) for n in range(100)], answers=[0] * 100), tmp_path)
+    for split in ("val", "test"):
+        texts = [str(n) for n in range(100)]
+        write_truth(Truth(split=split, labels=("a", "b"), texts=texts, answers=[0] * 100), tmp_path)
     write_measurements(measurements(*rows), tmp_path)
     return tmp_path
 
@@ -104,7 +113,7 @@ def test_any_range_has_an_axis(fast, slow):
 def test_report_shows_it_and_json_is_one_document(run_folder):
     shown = CliRunner().invoke(app, ["report", str(run_folder)])
     assert shown.exit_code == 0, shown.exception
-    assert "accuracy against latency" in shown.stdout
+    assert "accuracy on val against latency" in shown.stdout
     document = json.loads(CliRunner().invoke(app, ["report", str(run_folder), "--json"]).stdout)
     assert document["rows"][0]["variant"] == "teacher"
 

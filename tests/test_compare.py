@@ -56,7 +56,7 @@ def write(folder, *raws, answers=None, texts=None, keep_test=True, **other):
         write_raw(each, folder)
     if keep_test:
         texts = texts or [f"text {place}" for place in range(len(answers))]
-        write_truth(Truth(labels=LABELS, texts=texts, answers=answers), folder)
+        write_truth(Truth(split="test", labels=LABELS, texts=texts, answers=answers), folder)
     document = measurements(*rows, **other)
     data = msgspec.structs.replace(document.data, rows={"test": len(answers)})
     write_measurements(msgspec.structs.replace(document, data=data), folder)
@@ -137,7 +137,10 @@ def test_label_orders_may_differ(tmp_path):
     before = write(tmp_path / "before", raw("v", range(40), answers=answers))
     after = write(tmp_path / "after", raw("v", range(40), answers=answers))
     turned = Truth(
-        labels=LABELS[::-1], texts=[f"text {n}" for n in range(TEXTS)], answers=[3 - answer for answer in answers]
+        split="test",
+        labels=LABELS[::-1],
+        texts=[f"text {n}" for n in range(TEXTS)],
+        answers=[3 - answer for answer in answers],
     )
     write_truth(turned, after)
     given = read_observed(after).raws["v"].predictions

@@ -89,7 +89,7 @@ def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(
 
 
 @pytest.mark.parametrize(
-    "lost", ["measurements.json", "report.md", "plot.svg", "raw/teacher-onnx.json", "raw/_test.json"]
+    "lost", ["measurements.json", "report.md", "plot.svg", "raw/teacher-onnx.json", "raw/_test.json", "raw/_val.json"]
 )
 def test_what_is_lost_is_written_again_from_the_journal(measure, tmp_path, lost):
     first, _ = measure()

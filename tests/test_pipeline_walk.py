@@ -114,7 +114,7 @@ def test_the_figures_have_the_documented_shape(tiny_run):
         assert row["threads"] == document["environment"]["cpu_budget"] == 1
         assert (tiny_run / row["artifact"]).is_dir()
         assert row["weights_mb"] < row["size_mb"]
-    assert document["data"]["rows"]["test"] == len(read_truth(tiny_run).texts)
+    assert document["data"]["rows"]["test"] == len(read_truth(tiny_run, "test").texts)
 
 
 def test_the_figures_can_be_derived_again_from_the_raw_files(tiny_run, data):
@@ -124,7 +124,7 @@ def test_the_figures_can_be_derived_again_from_the_raw_files(tiny_run, data):
     # The roofline is counted from the artifacts and the machine's rates, not from what was observed.
     rows = tuple(msgspec.structs.replace(row, roofline=None) for row in known.measurements)
     assert derive(identities, raws, data, baseline="teacher", threads=1, seed=0) == rows
-    truth = read_truth(tiny_run)
+    truth = read_truth(tiny_run, "test")
     assert (truth.labels, tuple(truth.texts)) == (data.labels, data.test.texts)
     child, parent = truth.right(raws["student-onnx-int8"]), truth.right(raws["student-onnx"])
     assert known["student-onnx-int8"].p_value_vs_parent == stats.mcnemar_exact(child, parent)
@@ -137,7 +137,7 @@ def test_onnx_artifacts_open_without_packlight_and_answer_as_was_recorded(tiny_r
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     labels = json.loads((folder / "config.json").read_text())["id2label"]
-    truth, raw = read_truth(tiny_run), read_raw(tiny_run, variant)
+    truth, raw = read_truth(tiny_run, "test"), read_raw(tiny_run, variant)
     for text, recorded in zip(truth.texts, raw.predictions, strict=True):
         ids = np.array([tokenizer.encode(text).ids])
         logits = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
@@ -149,7 +149,7 @@ def test_torch_artifacts_open_without_packlight_and_answer_as_was_recorded(tiny_
     folder = tiny_run / "variants" / variant
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    truth, raw = read_truth(tiny_run), read_raw(tiny_run, variant)
+    truth, raw = read_truth(tiny_run, "test"), read_raw(tiny_run, variant)
     for text, recorded in zip(truth.texts, raw.predictions, strict=True):
         with torch.inference_mode():
             best = int(model(**tokenizer(text, return_tensors="pt")).logits.argmax())

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invented import QUERIES, RANDOM, measurements, row
+from invented import QUERIES, RANDOM, measurements, row, scores
 from packlight.errors import PacklightError
 from packlight.recommend import PROFILES, Constraints, Recommendation, recommend, render_markdown, render_text
 
@@ -45,7 +45,7 @@ def test_an_accuracy_that_cannot_be_told_apart_buys_nothing():
     advice = advise(big, small)
     assert advice.pick == "small"
     assert "no measurable difference" in " ".join(advice.reasons)
-    assert any("not measurable on 5,500 test queries" in caution for caution in advice.cautions)
+    assert any("not measurable on 5,500 val texts" in caution for caution in advice.cautions)
     assert "10.0 times as long" in advice.runners_up[0].why_not
 
 
@@ -117,7 +117,7 @@ def test_random_weights_are_never_recommended():
 def test_cautions():
     noisy = row("a-int8", latency_noise=0.2, batch_flips=72, artifact=None, accuracy=0.9)
     text = " ".join(advise(noisy, min_accuracy=0.895).cautions)
-    for words in ("noisy machine", "72 test texts", "VNNI", "no artifact", "begins at 89.2%"):
+    for words in ("noisy machine", "72 of 5,500 val texts", "VNNI", "no artifact", "begins at 89.2%"):
         assert words in text
     assert advise(row("calm", accuracy=0.9)).cautions == ()
 
@@ -151,6 +151,68 @@ def test_every_row_is_accounted_for_and_the_pick_keeps_the_constraints(figures, 
         assert all(other.why_not for other in advice.runners_up)
     else:
         assert all(near.misses for near in advice.nearest)
+
+
+def test_val_chooses_where_test_would_pick_another():
+    rows = (
+        row("liked-by-test", ms=2.0, size=10.0, accuracy=0.95, val=scores(0.90)),
+        row("liked-by-val", ms=3.0, accuracy=0.90, val=scores(0.95)),
+    )
+    for profile in PROFILES:
+        advice = advise(*rows, profile=profile)
+        assert (advice.pick, advice.chosen_on) == ("liked-by-val", "val")
+    assert advise(*rows, min_accuracy=0.94).pick == "liked-by-val"
+    assert advise(*(msgspec.structs.replace(each, val=None) for each in rows)).pick == "liked-by-test"
+
+
+def test_test_confirms_what_val_chose():
+    advice = advise(row("only", accuracy=0.933, val=scores(0.941)))
+    assert advice.confirmation == (
+        "Chosen on validation (94.1% of 5,500 texts); test accuracy 93.3% (95% interval 92.6–93.9%)."  # noqa: RUF001
+    )
+    assert advice.confirmation in render_text(advice)
+    assert advice.confirmation in render_markdown(advice)
+
+
+def test_a_pick_that_test_does_not_confirm_says_so():
+    cautions = " ".join(advise(row("only", accuracy=0.90, val=scores(0.95)), min_accuracy=0.94).cautions)
+    assert "Its test accuracy is measurably lower than on val: -5.0 points." in cautions
+    assert "On test it misses the accuracy asked: 90.0% instead of 94.0%." in cautions
+
+
+def test_without_validation_texts_the_pick_says_that_test_chose():
+    advice = advise(row("only", accuracy=0.9, val=None))
+    assert advice.chosen_on == "test"
+    assert "because the run has no validation texts" in advice.confirmation
+    assert "looks better than it is" in advice.confirmation
+
+
+def test_a_small_val_says_what_it_cannot_tell():
+    small = {"texts": 40}
+    taken = measurements(
+        row("big", ms=10, accuracy=0.9, val=scores(0.925, **small)),
+        row("small", ms=1, accuracy=0.9, val=scores(0.85, **small)),
+    )
+    taken = msgspec.structs.replace(taken, data=msgspec.structs.replace(taken.data, rows={"val": 40, "test": QUERIES}))
+    advice = recommend(taken, Constraints())
+    assert advice.pick == "small"
+    assert "val is small: a difference of less than 15.0 points can never be measured" in " ".join(advice.cautions)
+
+
+def test_answers_that_depend_on_the_batch_are_not_for_servers():
+    dynamic = row("dynamic", ms=1.0, size=9.0, batch_invariant=False)
+    flipping = row("flipping", ms=1.1, size=10.0, val=scores(0.9, batch_flips=6))
+    steady = row("steady", ms=2.0, size=20.0, val=scores(0.9, batch_flips=5))
+    for profile in ("quick-win", "balanced", "portable", "last-mile"):
+        advice = advise(dynamic, flipping, steady, profile=profile)
+        assert advice.pick == "steady"
+        why = {other.variant: other.why_not for other in advice.runners_up}
+        assert why["flipping"].endswith("(6 of 5,500 val texts got another label in a batch of 32)")
+        assert "depend on the other texts in the batch" in why["dynamic"]
+    assert advise(dynamic, flipping, steady, profile="edge").pick == "dynamic"
+    alone = advise(dynamic)
+    assert alone.pick == "dynamic"
+    assert any("Nothing else fits, but its answers depend on the other texts" in each for each in alone.cautions)
 
 
 def test_advice_is_rendered_and_survives_json():

@@ -4,7 +4,7 @@ from invented import row
 from packlight.measurement import ClassScore, Raw, Truth
 from packlight.report.html.answers import LISTED, UNKNOWN, effect, mistakes
 
-TRUTH = Truth(labels=("cat", "dog", "oos"), texts=["a", "b", "c", "d", "e"], answers=[0, 0, 0, 1, 2])
+TRUTH = Truth(split="test", labels=("cat", "dog", "oos"), texts=["a", "b", "c", "d", "e"], answers=[0, 0, 0, 1, 2])
 
 
 def raw(name, predictions, confidences=None):
@@ -46,7 +46,7 @@ def test_a_step_is_shown_by_the_queries_that_it_turned():
 
 def test_long_lists_are_cut_and_counted():
     many = LISTED + 7
-    truth = Truth(labels=("cat", "dog"), texts=["t"] * many, answers=[0] * many)
+    truth = Truth(split="test", labels=("cat", "dog"), texts=["t"] * many, answers=[0] * many)
     found = effect(raw("parent", [0] * many), raw("child", [1] * many), truth)
     assert found.broke == many
     assert len(found.broken) == LISTED

@@ -31,12 +31,14 @@ def test_a_whole_folder_gives_every_part(page):
     assert [each.epoch for each in page.epochs if each.kept] == [2, 2]
 
 
-def test_the_pick_is_the_advice_in_two_sentences(folder, page):
+def test_the_pick_is_the_advice_in_three_sentences(folder, page):
     run = read_run(folder)
-    right = {name: run.truth.right(raw) for name, raw in run.raws.items() if raw.predictions}
+    truth = run.truths["val"]
+    right = {name: truth.right(raw) for name, raw in run.raws.items() if raw.val_predictions}
     assert page.pick.variant == recommend(run.measurements, Constraints(), right=right).pick
-    what, why = page.pick.why
+    what, confirmed, why = page.pick.why
     assert what.startswith("It answers a request in ")
+    assert confirmed.startswith("Chosen on validation (")
     assert why.startswith("It is the fastest that is not measurably worse")
 
 

@@ -1,11 +1,12 @@
 """Measurements: raw samples and predictions, and the figures that are derived from them.
 
 A run's folder holds one `measurements.json` with the figures and, beside it, `raw/<variant>.json`
-with every latency sample and every prediction, and `raw/_test.json` with the test split: from these each figure can
-be derived again.
+with every latency sample and every prediction, and `raw/_val.json` and `raw/_test.json` with the texts and labels of
+these splits: from these each figure can be derived again. `val` is for choosing a variant, `test` for confirming it.
 
 Format history of `measurements.json`
-    1   first published form
+    1   test figures only
+    2   `val` and `batch_invariant` in every row
 
 Figures that do not exist are null: a reference row with random weights has no accuracy, the first
 row has no parent. Sizes are in MB of 10^6 bytes, memory likewise, times in milliseconds, accuracies and
@@ -23,9 +24,10 @@ from packlight.errors import MeasurementError
 from packlight.files import DAMAGED_JSON, write_whole
 
 T = TypeVar("T")
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "measurements.json"
-TRUTH_NAME = "_test.json"
+Judged = Literal["val", "test"]
+"""splits whose answers are compared with the labels"""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,8 +125,22 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True):
         return self.saturated == 0
 
 
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """How well a variant answers one split."""
+
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    macro_f1: float
+    batch_flips: int | None
+    """texts whose label is another one alone than in a batch of 32; null where that was not counted"""
+    change_vs_parent: float | None
+    """accuracy minus the parent's"""
+    p_value_vs_parent: float | None
+    """exact McNemar test on paired predictions"""
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant's figures, taken in one environment."""
+    """One variant's figures, taken in one environment; accuracies are those on `test` unless they are in `val`."""
 
     variant: str
     parent: str | None
@@ -139,6 +155,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """the artifact's folder relative to the run's folder; null for a reference row"""
     note: str | None
     """what a reader must know, such as 'random weights: size and latency only'"""
+    batch_invariant: bool
+    """whether its manifest promises the same answer in any batch"""
     size_mb: float
     """everything that is shipped, tokenizer included"""
     weights_mb: float
@@ -170,6 +188,22 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """of int8 graphs for ONNX Runtime"""
     roofline: Roofline | None = None
     """null where the work cannot be counted"""
+    val: Scores | None
+    """what a choice between variants is made by; null where there are no answers, or no validation texts"""
+
+    @property
+    def choice(self) -> Scores | None:
+        """The scores that a choice is made by: those on `val`, or those on `test` where there are no others."""
+        if self.val is not None or self.accuracy is None or self.accuracy_ci95 is None:
+            return self.val
+        return Scores(
+            accuracy=self.accuracy,
+            accuracy_ci95=self.accuracy_ci95,
+            macro_f1=self.macro_f1 or 0.0,
+            batch_flips=self.batch_flips,
+            change_vs_parent=self.change_vs_parent,
+            p_value_vs_parent=self.p_value_vs_parent,
+        )
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,12 +234,20 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     scope_scores: list[float] | None = None
     """largest logit among the labels in scope: the higher, the more the text is taken to be in scope"""
     batch_flips: int | None = None
+    val_predictions: list[int] | None = None
+    """as `predictions`, for each validation text"""
+    val_batch_flips: int | None = None
     peak_memory_mb: float
+
+    def answers(self, split: Judged) -> list[int] | None:
+        """The predictions for one split."""
+        return self.predictions if split == "test" else self.val_predictions
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
-    """The test split that `raw/` was observed on; beside the raw files as `raw/_test.json`."""
+    """A split that `raw/` was observed on; beside the raw files as `raw/_val.json` and `raw/_test.json`."""
 
+    split: Judged
     labels: tuple[str, ...]
     """the data's labels, sorted; predictions and `answers` are places in it"""
     texts: list[str]
@@ -217,14 +259,15 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             MeasurementError: when it answered another number of texts.
         """
-        if raw.predictions is None:
+        predictions = raw.answers(self.split)
+        if predictions is None:
             return None
-        if len(raw.predictions) != len(self.answers):
+        if len(predictions) != len(self.answers):
             raise MeasurementError(
-                f"{raw.variant}: {len(raw.predictions):,} answers for {len(self.answers):,} test texts; they are of "
+                f"{raw.variant}: {len(predictions):,} answers for {len(self.answers):,} {self.split} texts; they are of "
                 "different measurements, measure again"
             )
-        return [given == answer for given, answer in zip(raw.predictions, self.answers, strict=True)]
+        return [given == answer for given, answer in zip(predictions, self.answers, strict=True)]
 
 
 class Measurements(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +284,12 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     measurements: tuple[Measurement, ...]
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""
+
+    @property
+    def chosen_on(self) -> Judged:
+        """The split that choices are made on: `val`, or `test` where no variant answered validation texts."""
+        judged = [row for row in self.measurements if row.choice is not None]
+        return "test" if judged and all(row.val is None for row in judged) else "val"
 
     def __getitem__(self, variant: str) -> Measurement:
         """The row of one variant.
@@ -261,7 +310,7 @@ def samples_of(raws: Iterable[Raw]) -> dict[str, list[float]]:
 
 
 def right_of(raws: Iterable[Raw], truth: Truth) -> dict[str, list[bool]]:
-    """For each variant whose answers mean something, which test texts it answered rightly."""
+    """For each variant whose answers mean something, which texts of the split it answered rightly."""
     return {raw.variant: right for raw in raws if (right := truth.right(raw)) is not None}
 
 
@@ -306,22 +355,27 @@ def read_raw(folder: Path, variant: str) -> Raw:
 
 
 def write_truth(value: Truth, folder: Path) -> Path:
-    """Write `raw/_test.json` into a run's folder and return its path."""
-    path = folder / "raw" / TRUTH_NAME
+    """Write `raw/_val.json` or `raw/_test.json` into a run's folder and return its path."""
+    path = truth_path(folder, value.split)
     write_whole(path, msgspec.json.encode(value))
     return path
 
 
-def read_truth(folder: Path) -> Truth:
-    """Read the test split of a run.
+def read_truth(folder: Path, split: Judged) -> Truth:
+    """Read a split of a run.
 
     Raises:
         MeasurementError: when the file is missing or damaged.
     """
-    path = folder / "raw" / TRUTH_NAME
+    path = truth_path(folder, split)
     if not path.is_file():
-        raise MeasurementError(f"{path}: the run's test split is missing; measure it again")
+        raise MeasurementError(f"{path}: the run's {split} split is missing; measure it again")
     return _decode(path, Truth)
+
+
+def truth_path(folder: Path, split: Judged) -> Path:
+    """Where a split of a run is kept."""
+    return folder / "raw" / f"_{split}.json"
 
 
 def raw_path(folder: Path, variant: str) -> Path:

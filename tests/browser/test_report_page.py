@@ -37,7 +37,7 @@ def taken(folder):
 @pytest.fixture(scope="module")
 def right(folder, taken):
     raws = [read_raw(folder, row.variant) for row in taken.measurements]
-    return right_of(raws, read_truth(folder))
+    return right_of(raws, read_truth(folder, taken.chosen_on))
 
 
 def slide(page, name, place):
@@ -98,8 +98,8 @@ def test_a_slider_moves_the_pick_the_ring_and_the_command(page, folder, taken, r
         command = shlex.split(page.locator("#live-command").inner_text())
         assert command[:3] == ["packlight", "recommend", "invented run"]
         answer = CliRunner().invoke(app, [*command[1:], "--json"])
-        assert answer.exit_code == 0, answer.output
         pick = json.loads(answer.stdout)["pick"]
+        assert answer.exit_code == (0 if pick else 3), answer.output
         assert page.locator("#live-pick").inner_text() == (pick or "nothing fits")
         if pick:
             picks.add(pick)
@@ -126,7 +126,7 @@ def test_the_page_picks_what_the_library_picks(page, taken, right):
         loose = lambda value: value and float(f"{value * chance.choice((0.9, 1, 1.1)):.4g}")  # noqa: E731
         limits = {
             "max_latency_ms": loose(row.latency_ms.p95),
-            "min_accuracy": row.accuracy and round(row.accuracy - 0.01, 3),
+            "min_accuracy": row.val and round(row.val.accuracy - 0.01, 3),
             "max_size_mb": loose(row.size_mb),
             "max_memory_mb": loose(row.peak_memory_mb),
             "min_throughput": loose(row.throughput_batch32),

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from packlight import stats
 from packlight.dataset import Dataset
-from packlight.measurement import ClassScore, Latency, Measurement, Parity, Portability, Raw, Workers
+from packlight.measurement import ClassScore, Judged, Latency, Measurement, Parity, Portability, Raw, Scores, Workers
 
 WORST = 5
 RATE = 1000.0
@@ -31,6 +32,7 @@ class Identity:
     weights_bytes: int
     parity: Parity | None
     portability: Portability | None = None
+    batch_invariant: bool = True
 
 
 def derive(
@@ -47,13 +49,12 @@ def derive(
     Args:
         identities: the variants, in the order of the rows.
         raws: what was observed of each.
-        data: its test split's labels are the truth.
+        data: its labels are the truth.
         baseline: the variant that speedups refer to.
         threads: that every variant ran on.
         seed: of the bootstrap.
     """
-    truth = np.array(data.ids(data.test))
-    return tuple(_row(identity, raws, truth, data, baseline, threads, seed) for identity in identities)
+    return tuple(_row(identity, raws, data, baseline, threads, seed) for identity in identities)
 
 
 def stable(raws: Sequence[Raw]) -> bool:
@@ -69,7 +70,6 @@ def round_means(raw: Raw) -> list[float]:
 def _row(
     identity: Identity,
     raws: Mapping[str, Raw],
-    truth: np.ndarray,
     data: Dataset,
     baseline: str,
     threads: int,
@@ -90,6 +90,7 @@ def _row(
         threads=threads,
         artifact=identity.artifact,
         note=identity.note,
+        batch_invariant=identity.batch_invariant,
         size_mb=identity.size_bytes / 1e6,
         weights_mb=identity.weights_bytes / 1e6,
         peak_memory_mb=raw.peak_memory_mb,
@@ -102,32 +103,45 @@ def _row(
         workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * mean / 1e3)),
         parity=identity.parity,
         portability=identity.portability,
-        batch_flips=raw.batch_flips,
-        **_quality(raw, parent, truth, data),
+        val=_scores(raw, parent, data, "val"),
+        **_quality(raw, parent, data),
     )
 
 
-def _quality(raw: Raw, parent: Raw | None, truth: np.ndarray, data: Dataset) -> dict[str, Any]:
-    if raw.predictions is None:
-        names = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall")
-        return dict.fromkeys((*names, "change_vs_parent", "p_value_vs_parent")) | {"worst_classes": ()}
-    predicted = np.array(raw.predictions)
+def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: Judged) -> Scores | None:
+    """How well a variant answers a split; None where its answers mean nothing or there are none."""
+    if (given := raw.answers(split)) is None:
+        return None
+    truth, predicted = np.array(data.ids(data.split(split))), np.array(given)
     right = predicted == truth
     change = p_value = None
-    if parent is not None and parent.predictions is not None:
-        parent_right = np.array(parent.predictions) == truth
+    if parent is not None and (before := parent.answers(split)) is not None:
+        parent_right = np.array(before) == truth
         change, p_value = float(right.mean() - parent_right.mean()), stats.mcnemar_exact(right, parent_right)
+    return Scores(
+        accuracy=float(right.mean()),
+        accuracy_ci95=stats.wilson_interval(int(right.sum()), len(right)),
+        macro_f1=stats.macro_f1(truth, predicted),
+        batch_flips=raw.batch_flips if split == "test" else raw.val_batch_flips,
+        change_vs_parent=change,
+        p_value_vs_parent=p_value,
+    )
+
+
+def _quality(raw: Raw, parent: Raw | None, data: Dataset) -> dict[str, Any]:
+    """The figures on test."""
+    scores = _scores(raw, parent, data, "test")
+    if scores is None or raw.predictions is None:
+        names = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "batch_flips")
+        return dict.fromkeys((*names, "change_vs_parent", "p_value_vs_parent")) | {"worst_classes": ()}
+    truth, predicted = np.array(data.ids(data.test)), np.array(raw.predictions)
+    right = predicted == truth
     oos = data.label_ids.get(data.oos_label, -1) if data.oos_label else -1
     outside = truth == oos
-    return {
-        "accuracy": float(right.mean()),
-        "accuracy_ci95": stats.wilson_interval(int(right.sum()), len(right)),
-        "macro_f1": stats.macro_f1(truth, predicted),
+    return msgspec.structs.asdict(scores) | {
         "in_scope_accuracy": float(right[~outside].mean()) if (~outside).any() else None,
         "oos_recall": float(right[outside].mean()) if outside.any() else None,
         "worst_classes": _worst(truth, predicted, data.labels),
-        "change_vs_parent": change,
-        "p_value_vs_parent": p_value,
     }
 
 

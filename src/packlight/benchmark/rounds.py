@@ -18,9 +18,9 @@ import msgspec
 from packlight.benchmark.process import Process, Subject
 from packlight.benchmark.worker import Reply
 from packlight.checkpoint import label_mapping
-from packlight.dataset import Dataset
+from packlight.dataset import Dataset, Split
 from packlight.files import DAMAGED_JSON
-from packlight.measurement import Raw
+from packlight.measurement import Judged, Raw
 from packlight.progress import bar
 
 BATCH = 32
@@ -47,14 +47,22 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     texts_per_second: float
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions for one split, as indices of the data's labels, -1 for a label not there."""
+
+    served: list[int]
+    """one at a time where the batch could make a difference"""
+    flips: int | None
+    """how many differ in batches of 32; None where that was not asked"""
+    confidences: list[float]
+    scope_scores: list[float]
+
+
 class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
-    """One line of the journal: a variant's predictions, as indices of the data's labels, -1 for a label not there."""
+    """One line of the journal: what a variant answered to each split; nothing where its answers mean nothing."""
 
     variant: str
-    alone: list[int] | None
-    batched: list[int] | None
-    confidences: list[float] | None
-    scope_scores: list[float] | None
+    splits: dict[Judged, Answered]
     peak_memory_mb: float
 
 
@@ -67,17 +75,19 @@ def observe(
     seed: int,
     journal: Path,
     judged: Sequence[str],
+    splits: Sequence[Judged] = ("val", "test"),
 ) -> list[Raw]:
     """Measure all subjects side by side.
 
     Args:
         subjects: what to measure.
-        data: the test split is answered; no other split is read.
+        data: `splits` of it are answered; no other split is read.
         threads: of every variant.
         effort: rounds and texts.
         seed: of the sample and the orders.
         journal: file to append to, and to go on from; it belongs to these subjects, data and settings alone.
         judged: the variants whose answers are compared with the labels; others are timed only.
+        splits: to be answered; texts of the last one are timed.
 
     Raises:
         MeasurementError: when a variant cannot be opened or its process ends.
@@ -86,7 +96,7 @@ def observe(
     turns, answers = _read(journal)
     if _complete(subjects, effort, turns, answers):
         return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
-    texts = _asked(data, effort, seed)
+    texts = _asked(data.split(splits[-1]), effort, seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
         # They open side by side, and all are open, with labels that fit, before the first is timed.
@@ -95,7 +105,7 @@ def observe(
         _run_rounds(processes, texts, effort, seed, journal, turns)
         for process in processes:
             if process.subject.variant not in answers:
-                done = _answers(process, data, ids.get(process.subject.variant))
+                done = _answers(process, data, splits, ids.get(process.subject.variant))
                 _append(journal, done)
                 answers[done.variant] = done
     return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
@@ -103,7 +113,7 @@ def observe(
 
 def timed_texts(data: Dataset, effort: Effort, seed: int) -> list[str]:
     """The texts that every variant answers alone in each round."""
-    return _asked(data, effort, seed)[: effort.texts]
+    return _asked(data.test, effort, seed)[: effort.texts]
 
 
 def _complete(
@@ -154,26 +164,28 @@ def _turn(process: Process, texts: Sequence[str], number: int, effort: Effort) -
     return Turn(round=number, variant=process.subject.variant, milliseconds=milliseconds, texts_per_second=rate)
 
 
-def _answers(process: Process, data: Dataset, ids: Sequence[int] | None) -> Answers:
-    """Answer the whole test split in batches of 32, and alone as well where int8 could make that a difference.
+def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Answers:
+    """Answer whole splits; those that have no texts are left out.
 
     `ids` are the places of the engine's labels among the data's; None where the answers mean nothing.
     """
     name, memory = process.subject.variant, process.peak_memory_mb
-    if ids is None:
-        return Answers(
-            variant=name, alone=None, batched=None, confidences=None, scope_scores=None, peak_memory_mb=memory()
-        )
-    batched = served = _predict(process, data, BATCH)
+    asked = [split for split in splits if len(data.split(split))] if ids is not None else []
+    answered = {split: _answered(process, data.split(split).texts, split, ids or ()) for split in asked}
+    return Answers(variant=name, splits=answered, peak_memory_mb=memory())
+
+
+def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int]) -> Answered:
+    """Answer texts in batches of 32, and alone as well where int8 could make that a difference."""
+    batched = served = _predict(process, texts, split, BATCH)
     if process.subject.engine == "onnxruntime" or not process.subject.batch_invariant:
-        served = _predict(process, data, 1)
-    return Answers(
-        variant=name,
-        alone=None if served is batched else [ids[best] for best in served.predictions or []],
-        batched=[ids[best] for best in batched.predictions or []],
-        confidences=served.confidences,
-        scope_scores=served.scope_scores,
-        peak_memory_mb=memory(),
+        served = _predict(process, texts, split, 1)
+    pairs = zip(served.predictions or [], batched.predictions or [], strict=True)
+    return Answered(
+        served=[ids[best] for best in served.predictions or []],
+        flips=None if served is batched else sum(ids[a] != ids[b] for a, b in pairs),
+        confidences=served.confidences or [],
+        scope_scores=served.scope_scores or [],
     )
 
 
@@ -189,12 +201,11 @@ def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
     return ids
 
 
-def _predict(process: Process, data: Dataset, batch: int) -> Reply:
-    texts = data.test.texts
+def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> Reply:
     predictions: list[int] = []
     confidences: list[float] = []
     scope_scores: list[float] = []
-    with bar(f"{process.subject.variant}: test, batch {batch}", total=len(texts)) as progress:
+    with bar(f"{process.subject.variant}: {split}, batch {batch}", total=len(texts)) as progress:
         for start in range(0, len(texts), CHUNK):
             part = process.predict(texts[start : start + CHUNK], batch=batch)
             predictions += part.predictions or []
@@ -204,9 +215,9 @@ def _predict(process: Process, data: Dataset, batch: int) -> Reply:
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
 
 
-def _asked(data: Dataset, effort: Effort, seed: int) -> list[str]:
+def _asked(split: Split, effort: Effort, seed: int) -> list[str]:
     """The texts of a round: those timed alone, and as many as a batch holds."""
-    return _sample(data.test.texts, max(effort.texts, BATCH), seed)
+    return _sample(split.texts, max(effort.texts, BATCH), seed)
 
 
 def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:
@@ -218,17 +229,17 @@ def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:
 
 def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
     own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
-    flips = None
-    if answers.alone is not None and answers.batched is not None:
-        flips = sum(a != b for a, b in zip(answers.alone, answers.batched, strict=True))
+    test, val = answers.splits.get("test"), answers.splits.get("val")
     return Raw(
         variant=subject.variant,
         latency_ms=[turn.milliseconds for turn in own],
         throughput=[turn.texts_per_second for turn in own],
-        predictions=answers.alone if answers.alone is not None else answers.batched,
-        confidences=answers.confidences,
-        scope_scores=answers.scope_scores,
-        batch_flips=flips,
+        predictions=test.served if test else None,
+        confidences=test.confidences if test else None,
+        scope_scores=test.scope_scores if test else None,
+        batch_flips=test.flips if test else None,
+        val_predictions=val.served if val else None,
+        val_batch_flips=val.flips if val else None,
         peak_memory_mb=answers.peak_memory_mb,
     )
 

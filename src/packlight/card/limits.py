@@ -31,7 +31,7 @@ def _test(row: Measurement, measurements: Measurements) -> Iterator[str]:
         return
     low, high = row.accuracy_ci95
     yield (
-        f"The accuracy was measured on {measurements.data.rows['test']:,} texts: {percent(row.accuracy)}, 95% interval "
+        f"The test accuracy was measured on {measurements.data.rows['test']:,} texts: {percent(row.accuracy)}, 95% interval "
         f"{percent_interval(row.accuracy_ci95)}. Differences of less than about {50 * (high - low):.1f} points cannot be "
         "told from chance on so many texts unless they are paired."
     )

@@ -81,8 +81,16 @@ def _ways(artifact: Artifact) -> str:
 
 def _measured(row: Measurement, measurements: Measurements) -> str:
     latency = row.latency_ms
+    chosen = [] if row.val is None else [
+        (
+            "validation accuracy",
+            percent(row.val.accuracy),
+            f"95% interval {percent_interval(row.val.accuracy_ci95)}; for choosing between variants",
+        )
+    ]  # fmt: skip
     figures = [
-        ("accuracy", percent(row.accuracy), f"95% interval {percent_interval(row.accuracy_ci95)}"),
+        *chosen,
+        ("test accuracy", percent(row.accuracy), f"95% interval {percent_interval(row.accuracy_ci95)}"),
         ("accuracy in scope", percent(row.in_scope_accuracy), "on texts of a known class"),
         ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts found out"),
         ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "every class counts alike"),
@@ -113,8 +121,21 @@ def _data(measurements: Measurements) -> str:
     configuration = f", configuration `{source.configuration}`" if source.configuration else ""
     scope = f"; `{_inline(data.oos_label)}` means out of scope" if data.oos_label else ""
     return (
-        f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Training read `train`, every "
-        f"choice was made on `val`, the figures above come from `test` alone. sha256 of texts and labels: `{data.sha256}`."
+        f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Training read `train`. "
+        f"{_choice(measurements)} sha256 of texts and labels: `{data.sha256}`."
+    )
+
+
+def _choice(measurements: Measurements) -> str:
+    """Which split chose and which confirmed."""
+    if measurements.chosen_on == "val":
+        return (
+            "Settings and variants were chosen on `val`. `test` chose nothing: it confirms, and the figures above come from "
+            "it unless they say validation."
+        )
+    return (
+        "The run measured no validation texts, so variants were compared on `test` itself: if this one was chosen for its "
+        "accuracy there, that accuracy may be too high."
     )
 
 

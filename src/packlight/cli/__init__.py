@@ -22,7 +22,8 @@ _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-at
 def main() -> None:
     """Run the command line; the exit status is 0, 2 for what the user can mend, 130 for an interruption.
 
-    `packlight compare` ends with 1 where its gate fails, `packlight search` where nothing keeps the limits.
+    `packlight compare` ends with 1 where its gate fails, `packlight search` where nothing keeps the limits;
+    `packlight recommend` ends with 3 where no variant keeps every constraint.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line

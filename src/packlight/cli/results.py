@@ -18,6 +18,8 @@ from packlight.report import summarise, terminal_table, write_report
 from packlight.report.html import write_html
 from packlight.report.scatter import terminal_scatter
 
+NOTHING_FITS = 3
+"""exit status where no variant keeps every constraint"""
 RATE = 1000
 """requests a second that capacity is shown for unless another rate is asked"""
 
@@ -51,7 +53,7 @@ def report(
         p99_ms=p99_ms,
         prices=table,
         latency_samples=samples_of(raws),
-        right=right_of(raws, read_truth(place)),
+        right=right_of(raws, read_truth(place, measurements.chosen_on)),
     )
     page = write_html(place, prices=table)
     say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
@@ -62,14 +64,18 @@ def recommend(
     profile: Annotated[Profile, typer.Option(help="What matters most.")] = "balanced",
     max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds at --percentile.")] = None,
     percentile: Annotated[Percentile, typer.Option(help="Which latency that is.")] = "p95",
-    min_accuracy: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="On validation, from 0 to 1.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(help="Of all that is shipped.")] = None,
     max_memory_mb: Annotated[float | None, typer.Option(help="Peak memory of a process.")] = None,
     min_throughput: Annotated[float | None, typer.Option(help="Texts per second at batch 32.")] = None,
-    max_accuracy_loss: Annotated[float | None, typer.Option(help="Against the most accurate, from 0 to 1.")] = None,
+    max_accuracy_loss: Annotated[
+        float | None, typer.Option(help="On validation, against the most accurate, from 0 to 1.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Pick the variant to ship under constraints, and say why.
+
+    Validation accuracy chooses; test accuracy confirms. Exits with 3 if no variant keeps every constraint.
 
     Example: `packlight recommend runs/latest --profile edge --max-size-mb 20 --min-accuracy 0.85`
     """
@@ -85,12 +91,14 @@ def recommend(
         max_accuracy_loss=max_accuracy_loss,
     )
     place = options.place_of(folder)
-    right = right_of(read_raws(measurements, place), read_truth(place))
+    right = right_of(read_raws(measurements, place), read_truth(place, measurements.chosen_on))
     picked = advice.recommend(measurements, constraints, right=right)
     if as_json:
         show_json(picked)
     else:
         show(Text(advice.render_text(picked, width=console().width)))
+    if picked.pick is None:
+        raise typer.Exit(NOTHING_FITS)
 
 
 def show_run(
@@ -108,7 +116,9 @@ def show_run(
     plans = capacity.plan_all(
         measurements, rate, utilisation=utilisation, p99_ms=p99_ms, prices=prices, latency_samples=samples_of(raws)
     )
-    picked = advice.recommend(measurements, Constraints(), right=right_of(raws, read_truth(folder)))
+    picked = advice.recommend(
+        measurements, Constraints(), right=right_of(raws, read_truth(folder, measurements.chosen_on))
+    )
     summary = summarise(measurements)
     scatter = terminal_scatter(summary, width=width)
     show(

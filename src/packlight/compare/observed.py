@@ -59,7 +59,7 @@ def read_observed(folder: Path) -> Observed:
     place = folder if folder.is_dir() else folder.parent
     raws = {row.variant: read_raw(place, row.variant) for row in measurements.measurements}
     try:
-        truth = read_truth(place)
+        truth = read_truth(place, "test")
     except MeasurementError:
         truth = None
     return Observed(str(folder), measurements, raws, truth)

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
@@ -19,6 +19,7 @@ from packlight.extras import installed, require
 from packlight.files import write_whole
 from packlight.measurement import (
     DataSummary,
+    Judged,
     Measurements,
     Parity,
     Portability,
@@ -60,7 +61,7 @@ def measure_run(
 
     Args:
         artifacts: by the variant's name, in the order of the rows.
-        data: its test split is answered.
+        data: its val and test splits are answered.
         out: the run's folder.
         references: reference models to measure beside them, before the first row.
         threads: of every variant.
@@ -144,6 +145,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
         weights_bytes=artifact.weights_bytes,
         parity=msgspec.convert(parity, Parity) if parity else None,
         portability=msgspec.convert(portability, Portability) if portability else None,
+        batch_invariant=manifest.batch_invariant,
     )
 
 
@@ -179,13 +181,22 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
     """Write raw samples, figures and report."""
     for raw in raws:
         write_raw(raw, out)
-    truth = Truth(labels=data.labels, texts=list(data.test.texts), answers=list(data.ids(data.test)))
-    write_truth(truth, out)
+    truths = {split: truth_of(data, split) for split in get_args(Judged)}
+    for truth in truths.values():
+        write_truth(truth, out)
     write_measurements(measurements, out)
     try:
-        write_report(measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truth))
+        write_report(
+            measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truths[measurements.chosen_on])
+        )
     except MissingExtraError as error:
         say(f"no report was written: {error}")
+
+
+def truth_of(data: Dataset, split: Judged) -> Truth:
+    """A split as it is kept beside what was observed on it."""
+    part = data.split(split)
+    return Truth(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
 
 
 def _write_page(out: Path) -> None:
@@ -264,7 +275,8 @@ def _up_to_date(out: Path, journal: Path) -> Measurements | None:
         known = read_measurements(out)
         for row in known.measurements:
             read_raw(out, row.variant)
-        read_truth(out)
+        for split in get_args(Judged):
+            read_truth(out, split)
     except (OSError, MeasurementError):
         return None
     return known

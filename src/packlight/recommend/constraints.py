@@ -19,6 +19,10 @@ NO_STUDENT = frozenset(
     }
 )
 """steps that train no student; fine-tuning is what makes the given model, and what is pruned needs healing"""
+ONE_AT_A_TIME = ("edge",)
+"""profiles for programs that answer one text at a time; the others serve traffic, where texts share batches"""
+BATCH_FLIPS = 0.001
+"""share of texts that may get another label in a batch: rounding alone moves one now and then"""
 WITHIN_LOSS = ("edge", "last-mile")
 """profiles that go as far down as the allowed loss; the others stay up as far as can be measured"""
 ALLOWED_LOSS: dict[Profile, float] = {
@@ -33,7 +37,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must hold, and what matters; None asks for nothing."""
+    """What must hold, and what matters; None asks for nothing. Accuracies are those that choices are made by."""
 
     profile: Profile = "balanced"
     max_latency_ms: Positive | None = None
@@ -99,24 +103,34 @@ def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
 def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
     """The row with the highest accuracy, the faster of equals; None when none has an accuracy."""
     each = rows.values() if isinstance(rows, Mapping) else rows
-    known = [row for row in each if row.accuracy is not None]
-    return max(known, key=lambda row: (row.accuracy or 0.0, -row.latency_ms.mean), default=None)
+    known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in each if row.choice is not None]
+    return max(known, key=lambda one: one[:2])[2] if known else None
+
+
+def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
+    """Whether a text's answer depends on the texts that share its batch, by its manifest or by what was measured."""
+    flips = row.choice.batch_flips if row.choice is not None else None
+    texts = measurements.data.rows.get(measurements.chosen_on, 0)
+    return not row.batch_invariant or (flips or 0) > BATCH_FLIPS * texts
 
 
 def _profile_misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Miss]:
-    if row.accuracy is None:
+    own = row.choice
+    if own is None:
         yield Miss(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
         yield Miss(constraint="profile", by=1.0, words="it needs the training of a student")
     if wanted.profile == "portable" and row.engine != "onnxruntime":
         yield Miss(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
     best = most_accurate(measurements.measurements)
-    if wanted.profile in WITHIN_LOSS and best is not None and best.accuracy is not None and row.accuracy is not None:
-        loss = best.accuracy - row.accuracy
+    if wanted.profile in WITHIN_LOSS and best is not None and best.choice is not None and own is not None:
+        loss = best.choice.accuracy - own.accuracy
         if loss > wanted.allowed_loss + 1e-12:
             allowed = points(wanted.allowed_loss).lstrip("+±")
             words = f"it loses {points(loss).lstrip('+')} against {best.variant}, {allowed} are allowed"
-            yield Miss(constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.accuracy, words=words)
+            yield Miss(
+                constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.choice.accuracy, words=words
+            )
 
 
 def figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
@@ -125,9 +139,10 @@ def figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
     if wanted.max_latency_ms is not None and latency > wanted.max_latency_ms:
         words = f"{wanted.percentile} {milliseconds(latency)}, {milliseconds(wanted.max_latency_ms)} asked"
         yield Miss(constraint="max_latency_ms", by=latency / wanted.max_latency_ms - 1, words=words)
-    if wanted.min_accuracy is not None and row.accuracy is not None and row.accuracy < wanted.min_accuracy:
-        words = f"accuracy {percent(row.accuracy)}, {percent(wanted.min_accuracy)} asked"
-        yield Miss(constraint="min_accuracy", by=1 - row.accuracy / wanted.min_accuracy, words=words)
+    accuracy = row.choice.accuracy if row.choice is not None else None
+    if wanted.min_accuracy is not None and accuracy is not None and accuracy < wanted.min_accuracy:
+        words = f"accuracy {percent(accuracy)}, {percent(wanted.min_accuracy)} asked"
+        yield Miss(constraint="min_accuracy", by=1 - accuracy / wanted.min_accuracy, words=words)
     if wanted.max_size_mb is not None and row.size_mb > wanted.max_size_mb:
         words = f"size {megabytes(row.size_mb)}, {megabytes(wanted.max_size_mb)} asked"
         yield Miss(constraint="max_size_mb", by=row.size_mb / wanted.max_size_mb - 1, words=words)

@@ -1,4 +1,4 @@
-"""Evidence: whether two rows' accuracies, or their latencies, can be told apart."""
+"""Evidence: whether two rows' accuracies, or their latencies, can be told apart; on the split that choices are made on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from packlight.measurement import Measurement, Measurements
 from packlight.stats import difference_interval, mcnemar_exact
 
 SIGNIFICANT = 0.05
+FEWEST_TEXTS = 6
+"""that must tell two variants apart, all in favour of one, before the exact test finds a difference: 2 / 2**6 < 0.05"""
 Right = Mapping[str, Sequence[bool]]
-"""for each variant, whether each test text was answered rightly, in test order"""
+"""for each variant, whether each text of the split that choices are made on was answered rightly, in order"""
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,20 @@ def compare(row: Measurement, other: Measurement, measurements: Measurements, ri
     otherwise the two rows' own intervals (Newcombe 1998), which know nothing of the pairing and so miss small
     differences.
     """
-    a, b = row.accuracy or 0.0, other.accuracy or 0.0
+    own, others = row.choice, other.choice
+    if own is None or others is None:
+        return Comparison(0.0, measurable=False, words="no accuracy to compare")
+    a, b = own.accuracy, others.accuracy
     p = _paired(row, other, right)
     if p is not None:
         return _tested(a - b, p)
     lower, higher = (row, other) if a < b else (other, row)
     if a != b and (link := _inherited_loss(lower, higher, measurements)) is not None:
         whose = "its" if lower is row else f"{other.variant}'s"
-        lost = f"{points(link.change_vs_parent or 0.0)} ({p_value(link.p_value_vs_parent or 0.0)})"
-        words = f"{points(a - b)}; {whose} {_kin(link, lower)} lost {lost}"
+        change, link_p = _change(link)
+        words = f"{points(a - b)}; {whose} {_kin(link, lower)} lost {points(change or 0.0)} ({p_value(link_p or 0.0)})"
         return Comparison(a - b, measurable=True, words=words)
-    if row.accuracy_ci95 is None or other.accuracy_ci95 is None:
-        return Comparison(a - b, measurable=False, words=f"{points(a - b)}, untested")
-    low, high = difference_interval(a, row.accuracy_ci95, b, other.accuracy_ci95)
+    low, high = difference_interval(a, own.accuracy_ci95, b, others.accuracy_ci95)
     interval = f"95% interval {points(low).removesuffix(' points')} to {points(high)}"
     measurable = low > 0 or high < 0
     words = f"{points(a - b)} ({interval})" if measurable else f"no measurable difference, {points(a - b)} ({interval})"
@@ -55,9 +58,15 @@ def compare(row: Measurement, other: Measurement, measurements: Measurements, ri
 
 def largest_loss(row: Measurement, other: Measurement) -> float | None:
     """By how much the row may truly be less accurate than the other: the low end of the difference's interval."""
-    if row.accuracy is None or other.accuracy is None or row.accuracy_ci95 is None or other.accuracy_ci95 is None:
+    own, others = row.choice, other.choice
+    if own is None or others is None:
         return None
-    return -difference_interval(row.accuracy, row.accuracy_ci95, other.accuracy, other.accuracy_ci95)[0]
+    return -difference_interval(own.accuracy, own.accuracy_ci95, others.accuracy, others.accuracy_ci95)[0]
+
+
+def least_measurable(texts: int) -> float:
+    """The smallest difference of accuracy that the paired test can find on so many texts, if all of it goes one way."""
+    return FEWEST_TEXTS / texts
 
 
 def equally_fast(row: Measurement, other: Measurement) -> bool:
@@ -71,15 +80,15 @@ def equally_fast(row: Measurement, other: Measurement) -> bool:
 
 def accuracy_of(row: Measurement) -> str:
     """A row by name with its accuracy."""
-    return f"{row.variant} ({percent(row.accuracy)})"
+    return f"{row.variant} ({percent(row.choice.accuracy if row.choice else None)})"
 
 
 def _paired(row: Measurement, other: Measurement, right: Right | None) -> float | None:
     if right is not None and row.variant in right and other.variant in right:
         return mcnemar_exact(right[row.variant], right[other.variant])
     if row.parent == other.variant:
-        return row.p_value_vs_parent
-    return other.p_value_vs_parent if other.parent == row.variant else None
+        return _change(row)[1]
+    return _change(other)[1] if other.parent == row.variant else None
 
 
 def _tested(difference: float, p: float) -> Comparison:
@@ -98,7 +107,7 @@ def _inherited_loss(row: Measurement, other: Measurement, measurements: Measurem
     for link in _lineage(row, measurements):
         if link.variant in shared:
             return None
-        p, change = link.p_value_vs_parent, link.change_vs_parent
+        change, p = _change(link)
         if link.parent in _names(measurements) and p is not None and p < SIGNIFICANT and (change or 0) < 0:
             return link if shared & {each.variant for each in _lineage(link, measurements)} else None
     return None
@@ -117,6 +126,11 @@ def _lineage(row: Measurement, measurements: Measurements) -> list[Measurement]:
 
 def _names(measurements: Measurements) -> set[str]:
     return {each.variant for each in measurements.measurements}
+
+
+def _change(row: Measurement) -> tuple[float | None, float | None]:
+    """The change against the parent, and the p-value of its paired test."""
+    return (row.choice.change_vs_parent, row.choice.p_value_vs_parent) if row.choice else (None, None)
 
 
 def _kin(link: Measurement, row: Measurement) -> str:

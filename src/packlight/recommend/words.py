@@ -7,7 +7,7 @@ from packlight.recommend.playbook import Recommendation
 
 def render_text(advice: Recommendation, *, width: int | None = None) -> str:
     """The recommendation for a terminal; with a width, long lines go on under their first word."""
-    lines = [_headline(advice), *(f"  {reason}" for reason in advice.reasons)]
+    lines = [_headline(advice), *(f"  {reason}" for reason in _reasons(advice))]
     if advice.cautions:
         lines += ["", "Mind", *(f"  ! {caution}" for caution in advice.cautions)]
     if advice.runners_up:
@@ -21,7 +21,7 @@ def render_text(advice: Recommendation, *, width: int | None = None) -> str:
 
 def render_markdown(advice: Recommendation) -> str:
     """The recommendation in Markdown."""
-    lines = [f"**{_headline(advice)}**", "", *(f"- {reason}" for reason in advice.reasons)]
+    lines = [f"**{_headline(advice)}**", "", *(f"- {reason}" for reason in _reasons(advice))]
     if advice.cautions:
         lines += ["", "Mind:", "", *(f"- {caution}" for caution in advice.cautions)]
     if advice.runners_up:
@@ -39,6 +39,10 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 def _headline(advice: Recommendation) -> str:
     return f"Ship {advice.pick}" if advice.pick else "Nothing measured fits"
+
+
+def _reasons(advice: Recommendation) -> list[str]:
+    return [*([advice.confirmation] if advice.confirmation else []), *advice.reasons]
 
 
 def _nearest(advice: Recommendation) -> list[tuple[str, str]]:

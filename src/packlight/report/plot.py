@@ -85,25 +85,30 @@ def _style() -> Iterator[None]:
 
 
 def _draw(figure: Any, summary: Summary) -> None:
-    rows = [row for row in summary.rows if row.accuracy is not None]
-    bare = [row for row in summary.rows if row.accuracy is None]
+    rows = [row for row in summary.rows if row.choice is not None]
+    bare = [row for row in summary.rows if row.choice is None]
     bubbles = Bubbles(max((row.size_mb for row in summary.rows), default=1.0))
     colours = colours_of(summary.rows)
     top, strip = _axes(figure, with_strip=bool(bare))
     lowest = strip if strip is not None else top
     _latency_axis(lowest, [row.latency.mean for row in summary.rows])
-    _accuracy_axis(top, rows)
+    _accuracy_axis(top, rows, summary.chosen_on)
     _front(top, rows)
-    _scatter(top, rows, [100 * (row.accuracy or 0.0) for row in rows], bubbles, colours)
+    _scatter(top, rows, [_height(row) for row in rows], bubbles, colours)
     if strip is not None:
         _strip(strip, bare, bubbles, colours)
     _words(figure, top, summary)
     draw_legends(figure, summary.rows, bubbles, colours)
     few = sum(row.on_front for row in rows) <= DETAILED
-    labels = [_label(row, 100 * (row.accuracy or 0.0), bubbles, detail=few and row.on_front) for row in rows]
+    labels = [_label(row, _height(row), bubbles, detail=few and row.on_front) for row in rows]
     place(top, labels, [*_intervals(rows), *_front_lines(top, rows)], ink=INK, quiet=QUIET)
     if strip is not None:
         place(strip, [_label(row, 0.0, bubbles, detail=False) for row in bare], [], ink=INK, quiet=QUIET)
+
+
+def _height(row: Row) -> float:
+    """Accuracy in percent on the split that chooses."""
+    return 100 * row.choice.accuracy if row.choice is not None else 0.0
 
 
 def _axes(figure: Any, *, with_strip: bool) -> tuple[Any, Any | None]:
@@ -131,19 +136,19 @@ def _latency_axis(axes: Any, latencies: Sequence[float]) -> None:
     axes.set_xlabel("latency per request, ms, batch 1 (mean, log scale; faster is left)")
 
 
-def _accuracy_axis(axes: Any, rows: Sequence[Row]) -> None:
+def _accuracy_axis(axes: Any, rows: Sequence[Row], split: str) -> None:
     ticker = load("matplotlib.ticker", PURPOSE)
     if not rows:
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no accuracy was measured", transform=axes.transAxes, ha="center", color=QUIET)
         return
-    ends = [100 * end for row in rows for end in (row.accuracy_interval or (row.accuracy or 0.0,))]
+    ends = [100 * end for row in rows if row.choice is not None for end in row.choice.accuracy_ci95]
     low, high = min(ends), max(ends)
     room = max((high - low) * 0.15, 0.5)
     axes.set_ylim(max(low - room, -0.5), min(high + room, 100.5))
     axes.yaxis.set_major_locator(ticker.MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}%"))
-    axes.set_ylabel("accuracy on test (bar: 95% interval)")
+    axes.set_ylabel(f"accuracy on {split} (bar: 95% interval)")
 
 
 def _front(axes: Any, rows: Sequence[Row]) -> None:
@@ -158,7 +163,7 @@ def _front(axes: Any, rows: Sequence[Row]) -> None:
 
 def _front_lines(axes: Any, rows: Sequence[Row]) -> list[Line]:
     """The front's upright and level parts, from the floor to the right edge."""
-    best = sorted((row.latency.mean, 100 * row.accuracy) for row in rows if row.on_front and row.accuracy is not None)
+    best = sorted((row.latency.mean, _height(row)) for row in rows if row.on_front)
     height, lines = axes.get_ylim()[0], []
     for index, (x, y) in enumerate(best):
         end = best[index + 1][0] if index + 1 < len(best) else axes.get_xlim()[1]
@@ -170,9 +175,9 @@ def _front_lines(axes: Any, rows: Sequence[Row]) -> list[Line]:
 def _intervals(rows: Sequence[Row]) -> list[Line]:
     """Each row's upright line from the low to the high end of its accuracy's interval."""
     return [
-        (row.latency.mean, 100 * row.accuracy_interval[0], row.latency.mean, 100 * row.accuracy_interval[1])
+        (row.latency.mean, 100 * row.choice.accuracy_ci95[0], row.latency.mean, 100 * row.choice.accuracy_ci95[1])
         for row in rows
-        if row.accuracy_interval is not None
+        if row.choice is not None
     ]
 
 
@@ -182,8 +187,8 @@ def _scatter(
     """Bubbles, the large ones behind the small, each with its exact place marked."""
     for row, height in sorted(zip(rows, heights, strict=True), key=lambda pair: -pair[0].size_mb):
         colour, x = colours[row.engine], row.latency.mean
-        if row.accuracy_interval is not None:
-            low, high = row.accuracy_interval
+        if row.choice is not None:
+            low, high = row.choice.accuracy_ci95
             axes.plot(
                 [x, x], [100 * low, 100 * high], color=colour, linewidth=4.5, alpha=0.2, zorder=2, solid_capstyle="butt"
             )

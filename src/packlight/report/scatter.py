@@ -36,13 +36,13 @@ def terminal_scatter(summary: Summary, *, width: int) -> RenderableType | None:
     columns = min(width, WIDEST) - MARGIN - 2
     letters = dict(zip((row.variant for row in rows), LETTERS, strict=False))
     times = _Times([row.latency.mean for row in rows], columns)
-    shares = _Shares([row.accuracy for row in rows if row.accuracy is not None])
+    shares = _Shares([row.choice.accuracy for row in rows if row.choice is not None])
     cells = _cells(rows, letters, times, shares, columns)
     lines = [_line(shares.label(line), cells, line, columns) for line in range(HEIGHT)]
-    if any(row.accuracy is None for row in rows):
+    if any(row.choice is None for row in rows):
         lines.append(_line("none", cells, HEIGHT, columns))
     return Group(
-        Text("accuracy against latency", style="bold"),
+        Text(f"accuracy on {summary.chosen_on} against latency", style="bold"),
         *lines,
         Text(f"{'':>{MARGIN}}└{times.axis()}", style="dim"),
         Text(f"{'':>{MARGIN}} {times.labels()}", style="dim"),
@@ -110,7 +110,7 @@ def _cells(rows: Sequence[Row], letters: Mapping[str, str], times: _Times, share
     """Where each letter stands; one whose place is taken goes to the nearest free one in its line."""
     cells: Cells = {}
     for row in rows:
-        line = HEIGHT if row.accuracy is None else shares.place(row.accuracy)
+        line = HEIGHT if row.choice is None else shares.place(row.choice.accuracy)
         wanted = times.place(row.latency.mean)
         free = (column for column in range(columns) if (line, column) not in cells)
         column = min(free, key=lambda column: abs(column - wanted))

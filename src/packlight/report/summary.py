@@ -14,11 +14,13 @@ from packlight.figures import p_value, points
 from packlight.measurement import (
     ClassScore,
     DataSummary,
+    Judged,
     Latency,
     MachineRates,
     Measurement,
     Measurements,
     Roofline,
+    Scores,
     Workers,
 )
 
@@ -62,7 +64,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     latency: Latency
     noisy: bool
     throughput: float
+    choice: Scores | None
+    """what choices are made by: the scores on `Summary.chosen_on`"""
     accuracy: float | None
+    """on test, as are all that follow"""
     accuracy_interval: tuple[float, float] | None
     macro_f1: float | None
     in_scope: float | None
@@ -72,7 +77,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     change: Change | None
     is_baseline: bool
     on_front: bool
-    """nothing measured is at least as fast and at least as accurate, and better in one"""
+    """nothing measured is at least as fast and at least as accurate by `choice`, and better in one"""
     on_size_front: bool
     """the same for size and accuracy"""
     batch_flips: int | None
@@ -91,6 +96,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     queries: int | None
     """test texts that accuracies are taken on"""
+    chosen_on: Judged
+    """the split that the fronts and the pick go by"""
     stable: bool
     findings: tuple[str, ...]
     """what the paired tests say, a sentence each"""
@@ -104,8 +111,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def summarise(measurements: Measurements) -> Summary:
     """Decide everything that a report says."""
     taken = measurements.measurements
-    front = pareto_front([(row.latency_ms.mean, row.accuracy) for row in taken])
-    size_front = pareto_front([(row.size_mb, row.accuracy) for row in taken])
+    front = pareto_front([(row.latency_ms.mean, _choice_accuracy(row)) for row in taken])
+    size_front = pareto_front([(row.size_mb, _choice_accuracy(row)) for row in taken])
     rows = tuple(
         _row(row, measurements.baseline, on_front=fast, on_size_front=small)
         for row, fast, small in zip(taken, front, size_front, strict=True)
@@ -115,6 +122,7 @@ def summarise(measurements: Measurements) -> Summary:
         rows=rows,
         baseline=measurements.baseline,
         queries=measurements.data.rows.get("test"),
+        chosen_on=measurements.chosen_on,
         stable=measurements.stable,
         findings=tuple(_finding(row.variant, row.change) for row in rows if row.change is not None),
         footnotes=_footnotes(rows, measurements),
@@ -164,6 +172,10 @@ def change_of(row: Measurement) -> Change | None:
     )
 
 
+def _choice_accuracy(row: Measurement) -> float | None:
+    return row.choice.accuracy if row.choice is not None else None
+
+
 def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool) -> Row:
     return Row(
         variant=row.variant,
@@ -179,6 +191,7 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         latency=row.latency_ms,
         noisy=row.latency_noise > NOISY,
         throughput=row.throughput_batch32,
+        choice=row.choice,
         accuracy=row.accuracy,
         accuracy_interval=row.accuracy_ci95,
         macro_f1=row.macro_f1,

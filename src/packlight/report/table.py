@@ -25,7 +25,8 @@ WIDE = 124
 """columns from which the terminal table is the wide one"""
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
-FRONT_LEGEND = f"{FRONT} nothing measured is both faster and more accurate"
+FRONT_LEGEND = f"{FRONT} nothing measured is both faster and more accurate on "
+VAL_LEGEND = "val: accuracy on validation, which chooses; accuracy: on test, which confirms"
 CHANGE_LEGEND = "≈ no measurable change against the parent, ↓ lower, ↑ higher (exact McNemar, 5%)"
 
 
@@ -38,6 +39,10 @@ class Column(NamedTuple):
 
 def _latency(row: Row) -> str:
     return milliseconds(row.latency.mean) + (" ~" if row.noisy else "")
+
+
+def _val(row: Row) -> str:
+    return percent(row.choice.accuracy if row.choice else None)
 
 
 def _accuracy(row: Row) -> str:
@@ -58,6 +63,7 @@ LATENCY = Column("latency", _latency)
 P95 = Column("p95", lambda row: milliseconds(row.latency.p95))
 THROUGHPUT = Column("texts/s", lambda row: digits(row.throughput))
 MEMORY = Column("memory", lambda row: megabytes(row.memory_mb))
+VAL = Column("val", _val)
 ACCURACY = Column("accuracy", _accuracy)
 INTERVAL = Column("95% interval", lambda row: percent_interval(row.accuracy_interval))
 IN_SCOPE = Column("in scope", lambda row: percent(row.in_scope))
@@ -66,14 +72,15 @@ SPEEDUP = Column("speedup", _speedup)
 SPEEDUP_INTERVAL = Column("95% interval", lambda row: NONE if row.is_baseline else times_interval(row.speedup_interval))
 CHANGE = Column("change against the parent", _change)
 
-NARROW = (SIZE, LATENCY, ACCURACY, SPEEDUP)
-WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, ACCURACY, IN_SCOPE, OOS, SPEEDUP)
+NARROW = (SIZE, LATENCY, VAL, ACCURACY, SPEEDUP)
+WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, VAL, ACCURACY, IN_SCOPE, OOS, SPEEDUP)
 MARKDOWN = (
     SIZE,
     MEMORY,
     LATENCY,
     P95,
     THROUGHPUT,
+    VAL,
     ACCURACY,
     INTERVAL,
     IN_SCOPE,
@@ -86,7 +93,7 @@ MARKDOWN = (
 
 def terminal_table(summary: Summary, *, width: int) -> RenderableType:
     """The table for a terminal so many columns wide; from `WIDE` on with memory, p95, throughput and recalls."""
-    columns = WIDER if width >= WIDE else NARROW
+    columns = _shown(WIDER if width >= WIDE else NARROW, summary)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", overflow="fold")
     for column in columns:
@@ -111,13 +118,18 @@ def render_text(summary: Summary, *, width: int = 80) -> str:
 
 def render_markdown(summary: Summary, *, wide: bool = False) -> str:
     """The table in Markdown: the one-glance columns, or all of them."""
-    columns = MARKDOWN if wide else NARROW
+    columns = _shown(MARKDOWN if wide else NARROW, summary)
     lines = [_line(["variant", *(column.heading for column in columns)]), "| --- |" + " ---: |" * len(columns)]
     for row in summary.rows:
         name = f"**{escape(row.variant)}** {FRONT}" if row.on_front else escape(row.variant)
         lines.append(_line([name, *(escape(column.cell(row).strip()) for column in columns)]))
     legend = "<br>\n".join(escape(note) for note in _legend(summary))
     return "\n".join([*lines, "", f"<sub>{legend}</sub>"]) + "\n"
+
+
+def _shown(columns: Sequence[Column], summary: Summary) -> tuple[Column, ...]:
+    """The columns without that of validation, where test is all there is."""
+    return tuple(column for column in columns if column is not VAL or summary.chosen_on == "val")
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -134,8 +146,10 @@ def escape(text: str) -> str:
 def _legend(summary: Summary) -> tuple[str, ...]:
     """What the marks in the table mean, only those that occur, and the notes."""
     notes = [f"latency: mean per request at batch 1, tokenization included; baseline: {summary.baseline}"]
+    if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
+        notes.append(VAL_LEGEND)
     if any(row.on_front for row in summary.rows):
-        notes.append(FRONT_LEGEND)
+        notes.append(FRONT_LEGEND + summary.chosen_on)
     if any(row.change for row in summary.rows):
         notes.append(CHANGE_LEGEND)
     return (*notes, *(f"{note.mark} {note.text}".strip() for note in summary.footnotes))

@@ -18,7 +18,7 @@ from packlight.report.table import escape, render_markdown
 GLOSSARY = (
     "size: everything that is shipped, MB of 10^6 bytes · memory: peak of a process of its own · latency: one request "
     "at batch 1 from text to label · p95: 95% of requests take no longer · texts/s: throughput at batch 32 · in scope: "
-    "accuracy on texts of a known class · oos recall: share of out-of-scope texts found out · speedup: baseline's "
+    "accuracy on texts of a known class · val: accuracy on the validation split, by which a variant is chosen · oos recall: share of out-of-scope texts found out · speedup: baseline's "
     "latency over the row's, from paired rounds · change: exact McNemar test on the same queries"
 )
 
@@ -54,7 +54,8 @@ def write_report(
         p99_ms: milliseconds that 99 % of requests may take, wait included.
         prices: machines and prices; the shipped examples when None.
         latency_samples: each variant's raw latencies, for the spread of its service times.
-        right: for each variant, which test texts were answered rightly, for exact tests between any two rows.
+        right: for each variant, which texts of `measurements.chosen_on` were answered rightly, for exact tests
+            between any two rows.
 
     Raises:
         MissingExtraError: when matplotlib is not installed.

@@ -31,10 +31,10 @@ class Observed:
     """a 1 for each text of val that was answered rightly; empty where that was not asked"""
 
     def beside(self, reference_ms: float) -> Measurement:
-        """The figures as if the baseline had taken so long, and no batch flips: those of val mislead readers."""
+        """The figures as if the baseline had taken so long."""
         factor = reference_ms / self.baseline_ms
         latency = {name: factor * value for name, value in msgspec.structs.asdict(self.measured.latency_ms).items()}
-        return msgspec.structs.replace(self.measured, latency_ms=Latency(**latency), batch_flips=None)
+        return msgspec.structs.replace(self.measured, latency_ms=Latency(**latency))
 
 
 def observe_on_val(
@@ -63,23 +63,23 @@ def observe_on_val(
     Raises:
         MeasurementError: when it cannot be opened or its process ends.
     """
-    on_val = dataclasses.replace(data, test=data.val)
     journal = out / "work" / "trials" / f"{artifact.name}.jsonl"
     # One that a killed process left was taken at another time.
     journal.unlink(missing_ok=True)
     raws = observe(
         [subject_of(baseline), subject_of(artifact)],
-        on_val,
+        data,
         threads=threads,
         effort=effort,
         seed=seed,
         journal=journal,
         judged=[artifact.name] if judged else [],
+        splits=("val",),
     )
     journal.unlink()
     identities = [identity_of(baseline, out), identity_of(artifact, out)]
     by_name = {raw.variant: raw for raw in raws}
-    beside, measured = derive(identities, by_name, on_val, baseline=baseline.name, threads=threads, seed=seed)
-    predicted = raws[1].predictions
+    beside, measured = derive(identities, by_name, data, baseline=baseline.name, threads=threads, seed=seed)
+    predicted = raws[1].val_predictions
     right = [] if predicted is None else np.array(predicted) == np.array(data.ids(data.val))
     return Observed(measured, beside.latency_ms.mean, "".join("01"[int(each)] for each in right))

@@ -61,7 +61,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def values(self) -> tuple[float, float, float]:
         """The objectives of a finished trial: accuracy on val, mean milliseconds, MB."""
         assert self.measured is not None  # noqa: S101 - it is finished
-        return self.measured.accuracy or 0.0, self.measured.latency_ms.mean, self.measured.size_mb
+        assert self.measured.val is not None  # noqa: S101 - its answers were judged
+        return self.measured.val.accuracy, self.measured.latency_ms.mean, self.measured.size_mb
 
 
 def misses_of(row: Row, limits: Constraints) -> Sequence[Miss]:

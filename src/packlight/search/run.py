@@ -315,7 +315,7 @@ def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) 
     if row is None:
         return []
     said = [f"On test {pick} is right on {percent(row.accuracy)} and answers in {milliseconds(row.latency_ms.mean)}."]
-    broken = [miss.words for miss in figure_misses(row, limits)]
+    broken = [miss.words for miss in figure_misses(msgspec.structs.replace(row, val=None), limits)]
     return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
 
 

@@ -1,6 +1,5 @@
 """A shoot-out from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
 
-import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,12 +87,13 @@ def _measure(
     say(f"timing {len(running)} contestants side by side on {threads} thread{'s' * (threads > 1)}")
     raws = observe(
         [each.subject for each in running],
-        dataclasses.replace(data, test=data.val),
+        data,
         threads=threads,
         effort=effort,
         seed=seed,
         journal=journal,
         judged=[each.name for each in running],
+        splits=("val",),
     )
     by_name = {raw.variant: raw for raw in raws}
     baseline = by_name[contestants[0].name]
@@ -133,7 +133,7 @@ def _row(contestant: Contestant, raw: Raw | None, baseline: Raw, truth: np.ndarr
         mean_ms=float(np.mean(means)),
         ratio=ratio,
         ci95=(low, high),
-        val_accuracy=float((np.array(raw.predictions) == truth).mean()),
+        val_accuracy=float((np.array(raw.val_predictions) == truth).mean()),
     )
 
 

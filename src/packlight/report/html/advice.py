@@ -1,13 +1,20 @@
-"""The pick in two sentences, and the evidence from which the page makes the same pick under other constraints."""
+"""The pick in a few sentences, and the evidence from which the page makes the same pick under other constraints."""
 
 import msgspec
 
-from packlight.figures import megabytes, milliseconds, percent, points, times
+from packlight.figures import megabytes, milliseconds, points, times
 from packlight.measurement import Measurement, Measurements
 from packlight.recommend import PROFILES, Constraints, recommend
-from packlight.recommend.constraints import ALLOWED_LOSS, WITHIN_LOSS, most_accurate, needs_no_student
+from packlight.recommend.constraints import (
+    ALLOWED_LOSS,
+    ONE_AT_A_TIME,
+    WITHIN_LOSS,
+    depends_on_batch,
+    most_accurate,
+    needs_no_student,
+)
 from packlight.recommend.evidence import Right, accuracy_of, compare, equally_fast
-from packlight.recommend.playbook import RULES
+from packlight.recommend.playbook import RULES, steady
 
 
 class Pick(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +22,7 @@ class Pick(msgspec.Struct, frozen=True, kw_only=True):
 
     variant: str | None
     why: tuple[str, ...]
-    """two sentences"""
+    """three sentences: what it does, which split chose and which confirms it, and the rule"""
     cautions: tuple[str, ...]
 
 
@@ -27,6 +34,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     allowed_loss: float
     within_loss: bool
     """whether the allowed loss is a limit on the figures rather than on what is measurable"""
+    one_at_a_time: bool
+    """whether answers may depend on the batch"""
     open_to: tuple[bool, ...]
     """for each row, whether the profile admits it"""
 
@@ -40,15 +49,16 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     differs: tuple[tuple[str, ...], ...]
     """[row][other]: the same in words"""
     equally_fast: tuple[tuple[bool, ...], ...]
+    depends_on_batch: tuple[bool, ...]
 
 
 def pick_of(measurements: Measurements, right: Right) -> Pick:
-    """The recommendation under the balanced profile, shortened to two sentences."""
+    """The recommendation under the balanced profile, shortened to a few sentences."""
     advice = recommend(measurements, Constraints(), right=right)
-    if advice.pick is None:
+    if advice.pick is None or advice.confirmation is None:
         return Pick(variant=None, why=advice.reasons[:2], cautions=())
     row = measurements[advice.pick]
-    why = (_what(row, measurements), _why(row, measurements, right))
+    why = (_what(row, measurements), advice.confirmation, _why(row, measurements, right))
     return Pick(variant=advice.pick, why=why, cautions=advice.cautions)
 
 
@@ -63,6 +73,7 @@ def evidence_of(measurements: Measurements, right: Right) -> Evidence:
                 rule=RULES[name],
                 allowed_loss=ALLOWED_LOSS[name],
                 within_loss=name in WITHIN_LOSS,
+                one_at_a_time=name in ONE_AT_A_TIME,
                 open_to=tuple(_admits(name, row, measurements) for row in rows),
             )
             for name in PROFILES
@@ -70,6 +81,7 @@ def evidence_of(measurements: Measurements, right: Right) -> Evidence:
         worse=tuple(tuple(one.worse for one in line) for line in compared),
         differs=tuple(tuple(one.words for one in line) for line in compared),
         equally_fast=tuple(tuple(equally_fast(row, other) for other in rows) for row in rows),
+        depends_on_batch=tuple(depends_on_batch(row, measurements) for row in rows),
     )
 
 
@@ -83,16 +95,13 @@ def _what(row: Measurement, measurements: Measurements) -> str:
     speedup = ""
     if row.speedup is not None and row.variant != measurements.baseline:
         speedup = f", {times(row.speedup)} as fast as {measurements.baseline}"
-    return (
-        f"It answers a request in {milliseconds(row.latency_ms.mean)}{speedup}, is right on {percent(row.accuracy)} of "
-        f"the test texts, and needs {megabytes(row.size_mb)} on disk and {megabytes(row.peak_memory_mb)} of memory."
-    )
+    return f"It answers a request in {milliseconds(row.latency_ms.mean)}{speedup}, and needs {megabytes(row.size_mb)} on disk and {megabytes(row.peak_memory_mb)} of memory."
 
 
 def _why(row: Measurement, measurements: Measurements, right: Right) -> str:
     rule = RULES["balanced"].format(loss=points(ALLOWED_LOSS["balanced"]).lstrip("+±"))
-    best = most_accurate(measurements.measurements)
+    best = most_accurate(steady(measurements.measurements, measurements, Constraints()))
     if best is None or best.variant == row.variant:
-        return f"It is {rule}, and nothing measured is more accurate."
+        return f"It is {rule}, and no variant that could be picked is more accurate."
     words = compare(row, best, measurements, right).words
     return f"It is {rule}; against the most accurate, {accuracy_of(best)}: {words}."

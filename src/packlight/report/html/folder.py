@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from packlight.artifact import MANIFEST, Manifest, read_manifest
 from packlight.errors import MeasurementError
 from packlight.measurement import (
-    TRUTH_NAME,
+    Judged,
     Measurements,
     Raw,
     Truth,
@@ -15,6 +16,7 @@ from packlight.measurement import (
     read_measurements,
     read_raw,
     read_truth,
+    truth_path,
 )
 
 
@@ -26,9 +28,14 @@ class Run:
     """the folder as a command names it; never an absolute path, which would say whose machine it was"""
     measurements: Measurements
     raws: dict[str, Raw]
-    truth: Truth | None
+    truths: dict[Judged, Truth]
     manifests: dict[str, Manifest]
     has_recipe: bool
+
+    @property
+    def truth(self) -> Truth | None:
+        """The test split; None where it is not there."""
+        return self.truths.get("test")
 
 
 def read_run(folder: Path) -> Run:
@@ -41,15 +48,16 @@ def read_run(folder: Path) -> Run:
     measurements = read_measurements(folder)
     variants = [row.variant for row in measurements.measurements]
     raws = {name: read_raw(folder, name) for name in variants if raw_path(folder, name).is_file()}
-    truth = read_truth(folder) if (folder / "raw" / TRUTH_NAME).is_file() else None
-    if truth is not None:
+    splits = [split for split in get_args(Judged) if truth_path(folder, split).is_file()]
+    truths: dict[Judged, Truth] = {split: read_truth(folder, split) for split in splits}
+    for truth in truths.values():
         _check_lengths(folder, raws, truth)
     manifests = [read_manifest(path.parent) for path in sorted(folder.glob(f"variants/*/{MANIFEST}"))]
     return Run(
         name=_name(folder),
         measurements=measurements,
         raws=raws,
-        truth=truth,
+        truths=truths,
         manifests={manifest.name: manifest for manifest in manifests},
         has_recipe=(folder / "recipe.yaml").is_file(),
     )
@@ -57,11 +65,12 @@ def read_run(folder: Path) -> Run:
 
 def _check_lengths(folder: Path, raws: dict[str, Raw], truth: Truth) -> None:
     for raw in raws.values():
-        for answers in (raw.predictions, raw.confidences, raw.scope_scores):
+        more = (raw.confidences, raw.scope_scores) if truth.split == "test" else ()
+        for answers in (raw.answers(truth.split), *more):
             if answers is not None and len(answers) != len(truth.answers):
                 raise MeasurementError(
-                    f"{raw_path(folder, raw.variant)}: {len(answers):,} answers for {len(truth.answers):,} test texts; "
-                    "they are of different measurements, measure again"
+                    f"{raw_path(folder, raw.variant)}: {len(answers):,} answers for {len(truth.answers):,} {truth.split} "
+                    "texts; they are of different measurements, measure again"
                 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from packlight.capacity import UTILISATION, PriceTable, default_prices
-from packlight.measurement import Measurement, Raw, Truth, samples_of
+from packlight.measurement import Measurement, Raw, Truth, right_of, samples_of
 from packlight.report.html.advice import Evidence, Pick, evidence_of, pick_of
 from packlight.report.html.answers import Mistakes, StepEffect, effect, mistakes
 from packlight.report.html.curves import Curve, cumulative, risk_coverage, roc, service_times
@@ -93,9 +93,9 @@ def describe(run: Run, *, prices: PriceTable | None = None) -> Page:
 
 
 def _right(run: Run) -> Mapping[str, Sequence[bool]]:
-    if run.truth is None:
-        return {}
-    return {name: right for name, raw in run.raws.items() if (right := run.truth.right(raw)) is not None}
+    """For each variant, which texts of the split that chooses it answered rightly."""
+    truth = run.truths.get(run.measurements.chosen_on)
+    return right_of(run.raws.values(), truth) if truth is not None else {}
 
 
 def _scopes(run: Run) -> list[Scope]:

@@ -22,6 +22,10 @@ class Column(NamedTuple):
         return NONE if value is None else self.write(value)
 
 
+def _val(row: Row) -> float | None:
+    return row.choice.accuracy if row.choice is not None else None
+
+
 COLUMNS = (
     Column("size", "everything that is shipped, MB of 10^6 bytes", lambda row: row.size_mb, megabytes),
     Column("memory", "peak memory of a process of its own", lambda row: row.memory_mb, megabytes),
@@ -29,7 +33,10 @@ COLUMNS = (
     Column("p95", "95% of requests take no longer", lambda row: row.latency.p95, milliseconds),
     Column("p99", "99% of requests take no longer", lambda row: row.latency.p99, milliseconds),
     Column("texts/s", "throughput at batch 32", lambda row: row.throughput, digits),
-    Column("accuracy", "share of test texts answered rightly", lambda row: row.accuracy, percent),
+    Column("val", "accuracy on validation, which chooses", _val, percent),
+    Column(
+        "accuracy", "share of test texts answered correctly; confirms the choice", lambda row: row.accuracy, percent
+    ),
     Column("in scope", "accuracy on texts of a known class", lambda row: row.in_scope, percent),
     Column("oos recall", "share of out-of-scope texts found out", lambda row: row.oos_recall, percent),
     Column("speedup", "the baseline's latency over the row's, from paired rounds", lambda row: row.speedup, times),

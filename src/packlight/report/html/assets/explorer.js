@@ -12,7 +12,7 @@ const AXES = {
 // What each slider is about, how its value is written, and which way it asks for nothing: "max" at its upper end.
 const SLIDERS = {
   max_latency_ms: { of: (row, wanted) => row.latency_ms[wanted.percentile], write: milliseconds, open: "max" },
-  min_accuracy: { of: (row) => row.accuracy, write: percent, open: "min" },
+  min_accuracy: { of: (row) => choiceOf(row)?.accuracy, write: percent, open: "min" },
   max_size_mb: { of: (row) => row.size_mb, write: megabytes, open: "max" },
   max_memory_mb: { of: (row) => row.peak_memory_mb, write: megabytes, open: "max" },
   min_throughput: { of: (row) => row.throughput_batch32, write: (value) => `${digits(value)} texts/s`, open: "min" },
@@ -40,19 +40,23 @@ const front = (rows) =>
 const beats = (other, row) =>
   other.x <= row.x && other.accuracy >= row.accuracy && (other.x !== row.x || other.accuracy !== row.accuracy);
 
+const withInterval = ({ accuracy, accuracy_ci95: ends }) =>
+  ends ? `${percent(accuracy)} (${ends.map(percent).join(" to ")})` : percent(accuracy);
+
 const bubblesOf = (page, costs) => {
   const colour = colourOf(page);
   return page.measurements.map((row) => ({
     variant: row.variant,
-    accuracy: row.accuracy,
-    low: row.accuracy_ci95?.[0] ?? row.accuracy,
-    high: row.accuracy_ci95?.[1] ?? row.accuracy,
+    accuracy: choiceOf(row)?.accuracy ?? null,
+    low: choiceOf(row)?.accuracy_ci95[0] ?? null,
+    high: choiceOf(row)?.accuracy_ci95[1] ?? null,
     colour: colour(row.variant),
     ...Object.fromEntries(Object.entries(AXES).map(([name, axis]) => [name, axis.of(row, costs)])),
-    words: `${row.variant}: ${milliseconds(row.latency_ms.mean)}, accuracy ${percent(row.accuracy)}, ${megabytes(row.size_mb)}`,
+    words: `${row.variant}: ${milliseconds(row.latency_ms.mean)}, accuracy on ${page.summary.chosen_on} ${percent(choiceOf(row)?.accuracy)}, ${megabytes(row.size_mb)}`,
     tip: {
       "": row.variant,
-      accuracy: row.accuracy_ci95 ? `${percent(row.accuracy)} (${row.accuracy_ci95.map(percent).join(" to ")})` : percent(row.accuracy),
+      ...(row.val ? { "accuracy on val": withInterval(row.val) } : {}),
+      "accuracy on test": withInterval(row),
       mean: milliseconds(row.latency_ms.mean),
       "p95 / p99": `${milliseconds(row.latency_ms.p95)} / ${milliseconds(row.latency_ms.p99)}`,
       size: megabytes(row.size_mb),
@@ -64,6 +68,12 @@ const bubblesOf = (page, costs) => {
   }));
 };
 
+const unsteadyPick = (page, found) => {
+  const profile = page.evidence.profiles.find((each) => each.name === found.profile);
+  if (!page.evidence.depends_on_batch[found.place]) return "";
+  return ` ${profile.one_at_a_time ? "Its" : "Nothing else fits, but its"} answers depend on the other texts in the batch.`;
+};
+
 const explain = (page, found) => {
   const rows = page.measurements;
   if (found.place === null) {
@@ -71,11 +81,16 @@ const explain = (page, found) => {
     const which = names.length ? `No variant that the profile admits keeps ${names.join(" or ")}.` : "Each limit is kept by some variant, but none keeps them all.";
     return `${which} Loosen a limit.`;
   }
-  const counts = `${found.eligible.length} of ${plural(rows.length, "variant")} keep every limit, ${found.contenders.length} of these are accurate enough.`;
+  const unsteady = found.fitting.length - found.eligible.length;
+  const left = unsteady ? `, ${unsteady} of these answer differently in a batch` : "";
+  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} keep every limit${left}, ${found.contenders.length} are accurate enough.${unsteadyPick(page, found)}`;
   if (found.place === found.best) return `${counts} None that keeps them is more accurate.`;
   const best = rows[found.best];
-  return `${counts} Against the most accurate of them, ${best.variant} (${percent(best.accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
+  return `${counts} Against the most accurate of them, ${best.variant} (${percent(choiceOf(best).accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
 };
+
+const accuracies = (row) =>
+  row.val ? `${percent(row.val.accuracy)} on val, ${percent(row.accuracy)} on test` : `${percent(row.accuracy)} on test`;
 
 const explorer = async (page, chart) => {
   const form = document.getElementById("limits");
@@ -83,7 +98,7 @@ const explorer = async (page, chart) => {
   let costs = new Map();
   const bounds = bubblesOf(page, costs).filter((each) => each.accuracy != null).flatMap(({ low, high }) => [low, high]);
   const ends = bounds.length ? [Math.min(...bounds), Math.max(...bounds)] : [0, 1];
-  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) }, { ends });
+  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) }, { ends, split: page.summary.chosen_on });
 
   const read = () => {
     const wanted = { profile: form.elements.profile.value, percentile: form.elements.percentile.value, max_accuracy_loss: null };
@@ -103,7 +118,7 @@ const explorer = async (page, chart) => {
     const row = found.place === null ? null : rows[found.place];
     document.getElementById("live-pick").textContent = row ? row.variant : "nothing fits";
     document.getElementById("live-figures").textContent = row
-      ? `${milliseconds(row.latency_ms.mean)} · ${percent(row.accuracy)} · ${megabytes(row.size_mb)}`
+      ? `${milliseconds(row.latency_ms.mean)} · ${accuracies(row)} · ${megabytes(row.size_mb)}`
       : "";
     document.getElementById("live-why").textContent = explain(page, found);
     const command = document.getElementById("live-command");

@@ -1,9 +1,12 @@
 // The pick under a profile and limits: the rule of packlight.recommend over the evidence that it wrote into the page.
 // Limits are null where nothing is asked. Every comparison of two rows was made in Python.
 
+// What a choice is made by: a row's scores on validation, or its own on test where the run has no others; null for none.
+const choiceOf = (row) => row.val ?? (row.accuracy == null ? null : row);
+
 const LIMITS = {
   max_latency_ms: { option: "--max-latency-ms", keeps: (row, limit, wanted) => row.latency_ms[wanted.percentile] <= limit },
-  min_accuracy: { option: "--min-accuracy", keeps: (row, limit) => row.accuracy == null || row.accuracy >= limit },
+  min_accuracy: { option: "--min-accuracy", keeps: (row, limit) => choiceOf(row) == null || choiceOf(row).accuracy >= limit },
   max_size_mb: { option: "--max-size-mb", keeps: (row, limit) => row.size_mb <= limit },
   max_memory_mb: { option: "--max-memory-mb", keeps: (row, limit) => row.peak_memory_mb <= limit },
   min_throughput: { option: "--min-throughput", keeps: (row, limit) => row.throughput_batch32 >= limit },
@@ -20,7 +23,7 @@ const least = (places, figuresOf) =>
   }, null);
 
 const mostAccurate = (rows, places) =>
-  least(places.filter((place) => rows[place].accuracy != null), (place) => [-rows[place].accuracy, rows[place].latency_ms.mean]);
+  least(places.filter((place) => choiceOf(rows[place]) != null), (place) => [-choiceOf(rows[place]).accuracy, rows[place].latency_ms.mean]);
 
 const cheapest = (page, places, profile) => {
   const row = (place) => page.measurements[place];
@@ -38,21 +41,26 @@ const pick = (page, wanted) => {
   const profile = page.evidence.profiles.find((each) => each.name === wanted.profile);
   const loss = wanted.max_accuracy_loss ?? profile.allowed_loss;
   const top = mostAccurate(rows, [...rows.keys()]);
-  const loses = (place, best) => rows[best].accuracy - rows[place].accuracy > loss + EPSILON;
+  const loses = (place, best) => choiceOf(rows[best]).accuracy - choiceOf(rows[place]).accuracy > loss + EPSILON;
   const admitted = [...rows.keys()].filter(
     (place) =>
-      rows[place].accuracy != null && profile.open_to[place] && !(profile.within_loss && loses(place, top)),
+      choiceOf(rows[place]) != null && profile.open_to[place] && !(profile.within_loss && loses(place, top)),
   );
   const asked = Object.entries(LIMITS).filter(([name]) => wanted[name] != null);
   const keeps = (place, [name, limit]) => limit.keeps(rows[place], wanted[name], wanted);
-  const eligible = admitted.filter((place) => asked.every((limit) => keeps(place, limit)));
+  const fitting = admitted.filter((place) => asked.every((limit) => keeps(place, limit)));
+  // Where texts share batches, rows whose answers depend on the batch are out, unless nothing else is left.
+  const steady = fitting.filter((place) => !page.evidence.depends_on_batch[place]);
+  const eligible = profile.one_at_a_time || !steady.length ? fitting : steady;
   const best = mostAccurate(rows, eligible);
   const contenders = eligible.filter(
     (place) => profile.within_loss || !(loses(place, best) && page.evidence.worse[place][best]),
   );
   return {
+    profile: wanted.profile,
     place: best === null ? null : cheapest(page, contenders, wanted.profile),
     best,
+    fitting,
     eligible,
     contenders,
     hopeless: asked.filter((limit) => !admitted.some((place) => keeps(place, limit))).map(([name]) => name),

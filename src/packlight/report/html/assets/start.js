@@ -19,7 +19,10 @@ const drawCurves = async () => {
   const epochs = page.epochs.map((each) => ({
     ...each, colour: colour(each.variant), words: `${each.variant}, epoch ${each.epoch}: ${percent(each.accuracy)}`,
   }));
-  const judged = bubblesOf(page, new Map()).filter((row) => row.accuracy != null);
+  const judged = page.measurements.filter((row) => row.accuracy != null).map((row) => ({
+    variant: row.variant, colour: colour(row.variant), accuracy: row.accuracy,
+    low: row.accuracy_ci95[0], high: row.accuracy_ci95[1], words: `${row.variant}: accuracy on test ${withInterval(row)}`,
+  }));
   const shown = page.measurements.map((row) => row.variant);
   const views = await Promise.all([
     draw("latency", charts.latency, { steps: spreads }, { shown, ticks: decades(spreads.map((each) => each.ms)) }),

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 
 from packlight.artifact import Artifact
 from packlight.dataset import load_dataset
-from packlight.sessions import open_on_cpu
+from packlight.sessions import onnxruntime, open_on_cpu
 from packlight.tokenization import TextEncoder
 
 TEXTS = 300

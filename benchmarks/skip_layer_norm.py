@@ -11,8 +11,9 @@ import time
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+
+from packlight.sessions import onnxruntime
 
 LENGTH = 20
 """layer norms of a chain"""

@@ -6,6 +6,8 @@ from functools import cache
 import hypothesis
 import pytest
 
+import packlight  # noqa: F401 - before any test imports onnxruntime: see packlight.telemetry
+
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does

@@ -12,6 +12,7 @@ from packlight.deploy import compose, deployment_of, kubernetes, write_deploymen
 from packlight.deploy.plan import PORT, USER
 from packlight.errors import PacklightError
 from packlight.serve.repository import find
+from packlight.telemetry import SWITCHES
 
 pytest_plugins = ["tiny_run"]
 SCHEMA = "1.30"
@@ -110,6 +111,18 @@ def test_containers_are_locked_up(folder):
     assert service["cap_drop"] == ["ALL"]
     assert service["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
     assert service["tmpfs"][0].startswith("/tmp")
+
+
+def test_everything_that_is_written_switches_usage_reports_off(folder):
+    image = (folder / "Dockerfile").read_text()
+    compose = documents(folder, "compose.yaml")[0]["services"]["intent"]["environment"]
+    pods = [documents(folder, "kubernetes.yaml")[0]["spec"]["template"]["spec"]]
+    pods.append(documents(folder, "kserve.yaml")[0]["spec"]["predictor"])
+    for name, value in SWITCHES.items():
+        assert f"    {name}={value}" in image
+        assert compose[name] == value
+        for pod in pods:
+            assert {"name": name, "value": value} in pod["containers"][0]["env"]
 
 
 def test_there_is_time_to_drain(folder):

@@ -24,6 +24,7 @@ ROWS = (
         "tokenization",
         "ngrams",
         "sessions",
+        "telemetry",
     },
     {"dataset", "artifact", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
@@ -98,6 +99,18 @@ def test_steps_and_engines_do_not_know_each_other():
 @pytest.mark.parametrize("part", DATA_ONLY)
 def test_what_reads_measurements_knows_no_model(part):
     assert graph()[part].isdisjoint({"steps", "engines", "classifier", "checkpoint", "pipeline", "benchmark"})
+
+
+def test_onnxruntime_comes_from_one_place():
+    """Its subpackages are imported where they are used, beside the module that switches its usage reports off."""
+    for file in PACKAGE.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        if file.name != "sessions.py":
+            assert "onnxruntime" not in names, f"{file}: take it from packlight.sessions"
+        if any(name.startswith("onnxruntime") for name in names):
+            assert file.name == "sessions.py" or "packlight.sessions" in names, f"{file}: import packlight.sessions too"
 
 
 def loaded_by(code, *, forbidden=()):

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from packlight.errors import PacklightError
+from packlight.telemetry import switch_off
 
 if TYPE_CHECKING:
     from packlight.artifact import Artifact
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from packlight.report import write_report
 
 __version__ = "0.1.0"
+
+switch_off()
 
 _HOME = {
     "Artifact": "packlight.artifact",

@@ -20,6 +20,12 @@ RANDOM = "?" * 8
 """what tempfile puts between a prefix and a suffix"""
 
 
+def cache_folder() -> Path:
+    """Where packlight keeps what it can make again: `PACKLIGHT_CACHE`, or `packlight` in the user's cache folder."""
+    home = os.environ.get("PACKLIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "packlight"
+    return Path(home).expanduser()
+
+
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in chunks."""
     digest = hashlib.sha256()

@@ -1,8 +1,16 @@
-"""ONNX Runtime sessions on the processor, opened alike wherever a graph is run or judged."""
+"""ONNX Runtime, and its sessions on the CPU, opened alike wherever a graph is run or judged.
+
+This is the only module that imports onnxruntime: the others take it from here, with its usage reports switched off.
+"""
 
 from pathlib import Path
 
 import onnxruntime
+
+__all__ = ["CPU", "SLOW_FUSIONS", "onnxruntime", "open_on_cpu"]
+
+# `packlight.telemetry` has set the variable, which is enough but for builds that report through Windows itself.
+onnxruntime.disable_telemetry_events()
 
 CPU = "CPUExecutionProvider"
 SLOW_FUSIONS = ("SkipLayerNormFusion",)

@@ -46,7 +46,9 @@ print(answer.label, answer.score, answer.out_of_scope)"""
 
 _ONNX = f"""\
 import json
+import os
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # set before the import, or onnxruntime reports its use to its maker
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer

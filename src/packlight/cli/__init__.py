@@ -9,11 +9,14 @@ import typer
 
 from packlight.cli.app import app
 from packlight.errors import PacklightError
+from packlight.files import cache_folder
 from packlight.progress import complain, say
 
 USER_ERROR = 2
 INTERRUPTED = 130
 MAKING = ("finetune", "distill", "distill-static", "trim", "prune", "calibrate", "cascade", "export", "quantize")
+CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
+"""variables that say where libraries keep files, which would otherwise be all over the home and the temporary folder"""
 RESUMING = [[verb] for verb in ("run", "search", "measure", *MAKING)]
 # typer carries a copy of click; earlier versions used the installed one.
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
@@ -26,6 +29,8 @@ def main() -> None:
     `packlight recommend` ends with 3 where no variant keeps every constraint.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for variable, name in CACHES.items():
+        os.environ.setdefault(variable, str(cache_folder() / name))
     warnings.showwarning = _one_line
     try:
         status = app(standalone_mode=False)

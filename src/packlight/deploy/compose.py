@@ -3,6 +3,7 @@
 from typing import Any
 
 from packlight.deploy.plan import PORT, Deployment
+from packlight.telemetry import SWITCHES
 
 
 def compose(deployment: Deployment) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def compose(deployment: Deployment) -> dict[str, Any]:
                 "build": ".",
                 "image": deployment.image,
                 "ports": [f"127.0.0.1:{PORT}:{PORT}"],
-                "environment": {"PACKLIGHT_API_KEY": "${PACKLIGHT_API_KEY:-}"},
+                "environment": {"PACKLIGHT_API_KEY": "${PACKLIGHT_API_KEY:-}", **SWITCHES},
                 "read_only": True,
                 "tmpfs": [f"/tmp:size={deployment.scratch_mb}m,mode=1777"],  # noqa: S108 - inside the container
                 "cap_drop": ["ALL"],

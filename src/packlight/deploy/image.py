@@ -1,6 +1,7 @@
 """The Dockerfile: slim, not root, nothing written outside /tmp, health by the standard library."""
 
 from packlight.deploy.plan import PORT, USER, Deployment
+from packlight.telemetry import SWITCHES
 
 PYTHON = "3.12-slim"
 IGNORED = "*\n!models\n!models/**\n"
@@ -11,6 +12,7 @@ def dockerfile(deployment: Deployment) -> str:
     """An image with packlight and the model in it."""
     ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/v2/health/live', timeout=2)"
     entry = ", ".join(f'"{word}"' for word in ("packlight", "serve", "/models", *deployment.arguments))
+    switches = "".join(f" \\\n    {name}={value}" for name, value in SWITCHES.items())
     return f"""\
 # syntax=docker/dockerfile:1
 FROM python:{PYTHON} AS build
@@ -23,7 +25,7 @@ COPY --chown=root:root models /models
 ENV PATH=/opt/packlight/bin:$PATH \\
     PYTHONDONTWRITEBYTECODE=1 \\
     PYTHONUNBUFFERED=1 \\
-    PACKLIGHT_CACHE=/tmp/packlight
+    PACKLIGHT_CACHE=/tmp/packlight{switches}
 USER {USER}:{USER}
 EXPOSE {PORT}
 STOPSIGNAL SIGTERM

@@ -3,6 +3,7 @@
 from typing import Any
 
 from packlight.deploy.plan import PORT, USER, Deployment
+from packlight.telemetry import SWITCHES
 
 Document = dict[str, Any]
 BUSY_PERCENT = 60
@@ -28,7 +29,8 @@ def container(deployment: Deployment, name: str) -> Document:
                 "valueFrom": {
                     "secretKeyRef": {"name": f"{deployment.name}-key", "key": "api-key", "optional": True},
                 },
-            }
+            },
+            *({"name": switch, "value": value} for switch, value in SWITCHES.items()),
         ],
         # equal requests and limits: a whole processor for each worker, whatever the neighbours do
         "resources": {"requests": resources, "limits": resources},

@@ -1,7 +1,8 @@
 """The compiled torch engine: the float32 model through `torch.compile`, with lengths and batch sizes left open.
 
 The compiler writes C++ and hands it to the machine's own compiler, so that opening takes tens of seconds the first time;
-what it made is kept in torch's cache. It makes one program for single texts and one for batches of any size.
+what it made is kept in torch's cache, which the command line puts into packlight's. It makes one program for single
+texts and one for batches of any size.
 """
 
 import os

@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnxruntime
-
 from packlight.artifact import Artifact
 from packlight.engines.base import Logits
 from packlight.environment import cpu_budget, cpu_flags
 from packlight.errors import ArtifactError, EngineError
-from packlight.files import sha256_of, write_whole
-from packlight.sessions import CPU, SLOW_FUSIONS, open_on_cpu
+from packlight.files import cache_folder, sha256_of, write_whole
+from packlight.sessions import CPU, SLOW_FUSIONS, onnxruntime, open_on_cpu
 from packlight.tokenization import TextEncoder
 
 ERRORS_ONLY = 3
@@ -86,8 +84,7 @@ def provider_names(wanted: Sequence[str]) -> list[str]:
 
 def default_cache() -> Path:
     """Where optimised graphs are kept."""
-    home = os.environ.get("PACKLIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "packlight"
-    return Path(home).expanduser() / "graphs"
+    return cache_folder() / "graphs"
 
 
 def _session(

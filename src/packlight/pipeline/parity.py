@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from transformers import PreTrainedModel
 
 from packlight.errors import ParityError
 from packlight.measurement import Parity
-from packlight.sessions import open_on_cpu
+from packlight.sessions import onnxruntime, open_on_cpu
 from packlight.tokenization import Ids, TextEncoder, Tokens
 
 BATCH_SIZES = (1, 3, 32)

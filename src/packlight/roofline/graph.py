@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import onnxruntime
 
 from packlight.roofline.work import Work
-from packlight.sessions import open_on_cpu
+from packlight.sessions import onnxruntime, open_on_cpu
 
 ERRORS_ONLY = 3
 QUIET_BYTES = frozenset({"Gather", "GatherElements", "GatherND", "EmbedLayerNormalization", "QEmbedLayerNormalization"})

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from packlight.measurement import MachineRates, Reading
 from packlight.roofline.product import product_model
+from packlight.sessions import onnxruntime
 
 ROWS, INNER, COLUMNS = 384, 1024, 1024
 REPEATS = 15

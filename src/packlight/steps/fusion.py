@@ -15,6 +15,8 @@ import onnx
 from onnx import helper, numpy_helper
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 
+import packlight.sessions  # noqa: F401 - see there
+
 DOMAIN = "com.microsoft"
 FLOAT = npt.NDArray[np.float32]
 

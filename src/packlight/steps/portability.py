@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from packlight.measurement import Portability
+from packlight.sessions import onnxruntime
 from packlight.tokenization import TextEncoder
 
 PRODUCTS = ("MatMulIntegerToFloat", "MatMulInteger")

@@ -2,7 +2,7 @@
 
 Some libraries tell their makers who uses them and how. `import packlight` calls `switch_off`, so this holds in every
 process that runs packlight's code, and in their children by the environment. What each library does, and how it was
-found: docs/decisions/0019-no-usage-reports.md.
+found: docs/decisions/0020-no-usage-reports.md.
 """
 
 import os

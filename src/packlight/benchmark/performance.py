@@ -3,24 +3,18 @@
 For a comparison of several variants use `packlight run` or `packlight measure`, which measure side by side.
 """
 
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import save_file
-from transformers import AutoTokenizer, PreTrainedModel
+from onnxruntime import InferenceSession
+from transformers import PreTrainedModel
 
-from packlight.artifact import Artifact
-from packlight.checkpoint import label_mapping, resolve
-from packlight.classifier.int8 import is_int8, save_int8
-from packlight.classifier.stock import labels_of, longest_text
+from packlight.benchmark.opening import open_model
+from packlight.checkpoint import label_mapping
 from packlight.dataset import read_rows
-from packlight.engines import Engine, Logits, open_engine
-from packlight.engines.torch import PipelineEngine
 from packlight.errors import ModelError
 
 TASK = "text-classification"
@@ -34,41 +28,33 @@ class PerformanceBenchmark:
 
     def __init__(
         self,
-        model: str | Path | PreTrainedModel,
+        model_name_or_path: str | Path | PreTrainedModel | InferenceSession,
         task: str = TASK,
         *,
         tokenizer: Any = None,
+        labels: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
         """Open a model.
 
         Args:
-            model: an artifact's folder, a classifier's folder, a Hub id, or a model object (a quantized one too).
-            task: only text-classification.
-            tokenizer: for a model object: a tokenizer object, a folder or a Hub id.
+            model_name_or_path: a Hub id, the folder of a classifier or of an artifact, an `.onnx` file, or an object:
+                a transformers model (one quantized by `torch.quantization` too) or an ONNX Runtime session.
+            task: text-classification, the only one that is measured.
+            tokenizer: a tokenizer object of transformers, a folder or a Hub id. An object needs one; an `.onnx` file
+                has its own where `tokenizer.json` is beside it; a folder and a Hub id always have their own.
+            labels: names of the logits, in their order. By default the model's own; those of an `.onnx` file or a
+                session are in `config.json` beside the file or in the tokenizer's folder.
             threads: for one inference; by default all that this process may use, or for a model object as many as
-                torch has.
+                torch has. A session has its own.
 
         Raises:
-            ModelError: when the model is no classifier, or a model object comes without a tokenizer.
+            ModelError: when the model is no classifier, or its tokenizer or its labels are not known.
         """
         if task != TASK:
             raise ModelError(f"task {task!r}: packlight measures {TASK} models only")
-        self._engine: Engine
-        if not isinstance(model, str | Path):
-            self._engine = _ModelEngine(model, _tokenizer(tokenizer), threads)
-            self._bytes, self._one_by_one = _bytes_of(model), is_int8(model)
-        elif (Path(model) / "packlight.json").is_file():
-            artifact = Artifact.open(Path(model))
-            self._engine = open_engine(artifact, threads=threads)
-            self._bytes, self._one_by_one = artifact.size_bytes, not artifact.manifest.batch_invariant
-        else:
-            checkpoint = resolve(model)
-            if not checkpoint.is_classifier:
-                raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
-            self._engine = PipelineEngine(checkpoint.path, threads=threads)
-            self._bytes = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
-            self._one_by_one = False
+        opened = open_model(model_name_or_path, tokenizer=tokenizer, labels=labels, threads=threads)
+        self._engine, self._bytes, self._one_by_one = opened.engine, opened.size_bytes, opened.one_by_one
 
     def benchmark(self, dataset: Iterable[Any]) -> dict[str, float]:
         """Measure on labelled texts.
@@ -108,50 +94,3 @@ class PerformanceBenchmark:
         size = 1 if self._one_by_one else BATCH
         chunks = (texts[start : start + size] for start in range(0, len(texts), size))
         return [int(best) for chunk in chunks for best in self._engine.logits(chunk).argmax(axis=1)]
-
-
-class _ModelEngine:
-    """A model object with its tokenizer object."""
-
-    name = "torch"
-
-    def __init__(self, model: PreTrainedModel, tokenizer: Any, threads: int | None) -> None:
-        self._model = model.eval()
-        self._tokenizer = tokenizer
-        self._longest = min(tokenizer.model_max_length, longest_text(model))
-        self.labels = labels_of(model)
-        if threads:
-            torch.set_num_threads(threads)
-        self.threads = torch.get_num_threads()
-
-    def logits(self, texts: Sequence[str]) -> Logits:
-        batch = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
-        )
-        # Token types are zero for single texts, and some architectures take none.
-        batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
-        with torch.inference_mode():
-            answer: Logits = self._model(**batch).logits.float().cpu().numpy()
-        return answer
-
-
-def _tokenizer(given: Any) -> Any:
-    if given is None:
-        raise ModelError("a model object needs its tokenizer: PerformanceBenchmark(model, tokenizer=tokenizer)")
-    if not isinstance(given, str | Path):
-        return given
-    path = given if Path(given).is_dir() else resolve(given).path
-    return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-
-
-def _bytes_of(model: PreTrainedModel) -> int:
-    """What the model's weights take on disk: written once, and looked at."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "model.safetensors"
-        if is_int8(model):
-            save_int8(model, file)
-        else:
-            # Tied weights share memory, which the format refuses; a file holds them once.
-            distinct = {tensor.data_ptr(): (name, tensor) for name, tensor in model.state_dict().items()}
-            save_file({name: tensor.contiguous() for name, tensor in distinct.values()}, file)
-        return file.stat().st_size

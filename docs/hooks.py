@@ -32,8 +32,8 @@ def cli_reference() -> str:
     verbs = [_verb(name, command) for name, command in group.commands.items() if not command.hidden]
     opening = (
         "# Command line\n\n`packlight VERB --help` shows the same. Tables go to standard output, remarks and progress to standard "
-        "error. The exit status is 0, 1 where `compare --fail-if` found what it looks for or `search` found nothing within the limits, 2 for what you can mend, 130 after an "
-        "interruption. `packlight --install-completion` sets up your shell; `NO_COLOR=1` turns colours off.\n"
+        "error. [The exit status](exit-codes.md) says how a command ended. "
+        "`packlight --install-completion` sets up your shell; `NO_COLOR=1` turns colours off.\n"
     )
     return "\n".join([opening, *verbs])
 

@@ -167,14 +167,12 @@ def test_an_interruption_says_how_to_go_on(packlight, tmp_path, encoder_folder, 
     assert answer.err.splitlines()[-1] == "stopped; the same command goes on where it was"
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["packlight", "recipes"])
+def test_a_bug_keeps_its_traceback(packlight, monkeypatch):
     monkeypatch.setattr("packlight.cli.recipes.resources", None)
-    from packlight.cli import main  # noqa: PLC0415 - beside its use
-
-    with pytest.raises(AttributeError):
-        main()
+    answer = packlight("recipes")
+    assert answer.status == 70
+    assert "Traceback" in answer.err
+    assert "AttributeError" in answer.err
 
 
 @pytest.mark.slow

@@ -1,23 +1,29 @@
 """Every error that packlight raises on purpose, drawn once.
 
-    PacklightError               a user can mend it: one message, exit status 2, no traceback
+    PacklightError               a user can mend it: one message, no traceback, exit status 2
     ├── DataError                the labelled texts cannot be used; names file, row and remedy
     ├── ModelError               a model cannot be had, or must not be opened
     ├── RecipeError              a recipe has an unknown key, a wrong value or an impossible order
     ├── ArtifactError            an artifact is incomplete, altered or of an unknown version
     ├── EngineError              a runtime or one of its providers is not available
-    ├── ParityError              a transformed model does not answer like its parent
+    ├── ParityError              a transformed model does not answer like its parent: exit status 1
     ├── MeasurementError         figures are missing or cannot be compared
     └── MissingExtraError        an optional dependency is absent; carries the install line
 
 A message names what was given, what was expected and what to do next. Anything that is not a
 `PacklightError` is a bug and keeps its traceback.
+
+`Exit` is every status that the command line ends with; `docs/exit-codes.md` says more of each.
 """
+
+from enum import IntEnum
+from typing import ClassVar, Self
 
 __all__ = [
     "ArtifactError",
     "DataError",
     "EngineError",
+    "Exit",
     "MeasurementError",
     "MissingExtraError",
     "ModelError",
@@ -27,8 +33,31 @@ __all__ = [
 ]
 
 
+class Exit(IntEnum):
+    """How a command ended, for scripts."""
+
+    meaning: str
+
+    def __new__(cls, status: int, meaning: str) -> Self:
+        """A status and what it means."""
+        member = int.__new__(cls, status)
+        member._value_ = status
+        member.meaning = meaning
+        return member
+
+    OK = 0, "done"
+    CHECK_FAILED = 1, "a check failed"
+    ERROR = 2, "wrong usage or input; the message says what to do"
+    NOTHING_FITS = 3, "nothing keeps the limits that you set"
+    BUG = 70, "a bug in packlight, with a traceback"
+    INTERRUPTED = 130, "interrupted with Ctrl-C"
+
+
 class PacklightError(Exception):
     """The root: something the user can mend."""
+
+    exit: ClassVar[Exit] = Exit.ERROR
+    """what the command line ends with"""
 
 
 class DataError(PacklightError):
@@ -53,6 +82,8 @@ class EngineError(PacklightError):
 
 class ParityError(PacklightError):
     """A transformed model does not answer like its parent."""
+
+    exit = Exit.CHECK_FAILED
 
 
 class MeasurementError(PacklightError):

@@ -1,55 +1,55 @@
 """The command line: one verb for each public function, thin, with the same words and defaults."""
 
 import os
+import re
 import sys
+import traceback
 import warnings
 from typing import Any
 
 import typer
 
 from packlight.cli.app import app
-from packlight.errors import PacklightError
+from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
 from packlight.progress import complain, say
 
-USER_ERROR = 2
-INTERRUPTED = 130
 MAKING = ("finetune", "distill", "distill-static", "trim", "prune", "calibrate", "cascade", "export", "quantize")
 CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables that say where libraries keep files, which would otherwise be all over the home and the temporary folder"""
 RESUMING = [[verb] for verb in ("run", "search", "measure", *MAKING)]
 # typer carries a copy of click; earlier versions used the installed one.
+_SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0, 2 for what the user can mend, 130 for an interruption.
-
-    `packlight compare` ends with 1 where its gate fails, `packlight search` where nothing keeps the limits;
-    `packlight recommend` ends with 3 where no variant keeps every constraint.
-    """
+    """Run the command line and exit with one of the statuses of `packlight.errors.Exit`."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for variable, name in CACHES.items():
         os.environ.setdefault(variable, str(cache_folder() / name))
     warnings.showwarning = _one_line
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False) or Exit.OK
     except _UsageFault as error:
         _explain(error)
-        status = USER_ERROR
+        status = Exit.ERROR
     except (typer.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
+        status = Exit.INTERRUPTED
     except PacklightError as error:
         complain(f"error: {error}")
-        status = USER_ERROR
+        status = error.exit
     except BrokenPipeError:
         # The reader of standard output went away, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = Exit.OK
+    except Exception:  # noqa: BLE001 - a bug, which must not look like a failed check
+        traceback.print_exc()
+        status = Exit.BUG
     # typer turns Ctrl-C into this status.
-    if status == INTERRUPTED:
+    if status == Exit.INTERRUPTED:
         say("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
-    sys.exit(status)
+    sys.exit(int(status))
 
 
 def _explain(error: Any) -> None:
@@ -57,10 +57,18 @@ def _explain(error: Any) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
-    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    message, suggestion = _suggested(error.format_message().replace("Value error, ", ""))
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "packlight"
-    complain(f"error: {message[:1].lower()}{message[1:]}; `{name} --help` shows what can be given")
+    complain(f"error: {message[:1].lower()}{message[1:]}{suggestion}; `{name} --help` shows what can be given")
+
+
+def _suggested(message: str) -> tuple[str, str]:
+    """A message without its suggestions, and these once: click and typer may each add their own."""
+    head, *suggestions = _SUGGESTION.split(message)
+    names = list(dict.fromkeys(name for part in suggestions for name in re.findall(r"[\w-]+", part)))
+    suggestion = f". Did you mean {' or '.join(f'`{name}`' for name in names)}?" if names else ""
+    return head.rstrip(". "), suggestion
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -24,10 +24,12 @@ from packlight.cli import (
     trim,
 )
 from packlight.cli.quiet import can_be_quiet
+from packlight.errors import Exit
 
 app = typer.Typer(
     name="packlight",
     help="Make a transformer text classifier small, fast and cheap enough to ship, with the evidence.",
+    epilog="Exit status: " + "; ".join(f"{status.value} {status.meaning}" for status in Exit) + ".",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -9,8 +9,7 @@ import typer
 from packlight import compare as comparing
 from packlight.cli import options
 from packlight.cli.show import show, show_json
-
-GATE_FAILED = 1
+from packlight.errors import Exit
 
 
 def compare(
@@ -49,7 +48,7 @@ def compare(
     else:
         show(comparing.terminal_view(comparison, gate))
     if gate is not None and not gate.passed:
-        raise typer.Exit(GATE_FAILED)
+        raise typer.Exit(Exit.CHECK_FAILED)
 
 
 def _pair(words: str) -> tuple[str, str]:

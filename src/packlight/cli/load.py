@@ -13,7 +13,7 @@ from rich.table import Table
 from packlight.cli import options
 from packlight.cli.show import show
 from packlight.cli.source import Source, reads_texts
-from packlight.errors import PacklightError
+from packlight.errors import Exit, PacklightError
 from packlight.extras import require
 from packlight.figures import milliseconds
 from packlight.load.rates import Ramp, check_rates
@@ -53,6 +53,8 @@ def load(
 ) -> None:
     """Load a server with Poisson arrivals and find the rate that it carries within a p99 bound.
 
+    The exit status is 3 if no rate kept the bound, and 1 if no request was answered.
+
     Example: `packlight load runs/latest/variants/student-onnx-static --out load.json`
     """
     require("httptools", purpose="packlight load")
@@ -85,13 +87,19 @@ def load(
             headers=headers,
             report=lambda level: say(_line(level)),
         )
+    answered = any(level.answered for level in result.levels)
     if out and plot:
         write_result(result, out)
-        draw(result, plot)
+        if answered:
+            draw(result, plot)
     if as_json:
         typer.echo(encode_result(result))
     else:
         show(_table(result))
+    if not answered:
+        raise typer.Exit(Exit.CHECK_FAILED)
+    if result.sustained is None:
+        raise typer.Exit(Exit.NOTHING_FITS)
 
 
 def _target(

@@ -27,6 +27,7 @@ def measure(
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; below 6 the intervals are too narrow.")] = 8,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
     again: options.Again = False,
+    no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure artifacts side by side: size, memory, latency, throughput, accuracy, with intervals and paired tests.
@@ -62,6 +63,7 @@ def measure(
             seed=source.seed,
             effort=Effort(rounds=rounds, texts=texts),
             again=again,
+            quote=not no_texts,
         )
     if as_json:
         show_json(measurements)

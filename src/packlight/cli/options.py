@@ -31,6 +31,9 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the trainin
 LearningRate = Annotated[float | None, typer.Option(min=0, help="Rate of the encoder's layers.")]
 MaxLength = Annotated[int | None, typer.Option(min=4, help="Texts are cut to so many tokens.")]
 Again = Annotated[bool, typer.Option("--again", help="Measure anew though nothing changed, as after a noisy time.")]
+NoTexts = Annotated[
+    bool, typer.Option("--no-texts", help="Quote no text in report.html, so that it can be shared where texts cannot.")
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its measurements.json.", metavar="RUN")]
 Rate = Annotated[float, typer.Option(help="Requests per second.")]
 Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]

@@ -12,7 +12,7 @@ from packlight.capacity.measured import HEADROOM, plan_from_load, read_load
 from packlight.cli import options
 from packlight.cli.results import read_raws
 from packlight.cli.show import console, show, show_json
-from packlight.errors import MeasurementError, PacklightError
+from packlight.errors import Exit, MeasurementError, PacklightError
 from packlight.measurement import read_measurements, samples_of
 
 
@@ -42,6 +42,8 @@ def plan(
     as_json: options.AsJson = False,
 ) -> None:
     """Workers, machines and money for a level of traffic, from measured latency or from measured load.
+
+    The exit status is 3 if no variant keeps the p99, or a worker fits on none of the machines.
 
     Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`,
     `packlight plan --measured load.json --rate 5000`
@@ -83,6 +85,8 @@ def _from_load(
         show_json(found)
     else:
         show(load_table.terminal_table(found))
+    if found.cheapest is None:
+        raise typer.Exit(Exit.NOTHING_FITS)
 
 
 def _from_run(
@@ -110,3 +114,5 @@ def _from_run(
         show_json(plans)
     else:
         show(capacity.terminal_table(plans, width=console().width))
+    if not any(each.within_p99 and each.cheapest for each in plans):
+        raise typer.Exit(Exit.NOTHING_FITS)

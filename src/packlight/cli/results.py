@@ -10,6 +10,7 @@ from packlight import capacity, extras
 from packlight import recommend as advice
 from packlight.cli import options
 from packlight.cli.show import console, show, show_json
+from packlight.errors import Exit
 from packlight.measurement import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
 from packlight.progress import say
 from packlight.recommend import Constraints
@@ -18,8 +19,6 @@ from packlight.report import summarise, terminal_table, write_report
 from packlight.report.html import write_html
 from packlight.report.scatter import terminal_scatter
 
-NOTHING_FITS = 3
-"""exit status where no variant keeps every constraint"""
 RATE = 1000
 """requests a second that capacity is shown for unless another rate is asked"""
 
@@ -30,6 +29,7 @@ def report(
     utilisation: options.Utilisation = capacity.UTILISATION,
     p99_ms: options.P99 = None,
     prices: options.Prices = None,
+    no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show a run's table and write its report and plot again, from the measurements alone.
@@ -55,7 +55,7 @@ def report(
         latency_samples=samples_of(raws),
         right=right_of(raws, read_truth(place, measurements.chosen_on)),
     )
-    page = write_html(place, prices=table)
+    page = write_html(place, prices=table, texts=not no_texts)
     say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
 
 
@@ -75,7 +75,7 @@ def recommend(
 ) -> None:
     """Pick the variant to ship under constraints, and say why.
 
-    Validation accuracy chooses; test accuracy confirms. Exits with 3 if no variant keeps every constraint.
+    Validation accuracy chooses; test accuracy confirms. The exit status is 3 if no variant keeps every constraint.
 
     Example: `packlight recommend runs/latest --profile edge --max-size-mb 20 --min-accuracy 0.85`
     """
@@ -98,7 +98,7 @@ def recommend(
     else:
         show(Text(advice.render_text(picked, width=console().width)))
     if picked.pick is None:
-        raise typer.Exit(NOTHING_FITS)
+        raise typer.Exit(Exit.NOTHING_FITS)
 
 
 def show_run(

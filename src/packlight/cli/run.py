@@ -26,6 +26,7 @@ def run(
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
     again: options.Again = False,
+    no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Carry out a recipe: make every variant, measure all side by side, write the report.
@@ -52,6 +53,7 @@ def run(
         train_threads=train_threads,
         seed=source.seed,
         again=again,
+        quote=not no_texts,
     )
     if as_json:
         show_json(outcome.measurements)

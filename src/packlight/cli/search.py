@@ -12,7 +12,7 @@ from packlight import extras
 from packlight.cli import options
 from packlight.cli.show import show, show_json
 from packlight.cli.source import Source, reads_texts
-from packlight.errors import PacklightError
+from packlight.errors import Exit, PacklightError
 from packlight.figures import NONE, megabytes, milliseconds, percent
 from packlight.progress import say
 from packlight.recommend import Constraints, render_text
@@ -21,8 +21,6 @@ from packlight.recommend.constraints import checked
 if TYPE_CHECKING:
     from packlight.search import Row, SearchOutcome
 
-NOTHING_KEEPS = 1
-"""exit status when no finished trial keeps the limits"""
 Kind = Literal["transformer", "static", "cascade"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -50,12 +48,13 @@ def search(
     ] = None,
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
+    no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
 
     A search that was interrupted goes on where it was when it is started again with the same --out; started in several
-    terminals at once it is shared. The exit status is 1 when nothing that was tried keeps the limits.
+    terminals at once it is shared. The exit status is 3 when nothing that was tried keeps the limits.
 
     Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
     """
@@ -82,6 +81,7 @@ def search(
         threads=threads,
         train_threads=train_threads,
         seed=source.seed,
+        quote=not no_texts,
     )
     if as_json:
         show_json(outcome)
@@ -91,7 +91,7 @@ def search(
         if (out / "report.html").is_file():
             say(f"report: {out / 'report.html'}")
     if outcome.pick is None:
-        raise typer.Exit(NOTHING_KEEPS)
+        raise typer.Exit(Exit.NOTHING_FITS)
 
 
 def _families(given: list[str] | None) -> tuple[Kind, ...]:

@@ -56,6 +56,7 @@ def measure_run(
     seed: int,
     effort: Effort,
     again: bool = False,
+    quote: bool = True,
 ) -> tuple[Measurements, bool]:
     """Measure variants side by side and write everything that is derived from that.
 
@@ -68,6 +69,7 @@ def measure_run(
         seed: of the sample of texts and the order of the turns.
         effort: how much is measured.
         again: measure anew though nothing changed, as after a noisy time.
+        quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
 
     Returns:
         The measurements, and whether anything was measured anew.
@@ -84,6 +86,8 @@ def measure_run(
             # One that was altered and made again, to the same bytes, lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
                 _record(artifact, known)
+        if not quote:
+            _write_page(out, quote=False)
         return known, False
     beside = _prepare(references, artifacts, data, out)
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
@@ -102,7 +106,7 @@ def measure_run(
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():
         _record(artifact, measurements)
-    _write_page(out)
+    _write_page(out, quote=quote)
     write_whole(out / MEASURED, journal.name)
     shutil.rmtree(out / "work" / "references", ignore_errors=True)
     return measurements, True
@@ -199,10 +203,10 @@ def truth_of(data: Dataset, split: Judged) -> Truth:
     return Truth(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
 
 
-def _write_page(out: Path) -> None:
+def _write_page(out: Path, *, quote: bool) -> None:
     """Write report.html, which reads the finished folder."""
     try:
-        write_html(out)
+        write_html(out, texts=quote)
     except MissingExtraError as error:
         say(f"no report.html was written: {error}")
 

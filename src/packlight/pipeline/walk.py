@@ -52,6 +52,7 @@ def run(
     seed: int = 0,
     effort: Effort | None = None,
     again: bool = False,
+    quote: bool = True,
 ) -> Outcome:
     """Carry out a recipe, or what is left of it, in a folder.
 
@@ -66,6 +67,7 @@ def run(
         seed: of everything random.
         effort: how much is measured.
         again: measure anew though nothing changed, as after a noisy time.
+        quote: whether report.html quotes test texts.
 
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
@@ -111,6 +113,7 @@ def run(
             seed=seed,
             effort=effort or Effort(),
             again=again,
+            quote=quote,
         )
     return Outcome(out, measurements, tuple(made), measured)
 

@@ -75,6 +75,7 @@ def search(
     space: Space | None = None,
     trial_effort: Effort = TRIAL_EFFORT,
     effort: Effort | None = None,
+    quote: bool = True,
 ) -> SearchOutcome:
     """Search for the recipe to ship under limits, or go on with a search.
 
@@ -94,6 +95,7 @@ def search(
         space: the ranges; by default they follow from teacher and data.
         trial_effort: how much of a trial is measured.
         effort: how much of the front is measured.
+        quote: whether report.html quotes test texts.
 
     Raises:
         PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
@@ -140,6 +142,7 @@ def search(
             resolved=resolved,
             effort=trial_effort,
             deadline=deadline,
+            quote=quote,
         )
         try:
             effort = effort or Effort()
@@ -291,7 +294,14 @@ def _measure(shop: Workshop, members: Sequence[Row], effort: Effort) -> dict[str
     artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
     _write_run_recipe(shop, members)
     known, _ = measure_run(
-        artifacts, shop.data, shop.out, references=(), threads=shop.threads, seed=shop.seed, effort=effort
+        artifacts,
+        shop.data,
+        shop.out,
+        references=(),
+        threads=shop.threads,
+        seed=shop.seed,
+        effort=effort,
+        quote=shop.quote,
     )
     return {row.variant: row for row in known.measurements}
 

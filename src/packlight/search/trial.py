@@ -55,6 +55,8 @@ class Workshop:
     resolved: Resolved
     effort: Effort
     deadline: Deadline
+    quote: bool = True
+    """whether report.html quotes test texts"""
 
     def run(self, number: int, design: Design) -> Row:
         """Carry out a trial, as far as it is worth it and the time allows; errors that a user could mend refuse it."""

@@ -1,7 +1,7 @@
 """What was answered wrongly, in the very words: confusions, weak classes, and what each step broke or fixed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """One test text and what became of it."""
 
     text: str
+    """empty where texts are left out"""
     answer: str
     """the true label"""
     given: str
@@ -128,6 +129,14 @@ def effect(parent: Raw, raw: Raw, truth: Truth) -> StepEffect | None:
         broken=tuple(_surest(broken)[:LISTED]),
         mended=tuple(_surest(mended)[:LISTED]),
     )
+
+
+def quoted(wrong: Iterable[Mistakes], effects: Iterable[StepEffect]) -> set[str]:
+    """The distinct texts that these hold verbatim."""
+    queries = [query for found in wrong for weak in found.weak for query in weak.examples]
+    queries += [query for found in wrong for pair in found.confusions for query in pair.examples]
+    queries += [query for found in effects for query in (*found.broken, *found.mended)]
+    return {query.text for query in queries if query.text}
 
 
 def _queries(raw: Raw, truth: Truth) -> Iterator[Query]:

@@ -1,9 +1,12 @@
 """What a run's folder holds, read once: the only place of this package that opens files of a run."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
+
+import msgspec
 
 from packlight.artifact import MANIFEST, Manifest, read_manifest
 from packlight.errors import MeasurementError
@@ -36,6 +39,13 @@ class Run:
     def truth(self) -> Truth | None:
         """The test split; None where it is not there."""
         return self.truths.get("test")
+
+    def without_texts(self) -> "Run":
+        """The same with every text empty, so that nothing made of it can hold one."""
+        blank = {
+            name: msgspec.structs.replace(truth, texts=[""] * len(truth.texts)) for name, truth in self.truths.items()
+        }
+        return dataclasses.replace(self, truths=blank)
 
 
 def read_run(folder: Path) -> Run:

@@ -7,7 +7,7 @@ import msgspec
 from packlight.capacity import UTILISATION, PriceTable, default_prices
 from packlight.measurement import Measurement, Raw, Truth, right_of, samples_of
 from packlight.report.html.advice import Evidence, Pick, evidence_of, pick_of
-from packlight.report.html.answers import Mistakes, StepEffect, effect, mistakes
+from packlight.report.html.answers import Mistakes, StepEffect, effect, mistakes, quoted
 from packlight.report.html.curves import Curve, cumulative, risk_coverage, roc, service_times
 from packlight.report.html.folder import Run
 from packlight.report.html.lineage import Epoch, Node, epochs_of, nodes_of
@@ -58,15 +58,21 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     utilisation: float
     """what the calculator starts with, as the rate"""
     commands: tuple[tuple[str, str], ...]
+    quoted: int
+    """test texts that the page holds verbatim"""
 
 
-def describe(run: Run, *, prices: PriceTable | None = None) -> Page:
+def describe(run: Run, *, prices: PriceTable | None = None, texts: bool = True) -> Page:
     """Everything that the page of a run says.
 
     Args:
         run: as read from its folder.
         prices: machines that the calculator starts with; the shipped examples when None.
+        texts: whether test texts are quoted; without them the page shows labels and counts only.
     """
+    if not texts:
+        run = run.without_texts()
+    wrong, effects = tuple(_mistakes(run)), tuple(_effects(run))
     rows = run.measurements.measurements
     right = _right(run)
     return Page(
@@ -81,14 +87,15 @@ def describe(run: Run, *, prices: PriceTable | None = None) -> Page:
             if samples
         ),
         scopes=tuple(_scopes(run)),
-        mistakes=tuple(_mistakes(run)),
-        effects=tuple(_effects(run)),
+        mistakes=wrong,
+        effects=effects,
         nodes=nodes_of(run),
         epochs=epochs_of(run),
         prices=prices or default_prices(),
         rate=rows[0].workers_for_rate.rate if rows else RATE,
         utilisation=UTILISATION,
         commands=commands(run),
+        quoted=len(quoted(wrong, effects)),
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from onnxruntime import InferenceSession
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 
@@ -17,6 +16,7 @@ from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.graph import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
 from packlight.engines.torch import PipelineEngine
 from packlight.errors import ModelError
+from packlight.sessions import onnxruntime
 
 CALL = "PerformanceBenchmark(model, tokenizer=tokenizer)"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -34,7 +34,7 @@ class Opened:
 
 
 def open_model(
-    model: str | Path | PreTrainedModel | InferenceSession,
+    model: str | Path | PreTrainedModel | onnxruntime.InferenceSession,
     *,
     tokenizer: Any = None,
     labels: Sequence[str] | None = None,
@@ -45,7 +45,7 @@ def open_model(
     Raises:
         ModelError: when it is no classifier, or its tokenizer or its labels are not known.
     """
-    if isinstance(model, InferenceSession):
+    if isinstance(model, onnxruntime.InferenceSession):
         if threads is not None:
             raise ModelError("threads of a session are set when it is opened: SessionOptions.intra_op_num_threads")
         return _session(model, tokenizer, labels)
@@ -68,7 +68,7 @@ def open_model(
     return Opened(PipelineEngine(checkpoint.path, threads=threads), size, one_by_one=False)
 
 
-def _session(session: InferenceSession, tokenizer: Any, labels: Sequence[str] | None) -> Opened:
+def _session(session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str] | None) -> Opened:
     file = file_of(session)
     own = beside(file, TOKENIZER) if file else None
     opened = _tokenizer(tokenizer if tokenizer is not None else own.parent if own else None, file or "an ONNX session")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnxruntime import InferenceSession
 from transformers import PreTrainedModel
 
 from packlight.benchmark.opening import open_model
 from packlight.checkpoint import label_mapping
 from packlight.dataset import read_rows
 from packlight.errors import ModelError
+from packlight.sessions import onnxruntime
 
 TASK = "text-classification"
 TIMED_TEXTS = 100
@@ -28,7 +28,7 @@ class PerformanceBenchmark:
 
     def __init__(
         self,
-        model_name_or_path: str | Path | PreTrainedModel | InferenceSession,
+        model_name_or_path: str | Path | PreTrainedModel | onnxruntime.InferenceSession,
         task: str = TASK,
         *,
         tokenizer: Any = None,

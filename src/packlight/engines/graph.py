@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from packlight.artifact import read_labels
 from packlight.engines.base import Logits
 from packlight.environment import cpu_budget
 from packlight.errors import ModelError
-from packlight.sessions import open_on_cpu
+from packlight.sessions import onnxruntime, open_on_cpu
 
 FEEDS = ("input_ids", "attention_mask", "token_type_ids")
 """inputs that are known, by the names that transformers, Optimum and packlight export them under"""

@@ -26,7 +26,7 @@ ROWS = (
         "sessions",
         "telemetry",
     },
-    {"dataset", "artifact", "recipe", "measurement", "checkpoint", "classifier"},
+    {"dataset", "artifact", "provenance", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
     {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
     {"pipeline", "distillation"},

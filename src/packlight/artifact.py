@@ -10,6 +10,7 @@
     model_static.safetensors    hashed n-grams and a small head; has no tokenizer of its own
     first/, second/          the artifacts of a cascade
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
+    NOTICE                   the models that it builds on, where they are known by name
     README.md                the model card
 
 The manifest is written last and the folder is moved into place whole, so a folder with a manifest is a

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packlight.artifact import Artifact
 from packlight.hub import parse_id
 from packlight.measurement import DataSummary, Measurement, Measurements
+from packlight.provenance import base_models
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
@@ -45,7 +46,8 @@ def card_data(artifact: Artifact, measurements: Measurements) -> "ModelCardData"
         model_name=artifact.name if results else None,
         pipeline_tag=TASK,
         library_name="transformers" if manifest.model_file == "model.safetensors" else "packlight",
-        base_model=_base_model(artifact),
+        license=license_of(artifact),
+        base_model=_base_models(artifact),
         datasets=[source.name] if source.on_hub else None,
         metrics=sorted({result.metric_type for result in results}) or None,
         tags=_tags(artifact),
@@ -93,13 +95,13 @@ def _kinds(artifact: Artifact) -> list[str]:
     return [*(step["step"] for step in artifact.manifest.lineage), artifact.manifest.step]
 
 
-def _base_model(artifact: Artifact) -> str | None:
-    """The Hub id that training started from, where it is known."""
-    reference = artifact.manifest.facts.get("started_from")
-    options = [*(step["options"] for step in artifact.manifest.lineage), artifact.manifest.options]
-    for candidate in (reference, *(option.get("model") or option.get("student") for option in options)):
-        if isinstance(candidate, str) and "/" in candidate and not Path(candidate).exists():
-            parsed = parse_id(candidate)
-            if parsed is not None:
-                return parsed[0]
-    return None
+def license_of(artifact: Artifact) -> str | None:
+    """The license that the models it builds on share; None where one of them is not known, or they differ."""
+    stated = {model.license for model in base_models(artifact.manifest)}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _base_models(artifact: Artifact) -> list[str] | str | None:
+    """The Hub ids that training started from, where they are known."""
+    known = [model.id for model in base_models(artifact.manifest) if model.id is not None]
+    return known[0] if len(known) == 1 else known or None

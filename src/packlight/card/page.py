@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from packlight.artifact import CARD, Artifact
@@ -10,13 +11,16 @@ from packlight.card.limits import limits
 from packlight.card.loading import ways
 from packlight.card.metadata import card_data, source_of
 from packlight.card.scope import out_of_scope
+from packlight.dataset.load import SAMPLE
 from packlight.figures import NONE, digits, megabytes, milliseconds, percent, percent_interval
 from packlight.files import write_whole
 from packlight.measurement import Measurement, Measurements
+from packlight.provenance import NOTICE, base_models
 from packlight.report import render_markdown, summarise
 from packlight.report.table import escape
 
 SHOWN_LABELS = 12
+_SAMPLE = " A language model wrote these texts for packlight; they are in the public domain (CC0), and no benchmark."
 _INCLUDED = {"static": "and no tokenizer to go with it", "cascade": "with both of its models"}
 
 
@@ -49,6 +53,7 @@ def _sections(artifact: Artifact, measurements: Measurements) -> Iterator[tuple[
     yield "Out of scope", out_of_scope(artifact, measurements)
     yield "Limits", "\n".join(f"- {sentence}" for sentence in limits(artifact, measurements))
     yield "Data", _data(measurements)
+    yield "License", _license(artifact)
     yield "How it was made", _steps(artifact)
 
 
@@ -120,9 +125,10 @@ def _data(measurements: Measurements) -> str:
     source = source_of(data)
     configuration = f", configuration `{source.configuration}`" if source.configuration else ""
     scope = f"; `{_inline(data.oos_label)}` means out of scope" if data.oos_label else ""
+    sample = _SAMPLE if data.source == SAMPLE else ""
     return (
         f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Training read `train`. "
-        f"{_choice(measurements)} sha256 of texts and labels: `{data.sha256}`."
+        f"{_choice(measurements)} sha256 of texts and labels: `{data.sha256}`.{sample}"
     )
 
 
@@ -137,6 +143,24 @@ def _choice(measurements: Measurements) -> str:
         "The run measured no validation texts, so variants were compared on `test` itself: if this one was chosen for its "
         "accuracy there, that accuracy may be too high."
     )
+
+
+def _license(artifact: Artifact) -> str:
+    """Whose rights it carries on, and what is not known of them."""
+    models = base_models(artifact.manifest)
+    if not models:
+        return "What its training started from is not recorded, so the license of that is not known."
+    known = [f"`{_inline(each.id or each.reference)}` ({_inline(each.license)})" for each in models if each.license]
+    unknown = [f"`{_inline(each.id or Path(each.reference).name)}`" for each in models if not each.license]
+    said = [f"Its weights derive from {', '.join(known)}; that license applies on."] if known else []
+    if unknown:
+        said.append(
+            f"The license of {', '.join(unknown)}, which its training started from, is not known: the files do not state "
+            "one. Find it out before you share this model."
+        )
+    if (artifact.path / NOTICE).is_file():
+        said.append(f"`{NOTICE}` names the authors' work with its revision and sha256; keep it with the files.")
+    return " ".join(said)
 
 
 def _steps(artifact: Artifact) -> str:

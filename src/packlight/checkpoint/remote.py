@@ -2,6 +2,7 @@
 
 from packlight import hub
 from packlight.checkpoint.folder import (
+    CARD,
     INDEX,
     WEIGHTS,
     Checkpoint,
@@ -25,8 +26,9 @@ def open_snapshot(snapshot: hub.Snapshot, reference: str) -> Checkpoint:
     _check_listing(snapshot, reference)
     folder = hub.download(snapshot, small_files(snapshot.files))
     refuse_code(folder, reference)
-    hub.download(snapshot, weight_files(folder, snapshot.files, reference))
-    return open_folder(folder, reference=reference, revision=snapshot.commit)
+    card = [CARD] if CARD in snapshot.files else []
+    hub.download(snapshot, [*weight_files(folder, snapshot.files, reference), *card])
+    return open_folder(folder, reference=reference, revision=snapshot.commit, repo=snapshot.repo)
 
 
 def has_safetensors(snapshot: hub.Snapshot) -> bool:

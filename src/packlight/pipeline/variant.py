@@ -22,6 +22,7 @@ from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import say
+from packlight.provenance import FACT, write_notice
 from packlight.recipe import Calibrate, Finetune, QuantizeOnnx, QuantizeTorch, Step
 
 RULE_FACTS = ("rule", "oos_rate", "val_oos_recall", "val_in_scope_accuracy", "abstention")
@@ -211,6 +212,7 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         libraries={"packlight": __version__, **environment.library_versions()},
         facts=facts,
     )
+    write_notice(manifest, bench.draft)
     sealed = seal(bench.draft, manifest)
     if isinstance(step, QuantizeOnnx | QuantizeTorch):
         agreement = agreement_with_parent(step, bench.origin, Artifact.open(bench.draft), bench.data)
@@ -223,9 +225,10 @@ def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
         return ()
     manifest = parent.manifest
     entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
-    if manifest.step == Calibrate.__struct_config__.tag:
-        # The rule goes on acting in what is made of it.
-        entry["facts"] = {key: value for key, value in manifest.facts.items() if key in RULE_FACTS}
+    # The rule, and others' rights, go on in what is made of it.
+    kept = (FACT, *(RULE_FACTS if manifest.step == Calibrate.__struct_config__.tag else ()))
+    if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
+        entry["facts"] = facts
     return (*manifest.lineage, entry)
 
 

@@ -13,6 +13,7 @@ from packlight.files import folder_whole
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.parts import copy_description, spread
 from packlight.pipeline.variant import lineage_of
+from packlight.provenance import write_notice
 from packlight.shootout.openvino import write_openvino, write_openvino_int8
 from packlight.tokenization import TextEncoder
 
@@ -26,6 +27,7 @@ def make_compiled(parent: Artifact, folder: Path, name: str) -> Artifact:
         copy_description(parent.path, draft)
         shutil.copyfile(parent.model_path, draft / SAFETENSORS)
         manifest = _manifest(parent, name, "compile", {}, parent.manifest.data_sha256, 0)
+        write_notice(manifest, draft)
         seal(draft, msgspec.structs.replace(manifest, engine="torch-compiled", model_file=SAFETENSORS))
     return Artifact.open(folder)
 
@@ -57,6 +59,7 @@ def make_openvino(
         else:
             write_openvino(graph.model_path, draft)
         manifest = _manifest(parent, name, "openvino", options, data.sha256, seed)
+        write_notice(manifest, draft)
         seal(draft, msgspec.structs.replace(manifest, engine="openvino", precision=precision, model_file=OPENVINO))
     return Artifact.open(folder)
 

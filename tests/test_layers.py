@@ -28,7 +28,7 @@ ROWS = (
     },
     {"dataset", "artifact", "provenance", "recipe", "measurement", "checkpoint", "classifier"},
     {"steps", "engines"},
-    {"predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
+    {"golden", "predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
     {"pipeline", "distillation"},
     {"serve", "load", "deploy", "compare", "push", "search", "shootout"},
     {"cli"},

@@ -9,6 +9,7 @@
     openvino/model.xml       OpenVINO's graph; its weights in openvino/model.safetensors
     model_static.safetensors    hashed n-grams and a small head; has no tokenizer of its own
     first/, second/          the artifacts of a cascade
+    golden.json              64 texts with the answers that it gave when it was made
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
     NOTICE                   the models that it builds on, where they are known by name
     README.md                the model card

@@ -14,6 +14,7 @@ from packlight.card.scope import out_of_scope
 from packlight.dataset.load import SAMPLE
 from packlight.figures import NONE, digits, megabytes, milliseconds, percent, percent_interval
 from packlight.files import write_whole
+from packlight.golden import has_golden
 from packlight.measurement import Measurement, Measurements
 from packlight.provenance import NOTICE, base_models
 from packlight.report import render_markdown, summarise
@@ -172,7 +173,12 @@ def _steps(artifact: Artifact) -> str:
         for step in (*manifest.lineage, own)
     ]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
-    return "\n".join([*lines, "", f"With {versions}. `packlight.json` holds every file's sha256."])
+    golden = (
+        " `golden.json` holds 64 neutral texts, none of the training data, with this model's answers: `packlight verify .` checks "
+        "that it gives them on your machine too."
+    )
+    closing = f"With {versions}. `packlight.json` holds every file's sha256.{golden if has_golden(artifact) else ''}"
+    return "\n".join([*lines, "", closing])
 
 
 def _options(options: dict[str, Any]) -> str:

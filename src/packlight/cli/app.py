@@ -22,6 +22,7 @@ from packlight.cli import (
     serve,
     steps,
     trim,
+    verify,
 )
 from packlight.cli.quiet import can_be_quiet
 from packlight.errors import Exit
@@ -61,6 +62,7 @@ for verb in (
     results.recommend,
     plan.plan,
     predict.predict,
+    verify.verify,
     push.push,
     serve.serve,
     load.load,

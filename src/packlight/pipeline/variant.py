@@ -18,6 +18,7 @@ from packlight.checkpoint import Checkpoint, label_mapping, resolve
 from packlight.dataset import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import folder_whole, sha256_of
+from packlight.golden import seal_with_golden
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
@@ -213,7 +214,7 @@ def _fill(step: Step, bench: Bench, mark: str) -> None:
         facts=facts,
     )
     write_notice(manifest, bench.draft)
-    sealed = seal(bench.draft, manifest)
+    sealed = seal_with_golden(bench.draft, manifest)
     if isinstance(step, QuantizeOnnx | QuantizeTorch):
         agreement = agreement_with_parent(step, bench.origin, Artifact.open(bench.draft), bench.data)
         seal(bench.draft, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))

@@ -161,7 +161,11 @@ class App:
         gc.freeze()  # what is loaded stays: no collection need look at it again
         for served in self._repository:
             self._metrics.loads[served.model.name.model, "loaded"] += 1
-        self._log.event("info", "ready", models=[served.model.name._asdict() for served in self._repository])
+        models = [served.model.name._asdict() for served in self._repository]
+        if (reason := self._repository.untrusted()) is not None:
+            self._log.event("error", "not ready", reason=reason, models=models)
+        else:
+            self._log.event("info", "ready", models=models)
         self._reading.watch(loop)
         loop.call_soon(self._tick, loop, FLUSH_SECONDS, self._log.flush)
         loop.call_soon(self._tick, loop, PROCESS_SECONDS, self._sample)
@@ -307,6 +311,8 @@ class App:
         del exchange, target
         if self._drain.raised:
             return _json({"ready": False, "error": "draining"}, 503)
+        if (reason := self._repository.untrusted()) is not None:
+            return _json({"ready": False, "error": reason}, 503)
         if not list(self._repository):
             return _json({"ready": False, "error": "no model is loaded"}, 503)
         return _json({"ready": True})
@@ -324,6 +330,8 @@ class App:
     async def _model_ready(self, exchange: Exchange, target: Target) -> Reply:
         del exchange
         assert target.model is not None  # noqa: S101 - the route has one
+        if (reason := self._repository.untrusted(target.model)) is not None:
+            raise unavailable(reason)
         self._repository.get(target.model, target.version)
         if self._drain.raised:
             raise unavailable("draining")

@@ -8,6 +8,7 @@ from packlight.artifact import Artifact
 from packlight.engines import Engine, Logits, open_engine
 from packlight.engines.onnx import OnnxEngine
 from packlight.errors import ArtifactError
+from packlight.golden import has_golden, replay
 from packlight.predictor import judge, probabilities
 from packlight.serve.answers import Answers, Name
 from packlight.serve.external import refuse_external_data
@@ -56,7 +57,12 @@ class Model:
 
     @classmethod
     def open(cls, name: Name, folder: Path) -> "Model":
-        """Verify and open an artifact's folder; the errors are those of `Artifact.open` and the constructor."""
+        """Verify and open an artifact's folder, and replay its golden texts where it has any.
+
+        Raises:
+            ReplayError: when it does not answer them as it did when it was made.
+            PacklightError: as `Artifact.open` and the constructor do.
+        """
         artifact = Artifact.open(folder)
         refuse_external_data(artifact)
         if not artifact.manifest.batch_invariant:
@@ -65,7 +71,10 @@ class Model:
                 "a time; a statically quantized artifact may share batches",
                 stacklevel=2,
             )
-        return cls(name, artifact)
+        model = cls(name, artifact)
+        if has_golden(artifact):
+            replay(artifact, lambda texts: model.logits(texts, model.rows(texts)))
+        return model
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """Token ids of each text; of a model without a tokenizer, as many zeros as the text has words."""

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from packlight.artifact import MANIFEST, Artifact, read_manifest
 from packlight.errors import ArtifactError, PacklightError
+from packlight.golden import ReplayError
 from packlight.serve.answers import Name
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
@@ -114,13 +115,16 @@ class Repository:
         self._refused: dict[Name, Place] = {}
         self._served: dict[str, dict[str, Served]] = {}
         self._newest: dict[str, Served] = {}
+        self._untrusted: dict[Name, str] = {}
+        """versions that do not answer their golden texts as they should, and why"""
         self._opener = ThreadPoolExecutor(1, "opener")
 
     def open_all(self) -> None:
         """Open everything that is there, before the first request; what does not open is refused as by a reload.
 
         Raises:
-            PacklightError: when none can be opened, with the first's reason, or there is none.
+            PacklightError: when none can be opened, with the first's reason, or there is none; but where golden texts are
+                answered otherwise, the server starts, is not ready, and says why.
         """
         self._seen = find(self._path, self._name)
         reasons = []
@@ -129,7 +133,7 @@ class Repository:
                 self._place(name, place, Model.open(name, place.path))
             except Exception as error:  # noqa: BLE001 - whatever one version raises, the others are served
                 reasons.append(self._refuse(name, place, error))
-        if not self._served:
+        if not self._served and not self._untrusted:
             raise ArtifactError(reasons[0]) if reasons else _nothing(self._path)
 
     async def refresh(self) -> None:
@@ -142,6 +146,8 @@ class Repository:
                 await self._reload(name, place)
         for name in [name for name in self._places if name not in seen and name not in before]:
             self._remove(name)
+        for name in [name for name in self._untrusted if name not in seen and name not in before]:
+            del self._untrusted[name]
 
     def get(self, model: str, version: str | None = None) -> Served:
         """A model's version, by default its newest.
@@ -189,16 +195,29 @@ class Repository:
         self._place(name, place, model)
         self._listener.loaded(name)
 
+    def untrusted(self, model: str | None = None) -> str | None:
+        """Why a model, by default any, cannot be trusted here and no other version answers for it; None where all is well."""
+        reasons = (
+            reason
+            for name, reason in self._untrusted.items()
+            if name.model not in self._served and model in (None, name.model)
+        )
+        return next(reasons, None)
+
     def _refuse(self, name: Name, place: Place, error: Exception) -> str:
         """Remember that a version does not open, until it changes; gives the reason."""
         reason = str(error) if isinstance(error, PacklightError) else f"{place.path}: {type(error).__name__}: {error}"
         self._refused[name] = place
+        if isinstance(error, ReplayError):
+            # Whoever asks for readiness need not know where the folder is.
+            self._untrusted[name] = f"{name.model}, version {name.version}: {reason.removeprefix(f'{place.path}: ')}"
         self._listener.refused(name, reason)
         return reason
 
     def _place(self, name: Name, place: Place, model: Model) -> None:
         self._places[name] = place
         self._refused.pop(name, None)
+        self._untrusted.pop(name, None)
         self._served.setdefault(name.model, {})[name.version] = Served(model, self._queue(model))
         self._choose(name.model)
 

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from packlight import __version__, environment
-from packlight.artifact import FORMAT, OPENVINO, SAFETENSORS, Artifact, Manifest, seal
+from packlight.artifact import FORMAT, OPENVINO, SAFETENSORS, Artifact, Manifest
 from packlight.dataset import Dataset
 from packlight.files import folder_whole
+from packlight.golden import seal_with_golden
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.parts import copy_description, spread
 from packlight.pipeline.variant import lineage_of
@@ -28,7 +29,7 @@ def make_compiled(parent: Artifact, folder: Path, name: str) -> Artifact:
         shutil.copyfile(parent.model_path, draft / SAFETENSORS)
         manifest = _manifest(parent, name, "compile", {}, parent.manifest.data_sha256, 0)
         write_notice(manifest, draft)
-        seal(draft, msgspec.structs.replace(manifest, engine="torch-compiled", model_file=SAFETENSORS))
+        seal_with_golden(draft, msgspec.structs.replace(manifest, engine="torch-compiled", model_file=SAFETENSORS))
     return Artifact.open(folder)
 
 
@@ -60,7 +61,8 @@ def make_openvino(
             write_openvino(graph.model_path, draft)
         manifest = _manifest(parent, name, "openvino", options, data.sha256, seed)
         write_notice(manifest, draft)
-        seal(draft, msgspec.structs.replace(manifest, engine="openvino", precision=precision, model_file=OPENVINO))
+        made = msgspec.structs.replace(manifest, engine="openvino", precision=precision, model_file=OPENVINO)
+        seal_with_golden(draft, made)
     return Artifact.open(folder)
 
 

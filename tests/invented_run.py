@@ -20,6 +20,7 @@ from packlight.measurement import (
     write_truth,
 )
 from packlight.stats import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
+from packlight.timing import latency, resample
 
 HOSTILE = "<script>window.pwned = 1</script>"
 ENDING = "</script><!-- <img src=x onerror=window.pwned=2> \u2028 & \"quoted\" 'so'"
@@ -74,7 +75,15 @@ def _truth(split, chance):
 
 def _timed(name, ms, chance):
     rounds = [(ms * (0.8 + chance.gamma(2, 0.1, 50))).round(4).tolist() for _ in range(4)]
-    return Raw(variant=name, latency_ms=rounds, throughput=[3000 / ms] * 4, predictions=None, peak_memory_mb=150.0)
+    return Raw(
+        variant=name,
+        timed=list(range(50)),
+        latency_ms=rounds,
+        cpu_ms=rounds,
+        throughput=[3000 / ms] * 4,
+        predictions=None,
+        peak_memory_mb=150.0,
+    )
 
 
 def _answered(raw, parent, truth, accuracy, chance):
@@ -117,15 +126,16 @@ def _row(raw, before, truth, val, *, size, **other):
     right = truth.right(raw)
     earlier = truth.right(before) if before else None
     p50, p95, p99 = percentiles(samples)
+    own = latency(resample(raw.latency_ms, seed=0))
     worst = per_class_accuracy(truth.answers, raw.predictions)[:2]
     oos = [good for good, answer in zip(right, truth.answers, strict=True) if truth.labels[answer] == "oos"]
     return row(
         raw.variant,
         size=size,
-        ms=float(np.mean(samples)),
+        ms=own.value,
         accuracy=sum(right) / QUERIES,
         accuracy_ci95=wilson_interval(sum(right), QUERIES),
-        latency_ms=Latency(mean=float(np.mean(samples)), p50=p50, p95=p95, p99=p99),
+        latency_ms=Latency(mean=own.value, ci95=own.interval, p50=p50, p95=p95, p99=p99),
         oos_recall=sum(oos) / len(oos),
         val=_scores(raw, before, val),
         worst_classes=tuple(ClassScore(label=LABELS[s.label], accuracy=s.accuracy, queries=s.queries) for s in worst),

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from packlight import stats
-from packlight.benchmark.derive import RATE, Identity, derive, round_means, stable
+from packlight.benchmark.derive import RATE, Identity, derive
 from packlight.dataset import dataset_from_rows
 from packlight.measurement import Raw
 
@@ -32,7 +32,9 @@ def identity(variant, parent=None, **other):
 def raw(variant, predictions, *, ms=((2.0, 4.0), (3.0, 3.0)), **other):
     return Raw(
         variant=variant,
+        timed=list(range(len(ms[0]))),
         latency_ms=[list(samples) for samples in ms],
+        cpu_ms=[list(samples) for samples in ms],
         throughput=[100.0, 300.0, 200.0],
         predictions=predictions,
         peak_memory_mb=50.0,
@@ -70,7 +72,7 @@ def test_time_and_size_are_those_observed():
     assert row.latency_ms.p50 == 2.5
     assert row.latency_ms.p99 == pytest.approx(10 - 0.03 * 7)
     assert row.latency_samples == 4
-    assert row.latency_noise == pytest.approx(stats.coefficient_of_variation([1.5, 6.5]))
+    assert (row.rounds, row.cpu_ms, row.steal) == (2, 4.0, None)
     assert row.throughput_batch32 == 200.0
     assert (row.size_mb, row.weights_mb, row.peak_memory_mb) == (12.5, 12.0, 50.0)
     assert row.workers_for_rate.rate == RATE
@@ -78,7 +80,7 @@ def test_time_and_size_are_those_observed():
     assert row.worst_classes == ()
 
 
-def test_speedup_is_the_mean_of_paired_rounds():
+def test_drift_that_hits_both_cancels():
     drift = rows(
         (identity("slow"), raw("slow", ALL_RIGHT, ms=((10.0,), (40.0,)))),
         (identity("fast"), raw("fast", ALL_RIGHT, ms=((2.0,), (8.0,)))),
@@ -86,6 +88,36 @@ def test_speedup_is_the_mean_of_paired_rounds():
     assert drift[0].speedup == 1.0
     assert drift[1].speedup == pytest.approx(5.0)
     assert drift[1].speedup_ci95 == pytest.approx((5.0, 5.0))
+    assert drift[1].stable
+
+
+def test_a_disturbed_round_moves_neither_figure_apart_from_the_other():
+    """As in a run that once showed 14.0 ms and 20.1x beside a baseline of 85.7 ms: one round was disturbed."""
+    slow, fast = [[80.0, 90.0]] * 5, [[4.0, 4.4]] * 4 + [[54.0, 56.0]]
+    means = [sum(each) / 2 for each in fast]
+    geometric = math.prod(85 / each for each in means) ** (1 / 5)
+    assert 85 / (sum(means) / 5) < 0.7 * geometric, "what a mean of all samples and a mean of ratios made of it"
+    baseline, row = rows(
+        (identity("slow"), raw("slow", ALL_RIGHT, ms=slow)), (identity("fast"), raw("fast", ALL_RIGHT, ms=fast))
+    )
+    assert row.latency_ms.mean == pytest.approx(4.2)
+    assert row.speedup == pytest.approx(85 / 4.2)
+    assert row.speedup == pytest.approx(baseline.latency_ms.mean / row.latency_ms.mean)
+    assert row.workers_for_rate.workers == math.ceil(RATE * row.latency_ms.mean / 1e3)
+
+
+def test_the_slow_stage_of_a_cascade_counts():
+    cascade = [[0.05] * 8 + [0.5, 0.5]] * 3
+    (row,) = rows((identity("cascade"), raw("cascade", ALL_RIGHT, ms=cascade)))
+    assert row.latency_ms.mean == pytest.approx(0.14)
+    assert row.latency_ms.p50 == pytest.approx(0.05)
+
+
+def test_rows_that_the_rounds_cannot_tell_apart_say_so():
+    near = ([[2.0, 3.0], [2.1, 2.9], [1.9, 3.1]], [[2.05, 2.95], [1.95, 3.0], [2.1, 3.0]], [[9.0, 9.0]] * 3)
+    named = zip("abc", near, strict=True)
+    a, b, c = rows(*((identity(name), raw(name, ALL_RIGHT, ms=ms)) for name, ms in named))
+    assert (a.as_fast, b.as_fast, c.as_fast) == (("b",), ("a",), ())
 
 
 def test_the_change_is_tested_against_the_parent_on_the_same_queries():
@@ -148,10 +180,12 @@ def test_a_label_that_the_data_lacks_is_wrong():
     assert row.accuracy == pytest.approx(0.6)
 
 
-def test_the_machine_is_quiet_when_the_median_variant_is():
-    quiet = raw("a", None, ms=((2.0,), (2.1,)))
-    loud = raw("b", None, ms=((2.0,), (4.0,)))
-    assert round_means(loud) == [2.0, 4.0]
-    assert stable([quiet])
-    assert not stable([loud])
-    assert stable([quiet, quiet, loud])
+def test_a_row_is_stable_when_its_speedup_is_known_to_five_percent():
+    quiet, loud = ((10.0,), (10.1,), (9.9,)), ((2.0,), (3.0,), (4.0,))
+    baseline, steady, shaken = rows(
+        *((identity(name), raw(name, None, ms=ms)) for name, ms in (("a", quiet), ("b", quiet), ("c", loud)))
+    )
+    assert (baseline.stable, steady.stable, shaken.stable) == (True, True, False)
+    assert shaken.limited_by == "rounds"
+    (alone,) = rows((identity("c"), raw("c", None, ms=loud)))
+    assert not alone.stable, "with nothing beside it, its latency must be known"

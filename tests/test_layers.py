@@ -20,6 +20,7 @@ ROWS = (
         "figures",
         "environment",
         "stats",
+        "timing",
         "hub",
         "tokenization",
         "ngrams",

@@ -20,7 +20,7 @@ from packlight.pipeline.references import RANDOM
 from packlight.recipe import parse_recipe
 
 pytest_plugins = ["tiny_run", "loopback_hub"]
-EFFORT = Effort(rounds=2, texts=4)
+EFFORT = Effort(rounds=2, texts=4, seconds=0)
 NAMES = ("teacher-onnx", "student-onnx-static")
 SPELLING = {"alarm": "Alarm", "music": "MU SIC", "oos": "oos", "weather": "wea-ther"}
 
@@ -76,7 +76,7 @@ def test_nothing_is_measured_twice(measure):
     assert (again, anew) == (first, False)
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"threads": 2}, {"effort": Effort(rounds=2, texts=5)}])
+@pytest.mark.parametrize("other", [{"seed": 1}, {"threads": 2}, {"effort": Effort(rounds=2, texts=5, seconds=0)}])
 def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(measure, other, tmp_path):
     first, _ = measure()
     between, anew = measure(**other)
@@ -125,10 +125,10 @@ def test_again_measures_anew(measure):
 
 
 def test_a_noisy_time_is_not_called_up_to_date_without_a_word(measure, monkeypatch, capsys):
-    monkeypatch.setattr("packlight.pipeline.measuring.stable", lambda _: False)
+    monkeypatch.setattr("packlight.timing.Estimate.stable", False)
     measure()
     measure()
-    assert "of a noisy time: --again takes them anew" in capsys.readouterr().err
+    assert "known to less than 5%" in capsys.readouterr().err
 
 
 def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, monkeypatch, capsys):

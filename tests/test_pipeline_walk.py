@@ -30,7 +30,7 @@ VARIANTS = (
     "teacher", "teacher-onnx", "teacher-onnx-int8", "student", "student-torch-int8", "student-onnx",
     "student-onnx-int8", "student-onnx-static",
 )  # fmt: skip
-EFFORT = Effort(rounds=2, texts=4)
+EFFORT = Effort(rounds=2, texts=4, seconds=0)
 ISSUE = (
     "variant", "parent", "engine", "threads", "size_mb", "weights_mb", "peak_memory_mb", "latency_ms",
     "throughput_batch32", "accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "speedup",

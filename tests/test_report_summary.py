@@ -60,11 +60,19 @@ def test_notes_are_gathered_and_marked():
 
 
 def test_noise_is_said():
-    rows = (row("a", latency_noise=0.11), row("b", latency_noise=0.1, batch_flips=72), row("c", threads=1))
+    shaken, uneven = {"stable": False, "limited_by": "rounds"}, {"stable": False, "limited_by": "texts"}
+    rows = (row("z"), row("a", **shaken), row("b", batch_flips=72), row("c", threads=1), row("d", **uneven))
     summary = summarise(measurements(*rows, stable=False))
-    assert [each.noisy for each in summary.rows] == [True, False, False]
+    assert [each.variant for each in summary.rows if not each.stable] == ["a", "d"]
     text = " / ".join(note.text for note in summary.footnotes)
-    for words in ("a: noisy", "too noisy to trust", "different numbers of threads", "b 72"):
+    for words in (
+        "a: known to less than 5%",
+        "--seconds",
+        "d: known",
+        "--texts",
+        "different numbers of threads",
+        "b 72",
+    ):
         assert words in text
     assert summary.title.endswith("1/2 threads")
 

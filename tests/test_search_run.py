@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 """whole searches, each with its trainings; the guide's blocks run a short one in the quick tests"""
 
 pytest_plugins = ["searched", "command"]
-EFFORT = Effort(rounds=2, texts=4)
+EFFORT = Effort(rounds=2, texts=4, seconds=0)
 STUDENT = {"batch_size": 16, "bf16": False}
 NGRAMS = {"epochs": 4, "hidden": 16, "batch_size": 16}
 

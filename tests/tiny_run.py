@@ -68,6 +68,6 @@ def tiny_run(tiny, four_layers, tmp_path_factory):
             folder / "run",
             model=str(four_layers),
             threads=1,
-            effort=Effort(rounds=2, texts=4),
+            effort=Effort(rounds=2, texts=4, seconds=0),
         )
     return folder / "run"

@@ -60,6 +60,13 @@ def times_interval(ends: tuple[float, float] | None) -> str:
     return NONE if ends is None else f"{digits(ends[0])}–{digits(ends[1])}x"
 
 
+def times_within(ratio: float | None, ends: tuple[float, float] | None) -> str:
+    """A ratio with its interval, compact: `133x (128–139)`."""
+    if ratio is None or ends is None:
+        return times(ratio)
+    return f"{times(ratio)} ({times_interval(ends).removesuffix('x')})"
+
+
 def p_value(p: float) -> str:
     """`p=0.41`, `p=0.003` or `p<0.001`; small ones are cut, not rounded, so that 0.0499 stays below 0.05."""
     if p < 0.001:  # noqa: PLR2004 - smaller ones differ in nothing that matters

@@ -34,7 +34,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Time per request at batch 1, tokenization included, in milliseconds."""
 
     mean: float
+    """over texts, of each text's median over rounds: the latency that every table, plot and plan shows"""
+    ci95: tuple[float, float]
+    """of the mean, over rounds and texts"""
     p50: float
+    """this and the next two over all requests, so that the machine's hiccups are in the tail"""
     p95: float
     p99: float
 
@@ -163,8 +167,15 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mb: float
     latency_ms: Latency
     latency_samples: int
-    latency_noise: float
-    """coefficient of variation of the rounds' means"""
+    rounds: int
+    stable: bool
+    """whether the 95 % interval of the speedup is within 5 % of it; of the baseline, that of its latency in a run alone"""
+    limited_by: Literal["rounds", "texts"]
+    """what that interval mostly comes from: the machine, from round to round, or the choice of texts"""
+    cpu_ms: float
+    """CPU time a text, of all threads: the mean over texts of the median over rounds"""
+    steal: float | None
+    """mean share of the machine's processor time, in this row's turns, that went to other virtual machines"""
     throughput_batch32: float
     """texts per second"""
     accuracy: float | None
@@ -176,8 +187,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     batch_flips: int | None = None
     """test texts whose label is another one alone than in a batch of 32"""
     speedup: float | None
-    """the baseline row's latency over this one's, mean of paired rounds"""
+    """the baseline row's mean latency over this one's"""
     speedup_ci95: tuple[float, float] | None
+    """over rounds and texts, paired"""
+    as_fast: tuple[str, ...]
+    """variants whose latency these rounds and texts cannot tell from this one's, this one not among them"""
     change_vs_parent: float | None
     """accuracy minus the parent's"""
     p_value_vs_parent: float | None
@@ -223,8 +237,14 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     """What was observed of one variant; lists run in test order, rounds in time order."""
 
     variant: str
+    timed: list[int]
+    """the texts that were timed alone, as places in the split that was answered"""
     latency_ms: list[list[float]]
-    """round -> samples"""
+    """round -> time of each timed text, in the same order in every round and for every variant"""
+    cpu_ms: list[list[float]]
+    """the same of CPU time, of all threads of the process"""
+    steal: list[float] | None = None
+    """for each round, the share of the machine's processor time that went to others; None where the system keeps none"""
     throughput: list[float]
     """texts per second of each round, batch 32"""
     predictions: list[int] | None
@@ -280,7 +300,7 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     """the variant that speedups refer to"""
     stable: bool
-    """false when the machine was too noisy for the latency figures to be trusted"""
+    """whether every row is"""
     measurements: tuple[Measurement, ...]
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""

@@ -5,10 +5,8 @@ Sources
                         Statistical Science 16(2), section 4
     McNemar's test      McNemar (1947), Psychometrika 12:153-157, in its exact binomial form; for classifiers
                         see Dietterich (1998), Neural Computation 10(7), section 3.1
-    bootstrap           Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
     few rounds          percentiles moved outwards as Student's t asks for: Hesterberg (2015), The American
                         Statistician 69(4):371-386, section 4.2, the expanded percentile interval
-    mean of ratios      the geometric mean: Fleming & Wallace (1986), Communications of the ACM 29(3)
     percentiles         linear between order statistics: Hyndman & Fan (1996), The American Statistician 50(4), type 7
     macro F1            mean of the classes' F1: Opitz & Burst (2019), arXiv:1911.03347, equation 1
     AUROC               as the Mann-Whitney statistic: Hanley & McNeil (1982), Radiology 143(1)
@@ -25,7 +23,6 @@ import scipy
 from packlight.errors import MeasurementError
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
 BINS = 15
 
 Values = Sequence[float] | npt.NDArray[np.floating[Any]]
@@ -75,43 +72,6 @@ def mcnemar_exact(right_a: Flags, right_b: Flags) -> float:
     return float(scipy.stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def paired_ratio(baseline_round_means: Values, round_means: Values, seed: int) -> tuple[float, float, float]:
-    """How many times the baseline's time another one's is, with a 95 % expanded percentile bootstrap interval.
-
-    Round i of both was taken at the same time on the same machine, so each round gives a ratio that is free of
-    the machine's drift. The estimate is the geometric mean of these, whose inverse is the estimate with the
-    two swapped; whole rounds are resampled. The interval never leaves the range of the rounds, so that below six
-    rounds it covers less than 95 %: at most 94 % of the time with five, and half of it with two.
-
-    Args:
-        baseline_round_means: the baseline's mean time in each round, positive.
-        round_means: the other's, in the same rounds and unit.
-        seed: makes the interval repeatable.
-
-    Returns:
-        The ratio, and the low and high end of its interval.
-
-    Raises:
-        MeasurementError: when there are fewer than two rounds, not equally many, or times that are not positive.
-    """
-    baseline, other = np.asarray(baseline_round_means, dtype=float), np.asarray(round_means, dtype=float)
-    _check_pairs(baseline, other, "rounds")
-    if len(baseline) < 2:  # noqa: PLR2004 - one round has no spread to resample
-        raise MeasurementError("one round gives no interval; measure at least two rounds")
-    if not (np.all(baseline > 0) and np.all(other > 0) and np.all(np.isfinite(baseline / other))):
-        raise MeasurementError("round means must be positive, finite times; measure again")
-    logs = np.log(baseline / other)
-    result = scipy.stats.bootstrap(
-        (logs,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = np.percentile(result.bootstrap_distribution, expanded_percentiles(len(logs)))
-    return float(np.exp(np.mean(logs))), float(np.exp(low)), float(np.exp(high))
-
-
 def expanded_percentiles(rounds: int) -> tuple[float, float]:
     """The percentiles of a bootstrap distribution between which 95 % lie when it comes from so few rounds, two or more."""
     student = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1)) * (rounds / (rounds - 1)) ** 0.5
@@ -128,20 +88,6 @@ def percentiles(samples: Values, at: Sequence[float] = (50, 95, 99)) -> tuple[fl
     if len(samples) == 0:
         raise MeasurementError("there are no samples to take percentiles of; measure again")
     return tuple(float(value) for value in np.percentile(np.asarray(samples, dtype=float), at))
-
-
-def coefficient_of_variation(samples: Values) -> float:
-    """Standard deviation (of the sample, n - 1) over the mean.
-
-    Raises:
-        MeasurementError: when there are fewer than two samples or their mean is not positive.
-    """
-    values = np.asarray(samples, dtype=float)
-    if len(values) < 2 or not values.mean() > 0:  # noqa: PLR2004 - one sample has no spread
-        raise MeasurementError(
-            f"{len(values)} samples have no coefficient of variation; give two positive ones or more"
-        )
-    return float(scipy.stats.variation(values, ddof=1))
 
 
 def accuracy(truth: Labels, predictions: Labels) -> float:

@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from packlight import stats
+from packlight import stats, timing
 from packlight.dataset import Dataset
 from packlight.measurement import ClassScore, Judged, Latency, Measurement, Parity, Portability, Raw, Scores, Workers
 
 WORST = 5
 RATE = 1000.0
-STABLE_BELOW = 0.10
 
 
 @dataclass(frozen=True)
@@ -54,32 +53,23 @@ def derive(
         threads: that every variant ran on.
         seed: of the bootstrap.
     """
-    return tuple(_row(identity, raws, data, baseline, threads, seed) for identity in identities)
-
-
-def stable(raws: Sequence[Raw]) -> bool:
-    """Whether the machine was quiet: the median variant's rounds vary by less than a tenth of their mean."""
-    return float(np.median([stats.coefficient_of_variation(round_means(raw)) for raw in raws])) < STABLE_BELOW
-
-
-def round_means(raw: Raw) -> list[float]:
-    """Mean latency of each round, in milliseconds."""
-    return [float(np.mean(samples)) for samples in raw.latency_ms]
+    drawn = {name: timing.resample(raw.latency_ms, seed=seed) for name, raw in raws.items()}
+    return tuple(_row(identity, raws, drawn, baseline, data, threads) for identity in identities)
 
 
 def _row(
     identity: Identity,
     raws: Mapping[str, Raw],
-    data: Dataset,
+    drawn: Mapping[str, timing.Resampled],
     baseline: str,
+    data: Dataset,
     threads: int,
-    seed: int,
 ) -> Measurement:
-    raw = raws[identity.variant]
-    samples = np.concatenate([np.asarray(samples) for samples in raw.latency_ms])
+    raw, own = raws[identity.variant], drawn[identity.variant]
+    samples = np.ravel(raw.latency_ms)
     p50, p95, p99 = stats.percentiles(samples, (50, 95, 99))
-    mean = float(samples.mean())
-    speedup, low, high = stats.paired_ratio(round_means(raws[baseline]), round_means(raw), seed)
+    latency, speedup = timing.latency(own), timing.ratio(drawn[baseline], own)
+    judged = timing.judged(drawn, baseline).get(identity.variant, speedup)
     parent = raws.get(identity.parent) if identity.parent else None
     return Measurement(
         variant=identity.variant,
@@ -94,13 +84,18 @@ def _row(
         size_mb=identity.size_bytes / 1e6,
         weights_mb=identity.weights_bytes / 1e6,
         peak_memory_mb=raw.peak_memory_mb,
-        latency_ms=Latency(mean=mean, p50=p50, p95=p95, p99=p99),
+        latency_ms=Latency(mean=latency.value, ci95=latency.interval, p50=p50, p95=p95, p99=p99),
         latency_samples=len(samples),
-        latency_noise=stats.coefficient_of_variation(round_means(raw)),
+        rounds=own.rounds,
+        stable=judged.stable,
+        limited_by=judged.limited_by,
+        cpu_ms=timing.typical(raw.cpu_ms),
+        steal=None if raw.steal is None else float(np.mean(raw.steal)),
         throughput_batch32=float(np.median(raw.throughput)),
-        speedup=speedup,
-        speedup_ci95=(low, high),
-        workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * mean / 1e3)),
+        speedup=speedup.value,
+        speedup_ci95=speedup.interval,
+        as_fast=tuple(name for name, other in drawn.items() if other is not own and timing.ratio(own, other).level),
+        workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * latency.value / 1e3)),
         parity=identity.parity,
         portability=identity.portability,
         val=_scores(raw, parent, data, "val"),

@@ -61,9 +61,14 @@ class Process:
         """
         return tuple(_present(self._reply().labels))
 
-    def latency(self, texts: Sequence[str], *, warm: int) -> list[float]:
-        """Milliseconds of each text, one at a time, after answering the first `warm` untimed."""
-        return _present(self._ask(Latency(texts=list(texts), warm=warm)).milliseconds)
+    def latency(self, texts: Sequence[str], *, warm: int) -> tuple[list[float], list[float]]:
+        """Time texts one by one, after answering the first `warm` untimed.
+
+        Returns:
+            Milliseconds on the wall of each text, and milliseconds of CPU time of all of the process's threads.
+        """
+        reply = self._ask(Latency(texts=list(texts), warm=warm))
+        return _present(reply.milliseconds), _present(reply.cpu_milliseconds)
 
     def throughput(self, texts: Sequence[str]) -> float:
         """Texts per second of one batch."""

@@ -2,20 +2,26 @@
 
 The texts are a fixed sample of the test split, the same in every round, so that rounds differ by the machine alone;
 within a round every variant answers all of them before the next round starts, in an order that changes from round to
-round. A drift of the machine's speed thus hits all variants alike, and the ratio of two variants in one round is free
-of it. Each finished round is appended to a journal, from which an interrupted measurement goes on.
+round. A drift of the machine's speed thus hits all variants alike, and cancels in the ratio of two of them.
+
+Rounds are added until every variant's speedup is known to 5 % (`packlight.timing`), or until another round would not fit
+the time that measuring may take. Each turn is appended to a journal, from which an interrupted measurement goes on; when
+to stop follows from the journal alone.
 """
 
 import hashlib
+import itertools
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
+from packlight import timing
 from packlight.benchmark.process import Process, Subject
+from packlight.benchmark.steal import share_stolen, ticks
 from packlight.benchmark.worker import Reply
 from packlight.checkpoint import label_mapping
 from packlight.dataset import Dataset, Split
@@ -33,9 +39,13 @@ WARM_TEXTS = 5
 class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
-    rounds: int = 8
+    rounds: int = 5
+    """at least so many"""
+    most_rounds: int = 40
     texts: int = 60
     """each answered alone in every round; throughput is that of the first 32, whatever this says"""
+    seconds: float = 60.0
+    """no round is begun after the least that would end later than this; what was measured before a restart counts"""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
@@ -44,7 +54,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     round: int
     variant: str
     milliseconds: list[float]
+    cpu_milliseconds: list[float]
     texts_per_second: float
+    steal: float | None
+    """share of the machine's processor time that went to other virtual machines"""
+    seconds: float
+    """that the turn took"""
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +95,10 @@ def observe(
     """Measure all subjects side by side.
 
     Args:
-        subjects: what to measure.
+        subjects: what to measure; speedups refer to the first.
         data: `splits` of it are answered; no other split is read.
         threads: of every variant.
-        effort: rounds and texts.
+        effort: rounds, texts and time.
         seed: of the sample and the orders.
         journal: file to append to, and to go on from; it belongs to these subjects, data and settings alone.
         judged: the variants whose answers are compared with the labels; others are timed only.
@@ -94,9 +109,11 @@ def observe(
         ModelError: when a judged variant lacks a label of the data.
     """
     turns, answers = _read(journal)
-    if _complete(subjects, effort, turns, answers):
-        return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
-    texts = _asked(data.split(splits[-1]), effort, seed)
+    timed = data.split(splits[-1])
+    places = _asked(timed, effort, seed)
+    if _enough(subjects, effort, seed, turns) and all(subject.variant in answers for subject in subjects):
+        return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
+    texts = [timed.texts[place] for place in places]
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
         # They open side by side, and all are open, with labels that fit, before the first is timed.
@@ -108,23 +125,37 @@ def observe(
                 done = _answers(process, data, splits, ids.get(process.subject.variant))
                 _append(journal, done)
                 answers[done.variant] = done
-    return [_raw(subject, turns, answers[subject.variant]) for subject in subjects]
+    return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
 
 
 def timed_texts(data: Dataset, effort: Effort, seed: int) -> list[str]:
     """The texts that every variant answers alone in each round."""
-    return _asked(data.test, effort, seed)[: effort.texts]
+    return [data.test.texts[place] for place in _asked(data.test, effort, seed)[: effort.texts]]
 
 
-def _complete(
-    subjects: Sequence[Subject],
-    effort: Effort,
-    turns: Sequence[Turn],
-    answers: Mapping[str, Answers],
-) -> bool:
+def _enough(subjects: Sequence[Subject], effort: Effort, seed: int, turns: Sequence[Turn]) -> bool:
+    """Whether no further round is to be measured, going by the whole rounds that there are."""
+    whole = _whole_rounds(subjects, turns)
+    if whole < effort.rounds:
+        return False
+    spent = sum(turn.seconds for turn in turns if turn.round < whole)
+    if whole >= effort.most_rounds or spent * (whole + 1) / whole > effort.seconds:
+        return True
+    drawn = {
+        each.variant: timing.resample([turn.milliseconds for turn in _own(each, turns)[:whole]], seed=seed)
+        for each in subjects
+    }
+    return all(estimate.settled for estimate in timing.judged(drawn, subjects[0].variant).values())
+
+
+def _whole_rounds(subjects: Sequence[Subject], turns: Sequence[Turn]) -> int:
+    """How many rounds, from the first on, every variant has had its turn in."""
     timed = {(turn.round, turn.variant) for turn in turns}
-    wanted = {(number, subject.variant) for number in range(effort.rounds) for subject in subjects}
-    return wanted <= timed and all(subject.variant in answers for subject in subjects)
+    return next(number for number in itertools.count() if any((number, each.variant) not in timed for each in subjects))
+
+
+def _own(subject: Subject, turns: Sequence[Turn]) -> list[Turn]:
+    return sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
 
 
 def journal_name(parts: Sequence[str]) -> str:
@@ -140,12 +171,10 @@ def _run_rounds(
     journal: Path,
     turns: list[Turn],
 ) -> None:
-    done = {(turn.round, turn.variant) for turn in turns}
-    rounds = [
-        number for number in range(effort.rounds) if any((number, p.subject.variant) not in done for p in processes)
-    ]
-    with bar("measuring speed", total=len(rounds) * len(processes)) as progress:
-        for number in rounds:
+    subjects = [process.subject for process in processes]
+    with bar("measuring speed", total=effort.rounds * len(processes)) as progress:
+        while not _enough(subjects, effort, seed, turns):
+            number = _whole_rounds(subjects, turns)
             # An interrupted round is measured again as a whole: its turns must lie side by side in time. They come in
             # the same order again, so the journal's last word on each of them is never of two attempts at once.
             turns[:] = [turn for turn in turns if turn.round != number]
@@ -158,10 +187,19 @@ def _run_rounds(
 
 
 def _turn(process: Process, texts: Sequence[str], number: int, effort: Effort) -> Turn:
+    start, before = time.perf_counter(), ticks()
     time.sleep(PAUSE)
-    milliseconds = process.latency(texts[: effort.texts], warm=WARM_TEXTS)
+    milliseconds, cpu_milliseconds = process.latency(texts[: effort.texts], warm=WARM_TEXTS)
     rate = process.throughput(texts[:BATCH])
-    return Turn(round=number, variant=process.subject.variant, milliseconds=milliseconds, texts_per_second=rate)
+    return Turn(
+        round=number,
+        variant=process.subject.variant,
+        milliseconds=milliseconds,
+        cpu_milliseconds=cpu_milliseconds,
+        texts_per_second=rate,
+        steal=share_stolen(before, ticks()),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Answers:
@@ -215,24 +253,24 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
 
 
-def _asked(split: Split, effort: Effort, seed: int) -> list[str]:
-    """The texts of a round: those timed alone, and as many as a batch holds."""
-    return _sample(split.texts, max(effort.texts, BATCH), seed)
+def _asked(split: Split, effort: Effort, seed: int) -> list[int]:
+    """The places in a split of a round's texts: those timed alone, and as many as a batch holds."""
+    chooser, count = random.Random(seed), max(effort.texts, BATCH)  # noqa: S311 - no secret
+    if len(split) >= count:
+        return chooser.sample(range(len(split)), count)
+    return chooser.choices(range(len(split)), k=count)
 
 
-def _sample(texts: Sequence[str], count: int, seed: int) -> list[str]:
-    chooser = random.Random(seed)  # noqa: S311 - no secret
-    if len(texts) >= count:
-        return chooser.sample(list(texts), count)
-    return chooser.choices(list(texts), k=count)
-
-
-def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers) -> Raw:
-    own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
+def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers, places: Sequence[int], effort: Effort) -> Raw:
+    own = _own(subject, turns)
+    steal = [turn.steal for turn in own if turn.steal is not None]
     test, val = answers.splits.get("test"), answers.splits.get("val")
     return Raw(
         variant=subject.variant,
+        timed=list(places[: effort.texts]),
         latency_ms=[turn.milliseconds for turn in own],
+        cpu_ms=[turn.cpu_milliseconds for turn in own],
+        steal=steal or None,
         throughput=[turn.texts_per_second for turn in own],
         predictions=test.served if test else None,
         confidences=test.confidences if test else None,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from packlight.artifact import Artifact
-from packlight.figures import NONE, milliseconds, percent, times, times_interval
+from packlight.figures import NONE, milliseconds, percent, times_within
 from packlight.report.table import escape
 
 
@@ -18,21 +18,19 @@ def engines(artifact: Artifact) -> str:
         f"{100 * contest['max_accuracy_loss']:g} points less of `val` than the most accurate. Another processor can "
         "have another winner."
     )
-    quiet = [] if contest["stable"] else ["", "The machine was noisy: the figures are rough."]
     lines = [
-        "| engine | precision | latency | against torch | 95% | val |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| engine | precision | latency | speedup (95%) | val |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
-    return "\n".join([opening, *quiet, "", *lines, *(_line(row) for row in facts["engines"])])
+    return "\n".join([opening, "", *lines, *(_line(row) for row in facts["engines"])])
 
 
 def _line(row: dict[str, Any]) -> str:
-    if row["mean_ms"] is None:
-        return f"| {row['engine']} | {row['precision']} | did not run | {NONE} | {NONE} | {NONE} |"
+    if row["latency_ms"] is None:
+        return f"| {row['engine']} | {row['precision']} | did not run | {NONE} | {NONE} |"
     figures = (
-        milliseconds(row["mean_ms"]),
-        times(row["ratio"]),
-        times_interval(row["ci95"]),
+        milliseconds(row["latency_ms"]),
+        times_within(row["speedup"], row["ci95"]),
         percent(row["val_accuracy"]),
     )
     precision = f"{row['precision']} {escape(row['note'])}".strip()

@@ -100,8 +100,8 @@ def _reduce_range(artifact: Artifact) -> object:
 
 def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
     place = measurements.environment
-    noisy = "" if measurements.stable else " **The machine was too noisy for these times to be trusted.**"
+    others = "" if row.steal is None else f", while {percent(row.steal)} of the processors' time went to other machines"
     yield (
-        f"Times were taken on {place.cpu}, {row.threads} thread{'s' * (row.threads > 1)}, with the machine to itself; they "
-        f"are other ones elsewhere.{noisy}"
+        f"Times were taken on {place.cpu}, {row.threads} thread{'s' * (row.threads > 1)} a process, one process at a "
+        f"time{others}. Another processor takes another time."
     )

@@ -101,8 +101,17 @@ def _measured(row: Measurement, measurements: Measurements) -> str:
         ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts found out"),
         ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "every class counts alike"),
         ("size", megabytes(row.size_mb), f"everything that is shipped; {megabytes(row.weights_mb)} of weights"),
-        ("latency", milliseconds(latency.mean), f"mean of {row.latency_samples:,} single texts, tokenization included"),
-        ("p50 / p95 / p99", " / ".join(map(milliseconds, (latency.p50, latency.p95, latency.p99))), ""),
+        (
+            "latency",
+            milliseconds(latency.mean),
+            f"mean over {row.latency_samples // row.rounds:,} texts of the median over {row.rounds} rounds; 95% interval "
+            + " to ".join(map(milliseconds, latency.ci95)),
+        ),
+        (
+            "p50 / p95 / p99",
+            " / ".join(map(milliseconds, (latency.p50, latency.p95, latency.p99))),
+            f"of all {row.latency_samples:,} timed requests",
+        ),
         ("throughput", f"{digits(row.throughput_batch32)} texts/s", "in batches of 32"),
         ("memory", megabytes(row.peak_memory_mb), "peak of a process of its own"),
     ]

@@ -13,7 +13,7 @@ from packlight.artifact import read_manifest
 from packlight.cli import options
 from packlight.cli.show import show, show_json
 from packlight.cli.source import Source, reads_texts
-from packlight.figures import NONE, milliseconds, percent, times, times_interval
+from packlight.figures import NONE, milliseconds, percent, times_within
 from packlight.progress import complain, say
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def engines(
         typer.Option(min=0, max=1, help="Share of val that the winner may be right on less than the most accurate."),
     ] = 0.005,
     threads: options.Threads = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; below 6 the intervals are too narrow.")] = 8,
+    rounds: options.Rounds = 5,
+    seconds: options.Seconds = 60.0,
     texts: Annotated[int, typer.Option(min=1, help="Texts of val answered alone in each round.")] = 60,
     as_json: options.AsJson = False,
 ) -> None:
@@ -59,7 +60,7 @@ def engines(
         out=out,
         max_accuracy_loss=max_accuracy_loss,
         threads=threads,
-        effort=Effort(rounds=rounds, texts=texts),
+        effort=Effort(rounds=rounds, texts=texts, seconds=seconds),
         seed=source.seed,
     )
     if as_json:
@@ -85,7 +86,7 @@ def _table(outcome: "ShootOut") -> Table:
     table.add_column("")
     table.add_column("contestant", overflow="fold")
     table.add_column("engine", overflow="fold")
-    for column in ("val", "mean", "ratio", "95%"):
+    for column in ("val", "latency", "speedup (95%)"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in outcome.engines:
         table.add_row(*_cells(row, outcome.winner))
@@ -97,9 +98,8 @@ def _cells(row: "Row", winner: str) -> Iterator[str]:
     yield row.name
     yield f"{row.engine} {row.precision}"
     yield percent(row.val_accuracy)
-    yield NONE if row.mean_ms is None else milliseconds(row.mean_ms)
-    yield times(row.ratio)
-    yield times_interval(row.ci95)
+    yield NONE if row.latency_ms is None else milliseconds(row.latency_ms)
+    yield times_within(row.speedup, row.ci95) + ("" if row.stable in (True, None) else " ~")
 
 
 def _said(outcome: "ShootOut") -> Iterator[str]:
@@ -109,10 +109,10 @@ def _said(outcome: "ShootOut") -> Iterator[str]:
         "the most accurate."
     )
     if outcome.level:
-        yield f"These rounds do not tell it from {', '.join(outcome.level)}; more --rounds might."
-    yield f"val: accuracy; mean: one text alone; ratio: time of {outcome.baseline} over its own, with its 95% interval."
+        yield f"These rounds do not tell it from {', '.join(outcome.level)}; a longer measurement (--seconds) might."
+    yield f"val: accuracy; latency: one text alone; speedup: latency of {outcome.baseline} over it, with its 95% interval."
     for row in outcome.engines:
-        if row.mean_ms is None:
+        if row.latency_ms is None:
             yield f"{row.name} did not run: {row.note}"
     if not outcome.stable:
-        yield "The machine was too noisy to trust these times; measure again when it is idle."
+        yield "~ known to less than 5%: measure for longer (--seconds), or time more texts (--texts)."

@@ -24,7 +24,8 @@ def measure(
         list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
     ] = None,
     threads: options.Threads = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds; below 6 the intervals are too narrow.")] = 8,
+    rounds: options.Rounds = 5,
+    seconds: options.Seconds = 60.0,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
     again: options.Again = False,
     no_texts: options.NoTexts = False,
@@ -61,7 +62,7 @@ def measure(
             references=reference or [],
             threads=threads or environment.cpu_budget(),
             seed=source.seed,
-            effort=Effort(rounds=rounds, texts=texts),
+            effort=Effort(rounds=rounds, texts=texts, seconds=seconds),
             again=again,
             quote=not no_texts,
         )

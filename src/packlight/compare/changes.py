@@ -10,6 +10,7 @@ import numpy as np
 from packlight.compare.intervals import (
     Bools,
     Interval,
+    latency_interval,
     macro_f1_interval,
     paired_share_interval,
     ratio_interval,
@@ -221,15 +222,18 @@ def _ratio(
     if name in RESOLUTION:
         return None, None, "one figure in each run"
     first, second = before.raws[names[0]], after.raws[names[1]]
+    if name == "latency":
+        same = same_test(before, after) and first.timed == second.timed
+        interval = latency_interval(first.latency_ms, second.latency_ms, same_texts=same)
+        return interval, None, "bootstrap over rounds and texts" + (", texts paired" if same else "")
     if name == "throughput":
         rounds = [[value] for value in first.throughput], [[value] for value in second.throughput]
-    else:
-        rounds = first.latency_ms, second.latency_ms
-    return ratio_interval(*rounds, _STATISTIC.get(name, _mean)), None, "bootstrap over rounds"
+        return ratio_interval(*rounds, _middle), None, "bootstrap over rounds"
+    return ratio_interval(first.latency_ms, second.latency_ms, _STATISTIC[name]), None, "bootstrap over rounds"
 
 
-def _mean(values: Any) -> Any:
-    return values.mean(axis=1)
+def _middle(values: Any) -> Any:
+    return np.median(values, axis=1)
 
 
 def _percentile(rank: float) -> Callable[[Any], Any]:

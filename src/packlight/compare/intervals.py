@@ -17,6 +17,7 @@ import numpy.typing as npt
 import scipy
 
 from packlight.stats import CONFIDENCE, expanded_percentiles
+from packlight.timing import ratio, resample
 
 RESAMPLES = 2000
 F1_RESAMPLES = 500
@@ -33,6 +34,27 @@ def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
     change = (gained - lost) / n
     reach = float(scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(((gained + lost) / n - change**2) / n)
     return max(-1.0, change - reach), min(1.0, change + reach)
+
+
+def latency_interval(
+    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], *, same_texts: bool
+) -> Interval | None:
+    """95 % interval of the latency after over that before - 1; see `packlight.timing`.
+
+    Args:
+        before: rounds, each with the times of the same texts.
+        after: the same of the other run, whose rounds are independent of the first's.
+        same_texts: whether both timed the same texts in the same order, which are then drawn for both at once.
+
+    Returns:
+        The interval, or None with fewer than two rounds on either side, which have no spread.
+    """
+    if min(len(before), len(after)) < 2:  # noqa: PLR2004 - one round has no spread
+        return None
+    old = resample(before, seed=0)
+    new = resample(after, seed=0 if same_texts else 1, rounds_seed=1)
+    change = ratio(new, old)
+    return change.low - 1, change.high - 1
 
 
 def ratio_interval(

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from packlight.compare.observed import Observed
 from packlight.figures import signed
 from packlight.measurement import Measurements
-
-NOISY = 0.10
-"""rounds whose means vary by more than a tenth"""
+from packlight.timing import PRECISION
 
 
 def times_compare(before: Observed, after: Observed, old: str, new: str) -> bool:
-    """Whether both times were taken on the same kind of machine, on as many threads, and not amid too much noise."""
+    """Whether both times were taken on the same kind of machine, on as many threads."""
     runs = before.measurements, after.measurements
     same_threads = before.row(old).threads == after.row(new).threads
-    return same_threads and all(run.stable for run in runs) and _machine(runs[0]) == _machine(runs[1])
+    return same_threads and _machine(runs[0]) == _machine(runs[1])
 
 
 def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]], *, paired: bool) -> tuple[str, ...]:
@@ -76,18 +74,10 @@ def _test(before: Observed, after: Observed, *, paired: bool) -> list[str]:
 
 
 def _noise(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    found = [
-        f"The machine was too noisy in {run.name} to trust its times; measure again when it is idle."
-        for run in (before, after)
-        if not run.measurements.stable
-    ]
-    noisy = sorted(
-        {old for old, _ in pairs if before.row(old).latency_noise > NOISY}
-        | {new for _, new in pairs if after.row(new).latency_noise > NOISY}
+    wide = sorted(
+        {old for old, _ in pairs if not before.row(old).stable} | {new for _, new in pairs if not after.row(new).stable}
     )
-    if noisy and not found:
-        found.append(f"Rounds differ by more than {NOISY:.0%}: {', '.join(noisy)}.")
-    return found
+    return [f"Speedups known to less than {PRECISION:.0%}: {', '.join(wide)}."] if wide else []
 
 
 def _drift(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:

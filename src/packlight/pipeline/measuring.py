@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from packlight import __version__, environment
+from packlight import __version__, environment, timing
 from packlight.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
-from packlight.benchmark.derive import Identity, derive, stable
+from packlight.benchmark.derive import Identity, derive
 from packlight.benchmark.process import Subject
 from packlight.benchmark.rounds import Effort, journal_name, observe, timed_texts
 from packlight.card import write_card
@@ -68,7 +68,7 @@ def measure_run(
         threads: of every variant.
         seed: of the sample of texts and the order of the turns.
         effort: how much is measured.
-        again: measure anew though nothing changed, as after a noisy time.
+        again: measure again even if nothing changed.
         quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
 
     Returns:
@@ -81,7 +81,9 @@ def measure_run(
         rates.unlink(missing_ok=True)
         (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
-        say("measurements: up to date" + ("" if known.stable else ", but of a noisy time: --again takes them anew"))
+        wide = [row.variant for row in known.measurements if not row.stable]
+        doubt = f", but known to less than {timing.PRECISION:.0%}: {', '.join(wide)}; --again measures anew"
+        say("measurements: up to date" + (doubt if wide else ""))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
@@ -163,7 +165,7 @@ def summarise_run(
 ) -> Measurements:
     """The measurements of a run; the first row is the baseline of all speedups."""
     baseline = identities[0].variant
-    by_name = {raw.variant: raw for raw in raws}
+    rows = derive(identities, {raw.variant: raw for raw in raws}, data, baseline=baseline, threads=threads, seed=seed)
     return Measurements(
         packlight=__version__,
         environment=environment.describe(threads),
@@ -176,8 +178,8 @@ def summarise_run(
             reading=dict(data.reading),
         ),
         baseline=baseline,
-        stable=stable(raws),
-        measurements=derive(identities, by_name, data, baseline=baseline, threads=threads, seed=seed),
+        stable=all(row.stable for row in rows),
+        measurements=rows,
     )
 
 

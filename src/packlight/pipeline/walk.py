@@ -66,7 +66,7 @@ def run(
             at first all that this process may use.
         seed: of everything random.
         effort: how much is measured.
-        again: measure anew though nothing changed, as after a noisy time.
+        again: measure again even if nothing changed.
         quote: whether report.html quotes test texts.
 
     Raises:

@@ -70,12 +70,8 @@ def least_measurable(texts: int) -> float:
 
 
 def equally_fast(row: Measurement, other: Measurement) -> bool:
-    """Whether the intervals of the two rows' speedups, taken in the same rounds, overlap."""
-    if row.variant == other.variant:
-        return True
-    if row.speedup_ci95 is None or other.speedup_ci95 is None:
-        return False
-    return row.speedup_ci95[0] <= other.speedup_ci95[1] and other.speedup_ci95[0] <= row.speedup_ci95[1]
+    """Whether the rounds and texts cannot tell the two latencies apart."""
+    return row.variant == other.variant or other.variant in row.as_fast
 
 
 def accuracy_of(row: Measurement) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import msgspec
 
-from packlight.figures import digits, megabytes, milliseconds, percent, percent_interval, points, times
+from packlight.figures import digits, megabytes, milliseconds, percent, percent_interval, points, times, times_interval
 from packlight.measurement import Judged, Measurement, Measurements
 from packlight.recommend.constraints import (
     ONE_AT_A_TIME,
@@ -28,9 +28,8 @@ from packlight.recommend.evidence import (
     least_measurable,
 )
 from packlight.stats import difference_interval
+from packlight.timing import PRECISION
 
-NOISY = 0.10
-"""rounds whose means vary by more than a tenth"""
 NEAREST = 3
 RULES = {
     "quick-win": "the fastest that needs no training of a student and is not measurably worse than the best of these by more than {loss}",
@@ -213,8 +212,8 @@ def _kept(pick: Measurement, wanted: Constraints) -> Iterator[str]:
 
 def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     yield from _accuracy_cautions(pick, case)
-    if not case.measurements.stable or pick.latency_noise > NOISY:
-        yield "The latencies were taken on a noisy machine; measure again when it is idle before relying on them."
+    if not pick.stable:
+        yield f"Its speedup is known to less than {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
     if depends_on_batch(pick, case.measurements):
         whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "Nothing else fits, but its"
         yield (

@@ -214,8 +214,6 @@ def _words(figure: Any, axes: Any, summary: Summary) -> None:
     left = axes.get_position().x0
     figure.text(left, 0.955, "Latency, accuracy and size of each variant", fontsize=13, fontweight="bold", va="center")
     figure.text(left, 0.908, summary.title, fontsize=9, color=QUIET, va="center")
-    if not summary.stable:
-        figure.text(0.985, 0.02, "noisy machine: latencies are not to be trusted", ha="right", fontsize=8, color=QUIET)
 
 
 def _label(row: Row, height: float, bubbles: Bubbles, *, detail: bool) -> Label:

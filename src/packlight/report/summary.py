@@ -1,6 +1,6 @@
 """The summary: what measurements say, decided once; every renderer only reads it.
 
-Decided here: which change is measurable, which row is noisy, which rows are on the Pareto fronts, what a reader
+Decided here: which change is measurable, which speedup is uncertain, which rows are on the Pareto fronts, what a reader
 must be told. How it looks is decided in the renderers.
 """
 
@@ -23,10 +23,14 @@ from packlight.measurement import (
     Scores,
     Workers,
 )
+from packlight.timing import PRECISION
 
 SIGNIFICANT = 0.05
-NOISY = 0.10
-"""rounds whose means vary by more than a tenth are called unstable, as pyperf does"""
+REMEDIES = {
+    "rounds": "the machine was busy or the time too short: measure for longer (--seconds)",
+    "texts": "its latency depends on the text: time more of them (--texts)",
+}
+"""what narrows the interval of a speedup, by what it is limited by"""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +48,7 @@ class Footnote(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader of the table must know."""
 
     mark: Literal["*", "~", ""]
-    """the sign beside the rows' figures: `*` a missing accuracy, `~` a noisy latency"""
+    """the sign beside the rows' figures: `*` a missing accuracy, `~` a speedup known to less than 5 %"""
     text: str
 
 
@@ -62,7 +66,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     weights_mb: float
     memory_mb: float
     latency: Latency
-    noisy: bool
+    stable: bool
+    """whether the speedup is known to 5 %"""
+    limited_by: Literal["rounds", "texts"]
+    """what makes it uncertain"""
+    steal: float | None
     throughput: float
     choice: Scores | None
     """what choices are made by: the scores on `Summary.chosen_on`"""
@@ -125,7 +133,7 @@ def summarise(measurements: Measurements) -> Summary:
         chosen_on=measurements.chosen_on,
         stable=measurements.stable,
         findings=tuple(_finding(row.variant, row.change) for row in rows if row.change is not None),
-        footnotes=_footnotes(rows, measurements),
+        footnotes=_footnotes(rows),
         environment=measurements.environment,
         data=measurements.data,
         machine=measurements.machine,
@@ -189,7 +197,9 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         weights_mb=row.weights_mb,
         memory_mb=row.peak_memory_mb,
         latency=row.latency_ms,
-        noisy=row.latency_noise > NOISY,
+        stable=row.stable,
+        limited_by=row.limited_by,
+        steal=row.steal,
         throughput=row.throughput_batch32,
         choice=row.choice,
         accuracy=row.accuracy,
@@ -228,23 +238,27 @@ def _title(measurements: Measurements) -> str:
     return " · ".join(parts)
 
 
-def _footnotes(rows: Sequence[Row], measurements: Measurements) -> tuple[Footnote, ...]:
-    noisy = [row.variant for row in rows if row.noisy]
+def _footnotes(rows: Sequence[Row]) -> tuple[Footnote, ...]:
     notes = [_note(row.note, rows) for row in _first_of_each_note(rows)]
-    if noisy:
-        notes.append(
-            Footnote(mark="~", text=f"{', '.join(noisy)}: noisy, rounds differ by more than {NOISY:.0%}; measure again")
-        )
+    notes += _uncertain(rows)
     if flips := [f"{row.variant} {row.batch_flips:,}" for row in rows if row.batch_flips]:
         text = f"test texts that get another label in a batch of 32 than alone: {', '.join(flips)}"
-        notes.append(Footnote(mark="", text=text))
-    if not measurements.stable:
-        text = "The machine was too noisy to trust these latencies; measure again when it is idle."
         notes.append(Footnote(mark="", text=text))
     if len({row.threads for row in rows}) > 1:
         text = "Variants were measured on different numbers of threads; their latencies do not compare."
         notes.append(Footnote(mark="", text=text))
     return tuple(notes)
+
+
+def _uncertain(rows: Sequence[Row]) -> list[Footnote]:
+    """What would narrow the intervals that are wider than 5 %."""
+    found = []
+    for limit, cure in REMEDIES.items():
+        wide = [row for row in rows if not row.stable and row.limited_by == limit]
+        if wide:
+            names = ", ".join(row.variant for row in wide)
+            found.append(Footnote(mark="~", text=f"{names}: known to less than {PRECISION:.0%}; {cure}"))
+    return found
 
 
 def _first_of_each_note(rows: Sequence[Row]) -> list[Row]:

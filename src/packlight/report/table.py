@@ -16,12 +16,11 @@ from packlight.figures import (
     milliseconds,
     percent,
     percent_interval,
-    times,
-    times_interval,
+    times_within,
 )
 from packlight.report.summary import Row, Summary
 
-WIDE = 124
+WIDE = 132
 """columns from which the terminal table is the wide one"""
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
@@ -38,7 +37,7 @@ class Column(NamedTuple):
 
 
 def _latency(row: Row) -> str:
-    return milliseconds(row.latency.mean) + (" ~" if row.noisy else "")
+    return milliseconds(row.latency.mean)
 
 
 def _val(row: Row) -> str:
@@ -55,7 +54,8 @@ def _change(row: Row) -> str:
 
 
 def _speedup(row: Row) -> str:
-    return "baseline" if row.is_baseline else times(row.speedup)
+    mark = "" if row.stable else " ~"
+    return ("baseline" if row.is_baseline else times_within(row.speedup, row.speedup_interval)) + mark
 
 
 SIZE = Column("size", lambda row: megabytes(row.size_mb))
@@ -68,8 +68,7 @@ ACCURACY = Column("accuracy", _accuracy)
 INTERVAL = Column("95% interval", lambda row: percent_interval(row.accuracy_interval))
 IN_SCOPE = Column("in scope", lambda row: percent(row.in_scope))
 OOS = Column("oos recall", lambda row: percent(row.oos_recall))
-SPEEDUP = Column("speedup", _speedup)
-SPEEDUP_INTERVAL = Column("95% interval", lambda row: NONE if row.is_baseline else times_interval(row.speedup_interval))
+SPEEDUP = Column("speedup (95%)", _speedup)
 CHANGE = Column("change against the parent", _change)
 
 NARROW = (SIZE, LATENCY, VAL, ACCURACY, SPEEDUP)
@@ -86,7 +85,6 @@ MARKDOWN = (
     IN_SCOPE,
     OOS,
     SPEEDUP,
-    SPEEDUP_INTERVAL,
     CHANGE,
 )
 
@@ -94,7 +92,7 @@ MARKDOWN = (
 def terminal_table(summary: Summary, *, width: int) -> RenderableType:
     """The table for a terminal so many columns wide; from `WIDE` on with memory, p95, throughput and recalls."""
     columns = _shown(WIDER if width >= WIDE else NARROW, summary)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("variant", overflow="fold")
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
@@ -145,7 +143,7 @@ def escape(text: str) -> str:
 
 def _legend(summary: Summary) -> tuple[str, ...]:
     """What the marks in the table mean, only those that occur, and the notes."""
-    notes = [f"latency: mean per request at batch 1, tokenization included; baseline: {summary.baseline}"]
+    notes = [f"latency: one text, tokenization included; speedup: latency of {summary.baseline} over it"]
     if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
         notes.append(VAL_LEGEND)
     if any(row.on_front for row in summary.rows):

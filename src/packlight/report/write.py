@@ -17,9 +17,10 @@ from packlight.report.table import escape, render_markdown
 
 GLOSSARY = (
     "size: everything that is shipped, MB of 10^6 bytes · memory: peak of a process of its own · latency: one request "
-    "at batch 1 from text to label · p95: 95% of requests take no longer · texts/s: throughput at batch 32 · in scope: "
-    "accuracy on texts of a known class · val: accuracy on the validation split, by which a variant is chosen · oos recall: share of out-of-scope texts found out · speedup: baseline's "
-    "latency over the row's, from paired rounds · change: exact McNemar test on the same queries"
+    "at batch 1 from text to label, the mean over texts of each text's median over rounds · p95: 95% of all timed requests "
+    "take no longer · texts/s: throughput at batch 32 · in scope: accuracy on texts of a known class · val: accuracy on the "
+    "validation split, by which a variant is chosen · oos recall: share of out-of-scope texts found out · speedup: baseline's "
+    "latency over the row's, with its 95% interval over rounds and texts · change: exact McNemar test on the same queries"
 )
 
 
@@ -117,8 +118,17 @@ def _environment(summary: Summary) -> list[str]:
         f"{place.cpu} ({place.machine}, {vnni}), {place.cpu_budget} of {place.cpu_count} processors used, {place.memory_gb:.1f} GB",
         f"Python {place.python}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(place.libraries.items())),
-        f"taken at {place.taken_at}" + ("" if summary.stable else "; the machine was too noisy to trust the latencies"),
+        f"taken at {place.taken_at}{_steal(summary)}",
     ]
+
+
+def _steal(summary: Summary) -> str:
+    shares = [row.steal for row in summary.rows if row.steal is not None]
+    return (
+        f"; {percent(sum(shares) / len(shares))} of the processors' time went to other machines (steal)"
+        if shares
+        else ""
+    )
 
 
 def _data(summary: Summary) -> list[str]:

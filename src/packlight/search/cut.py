@@ -14,13 +14,12 @@ import numpy as np
 from packlight.figures import megabytes, milliseconds, percent
 from packlight.recommend import Constraints
 from packlight.search.row import Known, Point, Row
+from packlight.timing import PRECISION
 
 LEAST_CURVES = 2
 """trainings of finished trials of a family before which nobody knows how much is still gained"""
 MARGIN = 0.01
 """of accuracy, on top of the largest gain seen"""
-NOISE = 0.10
-"""by how much a latency may be off"""
 ROUNDING = 0.01
 """by how much the size of a taught model may differ from that of the untaught one"""
 
@@ -30,7 +29,7 @@ def why_skip(known: Known, limits: Constraints) -> str | None:
     size, latency = limits.max_size_mb, limits.max_latency_ms
     if size is not None and known.size_mb > size * (1 + ROUNDING):
         return f"{megabytes(known.size_mb)}, {megabytes(size)} asked"
-    if latency is not None and known.latency_ms > latency * (1 + NOISE):
+    if latency is not None and known.latency_ms > latency * (1 + 2 * PRECISION):
         return f"{milliseconds(known.latency_ms)}, {milliseconds(latency)} asked"
     return None
 
@@ -72,6 +71,6 @@ def why_cut(hopeful: float, known: Known, limits: Constraints, rows: Sequence[Ro
             continue
         accuracy, latency, size = row.values
         smaller = size <= known.size_mb * (1 + ROUNDING)
-        if accuracy > hopeful and smaller and latency <= known.latency_ms * (1 + NOISE / 2):
+        if accuracy > hopeful and smaller and latency <= known.latency_ms * (1 + PRECISION):
             return f"at best {percent(hopeful)} on val, trial {row.number} has {percent(accuracy)} as small and as fast"
     return None

@@ -75,8 +75,8 @@ def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baselin
             oos_label=data.oos_label,
         ),
         baseline=baseline,
-        stable=True,
-        measurements=tuple(_measured(row) for row in front),
+        stable=all(_measured(row).stable for row in front),
+        measurements=_side_by_side([_measured(row) for row in front]),
     )
     return recommend(known, limits, right={_measured(row).variant: [bit == "1" for bit in row.right] for row in front})
 
@@ -84,6 +84,22 @@ def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baselin
 def _measured(row: Row) -> Measurement:
     assert row.measured is not None  # noqa: S101 - it is finished
     return row.measured
+
+
+def _side_by_side(rows: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """The rows, each with those that are as fast: trials share the baseline alone, so their speedups' intervals decide."""
+    return tuple(
+        msgspec.structs.replace(
+            row, as_fast=tuple(other.variant for other in rows if other is not row and _overlap(row, other))
+        )
+        for row in rows
+    )
+
+
+def _overlap(row: Measurement, other: Measurement) -> bool:
+    if row.speedup_ci95 is None or other.speedup_ci95 is None:
+        return False
+    return row.speedup_ci95[0] <= other.speedup_ci95[1] and other.speedup_ci95[0] <= row.speedup_ci95[1]
 
 
 def _binding(

@@ -17,7 +17,7 @@ from packlight.dataset import Dataset
 from packlight.measurement import Latency, Measurement
 from packlight.pipeline.measuring import identity_of, subject_of
 
-TRIAL_EFFORT = Effort(rounds=6, texts=40)
+TRIAL_EFFORT = Effort(texts=40, seconds=15)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +26,21 @@ class Observed:
 
     measured: Measurement
     baseline_ms: float
-    """the baseline's mean in the same rounds"""
+    """the baseline's latency in the same rounds"""
     right: str
     """a 1 for each text of val that was answered rightly; empty where that was not asked"""
 
     def beside(self, reference_ms: float) -> Measurement:
         """The figures as if the baseline had taken so long."""
-        factor = reference_ms / self.baseline_ms
-        latency = {name: factor * value for name, value in msgspec.structs.asdict(self.measured.latency_ms).items()}
-        return msgspec.structs.replace(self.measured, latency_ms=Latency(**latency))
+        factor, own = reference_ms / self.baseline_ms, self.measured.latency_ms
+        latency = Latency(
+            mean=factor * own.mean,
+            ci95=(factor * own.ci95[0], factor * own.ci95[1]),
+            p50=factor * own.p50,
+            p95=factor * own.p95,
+            p99=factor * own.p99,
+        )
+        return msgspec.structs.replace(self.measured, latency_ms=latency)
 
 
 def observe_on_val(

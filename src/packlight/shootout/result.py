@@ -16,11 +16,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     engine: str
     precision: str
-    mean_ms: float | None = None
+    latency_ms: float | None = None
     """of one text alone, tokenization included; None where it did not run"""
-    ratio: float | None = None
-    """torch eager's time over its own, round by round: above 1 it is faster"""
+    speedup: float | None = None
+    """torch eager's latency over its own: above 1 it is faster"""
     ci95: tuple[float, float] | None = None
+    """of the speedup, over rounds and texts, paired"""
+    stable: bool | None = None
+    """whether that interval is within 5 %"""
     val_accuracy: float | None = None
     note: str = ""
     """what is particular about it, or why it did not run"""
@@ -32,14 +35,14 @@ class ShootOut(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     threads: int
     baseline: str
-    """the contestant that ratios refer to: torch eager"""
+    """the contestant that speedups refer to: torch eager"""
     max_accuracy_loss: float
     """on val, against the most accurate contestant"""
     winner: str
     level: tuple[str, ...]
     """contestants allowed to win that these rounds cannot tell from the winner in speed"""
     stable: bool
-    """whether the machine was quiet"""
+    """whether every row is"""
     rounds: int
     texts: int
     """of val, timed alone in each round"""
@@ -57,7 +60,7 @@ class ShootOut(msgspec.Struct, frozen=True, kw_only=True):
 
 def allowed(rows: Sequence[Row], max_accuracy_loss: float) -> list[Row]:
     """The contestants that ran and are right on at most so much less of val than the best of them."""
-    ran = [row for row in rows if row.ratio is not None and row.val_accuracy is not None]
+    ran = [row for row in rows if row.speedup is not None and row.val_accuracy is not None]
     best = max((row.val_accuracy or 0.0 for row in ran), default=0.0)
     return [row for row in ran if (row.val_accuracy or 0.0) >= best - max_accuracy_loss - ROUNDING]
 
@@ -71,4 +74,4 @@ def choose(rows: Sequence[Row], max_accuracy_loss: float) -> Row:
     candidates = allowed(rows, max_accuracy_loss)
     if not candidates:
         raise MeasurementError("no engine ran; the notes of the rows say why")
-    return max(candidates, key=lambda row: (row.ratio or 0.0, row.val_accuracy or 0.0))
+    return max(candidates, key=lambda row: (row.speedup or 0.0, row.val_accuracy or 0.0))

@@ -1,15 +1,14 @@
 """A shoot-out from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from packlight import environment, stats
+from packlight import environment, timing
 from packlight.artifact import MANIFEST, Artifact, read_manifest, write_manifest
-from packlight.benchmark.derive import round_means, stable
 from packlight.benchmark.rounds import Effort, observe
 from packlight.dataset import Dataset
 from packlight.errors import ArtifactError, PacklightError
@@ -96,24 +95,25 @@ def _measure(
         splits=("val",),
     )
     by_name = {raw.variant: raw for raw in raws}
-    baseline = by_name[contestants[0].name]
+    drawn = {raw.variant: timing.resample(raw.latency_ms, seed=seed) for raw in raws}
+    baseline = contestants[0].name
     truth = np.array(data.ids(data.val))
-    rows = tuple(_row(each, by_name.get(each.name), baseline, truth, seed) for each in contestants)
+    rows = tuple(_row(each, by_name.get(each.name), drawn, baseline, truth) for each in contestants)
     winner = choose(rows, max_accuracy_loss)
     here = environment.describe(threads)
     return ShootOut(
         machine=here.cpu,
         threads=threads,
-        baseline=baseline.variant,
+        baseline=baseline,
         max_accuracy_loss=max_accuracy_loss,
         winner=winner.name,
         level=tuple(
             row.name
             for row in allowed(rows, max_accuracy_loss)
-            if row is not winner and not _slower(by_name[row.name], by_name[winner.name], seed)
+            if row is not winner and timing.ratio(drawn[row.name], drawn[winner.name]).level
         ),
-        stable=stable(raws),
-        rounds=effort.rounds,
+        stable=all(estimate.stable for estimate in timing.judged(drawn, baseline).values()),
+        rounds=drawn[baseline].rounds,
         texts=effort.texts,
         taken_at=here.taken_at,
         libraries=here.libraries,
@@ -122,25 +122,25 @@ def _measure(
     )
 
 
-def _row(contestant: Contestant, raw: Raw | None, baseline: Raw, truth: np.ndarray, seed: int) -> Row:
+def _row(
+    contestant: Contestant,
+    raw: Raw | None,
+    drawn: Mapping[str, timing.Resampled],
+    baseline: str,
+    truth: np.ndarray,
+) -> Row:
     row = Row(name=contestant.name, engine=contestant.engine, precision=contestant.precision, note=contestant.note)
     if raw is None:
         return row
-    means = round_means(raw)
-    ratio, low, high = stats.paired_ratio(round_means(baseline), means, seed)
+    speedup = timing.ratio(drawn[baseline], drawn[raw.variant])
     return msgspec.structs.replace(
         row,
-        mean_ms=float(np.mean(means)),
-        ratio=ratio,
-        ci95=(low, high),
+        latency_ms=timing.latency(drawn[raw.variant]).value,
+        speedup=speedup.value,
+        ci95=speedup.interval,
+        stable=speedup.stable,
         val_accuracy=float((np.array(raw.val_predictions) == truth).mean()),
     )
-
-
-def _slower(raw: Raw, winner: Raw, seed: int) -> bool:
-    """Whether its rounds took measurably longer than the winner's: the interval of their ratio lies on one side of 1."""
-    _, low, _ = stats.paired_ratio(round_means(raw), round_means(winner), seed)
-    return low > 1
 
 
 def _check_place(out: Path, given: Sequence[Artifact]) -> None:

@@ -63,7 +63,17 @@ def render_html(page: Page) -> str:
 
 def figures_for_templates() -> tuple[str, ...]:
     """Ways to write a figure that templates use."""
-    return ("digits", "milliseconds", "megabytes", "percent", "percent_interval", "points", "times", "p_value")
+    return (
+        "digits",
+        "milliseconds",
+        "megabytes",
+        "percent",
+        "percent_interval",
+        "points",
+        "times",
+        "times_interval",
+        "p_value",
+    )
 
 
 def as_json(value: Any) -> str:

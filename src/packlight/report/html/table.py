@@ -29,9 +29,14 @@ def _val(row: Row) -> float | None:
 COLUMNS = (
     Column("size", "everything that is shipped, MB of 10^6 bytes", lambda row: row.size_mb, megabytes),
     Column("memory", "peak memory of a process of its own", lambda row: row.memory_mb, megabytes),
-    Column("latency", "mean time of one request, from text to label", lambda row: row.latency.mean, milliseconds),
-    Column("p95", "95% of requests take no longer", lambda row: row.latency.p95, milliseconds),
-    Column("p99", "99% of requests take no longer", lambda row: row.latency.p99, milliseconds),
+    Column(
+        "latency",
+        "one request, from text to label: mean over texts of the median over rounds",
+        lambda row: row.latency.mean,
+        milliseconds,
+    ),
+    Column("p95", "95% of all timed requests take no longer", lambda row: row.latency.p95, milliseconds),
+    Column("p99", "99% of all timed requests take no longer", lambda row: row.latency.p99, milliseconds),
     Column("texts/s", "throughput at batch 32", lambda row: row.throughput, digits),
     Column("val", "accuracy on validation, which chooses", _val, percent),
     Column(
@@ -39,5 +44,5 @@ COLUMNS = (
     ),
     Column("in scope", "accuracy on texts of a known class", lambda row: row.in_scope, percent),
     Column("oos recall", "share of out-of-scope texts found out", lambda row: row.oos_recall, percent),
-    Column("speedup", "the baseline's latency over the row's, from paired rounds", lambda row: row.speedup, times),
+    Column("speedup", "the baseline's latency over the row's, with its 95% interval", lambda row: row.speedup, times),
 )

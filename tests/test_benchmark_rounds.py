@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from packlight.benchmark import rounds
@@ -11,6 +12,7 @@ from packlight.benchmark.rounds import BATCH, WARM_TEXTS, Effort, journal_name, 
 from packlight.benchmark.worker import Reply
 from packlight.dataset import dataset_from_rows
 from packlight.errors import ModelError
+from packlight.timing import judged, resample
 
 LABELS = ("alarm", "music", "oos")
 EFFORT = Effort(rounds=3, texts=4, seconds=0)
@@ -40,6 +42,10 @@ class Told:
         self.texts = []
         self.labels = LABELS
         self.dies_at = None
+        self.milliseconds = None
+
+    def times(self, variant, count):
+        return self.milliseconds(variant, count) if self.milliseconds else [float(len(self.turns))] * count
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def told(monkeypatch):
                 raise KeyboardInterrupt
             told.turns.append(self.subject.variant)
             told.texts.append(texts)
-            times = [float(len(told.turns))] * len(texts)
+            times = told.times(self.subject.variant, len(texts))
             return times, [each / 2 for each in times]
 
         def throughput(self, texts):
@@ -213,3 +219,83 @@ def test_a_small_test_split_is_asked_more_than_once(tmp_path):
     small = dataset_from_rows(train, [(f"val {label}", label) for label in LABELS], test)
     (a, *_) = measure(tmp_path / "journal", small, effort=Effort(rounds=2, texts=50, seconds=0))
     assert [len(samples) for samples in a.latency_ms] == [50, 50]
+
+
+class Clock:
+    """A turn takes two seconds: one is slept, one passes until the clock is read again."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def sleep(self, _):
+        self.now += 1
+
+    def perf_counter(self):
+        self.now += 0.5
+        return self.now
+
+
+def shaken(chance):
+    """Every turn of every variant differs from its last by a third."""
+    return lambda _, count: [float(np.exp(chance.normal(0, 0.3)))] * count
+
+
+def test_steady_rounds_end_after_the_least_that_is_asked(tmp_path, data, told):
+    told.milliseconds = lambda variant, count: [1.0 + "abc".index(variant)] * count
+    raws = measure(tmp_path / "journal", data, effort=Effort(rounds=3, texts=4))
+    assert {len(raw.latency_ms) for raw in raws} == {3}
+
+
+def test_shaken_rounds_go_on_until_the_ratios_are_known(tmp_path, data, told):
+    told.milliseconds = shaken(np.random.default_rng(0))
+    effort = Effort(rounds=3, most_rounds=12, texts=4)
+    raws = measure(tmp_path / "journal", data, effort=effort)
+    assert {len(raw.latency_ms) for raw in raws} == {12}
+    calming = np.random.default_rng(0)
+    told.milliseconds = lambda _, count: [float(np.exp(calming.normal(0, 0.03)))] * count
+    raws = measure(tmp_path / "other", data, effort=Effort(rounds=3, most_rounds=100, texts=4))
+    count = len(raws[0].latency_ms)
+    assert 3 < count < 100
+    drawn = [{raw.variant: resample(raw.latency_ms[:taken], seed=0) for raw in raws} for taken in (count, count - 1)]
+    stable = [all(each.stable for each in judged(each, "a").values()) for each in drawn]
+    assert stable == [True, False]
+
+
+def test_texts_that_differ_do_not_prolong_the_measuring(tmp_path, data, told):
+    told.milliseconds = lambda variant, count: [1.0] * count if variant != "b" else [0.1] * (count - 1) + [2.0]
+    raws = measure(tmp_path / "journal", data, effort=Effort(rounds=3, texts=10))
+    assert {len(raw.latency_ms) for raw in raws} == {3}
+
+
+def test_no_round_begins_that_would_end_after_the_time(tmp_path, data, told, monkeypatch):
+    told.milliseconds = shaken(np.random.default_rng(0))
+    monkeypatch.setattr(rounds, "time", Clock())
+    effort = Effort(rounds=2, texts=4, seconds=24)
+    raws = measure(tmp_path / "journal", data, effort=effort)
+    spent = [json.loads(line).get("seconds") for line in (tmp_path / "journal").read_bytes().splitlines() if line]
+    each = 3 * next(filter(None, spent))
+    assert {len(raw.latency_ms) for raw in raws} == {int(24 // each)}
+    told.turns.clear()
+    assert measure(tmp_path / "journal", data, effort=effort) == raws
+    assert told.turns == [], "what was spent before a restart counts"
+
+
+@pytest.mark.parametrize("dies_at", [4, 7, 10])
+def test_an_interrupted_measurement_has_the_same_time_in_all(tmp_path, data, told, monkeypatch, dies_at):
+    told.milliseconds = shaken(np.random.default_rng(0))
+    monkeypatch.setattr(rounds, "time", Clock())
+    effort = Effort(rounds=2, texts=4, seconds=24)
+    whole = measure(tmp_path / "whole", data, effort=effort)
+    told.turns.clear()
+    told.dies_at = dies_at
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path / "journal", data, effort=effort)
+    told.dies_at = None
+    raws = measure(tmp_path / "journal", data, effort=effort)
+    assert [len(raw.latency_ms) for raw in raws] == [len(raw.latency_ms) for raw in whole]
+
+
+def test_every_time_says_which_text_it_is_of(tmp_path, data, told):
+    raws = measure(tmp_path / "journal", data)
+    assert all([data.test.texts[place] for place in raw.timed] == told.texts[0] for raw in raws)
+    assert all(np.shape(raw.latency_ms) == np.shape(raw.cpu_ms) == (3, 4) for raw in raws)

@@ -70,6 +70,13 @@ def test_a_tail_of_exactly_a_hundredth_ends(count):
     assert made.workers >= 1
 
 
+def test_the_load_rests_on_the_latency_that_the_run_states():
+    hiccups = [10.0] * 45 + [100.0] * 5
+    made = plan(row("a", ms=10.0), 400, utilisation=0.5, latency_samples=hiccups, prices=PRICES)
+    assert (made.mean_ms, made.workers) == (10.0, 8)
+    assert made.squared_cv > 1
+
+
 def test_samples_are_used_when_given():
     even = plan(row("a", ms=10.0), 100, latency_samples=[10.0] * 50, prices=PRICES)
     assert (even.samples, even.squared_cv) == (50, 0.0)

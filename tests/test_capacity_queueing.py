@@ -63,14 +63,14 @@ def test_the_mean_wait_is_that_of_a_simulated_queue():
         start = max(arrival, free[first])
         waits.append(start - arrival)
         free[first] = start + service
-    queue = Queue(3, 2.4, from_samples(services))
+    queue = Queue(3, 2.4, from_samples(services, services.mean()))
     assert queue.mean_wait_ms == pytest.approx(np.mean(waits), rel=0.1)
     assert queue.p99_ms() == pytest.approx(np.percentile(np.array(waits) + services, 99), rel=0.1)
 
 
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=50), st.integers(1, 8), st.floats(0.05, 0.95))
 def test_p99_is_where_one_in_a_hundred_is_late(samples, workers, utilisation):
-    service = from_samples(samples)
+    service = from_samples(samples, float(np.mean(samples)))
     queue = Queue(workers, workers * utilisation, service)
     p99 = queue.p99_ms()
     assert queue.share_above(p99) <= 0.01 + 1e-9
@@ -82,13 +82,15 @@ def test_percentiles_stand_in_for_samples_at_their_slow_ends():
     rng = np.random.default_rng(1)
     samples = rng.lognormal(0, 0.4, 20_000)
     p50, p95, p99 = np.percentile(samples, (50, 95, 99))
-    known = from_percentiles(Latency(mean=samples.mean(), p50=p50, p95=p95, p99=p99))
+    known = from_percentiles(
+        Latency(mean=samples.mean(), ci95=(samples.mean(), samples.mean()), p50=p50, p95=p95, p99=p99)
+    )
     assert known.mean_ms == samples.mean()
-    assert known.squared_cv > from_samples(samples).squared_cv
-    assert Queue(2, 1.2, known).p99_ms() > Queue(2, 1.2, from_samples(samples)).p99_ms()
+    assert known.squared_cv > from_samples(samples, samples.mean()).squared_cv
+    assert Queue(2, 1.2, known).p99_ms() > Queue(2, 1.2, from_samples(samples, samples.mean())).p99_ms()
 
 
 @pytest.mark.parametrize("samples", [[], [1.0, -1.0], [math.nan], [math.inf]])
 def test_samples_must_be_times(samples):
     with pytest.raises(PacklightError, match="positive times"):
-        from_samples(samples)
+        from_samples(samples, 1.0)

@@ -9,7 +9,14 @@ TRUTH = Truth(split="test", labels=("cat", "dog", "oos"), texts=["a", "b", "c", 
 
 def raw(name, predictions, confidences=None):
     return Raw(
-        variant=name, latency_ms=[], throughput=[], predictions=predictions, confidences=confidences, peak_memory_mb=1
+        variant=name,
+        timed=[],
+        latency_ms=[],
+        cpu_ms=[],
+        throughput=[],
+        predictions=predictions,
+        confidences=confidences,
+        peak_memory_mb=1,
     )
 
 

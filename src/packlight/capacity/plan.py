@@ -102,7 +102,8 @@ def plan(
     _check(rate, utilisation, p99_ms)
     if not measurement.peak_memory_mb > 0:
         raise PacklightError(f"{measurement.variant}: no peak memory was measured; measure it again")
-    service = from_percentiles(measurement.latency_ms) if latency_samples is None else from_samples(latency_samples)
+    stated = measurement.latency_ms
+    service = from_percentiles(stated) if latency_samples is None else from_samples(latency_samples, stated.mean)
     load = rate * service.mean_ms / 1000
     reachable = p99_ms is None or service.share_above(p99_ms) < TAIL
     fewest = max(1, math.ceil(round(load / utilisation, 9)))

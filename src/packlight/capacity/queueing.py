@@ -49,8 +49,15 @@ class ServiceTimes:
         return float(np.sum(self.shares[self.values_ms > limit_ms]))
 
 
-def from_samples(samples_ms: Sequence[float]) -> ServiceTimes:
-    """Service times as observed.
+def from_samples(samples_ms: Sequence[float], mean_ms: float) -> ServiceTimes:
+    """Service times as observed, with the latency that the run states as their mean.
+
+    The samples hold the machine's hiccups, which the stated latency leaves out: they widen the spread and the tail, not
+    the load.
+
+    Args:
+        samples_ms: every timed request, in milliseconds.
+        mean_ms: the variant's latency, in milliseconds.
 
     Raises:
         PacklightError: when there are none, or one is not a positive, finite time.
@@ -58,9 +65,8 @@ def from_samples(samples_ms: Sequence[float]) -> ServiceTimes:
     values = np.asarray(samples_ms, dtype=float)
     if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
         raise PacklightError("latency samples must be positive times in milliseconds, at least one; measure again")
-    mean = float(values.mean())
     shares = np.full(len(values), 1 / len(values))
-    return ServiceTimes(mean, float(values.var()) / mean**2, values, shares, len(values))
+    return ServiceTimes(mean_ms, float(values.var() / values.mean() ** 2), values, shares, len(values))
 
 
 def from_percentiles(latency: Latency) -> ServiceTimes:

@@ -11,16 +11,17 @@ from rich.text import Text
 from packlight.capacity.plan import Plan
 from packlight.figures import NONE, digits, dollars, megabytes, milliseconds, percent
 
-WIDE = 118
+WIDE = 128
 """columns from which the terminal table shows how each figure comes about"""
-NARROW_COLUMNS = ("variant", "workers", "p99", "machines", "a month", "a million")
+NARROW_COLUMNS = ("variant", "latency", "workers", "p99", "machines", "a month")
 WIDE_COLUMNS = (
-    *NARROW_COLUMNS[:2],
+    *NARROW_COLUMNS[:3],
     "busy",
-    *NARROW_COLUMNS[2:4],
+    *NARROW_COLUMNS[3:5],
     "a machine holds",
     "memory each",
-    *NARROW_COLUMNS[4:],
+    "a month",
+    "a million",
 )
 
 
@@ -73,7 +74,8 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
     """What a reader of the table must know."""
     notes = []
     if plans:
-        notes.append("p99 is wait and service together (M/G/c queue); prices come from the price table, edit it.")
+        notes.append("latency: one text, as in the report; p99: wait and service together (M/G/c queue).")
+        notes.append("Prices come from the price table; edit it.")
     if any(plan.samples == 0 for plan in plans):
         notes.append("Spread of the service times read from percentiles, at their slow ends.")
     if slow := [plan.variant for plan in plans if not plan.within_p99]:
@@ -92,6 +94,7 @@ def _cells(plan: Plan) -> dict[str, str]:
     fit = plan.cheapest
     return {
         "variant": plan.variant,
+        "latency": milliseconds(plan.mean_ms),
         "workers": f"{plan.workers:,}",
         "busy": percent(plan.utilisation),
         "p99": ("" if plan.within_p99 else "! ") + milliseconds(plan.p99_ms),

@@ -25,6 +25,7 @@ def run(
     oos_rate: options.Traffic = None,
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
+    seconds: options.Seconds = 60.0,
     again: options.Again = False,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
@@ -42,6 +43,7 @@ def run(
     if rate is not None:
         plan = for_traffic(plan, rate)
     texts = source.read()
+    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - time that --help need not wait for
     from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
 
     outcome = carry_out(
@@ -52,6 +54,7 @@ def run(
         threads=threads,
         train_threads=train_threads,
         seed=source.seed,
+        effort=Effort(seconds=seconds),
         again=again,
         quote=not no_texts,
     )

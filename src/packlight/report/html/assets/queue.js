@@ -10,10 +10,11 @@ const erlangC = (workers, load) => {
   return blocked / (1 - (load / workers) * (1 - blocked));
 };
 
-const serviceOf = (times) => {
-  const mean = times.reduce((sum, each) => sum + each, 0) / times.length;
-  const variance = times.reduce((sum, each) => sum + (each - mean) ** 2, 0) / times.length;
-  return { times, mean, squaredCv: variance / mean ** 2 };
+// The load rests on the latency that the table shows; hiccups in the samples widen the spread and the tail.
+const serviceOf = (times, mean) => {
+  const own = times.reduce((sum, each) => sum + each, 0) / times.length;
+  const variance = times.reduce((sum, each) => sum + (each - own) ** 2, 0) / times.length;
+  return { times, mean, squaredCv: variance / own ** 2 };
 };
 
 // Share of requests whose wait and service together take longer than a limit.
@@ -64,7 +65,7 @@ const fit = (row, workers, rate, machine, prices) => {
 
 // asked: {rate, utilisation, p99 or null, prices}; times: the row's service times in milliseconds.
 const plan = (row, times, asked) => {
-  const service = serviceOf(times);
+  const service = serviceOf(times, row.latency_ms.mean);
   const load = (asked.rate * service.mean) / 1000;
   const alone = service.times.filter((own) => own > asked.p99).length / service.times.length;
   const reachable = asked.p99 == null || alone < TAIL;

@@ -10,7 +10,7 @@ def deployment():
     return Deployment(
         name="intent",
         image="registry.example/intent:1",
-        package="packlight[serve]==1.0",
+        package="packlight-1.0-py3-none-any.whl[serve]",
         workers=2,
         memory_mb=512,
         scratch_mb=128,

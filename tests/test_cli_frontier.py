@@ -171,5 +171,5 @@ def test_without_the_extra_there_is_its_install_line(made, step, monkeypatch):
     monkeypatch.setattr("packlight.extras.installed", lambda name: name != "torch")
     for verb, words in (("calibrate", []), ("distill-static", []), ("cascade", ["--first", "static"])):
         answer = step(verb, "onnx", *words, out="refused")
-        assert 'pip install "packlight[compress]"' in answer.err
+        assert 'pip install -e ".[compress]"' in answer.err
     assert not (made / "refused").exists()

@@ -109,4 +109,4 @@ def test_a_torch_artifact_without_torch_gets_the_install_line(packlight, tiny_ru
     monkeypatch.setattr("packlight.extras.installed", lambda name: name != "torch")
     answer = packlight("predict", tiny_run / "variants" / "teacher", "x")
     assert answer.status == 2
-    assert 'pip install "packlight[compress]"' in answer.err
+    assert 'pip install -e ".[compress]"' in answer.err

@@ -184,7 +184,7 @@ def test_so_many_epochs_are_so_many(chain):
 def test_without_the_extra_there_is_its_install_line(verb, chain, step, monkeypatch):
     monkeypatch.setattr("packlight.extras.installed", lambda name: name != "torch")
     origin = [] if verb == "finetune" else [chain / "student"]
-    check_error(step(verb, *origin, out="refused"), 'pip install "packlight[compress]"')
+    check_error(step(verb, *origin, out="refused"), 'pip install -e ".[compress]"')
 
 
 @pytest.mark.parametrize(

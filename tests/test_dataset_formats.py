@@ -218,7 +218,5 @@ def test_parquet_without_rows_is_refused():
 def test_parquet_without_pyarrow_names_the_install_line(monkeypatch):
     monkeypatch.setattr("packlight.extras.find_spec", lambda _: None)
     monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
-    with pytest.raises(
-        MissingExtraError, match=r'reading a\.parquet needs pyarrow: pip install "packlight\[parquet\]"'
-    ):
+    with pytest.raises(MissingExtraError, match=r'reading a\.parquet needs pyarrow: pip install -e "\.\[parquet\]"'):
         read_file("a.parquet", b"")

@@ -121,7 +121,7 @@ def test_an_engine_that_does_not_fit_is_refused(artifact, variant, engine, messa
 
 def test_a_missing_extra_is_named_with_its_install_line(artifact, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r'the torch engine needs torch: pip install "packlight\[compress\]"'):
+    with pytest.raises(MissingExtraError, match=r'the torch engine needs torch: pip install -e "\.\[compress\]"'):
         open_engine(artifact("torch fp32"))
 
 

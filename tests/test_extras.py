@@ -23,7 +23,7 @@ def test_a_missing_module_is_answered_with_its_install_line(monkeypatch, module,
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError) as caught:
         require(module, purpose="the plot")
-    assert str(caught.value) == f'the plot needs {module}: pip install "packlight[{extra}]"'
+    assert str(caught.value) == f'the plot needs {module}: pip install -e ".[{extra}]"'
     with pytest.raises(MissingExtraError):
         load(f"{module}.part", "the plot")
 

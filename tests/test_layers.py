@@ -15,6 +15,7 @@ ROWS = (
     {
         "errors",
         "extras",
+        "origin",
         "files",
         "progress",
         "figures",

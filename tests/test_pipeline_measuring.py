@@ -143,7 +143,7 @@ def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, 
 
 def test_without_matplotlib_there_are_figures_and_no_plot(measure, monkeypatch, capsys, tmp_path):
     def refuse(*_, **__):
-        raise MissingExtraError('plots need matplotlib: pip install "packlight[report]"')
+        raise MissingExtraError('plots need matplotlib: pip install -e ".[report]"')
 
     monkeypatch.setattr("packlight.pipeline.measuring.write_report", refuse)
     monkeypatch.setattr("packlight.pipeline.measuring.installed", lambda name: name != "matplotlib")

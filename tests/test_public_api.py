@@ -38,5 +38,5 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_without_torch_the_install_line_is_given(name, monkeypatch):
     monkeypatch.delitem(vars(packlight), name, raising=False)
     monkeypatch.setattr("packlight.extras.installed", lambda module: module != "torch")
-    with pytest.raises(MissingExtraError, match=r'pip install "packlight\[compress\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[compress\]"'):
         getattr(packlight, name)

@@ -118,7 +118,7 @@ def test_figures_alone_and_reference_rows_alone_are_shown(tmp_path, rows):
 def test_a_missing_template_engine_is_named_with_its_extra(tmp_path, monkeypatch):
     write_measurements(measurements(), tmp_path)
     monkeypatch.setattr("packlight.extras.installed", lambda module: module != "jinja2")
-    with pytest.raises(MissingExtraError, match=r"report\.html needs jinja2: pip install \"packlight\[report\]\""):
+    with pytest.raises(MissingExtraError, match=r"report\.html needs jinja2: pip install -e \"\.\[report\]\""):
         write_html(tmp_path)
     assert not (tmp_path / "report.html").exists()
 

@@ -58,5 +58,5 @@ def test_engines_have_their_own_colours():
 
 def test_without_matplotlib_the_install_line_is_given(monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "packlight\[report\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[report\]"'):
         render_plot(summarise(measurements()), "png")

@@ -74,8 +74,8 @@ def test_what_is_missing_is_said_and_the_others_compete(teacher, tiny_run, data,
     outcome = shoot_out(teacher, data, others=[static], out=out, max_accuracy_loss=0.5, threads=1, effort=EFFORT)
     ran = {each.name for each in outcome.engines if each.latency_ms is not None}
     assert ran == {"teacher", "teacher-ort", "teacher-ort-dynamic", "teacher-ort-static", "student-onnx-static"}
-    assert 'pip install "packlight[openvino]"' in outcome["teacher-openvino"].note
-    assert 'pip install "packlight[openvino]"' in outcome["teacher-openvino-int8"].note
+    assert 'pip install -e ".[openvino]"' in outcome["teacher-openvino"].note
+    assert 'pip install -e ".[openvino]"' in outcome["teacher-openvino-int8"].note
     assert "no no-such-compiler" in outcome["teacher-compiled"].note
     eager = outcome["teacher"]
     assert outcome.baseline == "teacher"

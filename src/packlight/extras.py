@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from packlight.errors import MissingExtraError
+from packlight.origin import install_line
 
 EXTRA_OF = {
     "torch": "compress",
@@ -40,8 +41,7 @@ def require(*modules: str, purpose: str) -> None:
     """
     for module in modules:
         if not installed(module):
-            extra = EXTRA_OF[module]
-            raise MissingExtraError(f'{purpose} needs {module}: pip install "packlight[{extra}]"')
+            raise MissingExtraError(f"{purpose} needs {module}: {install_line(EXTRA_OF[module])}")
 
 
 def load(module: str, purpose: str) -> ModuleType:

@@ -1,11 +1,11 @@
 """Ways to open an artifact, as code that runs in its folder."""
 
-import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from packlight.artifact import SAFETENSORS, Artifact
-from packlight.engines.needs import package_of
+from packlight.engines.needs import extras_of
+from packlight.origin import wheel_line
 
 TEXT = "where is my package"
 
@@ -26,9 +26,9 @@ def ways(artifact: Artifact) -> tuple[Way, ...]:
 
 def _ways(artifact: Artifact) -> Iterator[Way]:
     manifest = artifact.manifest
-    package = shlex.quote(package_of(artifact))
-    yield Way("packlight, verified by hash", f"pip install {package}", "python", _PACKLIGHT)
-    yield Way("the command line", f"pip install {package}", "bash", f'packlight predict . "{TEXT}"')
+    install = wheel_line(*extras_of(artifact))
+    yield Way("packlight, verified by hash", install, "python", _PACKLIGHT)
+    yield Way("the command line", install, "bash", f'packlight predict . "{TEXT}"')
     if manifest.engine == "onnxruntime":
         code = _ONNX.format(file=manifest.model_file, length=manifest.max_length)
         yield Way("ONNX Runtime alone", "pip install onnxruntime tokenizers numpy", "python", code)

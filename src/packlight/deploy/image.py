@@ -1,11 +1,12 @@
 """The Dockerfile: slim, not root, nothing written outside /tmp, health by the standard library."""
 
 from packlight.deploy.plan import PORT, USER, Deployment
+from packlight.origin import WHEEL
 from packlight.telemetry import SWITCHES
 
 PYTHON = "3.12-slim"
-IGNORED = "*\n!models\n!models/**\n"
-"""what .dockerignore says: only the models go to the builder"""
+IGNORED = f"*\n!{WHEEL}\n!models\n!models/**\n"
+"""what .dockerignore says: only packlight's wheel and the models go to the builder"""
 
 
 def dockerfile(deployment: Deployment) -> str:
@@ -16,8 +17,9 @@ def dockerfile(deployment: Deployment) -> str:
     return f"""\
 # syntax=docker/dockerfile:1
 FROM python:{PYTHON} AS build
+COPY {WHEEL} ./
 RUN python -m venv /opt/packlight \\
- && /opt/packlight/bin/pip install --no-cache-dir "{deployment.package}"
+ && /opt/packlight/bin/pip install --no-cache-dir "./{deployment.package}"
 
 FROM python:{PYTHON}
 COPY --from=build /opt/packlight /opt/packlight

@@ -7,8 +7,9 @@ import msgspec
 
 from packlight import __version__
 from packlight.artifact import Artifact
-from packlight.engines.needs import package_of
+from packlight.engines.needs import extras_of
 from packlight.errors import PacklightError
+from packlight.origin import WHEEL, with_extras
 
 PORT = 8080
 USER = 10001
@@ -31,7 +32,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """of the model, and of everything that is made for it"""
     image: str
     package: str
-    """what pip installs in the image: packlight's own version, with the extras that the model needs"""
+    """what pip installs in the image: the wheel in the build context, with the extras that the model needs"""
     workers: int
     """processes in each container, and processors that it is given"""
     memory_mb: int
@@ -87,7 +88,7 @@ def deployment_of(
     return Deployment(
         name=chosen,
         image=image or f"{chosen}:{__version__}",
-        package=f"{package_of(artifact, 'serve')}=={__version__}",
+        package=with_extras(WHEEL, "serve", *extras_of(artifact)),
         workers=workers,
         memory_mb=memory_mb or _rounded(needed),
         scratch_mb=_rounded(SCRATCH_MB + (workers + 1) * weights_mb),

@@ -11,11 +11,13 @@ from packlight.deploy.image import IGNORED, dockerfile
 from packlight.deploy.kserve import inference_service
 from packlight.deploy.kubernetes import documents
 from packlight.deploy.plan import PORT, Deployment
+from packlight.deploy.wheel import packed_wheel
 from packlight.errors import PacklightError
 from packlight.files import folder_whole, write_whole
+from packlight.origin import WHEEL
 
 VERSION = "1"
-FILES = ("Dockerfile", ".dockerignore", "compose.yaml", "kubernetes.yaml", "kserve.yaml", "README.md")
+FILES = (WHEEL, "Dockerfile", ".dockerignore", "compose.yaml", "kubernetes.yaml", "kserve.yaml", "README.md")
 
 
 def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> tuple[Path, ...]:
@@ -36,7 +38,8 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         raise PacklightError(
             f"{out}: lies in the artifact, which would then hold files that are not its own; give another --out"
         )
-    contents = {
+    contents: dict[str, str | bytes] = {
+        WHEEL: packed_wheel(),
         "Dockerfile": dockerfile(deployment),
         ".dockerignore": IGNORED,
         "compose.yaml": _yaml([compose(deployment)]),
@@ -58,8 +61,8 @@ def readme(deployment: Deployment) -> str:
     return f"""\
 # {name}
 
-Made by `packlight deploy`. The image holds {deployment.package} and the model; it runs as a user without rights on a
-file system that it cannot write, but for /tmp.
+Made by `packlight deploy`. The image holds packlight, installed from {WHEEL}
+beside this file, and the model. It runs as an unprivileged user on a read-only file system; only /tmp can be written.
 
 On this machine:
 

@@ -16,9 +16,3 @@ def extras_of(artifact: Artifact) -> tuple[str, ...]:
     if artifact.manifest.engine == "cascade":
         manifests = [read_manifest(artifact.path / part) for part in (FIRST, SECOND)]
     return tuple(sorted({EXTRAS[each.engine] for each in manifests if each.engine in EXTRAS}))
-
-
-def package_of(artifact: Artifact, *more: str) -> str:
-    """What pip installs to open it: `packlight`, or `packlight[compress]`; `more` names extras that are needed besides."""
-    extras = (*more, *extras_of(artifact))
-    return f"packlight[{','.join(extras)}]" if extras else "packlight"

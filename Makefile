@@ -8,10 +8,12 @@ ALL := $(VENV)/.all
 TEST := $(VENV)/.test
 DOCS := $(VENV)/.docs
 LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --no-deps --no-build-isolation -e .
+# tests that need neither torch nor a model
+LIGHT := $(addprefix tests/test_,$(addsuffix .py,stats figures files ngrams origin capacity_plan capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-docs test-kserve soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-docs test-wheel test-lowest test-kserve soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +48,22 @@ test-slow: $(TEST)  ## run the tests that take minutes
 test-docs: $(TEST)  ## run the tutorial and the guides on the real sample data and compare what they print
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m docs tests/test_hands_on.py
 
+test-wheel: $(TEST)  ## build the wheel, install it with base dependencies alone into an environment of its own, and predict
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m hatchling build
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/packlight-*.whl
+	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(BIN)/python -m pytest tests/test_wheel.py
+
+test-lowest: $(TEST)  ## what needs no torch, on the lowest versions that pyproject.toml allows, in an environment of its own
+	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python .venv-lowest/bin/python pyproject.toml \
+	    --extra serve --extra report --extra search --extra parquet --output-file .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt "pytest>=8.4" "hypothesis>=6.130"
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
+	.venv-lowest/bin/python -m pytest $(LIGHT)
+	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-lowest/bin/python $(BIN)/python -m pytest tests/test_wheel.py
+
 test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for the manifest, in an environment of its own
 	$(PYTHON) -m venv .venv-kserve
 	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
@@ -74,4 +92,4 @@ lock: $(TEST)  ## resolve anew what pyproject.toml asks for, with hashes, into r
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove the environment and caches, not the runs
-	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-wheel .venv-lowest site .mypy_cache .pytest_cache .ruff_cache dist build

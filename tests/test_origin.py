@@ -15,7 +15,9 @@ def outside(monkeypatch, tmp_path):
     return install
 
 
-def test_in_a_clone_extras_are_installed_from_the_clone():
+def test_in_a_clone_extras_are_installed_from_the_clone(monkeypatch, tmp_path):
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(origin, "PACKAGE", tmp_path / "src" / "packlight")
     assert origin.install_line("compress", "search") == 'pip install -e ".[compress,search]"'
     assert origin.install_line() == 'pip install -e "."'
 

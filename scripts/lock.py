@@ -47,10 +47,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         torch = Path(scratch) / "torch.in"
         torch.write_text(next(each for each in extras["compress"] if each.startswith("torch")))
-        resolve("torch", str(torch), *upgrade)
+        resolve("torch", str(torch), "--no-annotate", *upgrade)
         if pinned("torch-cpu") != f"{pinned('torch')}+cpu":
             torch.write_text(f"torch=={pinned('torch')}+cpu; sys_platform == 'linux'")
-            resolve("torch-cpu", str(torch), "--no-deps", "--index-url", CPU_INDEX)
+            resolve("torch-cpu", str(torch), "--no-annotate", "--no-deps", "--index-url", CPU_INDEX)
         excludes = Path(scratch) / "excludes.txt"
         excludes.write_text("\n".join(CUDA))
         without = ("--no-emit-package", "torch", "--excludes", str(excludes))

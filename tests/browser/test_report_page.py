@@ -91,7 +91,7 @@ def test_a_slider_moves_the_pick_the_ring_and_the_command(page, folder, taken, r
     first = page.locator("#live-pick").inner_text()
     assert first == recommend(taken, Constraints(), right=right).pick
     picks = {first}
-    for name, place in (("min_accuracy", 80), ("max_size_mb", 55), ("max_latency_ms", 30), ("min_throughput", 60)):
+    for name, place in (("min_accuracy", 80), ("max_size_mb", 20), ("max_latency_ms", 30), ("min_throughput", 60)):
         page.locator("button[type=reset]").click()
         settle(page)
         slide(page, name, place)

@@ -182,7 +182,7 @@ def _reasons(pick: Measurement, case: Case) -> Iterator[str]:
     rule = RULES[case.wanted.profile].format(loss=points(case.wanted.allowed_loss).lstrip("+±"))
     yield f"Profile {case.wanted.profile}: {rule}."
     fitting = len(case.eligible) + len(case.unsteady)
-    unsteady = f", {len(case.unsteady)} of these answer differently in a batch" if case.unsteady else ""
+    unsteady = f" ({len(case.unsteady)} of them batch-dependent)" if case.unsteady else ""
     yield (
         f"{fitting} of {len(case.measurements.measurements)} variants keep every constraint{unsteady}, "
         f"{len(case.contenders)} are accurate enough."

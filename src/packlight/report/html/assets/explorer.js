@@ -82,7 +82,7 @@ const explain = (page, found) => {
     return `${which} Loosen a limit.`;
   }
   const unsteady = found.fitting.length - found.eligible.length;
-  const left = unsteady ? `, ${unsteady} of these answer differently in a batch` : "";
+  const left = unsteady ? ` (${unsteady} of them batch-dependent)` : "";
   const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} keep every limit${left}, ${found.contenders.length} are accurate enough.${unsteadyPick(page, found)}`;
   if (found.place === found.best) return `${counts} None that keeps them is more accurate.`;
   const best = rows[found.best];

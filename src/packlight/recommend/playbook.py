@@ -266,9 +266,9 @@ def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
 
 
 def _flips(row: Measurement, measurements: Measurements) -> str:
-    """How many labels the batch changed, in brackets; nothing where that was not counted."""
+    """How many labels the batch changed, in brackets; nothing where none did, or that was not counted."""
     flips = row.choice.batch_flips if row.choice else None
-    if flips is None:
+    if not flips:
         return ""
     split = measurements.chosen_on
     return f" ({flips:,} of {measurements.data.rows.get(split, 0):,} {split} texts got another label in a batch of 32)"

@@ -67,7 +67,7 @@ test-lowest: $(TEST)  ## what needs no torch, on the lowest versions that pyproj
 test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for the manifest, in an environment of its own
 	$(PYTHON) -m venv .venv-kserve
 	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
-	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_deploy_kserve.py
+	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_serve_deploy_kserve.py
 
 soak: $(ALL)  ## ten minutes of steady load on a server of runs/demo, with memory that must stay flat
 	$(BIN)/python benchmarks/serve_soak.py runs/demo/variants/student-onnx-static --minutes 10

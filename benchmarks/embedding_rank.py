@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from packlight.artifact import Artifact
-from packlight.classifier.stock import open_classifier
-from packlight.dataset import load_dataset
-from packlight.tokenization import TextEncoder
+from packlight.data import load_dataset
+from packlight.models.hf_model import open_classifier
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.tokenization import TextEncoder
 
 SHARES = (1, 5 / 6, 2 / 3, 1 / 2, 1 / 3)
 BATCH = 64

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from packlight.artifact import Artifact
-from packlight.dataset import load_dataset
-from packlight.sessions import onnxruntime, open_on_cpu
-from packlight.tokenization import TextEncoder
+from packlight.data import load_dataset
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.ort_session import onnxruntime, open_on_cpu
+from packlight.runtime.tokenization import TextEncoder
 
 TEXTS = 300
 ROUNDS = 30

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from packlight.artifact import Artifact
-from packlight.dataset import Dataset, load_dataset
-from packlight.engines.cascade import confidence
-from packlight.pipeline.making.answering import answer_texts, traffic_weights
-from packlight.recipe import OosRate
-from packlight.steps.calibration import choose_rule
-from packlight.steps.switch import choose_switch
+from packlight.data import Dataset, load_dataset
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines.cascade import confidence
+from packlight.steps.artifact_inference import answer_texts
+from packlight.steps.calibrate.rule import choose_rule
+from packlight.steps.cascade.threshold import choose_switch
+from packlight.steps.out_of_scope import traffic_weights
+from packlight.steps.step import OosRate
 
 LOSS, CONFIDENCE = 0.025, 0.95
 COLUMNS = 4

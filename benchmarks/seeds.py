@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from packlight.benchmark.rounds import Effort
-from packlight.dataset import load_dataset
-from packlight.figures import NONE
+from packlight.data import load_dataset
 from packlight.files import write_whole
-from packlight.measurement import Measurements, read_measurements
+from packlight.formatting import NONE
+from packlight.measure.results import Measurements, read_measurements
+from packlight.measure.rounds import Effort
 from packlight.pipeline import run
-from packlight.recipe import for_traffic, load_recipe
+from packlight.recipes.recipe import for_traffic, load_recipe
 
 FIGURES = {
     "val": ("val", "accuracy"),

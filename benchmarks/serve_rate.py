@@ -25,11 +25,11 @@ from pathlib import Path
 
 import psutil
 
-from packlight.dataset import load_dataset
-from packlight.load.measure import measure_load
-from packlight.load.rates import Ramp
-from packlight.load.result import Bound, LoadResult
-from packlight.load.target import Process, free_port, halves, served
+from packlight.data import load_dataset
+from packlight.serve.loadtest.measure import measure_load
+from packlight.serve.loadtest.rates import Ramp
+from packlight.serve.loadtest.result import Bound, LoadResult
+from packlight.serve.loadtest.target import Process, free_port, halves, served
 
 STAGES = ("decode", "tokenize", "infer", "encode")
 SUM = re.compile(r"^packlight_(\w+)_duration_seconds_sum (\S+)$", re.MULTILINE)

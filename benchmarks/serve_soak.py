@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from packlight.dataset import load_dataset
-from packlight.load.job import Job
-from packlight.load.process import GeneratorProcess
-from packlight.load.request import address_of, http_request, infer_body
-from packlight.load.target import halves, served
+from packlight.data import load_dataset
+from packlight.serve.loadtest.client import address_of, http_request, infer_body
+from packlight.serve.loadtest.process import GeneratorProcess
+from packlight.serve.loadtest.settings import Job
+from packlight.serve.loadtest.target import halves, served
 
 SAMPLE_SECONDS = 2.0
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from packlight.sessions import onnxruntime
+from packlight.runtime.ort_session import onnxruntime
 
 LENGTH = 20
 """layer norms of a chain"""

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
-from packlight.classifier.int8 import quantize
-from packlight.classifier.stock import open_classifier
-from packlight.dataset import load_dataset
-from packlight.timing import ratio, resample
-from packlight.tokenization import TextEncoder
+from packlight.data import load_dataset
+from packlight.measure.timing import ratio, resample
+from packlight.models.hf_model import open_classifier
+from packlight.models.torch_int8 import quantize
+from packlight.runtime.tokenization import TextEncoder
 
 TEXTS = 40
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from packlight import Predictor, load_dataset, load_recipe, run
-from packlight.recommend import Constraints, recommend
+from packlight.analysis.recommend import Constraints, recommend
 
 
 def main(source: str = "sample", out: str = "runs/from_python") -> None:

@@ -17,7 +17,7 @@ class Answer(NamedTuple):
 @pytest.fixture
 def packlight(monkeypatch, capsys):
     """Run a command as a shell would, without the seconds that a new interpreter takes."""
-    from packlight.cli import main  # noqa: PLC0415 - only where it is asked for
+    from packlight.cli import main  # only where it is asked for
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["packlight", *map(str, words)])

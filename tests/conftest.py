@@ -24,9 +24,9 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """The module that makes tiny models; it imports torch, which tests of plain data do without."""
-    import torch  # noqa: PLC0415 - see above
+    import torch  # see above
 
-    import tiny_models  # noqa: PLC0415 - see above
+    import tiny_models  # see above
 
     torch.set_num_threads(1)
     return tiny_models
@@ -59,8 +59,8 @@ def trained_folder(tiny, encoder_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def onnx_file(trained_folder, tmp_path_factory):
     """Family -> an exported float32 graph of `trained_folder`; not to be written to."""
-    from packlight.recipe import Export  # noqa: PLC0415 - beside the next
-    from packlight.steps.export import export  # noqa: PLC0415 - imports torch
+    from packlight.steps.export.options import Export  # beside the next
+    from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
     def make(family):
@@ -74,8 +74,8 @@ def onnx_file(trained_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def unfused_file(trained_folder, tmp_path_factory):
     """Family -> the same in standard operators only; not to be written to."""
-    from packlight.recipe import Export  # noqa: PLC0415 - beside the next
-    from packlight.steps.export import export  # noqa: PLC0415 - imports torch
+    from packlight.steps.export.options import Export  # beside the next
+    from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
     def make(family):

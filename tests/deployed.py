@@ -2,7 +2,7 @@
 
 import pytest
 
-from packlight.deploy import Deployment
+from packlight.serve.deploy import Deployment
 
 
 @pytest.fixture

@@ -42,16 +42,16 @@ steps:
 @pytest.fixture(scope="session")
 def make_variants(tiny, encoder_folder):
     """Carry out a recipe on toy rows without measuring; gives what was made anew."""
-    from packlight.dataset import dataset_from_rows  # noqa: PLC0415 - with the next, seconds
-    from packlight.pipeline import walk  # noqa: PLC0415
-    from packlight.recipe import parse_recipe  # noqa: PLC0415
+    from packlight.data import dataset_from_rows  # with the next, seconds
+    from packlight.pipeline import runner
+    from packlight.recipes.recipe import parse_recipe
 
     def make(recipe, out, *, outside=True):
         rows = [row for row in zip(*tiny.toy_texts(), strict=True) if outside or row[1] != "oos"]
         data = dataset_from_rows(rows, source="tiny")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(walk, "measure_run", lambda *_, **__: (None, False))
-            made = walk.run(data, parse_recipe(recipe), out, model=str(encoder_folder("bert")), threads=1).made
+            patch.setattr(runner, "measure_run", lambda *_, **__: (None, False))
+            made = runner.run(data, parse_recipe(recipe), out, model=str(encoder_folder("bert")), threads=1).made
         return made, data
 
     return make

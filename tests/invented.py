@@ -2,8 +2,8 @@
 
 import msgspec
 
-from packlight.environment import Environment
-from packlight.measurement import (
+from packlight.measure.environment import Environment
+from packlight.measure.results import (
     ClassScore,
     DataSummary,
     Latency,
@@ -14,8 +14,8 @@ from packlight.measurement import (
     Scores,
     Workers,
 )
-from packlight.roofline import Work, roofline
-from packlight.stats import wilson_interval
+from packlight.measure.roofline import Work, roofline
+from packlight.measure.statistics import wilson_interval
 
 QUERIES = 5500
 VAL_TEXTS = 5500

@@ -7,8 +7,7 @@ import msgspec
 import numpy as np
 
 from invented import RANDOM, measurements, row, with_roofline
-from packlight.artifact import Manifest, write_manifest
-from packlight.measurement import (
+from packlight.measure.results import (
     ClassScore,
     Latency,
     Parity,
@@ -19,8 +18,9 @@ from packlight.measurement import (
     write_raw,
     write_truth,
 )
-from packlight.stats import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
-from packlight.timing import latency, resample
+from packlight.measure.statistics import mcnemar_exact, per_class_accuracy, percentiles, wilson_interval
+from packlight.measure.timing import latency, resample
+from packlight.runtime.artifact import Manifest, write_manifest
 
 HOSTILE = "<script>window.pwned = 1</script>"
 ENDING = "</script><!-- <img src=x onerror=window.pwned=2> \u2028 & \"quoted\" 'so'"

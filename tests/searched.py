@@ -2,7 +2,7 @@
 
 import pytest
 
-from packlight.dataset import dataset_from_rows
+from packlight.data import dataset_from_rows
 
 pytest_plugins = ["tiny_run"]
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from packlight.load.target import served
+from packlight.serve.loadtest.target import served
 
 pytest_plugins = ["tiny_run"]
 MODEL = "intent"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from packlight.benchmark import steal
+from packlight.measure import steal
 
 
 def test_the_share_is_of_all_that_passed(tmp_path, monkeypatch):

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.engines import open_engine
-from packlight.predictor import Predictor
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import open_engine
+from packlight.runtime.predictor import Predictor
 
 pytest_plugins = ["command"]
 QUICK = ("--epochs", "4", "--buckets", "512", "--width", "16", "--hidden", "16", "--augment", "1")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from packlight.capacity import default_prices_text
-from packlight.environment import describe
-from packlight.load.result import Bound, Level, LoadResult, Source, Times, write_result
+from packlight.analysis.capacity import default_prices_text
+from packlight.measure.environment import describe
+from packlight.serve.loadtest.result import Bound, Level, LoadResult, Source, Times, write_result
 
 pytest_plugins = ["command"]
 LOAD = "load.json"

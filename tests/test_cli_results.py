@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from invented_run import write_run
-from packlight.measurement import read_measurements
-from packlight.recipe import load_recipe
+from packlight.measure.results import read_measurements
+from packlight.recipes.recipe import load_recipe
 from packlight.report.html import describe
 from packlight.report.html.folder import read_run
 

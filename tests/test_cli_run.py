@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.measurement import read_measurements
+from packlight.measure.results import read_measurements
+from packlight.runtime.artifact import Artifact
 
 pytest_plugins = ["command"]
 STEPS = """
@@ -159,7 +159,7 @@ def test_an_interruption_says_how_to_go_on(packlight, tmp_path, encoder_folder, 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("packlight.pipeline.walk.make_variant", interrupted)
+    monkeypatch.setattr("packlight.pipeline.runner.make_variant", interrupted)
     words = ["--data", "anfragen.csv", "--text-column", "Frage", "--label-column", "Absicht"]
     answer = packlight("run", *words, "--model", encoder_folder("bert"), "--out", "out")
     assert answer.status == 130

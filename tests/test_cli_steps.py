@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.measurement import read_measurements
+from packlight.measure.results import read_measurements
+from packlight.runtime.artifact import Artifact
 
 pytest_plugins = ["command"]
 VERBS = ("finetune", "distill", "export", "quantize")

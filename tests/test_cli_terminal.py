@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from invented import RANDOM, measurements, row, walk
 from packlight import progress
+from packlight.analysis.summary import summarise
 from packlight.cli.app import app
-from packlight.measurement import Raw, Truth, write_measurements, write_raw, write_truth
-from packlight.report import summarise
-from packlight.report.scatter import HEIGHT, terminal_scatter
+from packlight.measure.results import Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.report.terminal_plot import HEIGHT, terminal_scatter
 
 
 def drawn(*rows, width=80):

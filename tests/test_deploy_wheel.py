@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.deploy import deployment_of, wheel, write_deployment
 from packlight.errors import PacklightError
 from packlight.origin import PACKAGE, WHEEL
+from packlight.runtime.artifact import Artifact
+from packlight.serve.deploy import deployment_of, wheel, write_deployment
 
 pytest_plugins = ["tiny_run"]
 

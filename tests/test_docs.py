@@ -20,9 +20,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from packlight.capacity import default_prices_text, read_prices
+from packlight.analysis.capacity import default_prices_text, read_prices
 from packlight.cli.app import app
-from packlight.recipe import load_recipe
+from packlight.recipes.recipe import load_recipe
 from pages import PAGES, ROOT, blocks, name
 from tiny_run import on_one_thread, replace_everywhere
 
@@ -38,13 +38,7 @@ TEXT = ("csv", "json", "text", "toml", "html", "dockerfile", "promql", "http", "
 def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
     """A working folder in which the pages' names lead to tiny things."""
     # All that bind the two names below must be loaded before these are replaced.
-    from packlight import (  # noqa: PLC0415 - imports torch
-        DistillationTrainer,  # noqa: F401
-        PerformanceBenchmark,  # noqa: F401
-        checkpoint,
-        dataset,
-        run,  # noqa: F401
-    )
+    from packlight import data, models
 
     copy = shutil.copytree(tiny_run, tmp_path / "runs" / RUNS[0])
     for alias in RUNS[1:]:
@@ -54,11 +48,11 @@ def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
     rows = list(zip(*tiny.toy_texts(), strict=True))
     (tmp_path / "intents.csv").write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
     (tmp_path / "prices.yaml").write_text(default_prices_text())
-    real = checkpoint.resolve
+    real = models.resolve
     tiny_resolve = lambda reference, **other: real(  # noqa: E731
         str(four_layers) if reference == "minilm" else reference, **other
     )
-    real_load = dataset.load_dataset
+    real_load = data.load_dataset
     tiny_load = lambda source, **other: real_load(  # noqa: E731
         tmp_path / "intents.csv" if source == "sample" else source, **other
     )
@@ -159,5 +153,5 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr, built.stderr
     assert "--fail-if" in (tmp_path / "cli" / "index.html").read_text()
-    assert "packlight.predictor.Predictor.open" in (tmp_path / "python" / "index.html").read_text()
+    assert "packlight.runtime.predictor.Predictor.open" in (tmp_path / "python" / "index.html").read_text()
     assert (tmp_path / "decisions" / "0001-mean-pooling-as-a-stock-layer" / "index.html").is_file()

@@ -12,7 +12,7 @@ import typer
 from invented import measurements, walk
 from packlight.cli import run
 from packlight.errors import Exit, PacklightError, ParityError
-from packlight.measurement import Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.measure.results import Raw, Truth, write_measurements, write_raw, write_truth
 
 pytest_plugins = ["command"]
 PAGE = Path(__file__).parent.parent / "docs" / "exit-codes.md"

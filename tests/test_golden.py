@@ -11,19 +11,18 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from packlight.artifact import ONNX_FP32, Artifact, read_manifest, seal
 from packlight.cli import main
 from packlight.errors import ArtifactError
-from packlight.golden import FILE, TEXTS, Golden, ReplayError, has_golden, replay, seal_with_golden, verify
-from packlight.predictor import Predictor
-from packlight.serve.answers import Name
+from packlight.runtime.artifact import ONNX_FP32, Artifact, read_manifest, seal
+from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, has_golden, replay, seal_with_golden, verify
+from packlight.runtime.predictor import Predictor
 from packlight.serve.app import App
 from packlight.serve.batcher import Batcher
 from packlight.serve.keys import Keys
-from packlight.serve.limits import Limits
 from packlight.serve.model import Model
 from packlight.serve.repository import Repository
-from packlight.serve.settings import Settings
+from packlight.serve.responses import Name
+from packlight.serve.settings import Limits, Settings
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from packlight import load_dataset
-from packlight.capacity import default_prices_text
+from packlight.analysis.capacity import default_prices_text
 from pages import ROOT, blocks, name
 from shown import difference
 

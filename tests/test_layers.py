@@ -1,6 +1,7 @@
 """The picture of docs/architecture.md, checked: imports run downward only, and heavy libraries wait until needed."""
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -11,108 +12,107 @@ import pytest
 import packlight
 
 PACKAGE = Path(packlight.__file__).parent
-ROWS = (
-    {
-        "errors",
-        "extras",
-        "origin",
-        "files",
-        "progress",
-        "figures",
-        "environment",
-        "stats",
-        "timing",
-        "hub",
-        "tokenization",
-        "ngrams",
-        "sessions",
-        "telemetry",
-    },
-    {"dataset", "artifact", "provenance", "recipe", "measurement", "checkpoint", "classifier"},
-    {"steps", "engines"},
-    {"golden", "predictor", "benchmark", "report", "recommend", "capacity", "card", "roofline"},
-    {"pipeline", "distillation"},
-    {"serve", "load", "deploy", "compare", "push", "search", "shootout"},
-    {"cli"},
+BASE = {"errors", "extras", "files", "formatting", "hub", "origin", "progress", "telemetry"}
+ROOMS = (
+    "data",
+    "models",
+    "runtime",
+    "measure",
+    "steps",
+    "recipes",
+    "analysis",
+    "report",
+    "pipeline",
+    "shootout",
+    "search",
+    "serve",
+    "api",
+    "cli",
 )
-"""the lowest first; a module may import its own row, but no two of them each other"""
-DATA_ONLY = ("measurement", "recommend", "capacity", "report", "compare")
+"""in import order: a room imports only the base and the rooms before it"""
 HEAVY = ("torch", "transformers", "onnxruntime", "onnx", "accelerate", "matplotlib", "huggingface_hub", "datasets")
 WITHOUT_TORCH = ("torch", "transformers", "onnx", "onnxscript", "accelerate")
+SERIALIZED_FORMS = ("analysis", "report")
+"""rooms that read results as plain data"""
 
 
-def part_of(file):
-    """The top-level module or package that a file belongs to; none for the two that everyone may import or start."""
-    relative = file.relative_to(PACKAGE)
-    return None if relative.name in ("__init__.py", "__main__.py") and len(relative.parts) == 1 else relative.parts[0]
+def files():
+    return [each for each in PACKAGE.rglob("*.py") if not (each.parent == PACKAGE and each.name.startswith("__"))]
+
+
+def module_of(file):
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports_of(file):
-    """Top-level parts of packlight that a file imports, also inside functions."""
+    """Dotted names within packlight that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(file.read_text())):
-        names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            base = node.module or ""
-            names = [f"packlight.{alias.name}" for alias in node.names] if base == "packlight" else [base]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
         for name in names:
             head, _, rest = name.partition(".")
             if head == "packlight" and rest and not rest.startswith("__"):
-                yield rest.split(".")[0]
+                yield rest
 
 
-def graph():
+def room_graph():
     found = {}
-    for file in PACKAGE.rglob("*.py"):
-        if (part := part_of(file)) is not None:
-            found.setdefault(part.removesuffix(".py"), set()).update(imports_of(file))
-    return {part: imported - {part} for part, imported in found.items()}
+    for file in files():
+        own = module_of(file).partition(".")[0]
+        found.setdefault(own, set()).update(each.partition(".")[0] for each in imports_of(file))
+    return {room: imported - {room} for room, imported in found.items()}
 
 
-def row_of(part):
-    return next(number for number, row in enumerate(ROWS) if part in row)
+def place(room):
+    return -1 if room in BASE else ROOMS.index(room)
 
 
-def test_every_part_has_its_row():
-    parts = set(graph())
-    assert parts <= set().union(*ROWS), "say in ROWS, and in docs/architecture.md, where the new part stands"
+def test_every_module_is_in_a_room():
+    assert set(room_graph()) <= BASE | set(ROOMS), (
+        "put it into a room, or add the room here and to docs/architecture.md"
+    )
 
 
 def test_imports_run_downward_only():
     upward = [
-        f"{part} -> {other}" for part, others in graph().items() for other in others if row_of(other) > row_of(part)
+        f"{module_of(file)} -> {name}"
+        for file in files()
+        for name in imports_of(file)
+        if place(name.partition(".")[0]) > place(module_of(file).partition(".")[0])
     ]
     assert upward == []
 
 
-def test_no_two_parts_import_each_other():
-    order = list(TopologicalSorter(graph()).static_order())
-    assert set(order) == set(graph())
+def test_no_two_rooms_import_each_other():
+    order = list(TopologicalSorter(room_graph()).static_order())
+    assert set(order) == set(room_graph())
 
 
-def test_steps_and_engines_do_not_know_each_other():
-    known = graph()
-    assert "engines" not in known["steps"]
-    assert "steps" not in known["engines"]
+def test_no_step_imports_another():
+    steps = {each.name for each in pkgutil.iter_modules([str(PACKAGE / "steps")]) if each.ispkg} - {"training", "onnx"}
+    crossing = [
+        f"{module_of(file)} -> {name}"
+        for file in (PACKAGE / "steps").glob("*/*.py")
+        for name in imports_of(file)
+        if file.parent.name in steps and name.startswith("steps.") and name.split(".")[1] in steps - {file.parent.name}
+    ]
+    assert crossing == []
 
 
-@pytest.mark.parametrize("part", DATA_ONLY)
-def test_what_reads_measurements_knows_no_model(part):
-    assert graph()[part].isdisjoint({"steps", "engines", "classifier", "checkpoint", "pipeline", "benchmark"})
+def test_no_room_bears_the_name_of_a_public_function():
+    """Importing a submodule binds its name in the package, in place of the function."""
+    assert set(ROOMS).isdisjoint(packlight.__all__)
 
 
-def test_onnxruntime_comes_from_one_place():
-    """Its subpackages are imported where they are used, beside the module that switches its usage reports off."""
-    for file in PACKAGE.rglob("*.py"):
-        nodes = list(ast.walk(ast.parse(file.read_text())))
-        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-        names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-        if file.name != "sessions.py":
-            assert "onnxruntime" not in names, f"{file}: take it from packlight.sessions"
-        if any(name.startswith("onnxruntime") for name in names):
-            assert file.name == "sessions.py" or "packlight.sessions" in names, f"{file}: import packlight.sessions too"
+@pytest.mark.parametrize("room", SERIALIZED_FORMS)
+def test_what_reads_results_knows_no_model(room):
+    assert room_graph()[room].isdisjoint({"models", "pipeline"})
 
 
 def loaded_by(code, *, forbidden=()):
@@ -144,6 +144,16 @@ def test_asking_for_help_loads_no_heavy_library():
     assert loaded_by(code) == []
 
 
+def test_the_options_of_every_step_load_without_heavy_libraries():
+    assert loaded_by("from packlight.steps import step_types; assert len(step_types()) >= 10") == []
+
+
+def test_rooms_of_plain_data_load_without_torch_and_onnxruntime():
+    modules = sorted(module_of(file) for file in files() if module_of(file).startswith(("analysis", "recipes")))
+    code = "".join(f"import packlight.{each}\n" for each in modules)
+    assert {"torch", "onnxruntime"}.isdisjoint(loaded_by(code, forbidden=WITHOUT_TORCH))
+
+
 def test_the_names_that_need_no_torch_load_without_it():
     code = (
         "import packlight\n"
@@ -154,5 +164,5 @@ def test_the_names_that_need_no_torch_load_without_it():
 
 
 def test_measuring_artifacts_is_imported_without_torch():
-    code = "import packlight.pipeline.measuring, packlight.pipeline.alone, packlight.benchmark.worker"
+    code = "import packlight.pipeline.measure_run, packlight.pipeline.locking, packlight.measure.worker"
     assert "torch" not in loaded_by(code, forbidden=WITHOUT_TORCH)

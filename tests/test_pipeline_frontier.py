@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from transformers import pipeline
 
-from packlight.artifact import Artifact
-from packlight.dataset import dataset_from_rows
-from packlight.engines import open_engine
+from packlight.data import dataset_from_rows
 from packlight.errors import DataError, RecipeError
-from packlight.pipeline import making
-from packlight.predictor import Predictor
-from packlight.steps.calibration import Rule
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import open_engine
+from packlight.runtime.predictor import Predictor
+from packlight.steps import distill_static
+from packlight.steps.calibrate.rule import Rule
 
 pytest_plugins = ["frontier_run"]
 NAMES = (
@@ -109,7 +109,7 @@ def test_a_stopped_run_goes_on_where_it_was(make_variants, frontier_run, frontie
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(making.static, "save_static", stop)
+        patch.setattr(distill_static.apply, "save_static", stop)
         with pytest.raises(KeyboardInterrupt):
             make_variants(frontier_recipe, folder)
     assert not (folder / "variants" / "static").exists()
@@ -168,8 +168,8 @@ def test_what_data_or_files_say_against_a_recipe_is_said_before_any_work(make_va
 
 
 def test_a_val_without_out_of_scope_texts_gives_no_threshold(tiny, frontier_run, tmp_path):
-    from packlight.pipeline.variant import make_variant  # noqa: PLC0415 - imports torch
-    from packlight.recipe import Calibrate  # noqa: PLC0415
+    from packlight.pipeline.variant import make_variant  # imports torch
+    from packlight.steps.calibrate.options import Calibrate
 
     rows = list(zip(*tiny.toy_texts(), strict=True))
     known = [row for row in rows if row[1] != "oos"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.measurement import read_measurements, read_raw
+from packlight.measure.results import read_measurements, read_raw
+from packlight.runtime.artifact import Artifact
 
 RECIPE = """
 version: 1
@@ -33,35 +33,35 @@ def die(*_, **__):
 
 def die_in_training(out):
     """After the first epoch's checkpoint."""
-    from packlight.steps import training  # noqa: PLC0415 - in the child alone
+    from packlight.steps.training import trainer  # in the child alone
 
-    after = training._ProgressCallback.on_step_end
+    after = trainer._ProgressCallback.on_step_end
 
     def on_step_end(self, *arguments, **named):
         if list((out / "work" / "teacher" / "training").glob("checkpoint-*/trainer_state.json")):
             die()
         after(self, *arguments, **named)
 
-    training._ProgressCallback.on_step_end = on_step_end
+    trainer._ProgressCallback.on_step_end = on_step_end
 
 
 def die_between_steps(_):
     """When the first variant is in its place and its checkpoints are not yet removed."""
-    from packlight.pipeline import variant  # noqa: PLC0415
+    from packlight.pipeline import variant
 
     variant.shutil = type("Dying", (), {"rmtree": staticmethod(die)})
 
 
 def die_in_a_draft(_):
     """When the graph is written and not yet checked."""
-    from packlight.pipeline.making import conversion  # noqa: PLC0415
+    from packlight.steps.export import apply
 
-    conversion.check_export = die
+    apply.check_export = die
 
 
 def die_while_measuring(_):
     """In the middle of the second round."""
-    from packlight.benchmark import rounds  # noqa: PLC0415
+    from packlight.measure import rounds
 
     append, lines = rounds._append, []
 
@@ -78,16 +78,16 @@ def die_while_measuring(_):
 
 def die_while_writing(_):
     """In the middle of writing the figures."""
-    from packlight import files  # noqa: PLC0415
-    from packlight.pipeline import measuring  # noqa: PLC0415
+    from packlight import files
+    from packlight.pipeline import measure_run
 
-    write = measuring.write_measurements
+    write = measure_run.write_measurements
 
     def write_measurements(*arguments):
         files.os = type("Dying", (), {"fdopen": os.fdopen, "fsync": staticmethod(die)})
         write(*arguments)
 
-    measuring.write_measurements = write_measurements
+    measure_run.write_measurements = write_measurements
 
 
 POINTS = (die_in_training, die_between_steps, die_in_a_draft, die_while_measuring, die_while_writing)
@@ -99,8 +99,8 @@ def command(words, log, patch):
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     sys.argv = ["packlight", *words]
-    from packlight.cli import main  # noqa: PLC0415 - in the child alone
-    from packlight.progress import console  # noqa: PLC0415
+    from packlight.cli import main  # in the child alone
+    from packlight.progress import console
 
     console.file = sys.stderr
     if patch:
@@ -116,7 +116,7 @@ def start(tiny, encoder_folder, tmp_path_factory):
     with (base / "texts.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("text", "label"), *zip(*tiny.toy_texts(), strict=True)])
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["packlight.pipeline.walk", "packlight.steps.training"])
+    context.set_forkserver_preload(["packlight.pipeline.runner", "packlight.steps.training.trainer"])
 
     def run(name, patch=None):
         words = [

@@ -6,14 +6,21 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from packlight.artifact import SAFETENSORS
-from packlight.checkpoint import resolve
-from packlight.dataset import dataset_from_rows
+from packlight.data import dataset_from_rows
 from packlight.errors import PacklightError, RecipeError
+from packlight.models import resolve
 from packlight.pipeline import resolving
 from packlight.pipeline.resolving import Resolved, complete, here, on_threads, settle
 from packlight.pipeline.variant import make_variant, open_parent
-from packlight.recipe import Calibrate, Cascade, Distill, DistillStatic, Export, Finetune, Prune, QuantizeOnnx
+from packlight.runtime.artifact import SAFETENSORS
+from packlight.steps.calibrate.options import Calibrate
+from packlight.steps.cascade.options import Cascade
+from packlight.steps.distill.options import Distill
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.prune.options import Prune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
 
 ONE = Resolved(device="cpu", threads=1, bf16=False, reduce_range=False)
 TWO = msgspec.structs.replace(ONE, threads=2)
@@ -70,7 +77,7 @@ def test_the_same_settings_give_the_same_weights_whatever_the_process_had(finetu
 def test_a_step_trains_on_the_threads_that_were_settled(finetuned, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "packlight.pipeline.making.training.finetune", lambda *_, **__: seen.append(torch.get_num_threads()) or []
+        "packlight.steps.finetune.apply.finetune", lambda *_, **__: seen.append(torch.get_num_threads()) or []
     )
     finetuned(TWO, "two")
     finetuned(TWO, "stated", threads=3)

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from packlight.artifact import Artifact
-from packlight.checkpoint import resolve
-from packlight.dataset import dataset_from_rows
+from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, ModelError, PacklightError, RecipeError
-from packlight.pipeline.alone import alone_at, alone_in
+from packlight.models import resolve
 from packlight.pipeline.fingerprint import fingerprint
+from packlight.pipeline.locking import alone_at, alone_in
 from packlight.pipeline.variant import check_parent, make_variant, open_parent
-from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch
+from packlight.runtime.artifact import Artifact
+from packlight.steps.distill.options import Distill
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.quantize_torch.options import QuantizeTorch
 
 pytest_plugins = ["tiny_run"]
 

@@ -9,18 +9,21 @@ import pytest
 from huggingface_hub import ModelCard
 
 from invented import measurements, row
-from packlight.artifact import Artifact
-from packlight.card import render_card
-from packlight.card.metadata import card_data
-from packlight.checkpoint import resolve
-from packlight.checkpoint.folder import license_of
-from packlight.checkpoint.minilm import SHA256
-from packlight.dataset import dataset_from_rows
+from packlight.data import dataset_from_rows
+from packlight.models import resolve
+from packlight.models.base_model import BaseModel
+from packlight.models.checkpoint import license_of
+from packlight.models.minilm import SHA256
 from packlight.pipeline.variant import make_variant
-from packlight.provenance import BaseModel, base_models
-from packlight.push import pack
-from packlight.recipe import Distill, Export, Finetune
+from packlight.report.card import render_card
+from packlight.report.card.metadata import card_data
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.provenance import base_models
+from packlight.serve.push import pack
 from packlight.shootout.forms import make_compiled
+from packlight.steps.distill.options import Distill
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
 
 pytest_plugins = ["loopback_hub"]
 CARD = "---\nlanguage: en\nlicense: {license}\n---\n\n# toy\n"

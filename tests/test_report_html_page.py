@@ -3,9 +3,9 @@ import pytest
 
 from invented import measurements
 from invented_run import QUERIES, write_run
+from packlight.analysis.recommend import PROFILES, Constraints, recommend
 from packlight.errors import MeasurementError
-from packlight.measurement import read_raw, write_measurements, write_raw
-from packlight.recommend import PROFILES, Constraints, recommend
+from packlight.measure.results import read_raw, write_measurements, write_raw
 from packlight.report.html.folder import read_run
 from packlight.report.html.page import describe
 

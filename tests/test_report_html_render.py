@@ -11,7 +11,7 @@ import pytest
 from invented import RANDOM, measurements, row
 from invented_run import ENDING, HOSTILE, write_run
 from packlight.errors import MissingExtraError
-from packlight.measurement import write_measurements
+from packlight.measure.results import write_measurements
 from packlight.report.html import write_html
 from packlight.report.html.render import as_json, policy
 

@@ -8,7 +8,7 @@ figure_module = pytest.importorskip("matplotlib.figure")
 
 
 def axes_of(width=9.0, height=5.0):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - matplotlib is optional
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # matplotlib is optional
 
     figure = figure_module.Figure(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)

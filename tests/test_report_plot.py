@@ -5,8 +5,9 @@ import pytest
 
 from invented import RANDOM, measurements, row, walk
 from packlight import extras
+from packlight.analysis.summary import summarise
 from packlight.errors import MissingExtraError
-from packlight.report import render_plot, summarise, write_plot
+from packlight.report import render_plot, write_plot
 from packlight.report.legend import Bubbles, colours_of, round_down
 
 pytest.importorskip("matplotlib")

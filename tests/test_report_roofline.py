@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from invented import RATES, measurements, row, with_roofline
-from packlight import capacity
-from packlight.measurement import Measurements, read_measurements, write_measurements
-from packlight.report import summarise
+from packlight.analysis.summary import summarise
+from packlight.measure.results import Measurements, read_measurements, write_measurements
+from packlight.report import capacity
 from packlight.report.roofline import render_roofline, roofs_in_words
 from packlight.report.write import render_report
 

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - the en dash is what the table shows where there is no figure
 from invented import measurements, row
-from packlight.report import render_markdown, render_text, summarise
+from packlight.analysis.summary import summarise
+from packlight.report import render_markdown, render_text
 
 NARROW = """\
 clinc/clinc_oos:plus · 5,500 test queries · 2 threads

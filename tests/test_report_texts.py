@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import invented_run
 from packlight.cli.app import app
-from packlight.measurement import read_truth, write_truth
+from packlight.measure.results import read_truth, write_truth
 from packlight.report.html import write_html
 
 pytest_plugins = ["tiny_run", "command"]
@@ -79,16 +79,16 @@ def test_the_verb_leaves_them_out_of_all_that_is_shared(folder):
 
 
 def test_a_run_that_is_up_to_date_loses_the_texts_too(wrong, monkeypatch):
-    from packlight.pipeline import measuring  # noqa: PLC0415 - time that the others do without
+    from packlight.pipeline import measure_run  # time that the others do without
 
     write_html(wrong)
-    known = measuring.read_measurements(wrong)
-    monkeypatch.setattr(measuring, "_up_to_date", lambda *_: known)
-    settings = {"references": (), "threads": 1, "seed": 0, "effort": measuring.Effort()}
+    known = measure_run.read_measurements(wrong)
+    monkeypatch.setattr(measure_run, "_up_to_date", lambda *_: known)
+    settings = {"references": (), "threads": 1, "seed": 0, "effort": measure_run.Effort()}
     data = type("Data", (), {"sha256": "0", "test": None})()
-    monkeypatch.setattr(measuring, "_settings", lambda *_: {})
+    monkeypatch.setattr(measure_run, "_settings", lambda *_: {})
     assert found_in(wrong)["report.html"]
-    measuring.measure_run({}, data, wrong, **settings, quote=False)
+    measure_run.measure_run({}, data, wrong, **settings, quote=False)
     assert not found_in(wrong)["report.html"]
 
 

@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from invented import RANDOM, measurements, row
+from packlight.analysis.recommend import Constraints
 from packlight.errors import PacklightError
-from packlight.recommend import Constraints
 from packlight.report import write_report
 
 pytest.importorskip("matplotlib")
@@ -57,7 +57,7 @@ def test_a_wrong_rate_leaves_nothing_behind(tmp_path):
 
 def test_neither_torch_nor_a_runtime_nor_matplotlib_is_loaded():
     code = (
-        "import sys, packlight.report, packlight.recommend, packlight.capacity;"
+        "import sys, packlight.report, packlight.analysis.recommend, packlight.analysis.capacity;"
         "print([m for m in ('torch', 'onnxruntime', 'transformers', 'matplotlib') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

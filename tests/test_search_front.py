@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import invented
-from packlight.dataset import dataset_from_rows
-from packlight.figures import percent
-from packlight.recommend import Constraints
-from packlight.search.cut import accuracy_at, hope, why_cut, why_skip
-from packlight.search.deadline import Deadline, OutOfTime
+from packlight.analysis.recommend import Constraints
+from packlight.data import dataset_from_rows
+from packlight.formatting import percent
 from packlight.search.front import advise, front_of, members_of
-from packlight.search.row import Known, Point, Row
+from packlight.search.locks import Deadline, OutOfTime
+from packlight.search.pruning import accuracy_at, hope, why_cut, why_skip
+from packlight.search.rows import Known, Point, Row
 from packlight.search.space import Design, Ngrams
 
 NGRAMS = Design(ngrams=Ngrams(buckets=4096, width=32, ngram_augment=0))

@@ -6,14 +6,12 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from packlight.analysis.recommend import Constraints
 from packlight.errors import PacklightError
-from packlight.recommend import Constraints
-from packlight.search import run as running
+from packlight.search import runner as running
 from packlight.search.chain import probe_of
-from packlight.search.deadline import NEVER, Deadline, OutOfTime
-from packlight.search.locks import Seat
-from packlight.search.outcome import SearchOutcome
-from packlight.search.row import Known
+from packlight.search.locks import NEVER, Deadline, OutOfTime, Seat
+from packlight.search.rows import Known, SearchOutcome
 from packlight.search.space import Space
 from packlight.search.trial import Workshop
 

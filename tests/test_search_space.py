@@ -6,12 +6,12 @@ import optuna
 import pytest
 import yaml
 
-from packlight.artifact import Artifact
-from packlight.dataset import dataset_from_rows
-from packlight.recipe import Finetune, parse_recipe, write_recipe
-from packlight.recipe.read import Recipe
+from packlight.data import dataset_from_rows
+from packlight.recipes.recipe import Recipe, parse_recipe, write_recipe
+from packlight.runtime.artifact import Artifact
 from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
 from packlight.search.space import FAMILIES, Ngrams, Space, space_of
+from packlight.steps.finetune.options import Finetune
 
 pytest_plugins = ["tiny_run"]
 SPACE = Space(
@@ -69,7 +69,7 @@ def test_equal_beginnings_have_equal_names_and_others_have_not():
 
 
 def dataclass_with(design, **changes):
-    import msgspec  # noqa: PLC0415 - one use
+    import msgspec  # one use
 
     return msgspec.structs.replace(design, student=msgspec.structs.replace(design.student, **changes))
 

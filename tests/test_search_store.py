@@ -7,8 +7,8 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 import invented
-from packlight.recommend import Constraints
-from packlight.search.row import Row
+from packlight.analysis.recommend import Constraints
+from packlight.search.rows import Row
 from packlight.search.space import Space
 from packlight.search.store import Store
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from packlight.predictor import Predictor
+from packlight.runtime.predictor import Predictor
 from served import INFER, MODEL, Client, infer, serving
 
 pytest_plugins = ["served"]

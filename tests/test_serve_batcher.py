@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from packlight.serve.batcher import CALL_TOKENS, Batcher
-from packlight.serve.limits import Limits
-from packlight.serve.refusal import Refusal
+from packlight.serve.http_errors import Refusal
+from packlight.serve.settings import Limits
 
 
 class Fake:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from packlight.predictor import Predictor
+from packlight.runtime.predictor import Predictor
 from served import INFER, MODEL, Client, infer
 
 pytest_plugins = ["served"]
@@ -77,7 +77,7 @@ def test_triton_asks_for_classes(triton, binary):
 
 
 def test_triton_is_told_what_is_wrong(triton):
-    from tritonclient.utils import InferenceServerException  # noqa: PLC0415 - as the fixture
+    from tritonclient.utils import InferenceServerException  # as the fixture
 
     given = triton.http.InferInput("tokens", [1], "INT64")
     given.set_data_from_numpy(np.array([1]))
@@ -87,11 +87,11 @@ def test_triton_is_told_what_is_wrong(triton):
 
 def test_the_description_is_true(server):
     schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
-    from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 - beside schemathesis
-    from hypothesis import strategies as st  # noqa: PLC0415 - as above
+    from hypothesis import HealthCheck, Phase, given, settings  # beside schemathesis
+    from hypothesis import strategies as st  # as above
 
     # a schema cannot say that a shape counts its data; JSON's 2.0 for 2 is refused as well
-    from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: PLC0415 - as above
+    from schemathesis.specs.openapi.checks import positive_data_acceptance  # as above
 
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     # what breaks the schema may be too large as well, which is what is said of it then

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from packlight.predictor import Predictor
+from packlight.runtime.predictor import Predictor
 from served import MODEL
 
 pytest_plugins = ["served"]

@@ -12,11 +12,11 @@ import time
 import psutil
 import pytest
 
-from packlight.artifact import ONNX_INT8, read_manifest, seal
-from packlight.load.generator import Generator
-from packlight.load.job import Job
-from packlight.load.request import address_of, http_request, infer_body
-from packlight.load.target import free_port
+from packlight.runtime.artifact import ONNX_INT8, read_manifest, seal
+from packlight.serve.loadtest.client import address_of, http_request, infer_body
+from packlight.serve.loadtest.generator import Generator
+from packlight.serve.loadtest.settings import Job
+from packlight.serve.loadtest.target import free_port
 from served import INFER, MODEL, Client, infer, serving
 
 pytest_plugins = ["served"]

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from packlight.artifact import Artifact, seal
 from packlight.errors import ArtifactError
-from packlight.predictor import Predictor
-from packlight.serve.answers import Name
+from packlight.runtime.artifact import Artifact, seal
+from packlight.runtime.predictor import Predictor
 from packlight.serve.model import Model
+from packlight.serve.responses import Name
 
 pytest_plugins = ["tiny_run", "frontier_run"]
 TEXTS = [

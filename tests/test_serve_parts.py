@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from packlight.serve.app import App, Target, create, target_of
-from packlight.serve.draining import DrainFlag
+from packlight.serve.drain_flag import DrainFlag
+from packlight.serve.http_errors import Refusal
 from packlight.serve.keys import Keys
 from packlight.serve.logs import JsonLines, Log, write_all
-from packlight.serve.refusal import Refusal
 from packlight.serve.settings import Settings, read_settings, write_settings
-from packlight.serve.starting import Starting
+from packlight.serve.startup import Starting
 from packlight.serve.tracing import Spans
 
 
@@ -26,7 +26,7 @@ def test_a_server_is_imported_without_torch():
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] in ('torch', 'transformers', 'onnx', 'matplotlib'): raise ImportError(name)\n"
         "sys.meta_path.insert(0, Block())\n"
-        "import packlight.serve.app, packlight.serve.server, packlight.load.measure, packlight.deploy"
+        "import packlight.serve.app, packlight.serve.server, packlight.serve.loadtest.measure, packlight.serve.deploy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
@@ -110,9 +110,9 @@ def test_settings_travel(monkeypatch):
 
 def test_spans():
     pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # as above
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     kept = InMemorySpanExporter()
     provider = TracerProvider()

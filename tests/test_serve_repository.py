@@ -4,14 +4,14 @@ import shutil
 import msgspec
 import pytest
 
-from packlight.artifact import ONNX_INT8, Artifact, read_manifest, seal
 from packlight.errors import ArtifactError
-from packlight.serve.answers import Name
+from packlight.runtime.artifact import ONNX_INT8, Artifact, read_manifest, seal
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
-from packlight.serve.limits import Limits
-from packlight.serve.refusal import Refusal
+from packlight.serve.http_errors import Refusal
 from packlight.serve.repository import Repository, find, verify
+from packlight.serve.responses import Name
+from packlight.serve.settings import Limits
 
 pytest_plugins = ["tiny_run"]
 

@@ -6,13 +6,13 @@ import shutil
 import pytest
 
 from packlight import extras
-from packlight.artifact import Artifact, read_manifest
-from packlight.benchmark.rounds import Effort
-from packlight.card.engines import engines as engines_section
-from packlight.dataset import dataset_from_rows
-from packlight.engines import compiled, open_engine
+from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, EngineError, MeasurementError, ModelError, PacklightError
-from packlight.predictor import Predictor
+from packlight.measure.rounds import Effort
+from packlight.report.card.sections import engines as engines_section
+from packlight.runtime.artifact import Artifact, read_manifest
+from packlight.runtime.engines import open_engine, torch_compiled
+from packlight.runtime.predictor import Predictor
 from packlight.shootout import Row, contestants, shoot_out
 from packlight.shootout.contestants import gather
 from packlight.shootout.result import allowed, choose
@@ -117,8 +117,8 @@ def test_a_compiled_winner_is_opened_compiled(teacher, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         # Compiling takes most of a minute; that the engine asks for it is what is tested here.
         asked = []
-        patch.setattr(compiled.torch, "compile", lambda model, **how: asked.append(how) or model)
-        patch.setattr(compiled, "check_compiler", lambda: None)
+        patch.setattr(torch_compiled.torch, "compile", lambda model, **how: asked.append(how) or model)
+        patch.setattr(torch_compiled, "check_compiler", lambda: None)
         engine = open_engine(made, threads=1)
     assert asked == [{"dynamic": True}]
     assert engine.name == "torch-compiled"
@@ -133,10 +133,10 @@ def test_a_compiler_that_fails_is_an_engine_error(teacher, monkeypatch):
 
         return fail
 
-    monkeypatch.setattr(compiled, "check_compiler", lambda: None)
-    monkeypatch.setattr(compiled.torch, "compile", broken)
+    monkeypatch.setattr(torch_compiled, "check_compiler", lambda: None)
+    monkeypatch.setattr(torch_compiled.torch, "compile", broken)
     with pytest.raises(EngineError, match=r"torch.compile fails on this machine: g\+\+: exec format error$"):
-        compiled.CompiledEngine(Artifact.open(teacher), threads=1)
+        torch_compiled.CompiledEngine(Artifact.open(teacher), threads=1)
 
 
 def test_openvino_answers_like_torch(teacher, data, tmp_path):
@@ -158,7 +158,7 @@ def test_openvino_answers_like_torch(teacher, data, tmp_path):
 
 
 def test_a_damaged_openvino_file_is_an_artifact_error(tmp_path):
-    openvino = pytest.importorskip("packlight.engines.openvino")
+    openvino = pytest.importorskip("packlight.runtime.engines.openvino")
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"nothing")
     with pytest.raises(ArtifactError, match="holds no weights of an OpenVINO graph"):
@@ -201,7 +201,7 @@ def test_the_verb_shows_a_table_or_json(packlight, teacher, tmp_path, monkeypatc
         contestants, "_made", lambda *_: [contestants.Contestant("x-openvino", "openvino", "fp32", None, "why")]
     )
     csv = tmp_path / "texts.csv"
-    from tiny_models import toy_texts  # noqa: PLC0415 - imports torch
+    from tiny_models import toy_texts  # imports torch
 
     csv.write_text("text,intent\n" + "".join(f"{text},{label}\n" for text, label in zip(*toy_texts(), strict=True)))
     words = ["engines", teacher, "--data", csv, "--out", tmp_path / "best", "--rounds", 2, "--texts", 4, "--threads", 1]

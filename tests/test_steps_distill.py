@@ -7,13 +7,17 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from packlight.classifier import pooling
-from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.errors import RecipeError
-from packlight.recipe import Distill
-from packlight.steps import distill as module
-from packlight.steps.distill import Teaching, cached_answers, distill, distillation_loss, spaced, take_layers
+from packlight.models import mean_pooling
+from packlight.models.hf_model import open_classifier, save_classifier
+from packlight.models.layers import spaced, take_layers
+from packlight.steps.distill.apply import distill
+from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
+from packlight.steps.training import distillation_loss as module_distillation_loss
+from packlight.steps.training import teacher_targets as module_teacher_targets
+from packlight.steps.training.distillation_loss import distillation_loss
+from packlight.steps.training.teacher_targets import Teaching, cached_answers
 
 STUDENT = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 TEACHER = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
@@ -86,11 +90,11 @@ def test_more_or_less_than_the_teacher_has_is_refused(count):
 def test_a_student_is_made_of_the_teachers_layers(classifier_folder, tmp_path, tiny, family):
     teacher = open_classifier(classifier_folder(family))
     student = take_layers(teacher, [1])
-    assert len(pooling.encoder_layers(teacher)) == 2
-    (kept,) = pooling.encoder_layers(student)
-    origin = pooling.encoder_layers(teacher)[1].state_dict()
+    assert len(mean_pooling.encoder_layers(teacher)) == 2
+    (kept,) = mean_pooling.encoder_layers(student)
+    origin = mean_pooling.encoder_layers(teacher)[1].state_dict()
     assert all(torch.equal(value, origin[name]) for name, value in kept.state_dict().items())
-    assert pooling.is_pooled(student) == pooling.is_pooled(teacher)
+    assert mean_pooling.is_pooled(student) == mean_pooling.is_pooled(teacher)
     # The smaller model is a checkpoint like any other.
     save_classifier(student, tmp_path / "student", tokenizer_from=classifier_folder(family), max_length=tiny.MAX_LENGTH)
     encoder, texts = tiny.text_encoder(tmp_path / "student"), tiny.toy_texts()[0][:5]
@@ -124,7 +128,7 @@ class Answers:
 @pytest.fixture
 def answers(monkeypatch):
     made = Answers()
-    monkeypatch.setattr(module, "answers_of", made)
+    monkeypatch.setattr(module_teacher_targets, "answers_of", made)
     return made
 
 
@@ -192,7 +196,7 @@ def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
         given.append(None if weights is None else dict(zip(labels.tolist(), weights.tolist(), strict=True)))
         return distillation_loss(student, teacher_logits, labels, weights=weights, **rest)
 
-    monkeypatch.setattr(module, "distillation_loss", loss)
+    monkeypatch.setattr(module_distillation_loss, "distillation_loss", loss)
     # A rate so small that the same classes stay weak.
     options = tiny.options(
         Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, boost_weak=boost

@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
-from packlight.classifier.stock import open_classifier
 from packlight.errors import ModelError
-from packlight.recipe import Export
-from packlight.steps.export import ONE_OPERATOR, export
+from packlight.models.hf_model import open_classifier
+from packlight.steps.export.options import Export
+from packlight.steps.onnx.export_graph import ONE_OPERATOR, export
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 FUSED = ("bert", "roberta", "distilbert", "electra")

@@ -2,12 +2,13 @@ import dataclasses
 
 import torch
 
-from packlight.classifier import pooling
-from packlight.classifier.stock import build_classifier, final_layer, open_classifier
-from packlight.recipe import Finetune
-from packlight.steps.finetune import COSINE_SCALE, TEXTS_PER_CLASS, finetune, start_from_centroids
+from packlight.models import mean_pooling
+from packlight.models.hf_model import build_classifier, final_layer, open_classifier
+from packlight.steps.finetune.apply import finetune
+from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import features_of, logits_of
-from packlight.steps.training import UNLABELLED, Lesson
+from packlight.steps.training.centroids import COSINE_SCALE, TEXTS_PER_CLASS, start_from_centroids
+from packlight.steps.training.training_data import UNLABELLED, Lesson
 
 
 def test_the_head_starts_from_the_classes_centroids(encoder_folder, tiny):
@@ -23,7 +24,7 @@ def test_the_head_starts_from_the_classes_centroids(encoder_folder, tiny):
 
 
 def test_before_any_step_the_head_is_better_than_chance(encoder_folder, tiny):
-    for family in (*pooling.FAMILIES, "mpnet"):
+    for family in (*mean_pooling.FAMILIES, "mpnet"):
         folder = encoder_folder(family)
         model, encoder = build_classifier(folder, tiny.LABELS, seed=0), tiny.text_encoder(folder)
         lesson = tiny.toy_lesson()

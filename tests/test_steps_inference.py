@@ -1,6 +1,6 @@
 import torch
 
-from packlight.classifier.stock import final_layer, open_classifier
+from packlight.models.hf_model import final_layer, open_classifier
 from packlight.steps.inference import BATCH, features_of, logits_of
 
 

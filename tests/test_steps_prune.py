@@ -5,12 +5,13 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig
 
-from packlight.classifier import pooling
-from packlight.classifier.stock import open_classifier, save_classifier
 from packlight.errors import RecipeError
-from packlight.recipe import Prune
+from packlight.models import mean_pooling
+from packlight.models.hf_model import open_classifier, save_classifier
+from packlight.models.layers import feed_forward_width
 from packlight.steps.inference import logits_of
-from packlight.steps.prune import feed_forward_width, neuron_importance, prune
+from packlight.steps.prune.apply import neuron_importance, prune
+from packlight.steps.prune.options import Prune
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 SILENT = torch.arange(0, 64, 2)
@@ -33,7 +34,7 @@ def downs(model):
     """The layers that lead out of the feed-forward neurons."""
     return [
         module
-        for layer in pooling.encoder_layers(model)
+        for layer in mean_pooling.encoder_layers(model)
         for module in layer.modules()
         if isinstance(module, nn.Linear) and module.in_features == 64
     ]
@@ -95,7 +96,7 @@ def test_importance_is_the_change_of_the_loss_to_first_order(opened):
 def test_layers_and_neurons_go_together(opened):
     model, encoder, texts, labels = opened("bert")
     smaller = prune(model, encoder, texts, labels, Prune(name="p", layers=(1,), feed_forward=16))
-    assert len(pooling.encoder_layers(smaller)) == 1
+    assert len(mean_pooling.encoder_layers(smaller)) == 1
     assert feed_forward_width(smaller) == 16
     only_layers = prune(model, encoder, texts, labels, Prune(name="p", layers=1))
     assert feed_forward_width(only_layers) == 64
@@ -117,14 +118,14 @@ def test_a_block_as_wide_as_the_model_is_found_too(opened):
     ],
 )
 def test_what_cannot_be_kept_or_leaves_all_is_refused_before_anything_is_weighed(opened, options, said, monkeypatch):
-    monkeypatch.setattr("packlight.steps.prune.neuron_importance", lambda *_: pytest.fail("weighed"))
+    monkeypatch.setattr("packlight.steps.prune.apply.neuron_importance", lambda *_: pytest.fail("weighed"))
     with pytest.raises(RecipeError, match=said):
         prune(*opened("bert"), Prune(name="p", **options))
 
 
 def test_an_architecture_without_such_blocks_is_refused(opened):
     model, encoder, texts, labels = opened("bert")
-    pooling.encoder_layers(model)[0].extra = nn.Linear(32, 32)
+    mean_pooling.encoder_layers(model)[0].extra = nn.Linear(32, 32)
     with pytest.raises(RecipeError, match="BertLayer has no feed-forward block"):
         prune(model, encoder, texts, labels, Prune(name="p", feed_forward=8))
     model.config = PretrainedConfig()

@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from packlight.recipe import QuantizeOnnx
-from packlight.steps import quantize_onnx as module
-from packlight.steps.quantize_onnx import common_ranges, observe, product_names, quantize_onnx, whole_ranges
+from packlight.steps.quantize_onnx import quantize as module
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.quantize_onnx.quantize import common_ranges, observe, product_names, quantize_onnx, whole_ranges
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 LARGE = 64_000

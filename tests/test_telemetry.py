@@ -21,7 +21,7 @@ LINGER = 12
 """seconds that a server is watched; onnxruntime 1.32 sends its first report after ten"""
 SERVE = """
 import json, subprocess, sys, time, urllib.request
-from packlight.load.target import free_port, wait_until_ready
+from packlight.serve.loadtest.target import free_port, wait_until_ready
 port = free_port()
 url = f"http://127.0.0.1:{port}"
 server = subprocess.Popen([sys.executable, "-m", "packlight", "serve", sys.argv[1], "--port", str(port), "--workers", "1"])

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from packlight.errors import MeasurementError
-from packlight.figures import milliseconds, times
-from packlight.timing import judged, latency, ratio, resample, typical
+from packlight.formatting import milliseconds, times
+from packlight.measure.timing import judged, latency, ratio, resample, typical
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 5))
 

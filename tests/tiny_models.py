@@ -8,12 +8,13 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from packlight.artifact import FORMAT, Artifact, Manifest, seal
-from packlight.classifier.stock import build_classifier, quiet, save_classifier
-from packlight.recipe import Finetune
-from packlight.steps.finetune import finetune, start_from_centroids
-from packlight.steps.training import Lesson
-from packlight.tokenization import TextEncoder
+from packlight.models.hf_model import build_classifier, quiet, save_classifier
+from packlight.runtime.artifact import FORMAT, Artifact, Manifest, seal
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.finetune.apply import finetune
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.training.centroids import start_from_centroids
+from packlight.steps.training.training_data import Lesson
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 LABELS = ("alarm", "music", "oos", "weather")

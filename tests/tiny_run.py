@@ -32,12 +32,12 @@ def replace_everywhere(patch, **others):
 
 def on_one_thread(patch):
     """Let tiny models run on one thread: two on a busy machine mostly wait for each other."""
-    import torch  # noqa: PLC0415 - seconds
+    import torch  # seconds
 
-    import packlight.engines.torch  # noqa: F401, PLC0415 - a module that comes later would keep the replacement
-    from packlight import environment  # noqa: PLC0415
+    import packlight.runtime.engines.torch  # noqa: F401 - a module that comes later would keep the replacement
+    from packlight.runtime import processor
 
-    replace_everywhere(patch, cpu_budget=(environment.cpu_budget, lambda *_: 1))
+    replace_everywhere(patch, cpu_budget=(processor.cpu_budget, lambda *_: 1))
     torch.set_num_threads(1)
 
 
@@ -52,10 +52,10 @@ def four_layers(tiny, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_run(tiny, four_layers, tmp_path_factory):
     """The run's folder, with the variants' names of the built-in recipe."""
-    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - imports torch
-    from packlight.dataset import dataset_from_rows  # noqa: PLC0415
-    from packlight.pipeline import run  # noqa: PLC0415
-    from packlight.recipe import load_recipe  # noqa: PLC0415
+    from packlight.data import dataset_from_rows
+    from packlight.measure.rounds import Effort  # imports torch
+    from packlight.pipeline import run
+    from packlight.recipes.recipe import load_recipe
 
     folder = tmp_path_factory.mktemp("tiny-run")
     (folder / "tiny.yaml").write_text(RECIPE)

@@ -11,40 +11,40 @@ from packlight.errors import PacklightError
 from packlight.telemetry import switch_off
 
 if TYPE_CHECKING:
-    from packlight.artifact import Artifact
-    from packlight.benchmark.performance import PerformanceBenchmark
-    from packlight.capacity import plan
-    from packlight.dataset import Dataset, dataset_from_rows, load_dataset
-    from packlight.distillation import DistillationConfig, DistillationTrainer
-    from packlight.measurement import Measurements, read_measurements
+    from packlight.analysis.capacity import plan
+    from packlight.api.distillation import DistillationConfig, DistillationTrainer
+    from packlight.api.performance import PerformanceBenchmark
+    from packlight.data import Dataset, dataset_from_rows, load_dataset
+    from packlight.measure.results import Measurements, read_measurements
     from packlight.pipeline import run
-    from packlight.predictor import Prediction, Predictor
-    from packlight.recipe import Recipe, load_recipe
+    from packlight.recipes.recipe import Recipe, load_recipe
     from packlight.report import write_report
+    from packlight.runtime.artifact import Artifact
+    from packlight.runtime.predictor import Prediction, Predictor
 
 __version__ = "0.1.0"
 
 switch_off()
 
 _HOME = {
-    "Artifact": "packlight.artifact",
-    "Dataset": "packlight.dataset",
-    "DistillationConfig": "packlight.distillation",
-    "DistillationTrainer": "packlight.distillation",
-    "Measurements": "packlight.measurement",
-    "PerformanceBenchmark": "packlight.benchmark.performance",
-    "Prediction": "packlight.predictor",
-    "Predictor": "packlight.predictor",
-    "Recipe": "packlight.recipe",
-    "dataset_from_rows": "packlight.dataset",
-    "load_dataset": "packlight.dataset",
-    "load_recipe": "packlight.recipe",
-    "plan": "packlight.capacity",
-    "read_measurements": "packlight.measurement",
+    "Artifact": "packlight.runtime.artifact",
+    "Dataset": "packlight.data",
+    "DistillationConfig": "packlight.api.distillation",
+    "DistillationTrainer": "packlight.api.distillation",
+    "Measurements": "packlight.measure.results",
+    "PerformanceBenchmark": "packlight.api.performance",
+    "Prediction": "packlight.runtime.predictor",
+    "Predictor": "packlight.runtime.predictor",
+    "Recipe": "packlight.recipes",
+    "dataset_from_rows": "packlight.data",
+    "load_dataset": "packlight.data",
+    "load_recipe": "packlight.recipes",
+    "plan": "packlight.analysis.capacity",
+    "read_measurements": "packlight.measure.results",
     "run": "packlight.pipeline",
     "write_report": "packlight.report",
 }
-_NEEDS_TORCH = ("packlight.benchmark.performance", "packlight.distillation", "packlight.pipeline")
+_NEEDS_TORCH = ("packlight.api.performance", "packlight.api.distillation", "packlight.pipeline")
 
 __all__ = [
     "Artifact",
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'packlight' has no attribute {name!r}")
     if _HOME[name] in _NEEDS_TORCH:
-        from packlight.extras import require  # noqa: PLC0415 - only where it is needed
+        from packlight.extras import require  # only where it is needed
 
         require("torch", "transformers", purpose=f"packlight.{name}")
     value = getattr(import_module(_HOME[name]), name)

@@ -123,7 +123,7 @@ def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
 
 def conversion_requests(repo: str) -> tuple[str, ...]:
     """Revisions of the open pull requests by the Hub's safetensors converter; none when the Hub is silent."""
-    from huggingface_hub import HfApi  # noqa: PLC0415 (slow to import)
+    from huggingface_hub import HfApi  # (slow to import)
 
     def ask() -> tuple[str, ...]:
         found = HfApi().get_repo_discussions(
@@ -138,7 +138,7 @@ def conversion_requests(repo: str) -> tuple[str, ...]:
 
 
 def _ask(repo: str, kind: Kind, revision: str) -> Snapshot:
-    from huggingface_hub import HfApi, constants, errors  # noqa: PLC0415 (slow to import)
+    from huggingface_hub import HfApi, constants, errors  # (slow to import)
 
     def ask() -> tuple[str | None, tuple[str, ...]]:
         api = HfApi()
@@ -167,8 +167,8 @@ def _ask(repo: str, kind: Kind, revision: str) -> Snapshot:
 
 
 def _fetch(snapshot: Snapshot, names: Sequence[str]) -> None:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 (slow to import)
-    from huggingface_hub.utils.tqdm import tqdm  # noqa: PLC0415
+    from huggingface_hub import snapshot_download  # (slow to import)
+    from huggingface_hub.utils.tqdm import tqdm
 
     class Silent(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -213,8 +213,8 @@ def _git_hash(file: Path) -> str:
 
 
 def _storage(repo: str, kind: Kind) -> Path:
-    from huggingface_hub import constants  # noqa: PLC0415 (slow to import)
-    from huggingface_hub.file_download import repo_folder_name  # noqa: PLC0415
+    from huggingface_hub import constants  # (slow to import)
+    from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind)
 
@@ -245,7 +245,7 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 def _transport_error() -> type[Exception]:
     """The root of what the Hub's HTTP client raises: that of httpx under huggingface_hub 1, of httpx2 under 2."""
-    from huggingface_hub import errors  # noqa: PLC0415 (slow to import)
+    from huggingface_hub import errors  # (slow to import)
 
     root: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     return root

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     """The folder of an invented run with its report.html; its parent is where commands are meant to be called."""
     pytest.importorskip("jinja2")
     pytest.importorskip("vl_convert")
-    from packlight.report.html import write_html  # noqa: PLC0415 - after the checks
+    from packlight.report.html import write_html  # after the checks
 
     folder = tmp_path_factory.mktemp("runs") / "invented run"
     folder.mkdir()

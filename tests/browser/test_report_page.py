@@ -8,19 +8,12 @@ from typer.testing import CliRunner
 
 from invented import RANDOM, measurements, row
 from invented_run import ENDING, HOSTILE
-from packlight import figures
-from packlight.capacity import plan
+from packlight import formatting
+from packlight.analysis.capacity import plan
+from packlight.analysis.recommend import PROFILES, Constraints, recommend
+from packlight.analysis.summary import pareto_front
 from packlight.cli import app
-from packlight.measurement import (
-    read_measurements,
-    read_raw,
-    read_truth,
-    right_of,
-    samples_of,
-    write_measurements,
-)
-from packlight.recommend import PROFILES, Constraints, recommend
-from packlight.report import pareto_front
+from packlight.measure.results import read_measurements, read_raw, read_truth, right_of, samples_of, write_measurements
 from packlight.report.html import write_html
 
 pytestmark = pytest.mark.browser
@@ -177,7 +170,7 @@ def test_figures_are_written_as_the_library_writes_them(page):
     values = [0.0004, 0.04, 0.36, 1.006, 9.994, 9.996, 12.34, 99.94, 99.96, 418.4, 1200.0, 98765.0]
     for name in ("digits", "milliseconds", "megabytes", "percent", "dollars"):
         written = page.evaluate("([name, values]) => values.map((value) => packlight[name](value))", [name, values])
-        assert written == [getattr(figures, name)(value) for value in values], name
+        assert written == [getattr(formatting, name)(value) for value in values], name
 
 
 @pytest.mark.parametrize("axis", ["mean", "p95", "p99", "size", "memory", "cost"])

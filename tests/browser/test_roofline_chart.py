@@ -5,8 +5,8 @@ import shutil
 import msgspec
 import pytest
 
-from packlight.figures import digits, megabytes, milliseconds, times
-from packlight.measurement import read_measurements, write_measurements
+from packlight.formatting import digits, megabytes, milliseconds, times
+from packlight.measure.results import read_measurements, write_measurements
 from packlight.report.html import write_html
 
 pytestmark = pytest.mark.browser

@@ -2,7 +2,7 @@
 
 import pytest
 
-from packlight.predictor import Predictor
+from packlight.runtime.predictor import Predictor
 from served import serving
 
 pytest_plugins = ["served"]

@@ -6,10 +6,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from packlight import compare as comparing
+from packlight.analysis import compare as comparing_compare
 from packlight.cli import options
 from packlight.cli.show import show, show_json
 from packlight.errors import Exit
+from packlight.report import comparison as comparing_comparison
 
 
 def compare(
@@ -33,20 +34,20 @@ def compare(
     Example: `packlight compare runs/main runs/branch --fail-if "accuracy < -0.5 or latency > +10%"`
     """
     if fail_if is not None:
-        comparing.parse(fail_if)
-    comparison = comparing.compare(
-        comparing.read_observed(before),
-        comparing.read_observed(after),
+        comparing_compare.parse(fail_if)
+    comparison = comparing_compare.compare(
+        comparing_compare.read_observed(before),
+        comparing_compare.read_observed(after),
         pairs=[_pair(each) for each in pair or ()],
     )
-    gate = None if fail_if is None else comparing.check(comparison, fail_if, strict=strict)
+    gate = None if fail_if is None else comparing_compare.check(comparison, fail_if, strict=strict)
     if as_json:
         passed = None if gate is None else {"passed": gate.passed, **msgspec.to_builtins(gate)}
         show_json({**msgspec.to_builtins(comparison), "gate": passed})
     elif markdown:
-        typer.echo(comparing.render_markdown(comparison, gate), nl=False)
+        typer.echo(comparing_comparison.render_markdown(comparison, gate), nl=False)
     else:
-        show(comparing.terminal_view(comparison, gate))
+        show(comparing_comparison.terminal_view(comparison, gate))
     if gate is not None and not gate.passed:
         raise typer.Exit(Exit.CHECK_FAILED)
 

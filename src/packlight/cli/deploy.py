@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from packlight.artifact import Artifact
 from packlight.cli import options
 from packlight.cli.show import show_json
-from packlight.deploy import deployment_of, write_deployment
 from packlight.progress import say
+from packlight.runtime.artifact import Artifact
+from packlight.serve.deploy import deployment_of, write_deployment
 
 
 def deploy(

@@ -9,15 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight import extras
-from packlight.artifact import read_manifest
 from packlight.cli import options
 from packlight.cli.show import show, show_json
 from packlight.cli.source import Source, reads_texts
-from packlight.figures import NONE, milliseconds, percent, times_within
+from packlight.formatting import NONE, milliseconds, percent, times_within
 from packlight.progress import complain, say
+from packlight.runtime.artifact import read_manifest
 
 if TYPE_CHECKING:
-    from packlight.dataset import Dataset
+    from packlight.data import Dataset
     from packlight.shootout import Row, ShootOut
 
 
@@ -50,8 +50,8 @@ def engines(
     extras.require("torch", "transformers", "onnx", "onnxscript", purpose="`packlight engines`")
     labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
-    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
-    from packlight.shootout import shoot_out  # noqa: PLC0415 - imports torch
+    from packlight.measure.rounds import Effort  # with the next, time that --help need not wait for
+    from packlight.shootout import shoot_out  # imports torch
 
     outcome = shoot_out(
         artifact,

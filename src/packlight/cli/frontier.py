@@ -8,7 +8,10 @@ import typer
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
 from packlight.cli.source import Source, reads_texts
-from packlight.recipe import Calibrate, Cascade, DistillStatic, Prune
+from packlight.steps.calibrate.options import Calibrate
+from packlight.steps.cascade.options import Cascade
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.prune.options import Prune
 
 
 @reads_texts

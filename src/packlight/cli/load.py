@@ -15,11 +15,11 @@ from packlight.cli.show import show
 from packlight.cli.source import Source, reads_texts
 from packlight.errors import Exit, PacklightError
 from packlight.extras import require
-from packlight.figures import milliseconds
-from packlight.load.rates import Ramp, check_rates
-from packlight.load.result import Bound, Level, LoadResult, encode_result, write_result
-from packlight.load.target import Running, Target, halves, model_of, served
+from packlight.formatting import milliseconds
 from packlight.progress import say
+from packlight.serve.loadtest.rates import Ramp, check_rates
+from packlight.serve.loadtest.result import Bound, Level, LoadResult, encode_result, write_result
+from packlight.serve.loadtest.target import Running, Target, halves, model_of, served
 
 RAMP = Ramp()
 
@@ -58,8 +58,8 @@ def load(
     Example: `packlight load runs/latest/variants/student-onnx-static --out load.json`
     """
     require("httptools", purpose="packlight load")
-    from packlight.load.measure import measure_load  # noqa: PLC0415 - it imports the extra
-    from packlight.load.plot import draw  # noqa: PLC0415 - beside the other
+    from packlight.serve.loadtest.measure import measure_load  # it imports the extra
+    from packlight.serve.loadtest.plot import draw  # beside the other
 
     ramp = Ramp(start=start, seconds=seconds, attempts=attempts)
     check_rates(ramp, rate or ())

@@ -10,14 +10,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from packlight import extras
-from packlight.artifact import Artifact
 from packlight.cli.show import show_json
-from packlight.dataset import Dataset
-from packlight.dataset.load import SAMPLE
-from packlight.dataset.reading import as_options
+from packlight.data import Dataset
+from packlight.data.dataset import as_options
+from packlight.data.load import SAMPLE
 from packlight.errors import RecipeError
 from packlight.progress import complain, say
-from packlight.recipe import Step, check_options
+from packlight.runtime.artifact import Artifact
+from packlight.steps.step import Step, check_options
 
 S = TypeVar("S", bound=Step)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -54,10 +54,10 @@ def make(
     Raises:
         RecipeError: when the step cannot start from the origin, or from one of the others.
     """
-    from packlight.checkpoint import resolve  # noqa: PLC0415 - with the next, seconds that --help need not wait for
-    from packlight.pipeline.alone import alone_at  # noqa: PLC0415
-    from packlight.pipeline.resolving import FILE, settle  # noqa: PLC0415
-    from packlight.pipeline.variant import check_parent, make_variant, open_parent  # noqa: PLC0415
+    from packlight.models import resolve  # with the next, seconds that --help need not wait for
+    from packlight.pipeline.locking import alone_at
+    from packlight.pipeline.resolving import FILE, settle
+    from packlight.pipeline.variant import check_parent, make_variant, open_parent
 
     starts = {PARENT: origin, **(others or {})} if origin else {}
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from packlight import environment
-from packlight.artifact import Artifact
 from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import Source, reads_texts
 from packlight.errors import MeasurementError
 from packlight.progress import complain, say
+from packlight.runtime import processor
+from packlight.runtime.artifact import Artifact
 
 
 @reads_texts
@@ -50,9 +50,9 @@ def measure(
                 f"warning: {artifact.name} was made from other texts or another split of them; where it was trained on "
                 "texts that are tested here, its accuracy flatters it"
             )
-    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - with the next, time that --help need not wait for
-    from packlight.pipeline.alone import alone_in  # noqa: PLC0415
-    from packlight.pipeline.measuring import measure_run  # noqa: PLC0415
+    from packlight.measure.rounds import Effort  # with the next, time that --help need not wait for
+    from packlight.pipeline.locking import alone_in
+    from packlight.pipeline.measure_run import measure_run
 
     with alone_in(out):
         measurements, _ = measure_run(
@@ -60,7 +60,7 @@ def measure(
             labelled,
             out,
             references=reference or [],
-            threads=threads or environment.cpu_budget(),
+            threads=threads or processor.cpu_budget(),
             seed=source.seed,
             effort=Effort(rounds=rounds, texts=texts, seconds=seconds),
             again=again,

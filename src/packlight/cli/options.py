@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from packlight.capacity import PriceTable, read_prices
+from packlight.analysis.capacity import PriceTable, read_prices
 from packlight.errors import RecipeError
-from packlight.recipe import OosRate
+from packlight.steps.step import OosRate
 
 Model = Annotated[
     str,

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from packlight import capacity
-from packlight.capacity import load_table
-from packlight.capacity.measured import HEADROOM, plan_from_load, read_load
+from packlight.analysis import capacity
+from packlight.analysis.capacity.measured import HEADROOM, plan_from_load, read_load
 from packlight.cli import options
 from packlight.cli.results import read_raws
 from packlight.cli.show import console, show, show_json
 from packlight.errors import Exit, MeasurementError, PacklightError
-from packlight.measurement import read_measurements, samples_of
+from packlight.measure.results import read_measurements, samples_of
+from packlight.report import capacity as report_capacity
+from packlight.report import load_capacity
 
 
 def plan(
@@ -84,7 +85,7 @@ def _from_load(
     if as_json:
         show_json(found)
     else:
-        show(load_table.terminal_table(found))
+        show(load_capacity.terminal_table(found))
     if found.cheapest is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
@@ -113,6 +114,6 @@ def _from_run(
     if as_json:
         show_json(plans)
     else:
-        show(capacity.terminal_table(plans, width=console().width))
+        show(report_capacity.terminal_table(plans, width=console().width))
     if not any(each.within_p99 and each.cheapest for each in plans):
         raise typer.Exit(Exit.NOTHING_FITS)

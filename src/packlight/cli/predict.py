@@ -10,10 +10,10 @@ from rich.table import Table
 
 from packlight.cli import options
 from packlight.cli.show import show, show_json
-from packlight.dataset.faults import quoted
-from packlight.dataset.lines import lines_of, read_lines
+from packlight.data.diagnostics import quoted
+from packlight.data.text_file import lines_of, read_lines
 from packlight.errors import DataError
-from packlight.predictor import Prediction, Predictor
+from packlight.runtime.predictor import Prediction, Predictor
 
 
 def predict(

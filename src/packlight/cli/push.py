@@ -8,11 +8,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from packlight import push as pushing
 from packlight.cli import options
 from packlight.cli.show import show, show_json
-from packlight.figures import megabytes
+from packlight.formatting import megabytes
 from packlight.progress import say
+from packlight.serve import push as pushing
 
 
 def push(
@@ -51,5 +51,5 @@ def _table(parcel: pushing.Parcel) -> Table:
     table = Table("file", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("size", justify="right", footer=megabytes(parcel.size_bytes / 1e6))
     for name, size in parcel.files:
-        table.add_row(name, megabytes(size / 1e6) if size >= 1e5 else f"{size:,} B")  # noqa: PLR2004 - 0.1 MB
+        table.add_row(name, megabytes(size / 1e6) if size >= 1e5 else f"{size:,} B")  # 0.1 MB
     return table

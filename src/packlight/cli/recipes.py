@@ -2,7 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import msgspec
 import typer
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from packlight.cli.show import show
 from packlight.errors import RecipeError
-from packlight.recipe import Step
+from packlight.steps import step_types
 
 
 def recipes(
@@ -23,14 +23,14 @@ def recipes(
 
     Example: `packlight recipes walk > mine.yaml`
     """
-    folder = resources.files("packlight").joinpath("recipes")
+    folder = resources.files("packlight").joinpath("recipes", "built_in")
     names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
     if name is not None:
         if name not in names:
             raise RecipeError(_foreign(name, names))
         typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
     elif options:
-        show(*(part for step in get_args(Step) for part in (_headline(step), _options(step))))
+        show(*(part for step in step_types().values() for part in (_headline(step), _options(step))))
     else:
         typer.echo("\n".join(names))
 

@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from packlight import capacity, extras
-from packlight import recommend as advice
+from packlight import extras
+from packlight.analysis import capacity
+from packlight.analysis import recommend as advice_recommend
+from packlight.analysis.recommend import Constraints
+from packlight.analysis.recommend.constraints import Percentile, Profile
+from packlight.analysis.summary import summarise
 from packlight.cli import options
 from packlight.cli.show import console, show, show_json
 from packlight.errors import Exit
-from packlight.measurement import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
+from packlight.measure.results import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
 from packlight.progress import say
-from packlight.recommend import Constraints
-from packlight.recommend.constraints import Percentile, Profile
-from packlight.report import summarise, terminal_table, write_report
+from packlight.report import advice as advice_advice
+from packlight.report import capacity as report_capacity
+from packlight.report import terminal_table, write_report
 from packlight.report.html import write_html
-from packlight.report.scatter import terminal_scatter
+from packlight.report.terminal_plot import terminal_scatter
 
 RATE = 1000
 """requests a second that capacity is shown for unless another rate is asked"""
@@ -92,11 +96,11 @@ def recommend(
     )
     place = options.place_of(folder)
     right = right_of(read_raws(measurements, place), read_truth(place, measurements.chosen_on))
-    picked = advice.recommend(measurements, constraints, right=right)
+    picked = advice_recommend.recommend(measurements, constraints, right=right)
     if as_json:
         show_json(picked)
     else:
-        show(Text(advice.render_text(picked, width=console().width)))
+        show(Text(advice_advice.render_text(picked, width=console().width)))
     if picked.pick is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
@@ -116,7 +120,7 @@ def show_run(
     plans = capacity.plan_all(
         measurements, rate, utilisation=utilisation, p99_ms=p99_ms, prices=prices, latency_samples=samples_of(raws)
     )
-    picked = advice.recommend(
+    picked = advice_recommend.recommend(
         measurements, Constraints(), right=right_of(raws, read_truth(folder, measurements.chosen_on))
     )
     summary = summarise(measurements)
@@ -124,8 +128,8 @@ def show_run(
     show(
         terminal_table(summary, width=width),
         *([scatter] if scatter is not None else []),
-        capacity.terminal_table(plans, width=width),
-        Text(advice.render_text(picked, width=width)),
+        report_capacity.terminal_table(plans, width=width),
+        Text(advice_advice.render_text(picked, width=width)),
     )
 
 

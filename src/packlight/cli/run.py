@@ -11,7 +11,7 @@ from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import Source, reads_texts
 from packlight.progress import say
-from packlight.recipe import for_traffic, load_recipe
+from packlight.recipes.recipe import for_traffic, load_recipe
 
 
 @reads_texts
@@ -43,8 +43,8 @@ def run(
     if rate is not None:
         plan = for_traffic(plan, rate)
     texts = source.read()
-    from packlight.benchmark.rounds import Effort  # noqa: PLC0415 - time that --help need not wait for
-    from packlight.pipeline import run as carry_out  # noqa: PLC0415 - imports torch
+    from packlight.measure.rounds import Effort  # time that --help need not wait for
+    from packlight.pipeline import run as carry_out  # imports torch
 
     outcome = carry_out(
         texts,

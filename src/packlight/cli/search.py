@@ -9,14 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight import extras
+from packlight.analysis.recommend import Constraints
+from packlight.analysis.recommend.constraints import checked
 from packlight.cli import options
 from packlight.cli.show import show, show_json
 from packlight.cli.source import Source, reads_texts
 from packlight.errors import Exit, PacklightError
-from packlight.figures import NONE, megabytes, milliseconds, percent
+from packlight.formatting import NONE, megabytes, milliseconds, percent
 from packlight.progress import say
-from packlight.recommend import Constraints, render_text
-from packlight.recommend.constraints import checked
+from packlight.report.advice import render_text
 
 if TYPE_CHECKING:
     from packlight.search import Row, SearchOutcome
@@ -67,7 +68,7 @@ def search(
     )
     families = _families(family)
     texts = source.read()
-    from packlight.search import search as carry_out  # noqa: PLC0415 - imports torch
+    from packlight.search import search as carry_out  # imports torch
 
     outcome = carry_out(
         texts,

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from packlight.serve.limits import Limits
-from packlight.serve.settings import Settings
+from packlight.serve.settings import Limits, Settings
 
 LIMITS = Limits()
 
@@ -61,7 +60,7 @@ def serve(
 
     Example: `packlight serve runs/latest/variants/student-onnx-static --name intent`
     """
-    from packlight.serve import server  # noqa: PLC0415 - it imports onnxruntime
+    from packlight.serve import server  # it imports onnxruntime
 
     limits = Limits(
         deadline_seconds=deadline,

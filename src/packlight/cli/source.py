@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from packlight.dataset import Dataset, load_dataset
-from packlight.dataset.load import SAMPLE
+from packlight.data import Dataset, load_dataset
+from packlight.data.load import SAMPLE
 
 Data = Annotated[
     str,

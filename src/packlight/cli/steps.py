@@ -9,7 +9,12 @@ from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
 from packlight.cli.source import Source, reads_texts
 from packlight.errors import RecipeError
-from packlight.recipe import Distill, Export, Finetune, QuantizeOnnx, QuantizeTorch, Step
+from packlight.steps.distill.options import Distill
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.quantize_torch.options import QuantizeTorch
+from packlight.steps.step import Step
 
 
 @reads_texts

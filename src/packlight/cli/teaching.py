@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from packlight.dataset import Dataset
-from packlight.dataset.lines import read_lines
+from packlight.data import Dataset
+from packlight.data.text_file import read_lines
 
 Augment = Annotated[
     float | None,
@@ -37,6 +37,6 @@ def check_files(extra_texts: Path | None, answers: Path | None, data: Dataset) -
     if extra_texts is not None:
         read_lines(extra_texts)
     if answers is not None:
-        from packlight.pipeline.making.teaching import read_answers  # noqa: PLC0415 - seconds that --help need not wait for
+        from packlight.steps.training.soft_labels import read_answers  # seconds that --help need not wait for
 
         read_answers(answers, data.labels)

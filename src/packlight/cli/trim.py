@@ -8,8 +8,8 @@ import typer
 from packlight.cli import options
 from packlight.cli.making import Origin, checked, given, make, name_of
 from packlight.cli.source import Source, reads_texts
-from packlight.dataset.lines import read_lines
-from packlight.recipe import TrimVocabulary
+from packlight.data.text_file import read_lines
+from packlight.steps.trim_vocabulary.options import TrimVocabulary
 
 
 @reads_texts

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from packlight.artifact import Artifact
 from packlight.cli import options
 from packlight.cli.show import show_json
-from packlight.golden import verify as check
 from packlight.progress import say
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.golden import verify as check
 
 
 def verify(

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from packlight.pipeline.walk import Outcome, run
+    from packlight.pipeline.runner import Outcome, run
 
 __all__ = ["Outcome", "run"]
 
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in __all__:
         raise AttributeError(f"module 'packlight.pipeline' has no attribute {name!r}")
-    from packlight.pipeline import walk  # noqa: PLC0415 - imports torch
+    from packlight.pipeline import runner  # imports torch
 
-    return getattr(walk, name)
+    return getattr(runner, name)

@@ -14,16 +14,19 @@ from typing import TypeVar
 import msgspec
 import torch
 
-from packlight.artifact import MANIFEST, read_manifest
-from packlight.checkpoint import Checkpoint, label_mapping
-from packlight.environment import cpu_budget, has_vnni
-from packlight.errors import ArtifactError, ModelError, PacklightError, RecipeError
+from packlight.errors import ArtifactError, PacklightError, RecipeError
 from packlight.files import DAMAGED_JSON, write_whole
+from packlight.models import Checkpoint
+from packlight.models.labels import knows
 from packlight.progress import say
-from packlight.recipe import Finetune, Step
-from packlight.steps.training import bf16_here, device_here
+from packlight.runtime.artifact import MANIFEST, read_manifest
+from packlight.runtime.processor import cpu_budget, has_vnni
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.step import Step
+from packlight.steps.training.trainer import bf16_here, device_here
 
 FILE = "resolved.json"
+
 S = TypeVar("S", bound=Step)
 
 
@@ -109,17 +112,6 @@ def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), check
 def adopts(step: Finetune, checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
     """Whether a fine-tuning takes a classifier as it is, because it already knows the data's labels."""
     return not step.train_anyway and knows(checkpoint, labels)
-
-
-def knows(checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
-    """Whether a model answers with these labels already."""
-    if checkpoint.labels is None:
-        return False
-    try:
-        label_mapping(checkpoint.labels, labels)
-    except ModelError:
-        return False
-    return True
 
 
 def check_device(step: Step) -> None:

@@ -12,19 +12,26 @@ from pathlib import Path
 
 import msgspec
 
-from packlight import __version__, environment
-from packlight.artifact import FORMAT, MANIFEST, Artifact, Manifest, read_manifest, seal
-from packlight.checkpoint import Checkpoint, label_mapping, resolve
-from packlight.dataset import Dataset
+from packlight import __version__
+from packlight.data import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import folder_whole, sha256_of
-from packlight.golden import seal_with_golden
+from packlight.measure import environment
+from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.pipeline.fingerprint import fingerprint
-from packlight.pipeline.making import Bench, agreement_with_parent, make
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import say
-from packlight.provenance import FACT, write_notice
-from packlight.recipe import Calibrate, Finetune, QuantizeOnnx, QuantizeTorch, Step
+from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, read_manifest, seal
+from packlight.runtime.golden import seal_with_golden
+from packlight.runtime.provenance import FACT, write_notice
+from packlight.steps import apply
+from packlight.steps.agreement import agreement_with_parent
+from packlight.steps.calibrate.options import Calibrate
+from packlight.steps.context import StepContext
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.quantize_torch.options import QuantizeTorch
+from packlight.steps.step import Step
 
 RULE_FACTS = ("rule", "oos_rate", "val_oos_recall", "val_in_scope_accuracy", "abstention")
 
@@ -80,7 +87,7 @@ def make_variant(
     say(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), folder_whole(folder) as draft:
-        _fill(step, Bench(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
+        _fill(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")
@@ -189,8 +196,8 @@ def _ready(work: Path, mark: str) -> None:
     owner.write_text(mark)
 
 
-def _fill(step: Step, bench: Bench, mark: str) -> None:
-    made = make(step, bench)
+def _fill(step: Step, bench: StepContext, mark: str) -> None:
+    made = apply(step, bench)
     parent = bench.parent
     trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
     facts = made.facts | trained

@@ -1,21 +1,14 @@
 """The report: one summary as plain data, and the table, the plot and the page that only read it."""
 
 from packlight.report.plot import render_plot, write_plot
-from packlight.report.summary import Change, Footnote, Row, Summary, pareto_front, summarise
 from packlight.report.table import render_markdown, render_text, terminal_table
 from packlight.report.write import Paths, write_report
 
 __all__ = [
-    "Change",
-    "Footnote",
     "Paths",
-    "Row",
-    "Summary",
-    "pareto_front",
     "render_markdown",
     "render_plot",
     "render_text",
-    "summarise",
     "terminal_table",
     "write_plot",
     "write_report",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packlight.analysis.summary import Row
 from packlight.extras import load
-from packlight.report.summary import Row
 
 PURPOSE = "the plot"
 QUIET = "#5b6672"

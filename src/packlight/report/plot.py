@@ -11,12 +11,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
+from packlight.analysis.summary import Row, Summary
 from packlight.extras import load, require
-from packlight.figures import milliseconds, times
 from packlight.files import write_whole
+from packlight.formatting import milliseconds, times
 from packlight.report.labels import Label, place
 from packlight.report.legend import FRONT_COLOUR, PURPOSE, QUIET, Bubbles, colours_of, draw_legends
-from packlight.report.summary import Row, Summary
 
 INK, FAINT, PAPER = "#1d2733", "#e3e7ec", "#ffffff"
 DPI = 160

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from packlight.figures import digits, megabytes, milliseconds, times
-from packlight.measurement import MachineRates, Roofline
-from packlight.report.summary import Row, Summary
+from packlight.analysis.summary import Row, Summary
+from packlight.formatting import digits, megabytes, milliseconds, times
+from packlight.measure.results import MachineRates, Roofline
 
 MEANING = (
     "The bound is the least time for a variant's matrix products and for reading its weights once, whichever takes "

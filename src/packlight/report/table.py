@@ -9,16 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from packlight.figures import (
-    NONE,
-    digits,
-    megabytes,
-    milliseconds,
-    percent,
-    percent_interval,
-    times_within,
-)
-from packlight.report.summary import Row, Summary
+from packlight.analysis.summary import Row, Summary
+from packlight.formatting import NONE, digits, megabytes, milliseconds, percent, percent_interval, times_within
 
 WIDE = 132
 """columns from which the terminal table is the wide one"""

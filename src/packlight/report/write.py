@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from packlight import capacity, recommend
-from packlight.capacity import PriceTable
-from packlight.figures import percent
+from packlight.analysis import capacity, recommend
+from packlight.analysis.capacity import PriceTable
+from packlight.analysis.recommend import Constraints
+from packlight.analysis.summary import Row, Summary, summarise
 from packlight.files import write_whole
-from packlight.measurement import Measurements
-from packlight.recommend import Constraints
+from packlight.formatting import percent
+from packlight.measure.results import Measurements
+from packlight.report import advice as advice_module
+from packlight.report import capacity as report_capacity
 from packlight.report.plot import write_plot
 from packlight.report.roofline import render_roofline
-from packlight.report.summary import Row, Summary, summarise
 from packlight.report.table import escape, render_markdown
 
 GLOSSARY = (
@@ -76,7 +78,9 @@ def write_report(
         )
     png, svg = write_plot(summary, folder)
     page = folder / "report.md"
-    write_whole(page, render_report(summary, capacity.render_markdown(plans), recommend.render_markdown(advice)))
+    write_whole(
+        page, render_report(summary, report_capacity.render_markdown(plans), advice_module.render_markdown(advice))
+    )
     return Paths(page, png, svg)
 
 

@@ -4,9 +4,8 @@ A search is of several objectives, accuracy, latency and size, under limits on e
 it was when it is started again, and several processes may share one.
 """
 
-from packlight.search.outcome import SearchOutcome
-from packlight.search.row import Row
-from packlight.search.run import search
+from packlight.search.rows import Row, SearchOutcome
+from packlight.search.runner import search
 from packlight.search.space import FAMILIES, Design, Family, Space
 
 __all__ = ["FAMILIES", "Design", "Family", "Row", "SearchOutcome", "Space", "search"]

@@ -10,18 +10,16 @@ from typing import TypeVar
 
 import msgspec
 
-from packlight.recipe import (
-    Calibrate,
-    Cascade,
-    Distill,
-    DistillStatic,
-    Export,
-    Prune,
-    QuantizeOnnx,
-    Step,
-    TrimVocabulary,
-)
 from packlight.search.space import Design, Ngrams, Space, Student
+from packlight.steps.calibrate.options import Calibrate
+from packlight.steps.cascade.options import Cascade
+from packlight.steps.distill.options import Distill
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.export.options import Export
+from packlight.steps.prune.options import Prune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.step import Step
+from packlight.steps.trim_vocabulary.options import TrimVocabulary
 
 S = TypeVar("S", bound=Step)
 HASH = 6
@@ -39,7 +37,7 @@ def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
     if not (fast and slow):
         return fast or slow
     first, second = fast[-1].name, slow[-1].name
-    assert design.student is not None  # noqa: S101 - `slow` was made of it
+    assert design.student is not None  # `slow` was made of it
     both = Cascade(name="cascade", parent=second, first=first)
     return (*fast, *slow, _named(f"cascade-{_shape(design.student)}", both))
 

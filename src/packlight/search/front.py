@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from packlight import __version__, environment
-from packlight.dataset import Dataset
-from packlight.figures import megabytes, milliseconds, percent, points, times
-from packlight.measurement import DataSummary, Measurement, Measurements
-from packlight.recommend import Constraints, Recommendation, recommend
-from packlight.search.row import Row, misses_of
+from packlight import __version__
+from packlight.analysis.recommend import Constraints, Recommendation, recommend
+from packlight.data import Dataset
+from packlight.formatting import megabytes, milliseconds, percent, points, times
+from packlight.measure import environment
+from packlight.measure.results import DataSummary, Measurement, Measurements
+from packlight.search.rows import Row, misses_of
 
 LIMITS = ("max_latency_ms", "min_accuracy", "max_size_mb")
 
@@ -82,7 +83,7 @@ def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baselin
 
 
 def _measured(row: Row) -> Measurement:
-    assert row.measured is not None  # noqa: S101 - it is finished
+    assert row.measured is not None  # it is finished
     return row.measured
 
 

@@ -1,10 +1,4 @@
-"""Locks between the processes of one search: each is freed by the system when its process ends, however it ends.
-
-`work/locks/<variant>`, while that variant is made, so that equal ones are made once; `work/locks/study`, for what must be
-one act, such as taking over the trials of a killed process; `work/locks/stopwatch`, while something is timed;
-`work/workers/<number>`, by a process as long as it lives. `.lock` is shared by all that search in the folder; the last of
-them has it alone, and measures.
-"""
+"""Deadlines and locks that processes of one search share."""
 
 import fcntl
 import time
@@ -15,8 +9,52 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from packlight.errors import PacklightError
-from packlight.pipeline.alone import LOCK
-from packlight.search.deadline import NEVER, Deadline
+from packlight.pipeline.locking import LOCK
+
+
+class OutOfTime(Exception):  # noqa: N818 - it is no error: what was begun is gone on with later
+    """The time is over; checkpoints stay where they are."""
+
+
+class Deadline:
+    """A moment after which no more epochs or steps are begun."""
+
+    def __init__(self, minutes: float | None) -> None:
+        """Count from now; None for no end."""
+        self._seconds = None if minutes is None else 60 * minutes
+        self._start = time.monotonic()
+        self._kept = 0.0
+
+    def keep(self, seconds: float) -> None:
+        """Keep some of the time for what comes after, at most a quarter of it."""
+        self._kept = min(seconds, 0.25 * (self._seconds or 0.0))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left, none of them kept; None for no end."""
+        if self._seconds is None:
+            return None
+        return self._start + self._seconds - self._kept - time.monotonic()
+
+    def over(self) -> bool:
+        """Whether nothing more should be begun."""
+        return self.left is not None and self.left <= 0
+
+    def check(self) -> None:
+        """Go on only before the moment.
+
+        Raises:
+            OutOfTime: after it.
+        """
+        if self.over():
+            raise OutOfTime
+
+    def __str__(self) -> str:
+        """To be put behind a remark."""
+        return "" if self.left is None else f", {max(0.0, self.left) / 60:.1f} min left"
+
+
+NEVER = Deadline(None)
 
 POLL = 0.1
 """seconds between two looks at a lock that another process holds"""

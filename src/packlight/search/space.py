@@ -9,14 +9,14 @@ import msgspec
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from packlight.artifact import Artifact
-from packlight.classifier.heads import held
-from packlight.classifier.pooling import encoder_layers, family_of
-from packlight.classifier.stock import open_classifier
-from packlight.dataset import Dataset
+from packlight.data import Dataset
 from packlight.errors import RecipeError
-from packlight.recipe import Distill
-from packlight.steps.prune import feed_forward_width
+from packlight.models.attention_heads import held
+from packlight.models.hf_model import open_classifier
+from packlight.models.layers import feed_forward_width
+from packlight.models.mean_pooling import encoder_layers, family_of
+from packlight.runtime.artifact import Artifact
+from packlight.steps.distill.options import Distill
 
 Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

@@ -19,10 +19,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
-from packlight.recommend import Constraints
+from packlight.analysis.recommend import Constraints
 from packlight.search.front import LIMITS
 from packlight.search.locks import POLL, as_one, taken
-from packlight.search.row import Row
+from packlight.search.rows import Row
 from packlight.search.space import Design, Space
 
 ROW = "row"

@@ -8,25 +8,28 @@ from pathlib import Path
 
 import msgspec
 
-from packlight.artifact import Artifact
-from packlight.benchmark.rounds import Effort
-from packlight.dataset import Dataset
+from packlight.analysis.recommend import Constraints
+from packlight.data import Dataset
 from packlight.errors import MeasurementError, PacklightError
-from packlight.figures import megabytes, milliseconds, percent
 from packlight.files import DAMAGED_JSON, sweep, write_whole
+from packlight.formatting import megabytes, milliseconds, percent
+from packlight.measure.rounds import Effort
 from packlight.pipeline.resolving import Resolved
 from packlight.pipeline.variant import make_variant
 from packlight.progress import checking, say
-from packlight.recipe import Distill, DistillStatic, Export, Finetune, Step
-from packlight.recommend import Constraints
+from packlight.runtime.artifact import Artifact
 from packlight.search.chain import ngram_bytes, probe_of, steps_of
-from packlight.search.cut import hope, why_cut, why_skip
-from packlight.search.deadline import Deadline, OutOfTime
-from packlight.search.locks import held
-from packlight.search.measure import Observed, observe_on_val
-from packlight.search.row import Known, Point, Row
+from packlight.search.locks import Deadline, OutOfTime, held
+from packlight.search.measure_trial import Observed, observe_on_val
+from packlight.search.pruning import hope, why_cut, why_skip
+from packlight.search.rows import Known, Point, Row
 from packlight.search.space import Design, Space, Student
 from packlight.search.store import Store
+from packlight.steps.distill.options import Distill
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.step import Step
 
 Watch = Callable[[Step], Callable[[int, float], None]]
 """for a step, what is told its epochs"""
@@ -92,7 +95,7 @@ class Workshop:
 
     def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch) -> Artifact:
         work = self.out / "work" / step.name
-        assert step.parent is not None  # noqa: S101 - every step of a chain names it
+        assert step.parent is not None  # every step of a chain names it
         try:
             artifact, _ = make_variant(
                 step,
@@ -224,7 +227,7 @@ class _Trial:
         for step in self._steps:
             if not self._curve and self._decides(step) and step.name in made:
                 epochs = made[step.name].manifest.facts["epochs"]
-                assert isinstance(step, Distill | DistillStatic)  # noqa: S101 - it decides
+                assert isinstance(step, Distill | DistillStatic)  # it decides
                 self._curve = [
                     Point(share=epoch["epoch"] / step.epochs, accuracy=epoch["val_accuracy"]) for epoch in epochs
                 ]
@@ -246,7 +249,7 @@ class _Trial:
 
     def _watch(self, step: Step) -> Callable[[int, float], None]:
         def after(number: int, accuracy: float) -> None:
-            assert isinstance(step, Distill | DistillStatic)  # noqa: S101 - no other step of a chain has epochs
+            assert isinstance(step, Distill | DistillStatic)  # no other step of a chain has epochs
             if self._decides(step):
                 self._judge(Point(share=number / step.epochs, accuracy=accuracy))
 

@@ -20,24 +20,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from packlight.engines import Logits
 from packlight.errors import PacklightError
+from packlight.runtime.engines import Logits
 from packlight.serve import openapi, payloads
-from packlight.serve.answers import JSON, Name, Payload, infer_response, plain_response
 from packlight.serve.asgi import END, ClientGoneError, Header, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
-from packlight.serve.body import unpack
-from packlight.serve.draining import DrainFlag
+from packlight.serve.drain_flag import DrainFlag
+from packlight.serve.http_errors import Refusal, malformed, overloaded, unavailable
 from packlight.serve.keys import Keys
 from packlight.serve.logs import FLUSH_SECONDS, Log
 from packlight.serve.metrics import Metrics
 from packlight.serve.model import Model
-from packlight.serve.query import read_infer, read_plain
-from packlight.serve.reading import Reading
-from packlight.serve.refusal import Refusal, malformed, overloaded, unavailable
 from packlight.serve.repository import Repository, Served
+from packlight.serve.request_body import Reading, unpack
+from packlight.serve.requests import read_infer, read_plain
+from packlight.serve.responses import JSON, Name, Payload, infer_response, plain_response
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
-from packlight.serve.starting import Starting
+from packlight.serve.startup import Starting
 from packlight.serve.tracing import Tracing, open_tracing
 
 PROCESS_SECONDS = 1.0
@@ -186,7 +185,7 @@ class App:
             reply = await self._dispatch(exchange)
         except Refusal as refusal:
             # A reason may quote what the client wrote, which no log holds.
-            reason = MALFORMED if refusal.status == 400 else refusal.reason  # noqa: PLR2004 - bad request
+            reason = MALFORMED if refusal.status == 400 else refusal.reason  # bad request
             reply = Reply(Payload(_encode({"error": refusal.reason}), JSON), refusal.status, refusal.headers)
         except ClientGoneError:
             self._metrics.requests[exchange.route, CLIENT_GONE] += 1
@@ -237,7 +236,7 @@ class App:
         self._keys.check(exchange.request.header(b"x-api-key"), exchange.request.header(b"authorization"))
 
     async def _infer(self, exchange: Exchange, target: Target) -> Reply:
-        assert target.model is not None  # noqa: S101 - the route has one
+        assert target.model is not None  # the route has one
         served = self._repository.get(target.model, target.version)
         body = await self._body(exchange)
         start = perf_counter()
@@ -323,13 +322,13 @@ class App:
 
     async def _model(self, exchange: Exchange, target: Target) -> Reply:
         del exchange
-        assert target.model is not None  # noqa: S101 - the route has one
+        assert target.model is not None  # the route has one
         served = self._repository.get(target.model, target.version)
         return _json(payloads.metadata(served, self._repository.versions(target.model)))
 
     async def _model_ready(self, exchange: Exchange, target: Target) -> Reply:
         del exchange
-        assert target.model is not None  # noqa: S101 - the route has one
+        assert target.model is not None  # the route has one
         if (reason := self._repository.untrusted(target.model)) is not None:
             raise unavailable(reason)
         self._repository.get(target.model, target.version)
@@ -442,11 +441,11 @@ def target_of(path: str) -> Target:
     if fixed is not None:
         return fixed
     parts = path.split("/")
-    if parts[:3] != ["", "v2", "models"] or len(parts) < 4 or not parts[3]:  # noqa: PLR2004 - /v2/models/{m}
+    if parts[:3] != ["", "v2", "models"] or len(parts) < 4 or not parts[3]:  # /v2/models/{m}
         return Target("other")
     rest = parts[4:]
     version = None
-    if len(rest) >= 2 and rest[0] == "versions" and rest[1]:  # noqa: PLR2004 - versions/{v}
+    if len(rest) >= 2 and rest[0] == "versions" and rest[1]:  # versions/{v}
         version, rest = rest[1], rest[2:]
     routes = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
     return Target(routes.get(tuple(rest), "other"), parts[3], version)

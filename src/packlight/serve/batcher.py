@@ -16,10 +16,10 @@ from typing import Protocol
 
 import numpy as np
 
-from packlight.engines import Logits
-from packlight.serve.limits import Limits
+from packlight.runtime.engines import Logits
+from packlight.serve.http_errors import late, overloaded
 from packlight.serve.model import Rows
-from packlight.serve.refusal import late, overloaded
+from packlight.serve.settings import Limits
 
 WINDOW = 4
 """micro-batches' worth of tokens that are sorted together"""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from packlight.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
 from packlight.errors import ArtifactError
+from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
 
 LOCATION = b"location"
 """the key in onnx.proto's StringStringEntryProto of TensorProto.external_data that names the other file"""

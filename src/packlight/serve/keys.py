@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Iterable
 
 from packlight.serve.asgi import LATIN
-from packlight.serve.refusal import Refusal
+from packlight.serve.http_errors import Refusal
 
 BEARER = "bearer "
 

@@ -46,7 +46,7 @@ class Log:
     ) -> None:
         """Note one answered request; it is written with the next flush."""
         if self.access:
-            level = "info" if status < 500 else "error"  # noqa: PLR2004 - the server's own faults
+            level = "info" if status < 500 else "error"  # the server's own faults
             seconds = round(seconds, 6)
             entry = Access(
                 time.time(), level, "request", request, method, path, status, seconds, self._worker, texts, reason

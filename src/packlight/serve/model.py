@@ -4,15 +4,15 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from packlight.artifact import Artifact
-from packlight.engines import Engine, Logits, open_engine
-from packlight.engines.onnx import OnnxEngine
 from packlight.errors import ArtifactError
-from packlight.golden import has_golden, replay
-from packlight.predictor import judge, probabilities
-from packlight.serve.answers import Answers, Name
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.decision import judge, probabilities
+from packlight.runtime.engines import Engine, Logits, open_engine
+from packlight.runtime.engines.onnxruntime import OnnxEngine
+from packlight.runtime.golden import has_golden, replay
+from packlight.runtime.tokenization import TextEncoder
 from packlight.serve.external import refuse_external_data
-from packlight.tokenization import TextEncoder
+from packlight.serve.responses import Answers, Name
 
 Rows = list[list[int]]
 WARM_TEXTS = ("warm up", "a second text that is somewhat longer than the first one, to meet another shape")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from packlight import __version__
-from packlight.serve.limits import Limits
+from packlight.serve.settings import Limits
 
 Schema = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from packlight import __version__
-from packlight.serve.query import INPUT, LABEL, OUT_OF_SCOPE, SCORES
 from packlight.serve.repository import Repository, Served
+from packlight.serve.requests import INPUT, LABEL, OUT_OF_SCOPE, SCORES
 
 EXTENSIONS = ["binary_tensor_data", "classification"]
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from packlight.artifact import MANIFEST, Artifact, read_manifest
 from packlight.errors import ArtifactError, PacklightError
-from packlight.golden import ReplayError
-from packlight.serve.answers import Name
+from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
+from packlight.runtime.golden import ReplayError
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
+from packlight.serve.http_errors import Refusal, unavailable
 from packlight.serve.model import Model
-from packlight.serve.refusal import Refusal, unavailable
+from packlight.serve.responses import Name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 ONLY_VERSION = "1"

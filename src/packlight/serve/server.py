@@ -13,14 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from packlight.environment import cpu_budget
 from packlight.errors import PacklightError
 from packlight.extras import require
-from packlight.serve.draining import DrainFlag
+from packlight.runtime.processor import cpu_budget
+from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.logs import Log
 from packlight.serve.repository import NAME, verify
 from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
-from packlight.serve.starting import Starting
+from packlight.serve.startup import Starting
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -76,7 +76,7 @@ def _prepare(settings: Settings, runtime: Path) -> None:
 
 
 def _run(settings: Settings, flag: DrainFlag, starting: Starting, log: Log) -> None:
-    from packlight.serve.supervisor import Supervisor  # noqa: PLC0415 - the extra
+    from packlight.serve.supervisor import Supervisor  # the extra
 
     log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
     Supervisor(

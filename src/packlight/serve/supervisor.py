@@ -11,9 +11,9 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 
 from packlight.errors import PacklightError
-from packlight.serve.draining import DrainFlag
+from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.logs import Log
-from packlight.serve.starting import Starting
+from packlight.serve.startup import Starting
 from packlight.serve.worker import work
 
 RESPAWN_SECONDS = 0.1

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from packlight.serve.limits import Limits
-from packlight.serve.refusal import malformed, too_large
+from packlight.serve.http_errors import malformed, too_large
+from packlight.serve.settings import Limits
 
 Parameters = dict[str, Any]
 MAX_ELEMENTS = 1 << 31
@@ -44,7 +44,7 @@ def texts_of(tensor: Tensor, binary: memoryview | None, limits: Limits) -> list[
         return _unpack(binary, count, limits)
     if tensor.data is None:
         raise malformed(f"input {tensor.name!r} has no data")
-    texts = _flat(tensor.data, nested=len(tensor.shape) == 2)  # noqa: PLR2004 - [N, 1]
+    texts = _flat(tensor.data, nested=len(tensor.shape) == 2)  # [N, 1]
     if len(texts) != count:
         raise malformed(f"input {tensor.name!r} has {len(texts)} elements where its shape says {count}")
     check_sizes(texts, limits)
@@ -74,7 +74,9 @@ def pack(values: Sequence[str]) -> bytes:
 
 def _count(tensor: Tensor, limits: Limits) -> int:
     shape = tensor.shape
-    if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)) or shape[0] < 0 or shape[0] > MAX_ELEMENTS:  # noqa: PLR2004 - [N] and [N, 1]
+    if (
+        not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)) or shape[0] < 0 or shape[0] > MAX_ELEMENTS
+    ):  # [N] and [N, 1]
         raise malformed(f"input {tensor.name!r} has a shape that is not [N] or [N, 1]")
     if shape[0] == 0:
         raise malformed(f"input {tensor.name!r} is empty")

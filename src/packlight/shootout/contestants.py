@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packlight.artifact import Artifact
-from packlight.benchmark.process import Process, Subject
-from packlight.dataset import Dataset
+from packlight.data import Dataset
 from packlight.errors import MeasurementError, ModelError, PacklightError
 from packlight.extras import require
-from packlight.pipeline.measuring import subject_of
+from packlight.measure.worker_process import Process, Subject
+from packlight.pipeline.measure_run import subject_of
 from packlight.pipeline.variant import make_variant
 from packlight.progress import say
-from packlight.recipe import Export, QuantizeOnnx, Step
+from packlight.runtime.artifact import Artifact
 from packlight.shootout.forms import make_compiled, make_openvino
+from packlight.steps.export.options import Export
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.step import Step
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Contestant:
     @property
     def subject(self) -> Subject:
         """What is measured of it."""
-        assert self.artifact is not None  # noqa: S101 - asked of those that run
+        assert self.artifact is not None  # asked of those that run
         return subject_of(self.artifact)
 
 

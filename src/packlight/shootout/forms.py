@@ -6,17 +6,19 @@ from typing import Any
 
 import msgspec
 
-from packlight import __version__, environment
-from packlight.artifact import FORMAT, OPENVINO, SAFETENSORS, Artifact, Manifest
-from packlight.dataset import Dataset
+from packlight import __version__
+from packlight.data import Dataset
+from packlight.data.dataset import spread
 from packlight.files import folder_whole
-from packlight.golden import seal_with_golden
+from packlight.measure import environment
 from packlight.pipeline.fingerprint import fingerprint
-from packlight.pipeline.parts import copy_description, spread
 from packlight.pipeline.variant import lineage_of
-from packlight.provenance import write_notice
+from packlight.runtime.artifact import FORMAT, OPENVINO, SAFETENSORS, Artifact, Manifest
+from packlight.runtime.golden import seal_with_golden
+from packlight.runtime.provenance import write_notice
+from packlight.runtime.tokenization import TextEncoder
 from packlight.shootout.openvino import write_openvino, write_openvino_int8
-from packlight.tokenization import TextEncoder
+from packlight.steps.context import copy_description
 
 CALIBRATION_TEXTS = 512
 """training texts that OpenVINO's int8 ranges are taken from, as many as ONNX Runtime's"""

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from packlight.artifact import OPENVINO, OPENVINO_GRAPH
 from packlight.errors import EngineError
 from packlight.extras import load
-from packlight.tokenization import TextEncoder
+from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH
+from packlight.runtime.tokenization import TextEncoder
 
 
 def write_openvino(source: Path, folder: Path) -> None:
@@ -70,7 +70,7 @@ def _nncf() -> Any:
 
 
 def _save(openvino: Any, model: Any, folder: Path) -> None:
-    from packlight.engines.openvino import WEIGHTS  # noqa: PLC0415 - imports openvino, which is an extra
+    from packlight.runtime.engines.openvino import WEIGHTS  # imports openvino, which is an extra
 
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "model.xml"

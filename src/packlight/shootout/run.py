@@ -7,15 +7,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from packlight import environment, timing
-from packlight.artifact import MANIFEST, Artifact, read_manifest, write_manifest
-from packlight.benchmark.rounds import Effort, observe
-from packlight.dataset import Dataset
+from packlight.data import Dataset
 from packlight.errors import ArtifactError, PacklightError
 from packlight.files import folder_whole
-from packlight.measurement import Raw
-from packlight.pipeline.alone import alone_at
+from packlight.measure import environment, timing
+from packlight.measure.results import Raw
+from packlight.measure.rounds import Effort, observe
+from packlight.pipeline.locking import alone_at
 from packlight.progress import say
+from packlight.runtime import processor
+from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest, write_manifest
 from packlight.shootout.contestants import Contestant, check_origin, gather
 from packlight.shootout.result import Row, ShootOut, allowed, choose
 
@@ -61,7 +62,7 @@ def shoot_out(
     check_origin(parent)
     opened = [Artifact.open(path) for path in others]
     _check_place(out, [parent, *opened])
-    threads, effort = threads or environment.cpu_budget(), effort or Effort()
+    threads, effort = threads or processor.cpu_budget(), effort or Effort()
     with alone_at(out) as work:
         contestants = gather(parent, opened, data, work, threads=threads, seed=seed)
         outcome = _measure(contestants, data, work, threads, effort, seed, max_accuracy_loss)
@@ -153,7 +154,7 @@ def _check_place(out: Path, given: Sequence[Artifact]) -> None:
 
 def _record(outcome: ShootOut, winner: Contestant, out: Path) -> Path:
     """Write the figures into the winner's manifest, and the winner to `out` unless it has a place of its own."""
-    assert winner.artifact is not None  # noqa: S101 - it ran
+    assert winner.artifact is not None  # it ran
     source = winner.artifact
     if winner.given:
         _note(source.path, outcome)

@@ -1,1 +1,43 @@
-"""Steps: each takes an artifact's parts and fills a folder with the parts of the next."""
+"""The steps of a recipe, one folder each: `options.py` says what can be asked for, `apply.py` does it.
+
+A step is found by its place: a folder here with both files. Its `apply.py` is loaded when the step runs, so that reading
+a recipe needs no torch.
+"""
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packlight.steps.step import Step
+
+if TYPE_CHECKING:
+    from packlight.steps.context import StepContext, StepResult
+
+__all__ = ["Step", "apply", "step_types"]
+
+
+@cache
+def step_types() -> dict[str, type[Step]]:
+    """Every step by its word in a recipe."""
+    found = {}
+    for folder in sorted(each.parent for each in Path(__file__).parent.glob("*/apply.py")):
+        options = import_module(f"{__name__}.{folder.name}.options")
+        for value in vars(options).values():
+            if isinstance(value, type) and issubclass(value, Step) and value.__module__ == options.__name__:
+                found[str(value.__struct_config__.tag)] = value
+    return found
+
+
+def apply(step: Step, context: "StepContext") -> "StepResult":
+    """Fill the context's output folder with the step's variant.
+
+    Args:
+        step: what to do.
+        context: what it works with.
+
+    Raises:
+        ParityError: when the variant does not answer like its parent.
+    """
+    result: StepResult = import_module(f"{type(step).__module__.rpartition('.')[0]}.apply").apply(step, context)
+    return result

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from packlight.classifier.stock import final_layer
+from packlight.models.hf_model import final_layer
 from packlight.progress import bar
-from packlight.tokenization import TextEncoder
+from packlight.runtime.tokenization import TextEncoder
 
 BATCH = 64
 

@@ -2,10 +2,8 @@
 
 import msgspec
 
-from packlight.figures import megabytes, milliseconds, points, times
-from packlight.measurement import Measurement, Measurements
-from packlight.recommend import PROFILES, Constraints, recommend
-from packlight.recommend.constraints import (
+from packlight.analysis.recommend import PROFILES, Constraints, recommend
+from packlight.analysis.recommend.constraints import (
     ALLOWED_LOSS,
     ONE_AT_A_TIME,
     WITHIN_LOSS,
@@ -13,8 +11,10 @@ from packlight.recommend.constraints import (
     most_accurate,
     needs_no_student,
 )
-from packlight.recommend.evidence import Right, accuracy_of, compare, equally_fast
-from packlight.recommend.playbook import RULES, steady
+from packlight.analysis.recommend.evidence import Right, accuracy_of, compare, equally_fast
+from packlight.analysis.recommend.playbook import RULES, steady
+from packlight.formatting import megabytes, milliseconds, points, times
+from packlight.measure.results import Measurement, Measurements
 
 
 class Pick(msgspec.Struct, frozen=True, kw_only=True):

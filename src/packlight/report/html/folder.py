@@ -8,9 +8,8 @@ from typing import get_args
 
 import msgspec
 
-from packlight.artifact import MANIFEST, Manifest, read_manifest
 from packlight.errors import MeasurementError
-from packlight.measurement import (
+from packlight.measure.results import (
     Judged,
     Measurements,
     Raw,
@@ -21,6 +20,7 @@ from packlight.measurement import (
     read_truth,
     truth_path,
 )
+from packlight.runtime.artifact import MANIFEST, Manifest, read_manifest
 
 
 @dataclass(frozen=True)

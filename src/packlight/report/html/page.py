@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from packlight.capacity import UTILISATION, PriceTable, default_prices
-from packlight.measurement import Measurement, Raw, Truth, right_of, samples_of
+from packlight.analysis.capacity import UTILISATION, PriceTable, default_prices
+from packlight.analysis.summary import Summary, summarise
+from packlight.measure.results import Measurement, Raw, Truth, right_of, samples_of
 from packlight.report.html.advice import Evidence, Pick, evidence_of, pick_of
-from packlight.report.html.answers import Mistakes, StepEffect, effect, mistakes, quoted
 from packlight.report.html.curves import Curve, cumulative, risk_coverage, roc, service_times
 from packlight.report.html.folder import Run
 from packlight.report.html.lineage import Epoch, Node, epochs_of, nodes_of
+from packlight.report.html.mistakes import Mistakes, StepEffect, effect, mistakes, quoted
 from packlight.report.html.reproduce import commands
-from packlight.report.summary import Summary, summarise
 
 RATE = 1000.0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from packlight import __version__, figures
+from packlight import __version__, formatting
 from packlight.extras import load
 from packlight.report import roofline
 from packlight.report.html.page import Page
@@ -46,7 +46,7 @@ def render_html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({name: getattr(figures, name) for name in figures_for_templates()})
+    environment.filters.update({name: getattr(formatting, name) for name in figures_for_templates()})
     rendered: str = environment.get_template("page.html.j2").render(
         page=page,
         columns=COLUMNS,

@@ -2,7 +2,7 @@
 
 import shlex
 
-from packlight.dataset.reading import as_options
+from packlight.data.dataset import as_options
 from packlight.report.html.folder import Run
 
 

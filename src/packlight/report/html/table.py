@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from packlight.figures import NONE, digits, megabytes, milliseconds, percent, times
-from packlight.report.summary import Row
+from packlight.analysis.summary import Row
+from packlight.formatting import NONE, digits, megabytes, milliseconds, percent, times
 
 
 class Column(NamedTuple):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from packlight.capacity import PriceTable
+from packlight.analysis.capacity import PriceTable
 from packlight.files import write_whole
 from packlight.report.html.folder import read_run
 from packlight.report.html.page import describe

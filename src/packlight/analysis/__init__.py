@@ -1,0 +1,1 @@
+"""What measurements say: summaries, comparisons, advice and capacity, as plain data."""

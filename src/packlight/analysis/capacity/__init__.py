@@ -1,0 +1,17 @@
+"""Capacity: workers, machines and money for a level of traffic, from measured figures."""
+
+from packlight.analysis.capacity.plan import UTILISATION, Fit, Plan, plan, plan_all
+from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices, default_prices_text, read_prices
+
+__all__ = [
+    "UTILISATION",
+    "Fit",
+    "Machine",
+    "Plan",
+    "PriceTable",
+    "default_prices",
+    "default_prices_text",
+    "plan",
+    "plan_all",
+    "read_prices",
+]

@@ -1,0 +1,183 @@
+"""The plan from load: machines and money for a rate, from what a server was seen to carry.
+
+`plan` derives waiting from single latencies and a queueing formula. Here nothing is derived: so many workers carried
+so many requests a second within the bound, HTTP, JSON and batching included, and that is shared out over workers.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from packlight.analysis.capacity.plan import SECONDS_PER_HOUR
+from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
+from packlight.errors import MeasurementError, PacklightError
+from packlight.files import DAMAGED_JSON
+
+HEADROOM = 0.7
+"""the share of what was carried that is planned with: traffic is burstier than a Poisson process"""
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Times(msgspec.Struct, frozen=True):
+    p99: float
+
+
+class _Level(msgspec.Struct, frozen=True):
+    rate: Positive
+    carried: bool
+    latency_ms: _Times | None
+
+
+class _Bound(msgspec.Struct, frozen=True):
+    p99_ms: Positive
+
+
+class _Load(msgspec.Struct, frozen=True):
+    """The part of a load file that a plan needs; what stands there besides is passed over."""
+
+    format: Literal[1]
+    """as `packlight.serve.loadtest.result` writes it"""
+    model: str
+    workers: Count | None
+    bound: _Bound
+    levels: tuple[_Level, ...]
+    memory_mb: Positive | None = None
+
+
+class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What `packlight load` found, as far as a plan needs it."""
+
+    model: str
+    workers: int
+    rate: float
+    """the highest that kept the bound, by all workers together"""
+    p99_ms: float
+    """that was seen at this rate"""
+    bound_ms: float
+    memory_mb: float | None
+    """of the server's processes together"""
+    limit_seen: bool = True
+    """whether a higher rate broke the bound; if none did, the server may carry more than it was asked to"""
+
+
+class LoadFit(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of machine carries the rate."""
+
+    machine: str
+    workers_per_machine: int
+    machines: int
+    usd_per_month: float
+    usd_per_million: float
+    """for a million requests, when the rate holds all month"""
+
+
+class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers, machines and money for a rate, from measured load."""
+
+    figures: LoadFigures
+    rate: float
+    headroom: float
+    per_worker: float
+    """requests a second that one worker is planned with"""
+    workers: int
+    fits: tuple[LoadFit, ...]
+    """the cheapest first"""
+    too_small: tuple[str, ...]
+
+    @property
+    def cheapest(self) -> LoadFit | None:
+        """The machine that carries the rate for the least money; None when one worker fits on none."""
+        return self.fits[0] if self.fits else None
+
+
+def plan_from_load(
+    figures: LoadFigures, rate: float, *, headroom: float = HEADROOM, prices: PriceTable | None = None
+) -> LoadPlan:
+    """Plan a rate from measured load: workers = ceil(rate / (headroom x carried rate / measured workers)).
+
+    Args:
+        figures: from `read_load`.
+        rate: requests per second, above 0.
+        headroom: the share of the carried rate that a worker is planned with, above 0 and at most 1.
+        prices: the machines; the shipped examples when None.
+
+    Raises:
+        PacklightError: when a figure is out of range.
+    """
+    if not (math.isfinite(rate) and rate > 0):
+        raise PacklightError(f"rate {rate} is not a traffic level; give requests per second above 0")
+    if not 0 < headroom <= 1:
+        raise PacklightError(f"headroom {headroom} is no share; give one above 0 and at most 1, such as {HEADROOM}")
+    table = prices or default_prices()
+    per_worker = headroom * figures.rate / figures.workers
+    workers = max(1, math.ceil(round(rate / per_worker, 9)))
+    fits = [(machine, _fit(figures, machine, workers, rate, table)) for machine in table.machines]
+    found = [fit for _, fit in fits if fit is not None]
+    return LoadPlan(
+        figures=figures,
+        rate=rate,
+        headroom=headroom,
+        per_worker=per_worker,
+        workers=workers,
+        fits=tuple(sorted(found, key=lambda fit: (fit.usd_per_month, fit.machines))),
+        too_small=tuple(machine.name for machine, fit in fits if fit is None),
+    )
+
+
+def read_load(path: Path, workers: int | None = None) -> LoadFigures:
+    """Read what a plan needs from a file of `packlight load`.
+
+    Args:
+        path: the file.
+        workers: of the server, where the file does not know them because load went to a URL.
+
+    Raises:
+        MeasurementError: when the file is missing, damaged or of an unknown format, no level kept its bound, nobody
+            knows the workers, or the file knows others than are given.
+    """
+    try:
+        load = msgspec.json.decode(path.read_bytes(), type=_Load)
+    except (OSError, *DAMAGED_JSON) as error:
+        raise MeasurementError(f"{path}: not a load file ({error}); make one with `packlight load --out`") from error
+    kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
+    if not kept:
+        raise MeasurementError(
+            f"{path}: no level kept p99 under {load.bound.p99_ms:g} ms; load again with a lower --start"
+        )
+    if workers is not None and load.workers not in (None, workers):
+        raise MeasurementError(f"{path}: {load.workers} worker(s) were loaded, not {workers}; leave --workers out")
+    count = workers or load.workers
+    if count is None:
+        raise MeasurementError(f"{path}: load went to a URL, whose workers are not known; say --workers")
+    rate, p99_ms = max(kept)
+    return LoadFigures(
+        model=load.model,
+        workers=count,
+        rate=rate,
+        p99_ms=p99_ms,
+        bound_ms=load.bound.p99_ms,
+        memory_mb=load.memory_mb,
+        limit_seen=any(level.rate > rate and not level.carried for level in load.levels),
+    )
+
+
+def _fit(figures: LoadFigures, machine: Machine, workers: int, rate: float, prices: PriceTable) -> LoadFit | None:
+    each = machine.vcpus
+    if figures.memory_mb:
+        free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
+        each = min(each, math.floor(free_mb * figures.workers / figures.memory_mb))
+    if each == 0:
+        return None
+    machines = math.ceil(workers / each)
+    usd_per_month = machines * machine.usd_per_hour * prices.hours_per_month
+    requests = rate * SECONDS_PER_HOUR * prices.hours_per_month
+    return LoadFit(
+        machine=machine.name,
+        workers_per_machine=each,
+        machines=machines,
+        usd_per_month=usd_per_month,
+        usd_per_million=usd_per_month / requests * 1e6,
+    )

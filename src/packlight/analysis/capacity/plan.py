@@ -1,0 +1,223 @@
+"""The plan for a level of traffic: workers, machines and money, from measured figures."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
+from packlight.analysis.capacity.queueing import TAIL, Queue, ServiceTimes, from_percentiles, from_samples
+from packlight.errors import PacklightError
+from packlight.measure.results import Measurement, Measurements
+
+ROUNDING = 1e-12
+"""of a share that is added up in another order"""
+UTILISATION = 0.7
+SECONDS_PER_HOUR = 3600
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of machine carries the workers."""
+
+    machine: str
+    by_cores: int
+    """workers for which it has cores"""
+    by_memory: int
+    """workers for which it has memory"""
+    workers_per_machine: int
+    machines: int
+    usd_per_month: float
+    usd_per_million: float
+    """for a million requests, when the rate holds all month"""
+
+    @property
+    def limit(self) -> str:
+        """What keeps another worker off the machine."""
+        return "memory" if self.by_memory < self.by_cores else "cores"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one variant needs for a rate."""
+
+    variant: str
+    rate: float
+    """requests per second"""
+    threads: int
+    """cores that a worker occupies"""
+    peak_memory_mb: float
+    utilisation_limit: float
+    p99_limit_ms: float | None
+    mean_ms: float
+    squared_cv: float
+    samples: int
+    """requests whose times were used one by one; 0 when they were read from percentiles"""
+    load: float
+    """workers busy on average: rate x mean latency"""
+    workers: int
+    utilisation: float
+    wait_probability: float
+    mean_wait_ms: float
+    p99_ms: float
+    """wait and service together"""
+    within_p99: bool
+    """false when no number of workers keeps the limit, because the variant alone is slower"""
+    fits: tuple[Fit, ...]
+    """the cheapest first"""
+    too_small: tuple[str, ...]
+    """machines on which not even one worker fits"""
+
+    @property
+    def cheapest(self) -> Fit | None:
+        """The machine that carries the rate for the least money; None when one worker fits on none."""
+        return self.fits[0] if self.fits else None
+
+
+def plan(
+    measurement: Measurement,
+    rate: float,
+    *,
+    utilisation: float = UTILISATION,
+    p99_ms: float | None = None,
+    prices: PriceTable | None = None,
+    latency_samples: Sequence[float] | None = None,
+) -> Plan:
+    """Plan one variant for a rate.
+
+    The workers are the fewest that stay at or below the utilisation and, when a p99 is given, keep it for wait
+    and service together in an M/G/c queue. Where the variant alone is slower than the p99, the plan is made
+    for the utilisation and says `within_p99=False`.
+
+    Args:
+        measurement: the variant's figures.
+        rate: requests per second, above 0.
+        utilisation: the largest share of time that workers may be busy, above 0 and below 1.
+        p99_ms: milliseconds that 99 % of requests may take, wait included.
+        prices: the machines; the shipped examples when None.
+        latency_samples: the variant's raw latencies in milliseconds; without them the spread is read from the
+            percentiles, at their slow ends.
+
+    Raises:
+        PacklightError: when a figure is out of range.
+    """
+    _check(rate, utilisation, p99_ms)
+    if not measurement.peak_memory_mb > 0:
+        raise PacklightError(f"{measurement.variant}: no peak memory was measured; measure it again")
+    stated = measurement.latency_ms
+    service = from_percentiles(stated) if latency_samples is None else from_samples(latency_samples, stated.mean)
+    load = rate * service.mean_ms / 1000
+    reachable = p99_ms is None or service.share_above(p99_ms) < TAIL
+    fewest = max(1, math.ceil(round(load / utilisation, 9)))
+    workers = _fewest_within(p99_ms, fewest, load, service) if p99_ms is not None and reachable else fewest
+    queue = Queue(workers, load, service)
+    fits, too_small = _fit_all(measurement, workers, rate, prices or default_prices())
+    return Plan(
+        variant=measurement.variant,
+        rate=rate,
+        threads=measurement.threads,
+        peak_memory_mb=measurement.peak_memory_mb,
+        utilisation_limit=utilisation,
+        p99_limit_ms=p99_ms,
+        mean_ms=service.mean_ms,
+        squared_cv=service.squared_cv,
+        samples=service.observed,
+        load=load,
+        workers=workers,
+        utilisation=load / workers,
+        wait_probability=queue.wait_probability,
+        mean_wait_ms=queue.mean_wait_ms,
+        p99_ms=queue.p99_ms(),
+        within_p99=reachable,
+        fits=fits,
+        too_small=too_small,
+    )
+
+
+def plan_all(
+    measurements: Measurements,
+    rate: float,
+    *,
+    utilisation: float = UTILISATION,
+    p99_ms: float | None = None,
+    prices: PriceTable | None = None,
+    latency_samples: Mapping[str, Sequence[float]] | None = None,
+) -> tuple[Plan, ...]:
+    """Plan every variant, in the order of the measurements; the arguments are those of `plan`.
+
+    Raises:
+        PacklightError: when a figure is out of range.
+    """
+    table = prices or default_prices()
+    samples = latency_samples or {}
+    return tuple(
+        plan(
+            row,
+            rate,
+            utilisation=utilisation,
+            p99_ms=p99_ms,
+            prices=table,
+            latency_samples=samples.get(row.variant),
+        )
+        for row in measurements.measurements
+    )
+
+
+def _check(rate: float, utilisation: float, p99_ms: float | None) -> None:
+    if not (math.isfinite(rate) and rate > 0):
+        raise PacklightError(f"rate {rate} is not a traffic level; give requests per second above 0")
+    if not 0 < utilisation < 1:
+        raise PacklightError(
+            f"utilisation {utilisation} cannot be planned for; give a share above 0 and below 1, such as {UTILISATION}"
+        )
+    if p99_ms is not None and not (math.isfinite(p99_ms) and p99_ms > 0):
+        raise PacklightError(f"p99 {p99_ms} is not a time; give milliseconds above 0")
+
+
+def _fewest_within(p99_ms: float, fewest: int, load: float, service: ServiceTimes) -> int:
+    """The fewest workers, not below `fewest`, that keep the p99: more workers never make the tail longer."""
+
+    def kept(workers: int) -> bool:
+        return Queue(workers, load, service).share_above(p99_ms) <= TAIL + ROUNDING
+
+    if kept(fewest):
+        return fewest
+    too_few, enough = fewest, 2 * fewest
+    while not kept(enough):
+        too_few, enough = enough, 2 * enough
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if kept(middle) else (middle, enough)
+    return enough
+
+
+def _fit_all(
+    row: Measurement, workers: int, rate: float, prices: PriceTable
+) -> tuple[tuple[Fit, ...], tuple[str, ...]]:
+    fits, too_small = [], []
+    for machine in prices.machines:
+        fit = _fit(row, workers, rate, machine, prices)
+        if fit is None:
+            too_small.append(machine.name)
+        else:
+            fits.append(fit)
+    return tuple(sorted(fits, key=lambda fit: (fit.usd_per_month, fit.machines))), tuple(too_small)
+
+
+def _fit(row: Measurement, workers: int, rate: float, machine: Machine, prices: PriceTable) -> Fit | None:
+    by_cores = machine.vcpus // row.threads
+    free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
+    by_memory = math.floor(free_mb / row.peak_memory_mb)
+    each = min(by_cores, by_memory)
+    if each == 0:
+        return None
+    machines = math.ceil(workers / each)
+    usd_per_month = machines * machine.usd_per_hour * prices.hours_per_month
+    requests = rate * SECONDS_PER_HOUR * prices.hours_per_month
+    return Fit(
+        machine=machine.name,
+        by_cores=by_cores,
+        by_memory=by_memory,
+        workers_per_machine=each,
+        machines=machines,
+        usd_per_month=usd_per_month,
+        usd_per_million=usd_per_month / requests * 1e6,
+    )

@@ -1,0 +1,17 @@
+"""What changed between two runs, what of it can be told from noise, and gates on it for continuous integration."""
+
+from packlight.analysis.compare.changes import Change, Comparison, VariantChange, compare
+from packlight.analysis.compare.gate import Gate, check, parse
+from packlight.analysis.compare.observed import Observed, read_observed
+
+__all__ = [
+    "Change",
+    "Comparison",
+    "Gate",
+    "Observed",
+    "VariantChange",
+    "check",
+    "compare",
+    "parse",
+    "read_observed",
+]

@@ -1,0 +1,242 @@
+"""The changes between two runs, as plain data; the renderers and the gate only read it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from packlight.analysis.compare.intervals import (
+    Bools,
+    Interval,
+    latency_interval,
+    macro_f1_interval,
+    paired_share_interval,
+    ratio_interval,
+)
+from packlight.analysis.compare.observed import METRICS, RESOLUTION, Metric, Observed, same_test
+from packlight.analysis.compare.warnings import cautions, times_compare
+from packlight.errors import MeasurementError
+from packlight.measure.statistics import difference_interval, mcnemar_exact
+
+SIGNIFICANT = 0.05
+
+Verdict = Literal["better", "worse", "same", "untested"]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure before and after."""
+
+    metric: str
+    unit: Literal["points", "%"]
+    before: float
+    after: float
+    change: float
+    """after - before for shares; after / before - 1 for all others"""
+    interval: tuple[float, float] | None
+    """95 %, of the change"""
+    p: float | None
+    verdict: Verdict
+    """`same`: cannot be told from noise, or equal; `untested`: nothing to judge it by"""
+    method: str
+
+    @property
+    def measurable(self) -> bool:
+        """Whether there is a change that can be told from noise."""
+        return self.verdict in ("better", "worse")
+
+
+class VariantChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant in both runs."""
+
+    before: str
+    after: str
+    reference: bool
+    """a well-known model that is measured for comparison; not one's own, and no gate looks at it"""
+    mended: int | None
+    """test texts that only the run after answers rightly; None where the test splits differ"""
+    broken: int | None
+    """and those that only the run before does"""
+    changes: tuple[Change, ...]
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return self.after if self.before == self.after else f"{self.before} -> {self.after}"
+
+    def change(self, metric: str) -> Change | None:
+        """One figure's change; None where either run lacks the figure."""
+        return next((each for each in self.changes if each.metric == metric), None)
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two runs."""
+
+    before: str
+    after: str
+    paired: bool
+    """whether both answered the same test texts"""
+    queries: tuple[int, int]
+    variants: tuple[VariantChange, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    cautions: tuple[str, ...]
+    """what a reader must know before believing the changes"""
+
+
+def compare(before: Observed, after: Observed, *, pairs: Sequence[tuple[str, str]] = ()) -> Comparison:
+    """Compare two runs, variant by variant.
+
+    Args:
+        before: the run that is compared with.
+        after: the run that is judged.
+        pairs: variants of `before` and `after` to set against each other; by default those of equal names.
+
+    Raises:
+        MeasurementError: when a named variant was not measured, or no variant is in both runs.
+    """
+    names = [[row.variant for row in run.measurements.measurements] for run in (before, after)]
+    chosen = list(pairs) or [(name, name) for name in names[0] if name in names[1]]
+    if not chosen:
+        raise MeasurementError(
+            f"no variant is in both runs; {before.name} has {', '.join(names[0])}; {after.name} has "
+            f"{', '.join(names[1])}; name two with --pair OLD=NEW"
+        )
+    paired = same_test(before, after)
+    return Comparison(
+        before=before.name,
+        after=after.name,
+        paired=paired,
+        queries=(before.measurements.data.rows["test"], after.measurements.data.rows["test"]),
+        variants=tuple(_variant(before, after, old, new, paired=paired) for old, new in chosen),
+        only_before=() if pairs else tuple(name for name in names[0] if name not in names[1]),
+        only_after=() if pairs else tuple(name for name in names[1] if name not in names[0]),
+        cautions=tuple(dict.fromkeys(cautions(before, after, chosen, paired=paired))),
+    )
+
+
+def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: bool) -> VariantChange:
+    first, second = before.row(old), after.row(new)
+    right = (before.right(old), after.right(new)) if paired else (None, None)
+    changes = []
+    for metric in METRICS.values():
+        values = metric.value(first), metric.value(second)
+        if values[0] is None or values[1] is None or (metric.unit == "%" and not values[0] > 0):
+            continue
+        changes.append(_change(metric, values[0], values[1], before, after, (old, new), right))
+    known = right[0] is not None and right[1] is not None
+    return VariantChange(
+        before=old,
+        after=new,
+        reference=second.step == "reference",
+        mended=int(np.sum(~right[0] & right[1])) if known else None,  # type: ignore[operator]
+        broken=int(np.sum(right[0] & ~right[1])) if known else None,  # type: ignore[operator]
+        changes=tuple(changes),
+    )
+
+
+def _change(
+    metric: Metric,
+    old: float,
+    new: float,
+    before: Observed,
+    after: Observed,
+    names: tuple[str, str],
+    right: tuple[Bools | None, Bools | None],
+) -> Change:
+    make = partial(Change, metric=metric.name, unit=metric.unit, before=old, after=new)
+    if metric.unit == "points":
+        interval, p, method = _share(metric.name, before, after, names, right)
+        change = new - old
+    else:
+        change = new / old - 1
+        interval, p, method = _ratio(metric.name, before, after, names)
+    verdict = _verdict(metric, change, interval, p)
+    if metric.unit == "%" and metric.name not in RESOLUTION and not times_compare(before, after, *names):
+        verdict, method = "untested", f"{method}, but the times do not compare"
+    return make(change=change, interval=interval, p=p, method=method, verdict=verdict)
+
+
+def _verdict(metric: Metric, change: float, interval: Interval | None, p: float | None) -> Verdict:
+    if p is not None:
+        certain = p < SIGNIFICANT
+    elif interval is not None:
+        certain = interval[0] > 0 or interval[1] < 0
+    elif metric.name in RESOLUTION:
+        certain = abs(change) > RESOLUTION[metric.name]
+    elif change == 0:
+        certain = False
+    else:
+        return "untested"
+    if not certain or change == 0:
+        return "same"
+    return "better" if (change > 0) == metric.higher_is_better else "worse"
+
+
+def _share(
+    name: str,
+    before: Observed,
+    after: Observed,
+    names: tuple[str, str],
+    right: tuple[Bools | None, Bools | None],
+) -> tuple[Interval | None, float | None, str]:
+    """Interval, p-value and their method for a share."""
+    if right[0] is not None and right[1] is not None:
+        if name == "macro_f1":
+            interval = macro_f1_interval(*(np.asarray(each) for each in _labels(before, after, names)))
+            return interval, None, "bootstrap over queries"
+        part = _part(name, after)
+        first, second = right[0][part], right[1][part]
+        return paired_share_interval(first, second), mcnemar_exact(first, second), "exact McNemar"
+    intervals = [run.row(variant).accuracy_ci95 for run, variant in zip((before, after), names, strict=True)]
+    shares = [run.row(variant).accuracy for run, variant in zip((before, after), names, strict=True)]
+    if name == "accuracy" and None not in (*intervals, *shares):
+        known: Any = (shares[1], intervals[1], shares[0], intervals[0])
+        return difference_interval(*known), None, "Newcombe, unpaired"
+    return None, None, "no paired answers"
+
+
+def _part(name: str, run: Observed) -> Any:
+    """Which test texts a share is taken on."""
+    outside = run.out_of_scope()
+    if name == "accuracy" or outside is None:
+        return slice(None)
+    return outside if name == "oos_recall" else ~outside
+
+
+def _labels(before: Observed, after: Observed, names: tuple[str, str]) -> tuple[list[int], list[int], list[int]]:
+    """True labels and both answers, in the label order of the run after; -1 for a label that it lacks."""
+    first, second = before.truth, after.truth
+    given = before.raws[names[0]].predictions, after.raws[names[1]].predictions
+    assert first and second and given[0] is not None and given[1] is not None  # noqa: PT018 - both are right or not
+    places = {label: index for index, label in enumerate(second.labels)}
+    old = [places.get(first.labels[answer], -1) if answer >= 0 else -1 for answer in given[0]]
+    return second.answers, old, given[1]
+
+
+def _ratio(
+    name: str, before: Observed, after: Observed, names: tuple[str, str]
+) -> tuple[Interval | None, float | None, str]:
+    if name in RESOLUTION:
+        return None, None, "one figure in each run"
+    first, second = before.raws[names[0]], after.raws[names[1]]
+    if name == "latency":
+        same = same_test(before, after) and first.timed == second.timed
+        interval = latency_interval(first.latency_ms, second.latency_ms, same_texts=same)
+        return interval, None, "bootstrap over rounds and texts" + (", texts paired" if same else "")
+    if name == "throughput":
+        rounds = [[value] for value in first.throughput], [[value] for value in second.throughput]
+        return ratio_interval(*rounds, _middle), None, "bootstrap over rounds"
+    return ratio_interval(first.latency_ms, second.latency_ms, _STATISTIC[name]), None, "bootstrap over rounds"
+
+
+def _middle(values: Any) -> Any:
+    return np.median(values, axis=1)
+
+
+def _percentile(rank: float) -> Callable[[Any], Any]:
+    return lambda values: np.percentile(values, rank, axis=1)
+
+
+_STATISTIC: dict[str, Callable[[Any], Any]] = {"p50": _percentile(50), "p95": _percentile(95), "p99": _percentile(99)}

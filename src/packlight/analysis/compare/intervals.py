@@ -1,0 +1,120 @@
+"""How sure a change is: intervals for paired shares, and for times that were taken in rounds.
+
+Sources
+    paired shares   Agresti & Min (2005), Statistics in Medicine 24:729-740: Wald's interval after adding a half
+                    to each cell of the 2 x 2 table
+    bootstrap       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; whole rounds are
+                    resampled because samples of one round share the machine's state (section 8.5)
+    few rounds      the percentiles are moved outwards: see `packlight.measure.statistics`
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from packlight.measure.statistics import CONFIDENCE, expanded_percentiles
+from packlight.measure.timing import ratio, resample
+
+RESAMPLES = 2000
+F1_RESAMPLES = 500
+Interval = tuple[float, float]
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+
+
+def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
+    """95 % interval of the change of a share, from answers to the same queries in the same order."""
+    gained = float(np.sum(~right_before & right_after)) + 0.5
+    lost = float(np.sum(right_before & ~right_after)) + 0.5
+    n = len(right_before) + 2.0
+    change = (gained - lost) / n
+    reach = float(scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(((gained + lost) / n - change**2) / n)
+    return max(-1.0, change - reach), min(1.0, change + reach)
+
+
+def latency_interval(
+    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], *, same_texts: bool
+) -> Interval | None:
+    """95 % interval of the latency after over that before - 1; see `packlight.measure.timing`.
+
+    Args:
+        before: rounds, each with the times of the same texts.
+        after: the same of the other run, whose rounds are independent of the first's.
+        same_texts: whether both timed the same texts in the same order, which are then drawn for both at once.
+
+    Returns:
+        The interval, or None with fewer than two rounds on either side, which have no spread.
+    """
+    if min(len(before), len(after)) < 2:  # one round has no spread
+        return None
+    old = resample(before, seed=0)
+    new = resample(after, seed=0 if same_texts else 1, rounds_seed=1)
+    change = ratio(new, old)
+    return change.low - 1, change.high - 1
+
+
+def ratio_interval(
+    before: Sequence[Sequence[float]],
+    after: Sequence[Sequence[float]],
+    statistic: Callable[[Floats], Floats],
+    *,
+    seed: int = 0,
+) -> Interval | None:
+    """95 % percentile bootstrap interval of statistic(after) / statistic(before) - 1.
+
+    Args:
+        before: rounds, each with its samples, all positive; rounds are cut to the shortest one's length.
+        after: the same of the other run; the two are independent, round i of one has nothing of round i of the other.
+        statistic: from an array of shape [resamples, samples] to one value for each resample.
+        seed: makes the interval repeatable.
+
+    Returns:
+        The interval, or None with fewer than two rounds on either side, which have no spread.
+    """
+    if min(len(before), len(after)) < 2:  # one round has no spread
+        return None
+    random = np.random.default_rng(seed)
+    ratios = statistic(_resampled(after, random)) / statistic(_resampled(before, random)) - 1
+    low, high = np.percentile(ratios, expanded_percentiles(min(len(before), len(after))))
+    return float(low), float(high)
+
+
+def macro_f1_interval(
+    truth: npt.NDArray[np.int64],
+    before: npt.NDArray[np.int64],
+    after: npt.NDArray[np.int64],
+    *,
+    seed: int = 0,
+) -> Interval:
+    """95 % percentile bootstrap interval of the change of macro F1, resampling queries for both at once."""
+    random = np.random.default_rng(seed)
+    classes = int(max(truth.max(), before.max(), after.max())) + 1
+    draws = (random.integers(len(truth), size=len(truth)) for _ in range(F1_RESAMPLES))
+    changes = [
+        _macro_f1(truth[draw], after[draw], classes) - _macro_f1(truth[draw], before[draw], classes) for draw in draws
+    ]
+    low, high = np.percentile(changes, _ENDS)
+    return float(low), float(high)
+
+
+_ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
+
+
+def _resampled(rounds: Sequence[Sequence[float]], random: np.random.Generator) -> Floats:
+    """Shape [resamples, rounds x samples]: as many rounds as there are, drawn with replacement."""
+    shortest = min(len(samples) for samples in rounds)
+    values = np.asarray([samples[:shortest] for samples in rounds], dtype=float)
+    draws = random.integers(len(values), size=(RESAMPLES, len(values)))
+    return values[draws].reshape(RESAMPLES, -1)
+
+
+def _macro_f1(truth: npt.NDArray[np.int64], given: npt.NDArray[np.int64], classes: int) -> float:
+    """As in `packlight.measure.statistics`, but quick enough to be taken many times; labels count from -1."""
+    hits = np.bincount(truth[truth == given] + 1, minlength=classes + 1)
+    occurrences = np.bincount(truth + 1, minlength=classes + 1) + np.bincount(given + 1, minlength=classes + 1)
+    present = occurrences > 0
+    return float(np.mean(2 * hits[present] / occurrences[present]))

@@ -1,0 +1,91 @@
+"""What a reader must know before believing a comparison."""
+
+from collections.abc import Sequence
+
+from packlight.analysis.compare.observed import Observed
+from packlight.formatting import signed
+from packlight.measure.results import Measurements
+from packlight.measure.timing import PRECISION
+
+
+def times_compare(before: Observed, after: Observed, old: str, new: str) -> bool:
+    """Whether both times were taken on the same kind of machine, on as many threads."""
+    runs = before.measurements, after.measurements
+    same_threads = before.row(old).threads == after.row(new).threads
+    return same_threads and _machine(runs[0]) == _machine(runs[1])
+
+
+def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]], *, paired: bool) -> tuple[str, ...]:
+    """Sentences, the gravest first; none when all is well."""
+    first, second = before.measurements, after.measurements
+    return (
+        *_places(first, second),
+        *_threads(before, after, pairs),
+        *_test(before, after, paired=paired),
+        *_noise(before, after, pairs),
+        *_drift(before, after, pairs),
+    )
+
+
+def _places(first: Measurements, second: Measurements) -> list[str]:
+    old, new = first.environment, second.environment
+    found = []
+    if _machine(first) != _machine(second):
+        found.append(
+            f"Different machines ({old.cpu}, {old.cpu_budget} processors; {new.cpu}, {new.cpu_budget} processors): "
+            "times do not compare, and int8 may answer differently."
+        )
+    if changed := [
+        f"{name} {old.libraries[name]} -> {new.libraries[name]}"
+        for name in sorted(old.libraries.keys() & new.libraries.keys())
+        if old.libraries[name] != new.libraries[name]
+    ]:
+        found.append(f"Different libraries: {', '.join(changed)}.")
+    return found
+
+
+def _machine(run: Measurements) -> tuple[str, str, int]:
+    place = run.environment
+    return place.machine, place.cpu, place.cpu_budget
+
+
+def _threads(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    differing = [
+        f"{new} ({before.row(old).threads} and {after.row(new).threads})"
+        for old, new in pairs
+        if before.row(old).threads != after.row(new).threads
+    ]
+    return [f"Different numbers of threads, so times do not compare: {', '.join(differing)}."] if differing else []
+
+
+def _test(before: Observed, after: Observed, *, paired: bool) -> list[str]:
+    if paired:
+        return []
+    if missing := [run.name for run in (before, after) if run.truth is None]:
+        return [
+            (
+                f"{' and '.join(missing)} keeps no test split (raw/_test.json): answers cannot be paired, so only large "
+                "differences of accuracy are told from noise; measure again."
+            )
+        ]
+    return [
+        "The runs answered different test texts: a change of accuracy may be one of the texts; measure both on the same."
+    ]
+
+
+def _noise(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    wide = sorted(
+        {old for old, _ in pairs if not before.row(old).stable} | {new for _, new in pairs if not after.row(new).stable}
+    )
+    return [f"Speedups known to less than {PRECISION:.0%}: {', '.join(wide)}."] if wide else []
+
+
+def _drift(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Reference models are the same in every run: what changed of their times is the machine's doing."""
+    return [
+        f"The reference {new}, in which nothing changed, took {signed(100 * change)}% of the time: as much of the other "
+        "changes may be the machine's."
+        for old, new in pairs
+        if before.row(old).step == after.row(new).step == "reference"
+        and abs(change := after.row(new).latency_ms.mean / before.row(old).latency_ms.mean - 1) >= 0.01
+    ]

@@ -1,0 +1,154 @@
+"""Constraints: what must hold and what matters, and how far a row is from holding it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+from packlight.errors import PacklightError
+from packlight.formatting import digits, megabytes, milliseconds, percent, points
+from packlight.measure.results import Measurement, Measurements
+
+Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
+Percentile = Literal["mean", "p50", "p95", "p99"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+NO_STUDENT = frozenset(
+    {
+        *("reference", "finetune", "calibrate", "trim-vocabulary"),
+        *("export", "quantize-torch", "quantize-onnx", "compile", "openvino"),
+    }
+)
+"""steps that train no student; fine-tuning is what makes the given model, and what is pruned needs healing"""
+ONE_AT_A_TIME = ("edge",)
+"""profiles for programs that answer one text at a time; the others serve traffic, where texts share batches"""
+BATCH_FLIPS = 0.001
+"""share of texts that may get another label in a batch: rounding alone moves one now and then"""
+WITHIN_LOSS = ("edge", "last-mile")
+"""profiles that go as far down as the allowed loss; the others stay up as far as can be measured"""
+ALLOWED_LOSS: dict[Profile, float] = {
+    "quick-win": 0.005,
+    "balanced": 0.005,
+    "edge": 0.02,
+    "portable": 0.005,
+    "last-mile": 0.01,
+}
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must hold, and what matters; None asks for nothing. Accuracies are those that choices are made by."""
+
+    profile: Profile = "balanced"
+    max_latency_ms: Positive | None = None
+    percentile: Percentile = "p95"
+    """which latency `max_latency_ms` is about"""
+    min_accuracy: Share | None = None
+    max_size_mb: Positive | None = None
+    max_memory_mb: Positive | None = None
+    min_throughput: Positive | None = None
+    """texts per second at batch 32"""
+    max_accuracy_loss: Share | None = None
+    """how far below the most accurate row a pick may be; None for the profile's own (`ALLOWED_LOSS`)
+
+    For `edge` and `last-mile` the figures must keep it. For the others a row is out when it is measurably worse
+    and by more than this: a loss that is real but tiny is not worth a model many times as slow.
+    """
+
+    @property
+    def allowed_loss(self) -> float:
+        """The loss of accuracy that is allowed, from 0 to 1."""
+        return ALLOWED_LOSS[self.profile] if self.max_accuracy_loss is None else self.max_accuracy_loss
+
+
+class Miss(msgspec.Struct, frozen=True, kw_only=True):
+    """One constraint that a row does not keep."""
+
+    constraint: str
+    by: float
+    """how far off, as a share of the limit"""
+    words: str
+
+
+def checked(constraints: Constraints) -> Constraints:
+    """The constraints, when each is in range.
+
+    Raises:
+        PacklightError: when one is not.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(constraints), Constraints)
+    except msgspec.ValidationError as error:
+        raise PacklightError(f"constraints cannot be used: {error}; profiles are {', '.join(PROFILES)}") from error
+
+
+def misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Miss, ...]:
+    """Every constraint that a row breaks, those of the profile among them; nothing when it can be picked."""
+    return (*_profile_misses(row, measurements, wanted), *figure_misses(row, wanted))
+
+
+def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
+    """Whether the row and all that it was made from come from the given model without training a student."""
+    rows = {each.variant: each for each in measurements.measurements}
+    seen: set[str] = set()
+    current: Measurement | None = row
+    while current is not None and current.variant not in seen:
+        if current.step not in NO_STUDENT:
+            return False
+        seen.add(current.variant)
+        current = rows.get(current.parent) if current.parent else None
+    return True
+
+
+def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
+    """The row with the highest accuracy, the faster of equals; None when none has an accuracy."""
+    each = rows.values() if isinstance(rows, Mapping) else rows
+    known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in each if row.choice is not None]
+    return max(known, key=lambda one: one[:2])[2] if known else None
+
+
+def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
+    """Whether a text's answer depends on the texts that share its batch, by its manifest or by what was measured."""
+    flips = row.choice.batch_flips if row.choice is not None else None
+    texts = measurements.data.rows.get(measurements.chosen_on, 0)
+    return not row.batch_invariant or (flips or 0) > BATCH_FLIPS * texts
+
+
+def _profile_misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Miss]:
+    own = row.choice
+    if own is None:
+        yield Miss(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
+    if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
+        yield Miss(constraint="profile", by=1.0, words="it needs the training of a student")
+    if wanted.profile == "portable" and row.engine != "onnxruntime":
+        yield Miss(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
+    best = most_accurate(measurements.measurements)
+    if wanted.profile in WITHIN_LOSS and best is not None and best.choice is not None and own is not None:
+        loss = best.choice.accuracy - own.accuracy
+        if loss > wanted.allowed_loss + 1e-12:
+            allowed = points(wanted.allowed_loss).lstrip("+±")
+            words = f"it loses {points(loss).lstrip('+')} against {best.variant}, {allowed} are allowed"
+            yield Miss(
+                constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.choice.accuracy, words=words
+            )
+
+
+def figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
+    """The explicit limits that a row's figures break."""
+    latency = getattr(row.latency_ms, wanted.percentile)
+    if wanted.max_latency_ms is not None and latency > wanted.max_latency_ms:
+        words = f"{wanted.percentile} {milliseconds(latency)}, {milliseconds(wanted.max_latency_ms)} asked"
+        yield Miss(constraint="max_latency_ms", by=latency / wanted.max_latency_ms - 1, words=words)
+    accuracy = row.choice.accuracy if row.choice is not None else None
+    if wanted.min_accuracy is not None and accuracy is not None and accuracy < wanted.min_accuracy:
+        words = f"accuracy {percent(accuracy)}, {percent(wanted.min_accuracy)} asked"
+        yield Miss(constraint="min_accuracy", by=1 - accuracy / wanted.min_accuracy, words=words)
+    if wanted.max_size_mb is not None and row.size_mb > wanted.max_size_mb:
+        words = f"size {megabytes(row.size_mb)}, {megabytes(wanted.max_size_mb)} asked"
+        yield Miss(constraint="max_size_mb", by=row.size_mb / wanted.max_size_mb - 1, words=words)
+    if wanted.max_memory_mb is not None and row.peak_memory_mb > wanted.max_memory_mb:
+        words = f"memory {megabytes(row.peak_memory_mb)}, {megabytes(wanted.max_memory_mb)} asked"
+        yield Miss(constraint="max_memory_mb", by=row.peak_memory_mb / wanted.max_memory_mb - 1, words=words)
+    if wanted.min_throughput is not None and row.throughput_batch32 < wanted.min_throughput:
+        words = f"{digits(row.throughput_batch32)} texts a second, {digits(wanted.min_throughput)} asked"
+        yield Miss(constraint="min_throughput", by=1 - row.throughput_batch32 / wanted.min_throughput, words=words)

@@ -1,0 +1,133 @@
+"""Evidence: whether two rows' accuracies, or their latencies, can be told apart; on the split that choices are made on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from packlight.formatting import p_value, percent, points
+from packlight.measure.results import Measurement, Measurements
+from packlight.measure.statistics import difference_interval, mcnemar_exact
+
+SIGNIFICANT = 0.05
+FEWEST_TEXTS = 6
+"""that must tell two variants apart, all in favour of one, before the exact test finds a difference: 2 / 2**6 < 0.05"""
+Right = Mapping[str, Sequence[bool]]
+"""for each variant, whether each text of the split that choices are made on was answered rightly, in order"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row's accuracy against another's."""
+
+    difference: float
+    measurable: bool
+    words: str
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is lower by more than chance explains."""
+        return self.measurable and self.difference < 0
+
+
+def compare(row: Measurement, other: Measurement, measurements: Measurements, right: Right | None = None) -> Comparison:
+    """Compare two rows that have an accuracy, by the best evidence there is.
+
+    That is, in this order: an exact McNemar test on both rows' answers; the measured test of a row against its
+    parent; a measurable loss on the way from the common ancestor to the row, which the row inherits; and
+    otherwise the two rows' own intervals (Newcombe 1998), which know nothing of the pairing and so miss small
+    differences.
+    """
+    own, others = row.choice, other.choice
+    if own is None or others is None:
+        return Comparison(0.0, measurable=False, words="no accuracy to compare")
+    a, b = own.accuracy, others.accuracy
+    p = _paired(row, other, right)
+    if p is not None:
+        return _tested(a - b, p)
+    lower, higher = (row, other) if a < b else (other, row)
+    if a != b and (link := _inherited_loss(lower, higher, measurements)) is not None:
+        whose = "its" if lower is row else f"{other.variant}'s"
+        change, link_p = _change(link)
+        words = f"{points(a - b)}; {whose} {_kin(link, lower)} lost {points(change or 0.0)} ({p_value(link_p or 0.0)})"
+        return Comparison(a - b, measurable=True, words=words)
+    low, high = difference_interval(a, own.accuracy_ci95, b, others.accuracy_ci95)
+    interval = f"95% interval {points(low).removesuffix(' points')} to {points(high)}"
+    measurable = low > 0 or high < 0
+    words = f"{points(a - b)} ({interval})" if measurable else f"no measurable difference, {points(a - b)} ({interval})"
+    return Comparison(a - b, measurable=measurable, words=words)
+
+
+def largest_loss(row: Measurement, other: Measurement) -> float | None:
+    """By how much the row may truly be less accurate than the other: the low end of the difference's interval."""
+    own, others = row.choice, other.choice
+    if own is None or others is None:
+        return None
+    return -difference_interval(own.accuracy, own.accuracy_ci95, others.accuracy, others.accuracy_ci95)[0]
+
+
+def least_measurable(texts: int) -> float:
+    """The smallest difference of accuracy that the paired test can find on so many texts, if all of it goes one way."""
+    return FEWEST_TEXTS / texts
+
+
+def equally_fast(row: Measurement, other: Measurement) -> bool:
+    """Whether the rounds and texts cannot tell the two latencies apart."""
+    return row.variant == other.variant or other.variant in row.as_fast
+
+
+def accuracy_of(row: Measurement) -> str:
+    """A row by name with its accuracy."""
+    return f"{row.variant} ({percent(row.choice.accuracy if row.choice else None)})"
+
+
+def _paired(row: Measurement, other: Measurement, right: Right | None) -> float | None:
+    if right is not None and row.variant in right and other.variant in right:
+        return mcnemar_exact(right[row.variant], right[other.variant])
+    if row.parent == other.variant:
+        return _change(row)[1]
+    return _change(other)[1] if other.parent == row.variant else None
+
+
+def _tested(difference: float, p: float) -> Comparison:
+    measurable = p < SIGNIFICANT
+    words = (
+        f"{points(difference)} ({p_value(p)})"
+        if measurable
+        else f"no measurable difference, {points(difference)} ({p_value(p)})"
+    )
+    return Comparison(difference, measurable=measurable, words=words)
+
+
+def _inherited_loss(row: Measurement, other: Measurement, measurements: Measurements) -> Measurement | None:
+    """The nearest row, from `row` up to what both come from, that is measurably worse than its parent."""
+    shared = {each.variant for each in _lineage(other, measurements)}
+    for link in _lineage(row, measurements):
+        if link.variant in shared:
+            return None
+        change, p = _change(link)
+        if link.parent in _names(measurements) and p is not None and p < SIGNIFICANT and (change or 0) < 0:
+            return link if shared & {each.variant for each in _lineage(link, measurements)} else None
+    return None
+
+
+def _lineage(row: Measurement, measurements: Measurements) -> list[Measurement]:
+    """The row, its parent, and so on as far as they were measured."""
+    rows = {each.variant: each for each in measurements.measurements}
+    line: list[Measurement] = []
+    current: Measurement | None = row
+    while current is not None and current not in line:
+        line.append(current)
+        current = rows.get(current.parent) if current.parent else None
+    return line
+
+
+def _names(measurements: Measurements) -> set[str]:
+    return {each.variant for each in measurements.measurements}
+
+
+def _change(row: Measurement) -> tuple[float | None, float | None]:
+    """The change against the parent, and the p-value of its paired test."""
+    return (row.choice.change_vs_parent, row.choice.p_value_vs_parent) if row.choice else (None, None)
+
+
+def _kin(link: Measurement, row: Measurement) -> str:
+    return "own step" if link.variant == row.variant else f"ancestor {link.variant}"

@@ -1,0 +1,351 @@
+"""The playbook: the pick under a profile and constraints, with the reasons."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from packlight.analysis.recommend.constraints import (
+    ONE_AT_A_TIME,
+    WITHIN_LOSS,
+    Constraints,
+    Miss,
+    checked,
+    depends_on_batch,
+    misses,
+    most_accurate,
+)
+from packlight.analysis.recommend.evidence import (
+    Comparison,
+    Right,
+    accuracy_of,
+    compare,
+    equally_fast,
+    largest_loss,
+    least_measurable,
+)
+from packlight.formatting import (
+    digits,
+    megabytes,
+    milliseconds,
+    percent,
+    percent_interval,
+    points,
+    times,
+    times_interval,
+)
+from packlight.measure.results import Judged, Measurement, Measurements
+from packlight.measure.statistics import difference_interval
+from packlight.measure.timing import PRECISION
+
+NEAREST = 3
+RULES = {
+    "quick-win": "the fastest that needs no training of a student and is not measurably worse than the best of these by more than {loss}",
+    "balanced": "the fastest that is not measurably worse than the best by more than {loss}",
+    "edge": "the least memory at a loss of accuracy of at most {loss}",
+    "portable": "the fastest that plain ONNX Runtime runs and that is not measurably worse than the best of these by more than {loss}",
+    "last-mile": "the fastest at a loss of accuracy of at most {loss}",
+}
+
+
+class RunnerUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that was not picked, and why."""
+
+    variant: str
+    why_not: str
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that comes close where none keeps every constraint."""
+
+    variant: str
+    misses: tuple[Miss, ...]
+
+
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ship, with the evidence."""
+
+    constraints: Constraints
+    pick: str | None
+    chosen_on: Judged
+    """`val`; `test` only where no variant answered validation texts"""
+    confirmation: str | None
+    """the pick's accuracy on the split that chose, and on `test`, which did not; None without a pick"""
+    reasons: tuple[str, ...]
+    cautions: tuple[str, ...]
+    runners_up: tuple[RunnerUp, ...]
+    nearest: tuple[Near, ...]
+    """only where nothing keeps every constraint; the nearest first"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a recommendation is made from, and the rows that are left at each stage."""
+
+    measurements: Measurements
+    wanted: Constraints
+    right: Right | None
+    broken: dict[str, tuple[Miss, ...]]
+    """for each variant, the constraints that it breaks"""
+    eligible: tuple[Measurement, ...]
+    """the rows that break none; without those that depend on the batch, where there are others and texts share batches"""
+    unsteady: tuple[Measurement, ...]
+    """the rows that were left out for that"""
+    best: Measurement
+    """the most accurate of the eligible"""
+
+    def compare(self, row: Measurement, other: Measurement) -> Comparison:
+        """One row's accuracy against another's."""
+        return compare(row, other, self.measurements, self.right)
+
+    @cached_property
+    def contenders(self) -> tuple[Measurement, ...]:
+        """The eligible rows that are accurate enough."""
+        return tuple(row for row in self.eligible if not self._too_inaccurate(row))
+
+    def _too_inaccurate(self, row: Measurement) -> bool:
+        """Never for edge and last-mile, whose loss is a constraint already."""
+        against_best = self.compare(row, self.best)
+        too_far = -against_best.difference > self.wanted.allowed_loss + 1e-12
+        return self.wanted.profile not in WITHIN_LOSS and too_far and against_best.worse
+
+
+def recommend(measurements: Measurements, constraints: Constraints, *, right: Right | None = None) -> Recommendation:
+    """Pick the variant to ship.
+
+    Rows that break a constraint are out. Of the rest, `edge` and `last-mile` take the cheapest; the other
+    profiles first leave out what is measurably worse than the best, by more than the allowed loss. A difference
+    that cannot be told from chance never buys a slower or bigger model; among rows that are equally fast the
+    smallest is taken. Every accuracy is that on `val`; `test` only confirms the pick. A row whose answers depend on
+    the batch is out, except for `edge`, or where nothing else is left.
+
+    Args:
+        measurements: a run's rows.
+        constraints: the profile and what must hold.
+        right: for each variant, whether each text of `measurements.chosen_on` was answered rightly; with it any two
+            rows are compared by an exact paired test, without it by what the measurements say.
+
+    Raises:
+        PacklightError: when a constraint is out of range.
+    """
+    wanted = checked(constraints)
+    broken = {row.variant: misses(row, measurements, wanted) for row in measurements.measurements}
+    fitting = tuple(row for row in measurements.measurements if not broken[row.variant])
+    eligible = steady(fitting, measurements, wanted)
+    best = most_accurate(eligible)
+    if best is None:
+        return _nothing(measurements, wanted, broken)
+    unsteady = tuple(row for row in fitting if row not in eligible)
+    case = Case(measurements, wanted, right, broken, eligible, unsteady, best)
+    pick = _cheapest(case.contenders, wanted)
+    return Recommendation(
+        constraints=wanted,
+        pick=pick.variant,
+        chosen_on=measurements.chosen_on,
+        confirmation=confirmation(pick, measurements),
+        reasons=tuple(_reasons(pick, case)),
+        cautions=tuple(_cautions(pick, case)),
+        runners_up=tuple(_runners_up(pick, case)),
+        nearest=(),
+    )
+
+
+def steady(rows: tuple[Measurement, ...], measurements: Measurements, wanted: Constraints) -> tuple[Measurement, ...]:
+    """The rows whose answers do not depend on the batch; all of them where none is, or where texts come one at a time."""
+    if wanted.profile in ONE_AT_A_TIME:
+        return rows
+    return tuple(row for row in rows if not depends_on_batch(row, measurements)) or rows
+
+
+def confirmation(pick: Measurement, measurements: Measurements) -> str:
+    """Which split chose the pick and which confirms it, with both accuracies."""
+    test = f"{percent(pick.accuracy)} (95% interval {percent_interval(pick.accuracy_ci95)})"
+    if pick.val is None:
+        return (
+            f"Chosen on test, because the run has no validation texts: accuracy {test}. The best of several on the same "
+            "texts looks better than it is; measure with a validation split."
+        )
+    texts = measurements.data.rows["val"]
+    validation = f"Chosen on validation ({percent(pick.val.accuracy)} of {texts:,} texts)"
+    if pick.accuracy is None:
+        return f"{validation}."
+    return f"{validation}; test accuracy {test}."
+
+
+def _cheapest(rows: Sequence[Measurement], wanted: Constraints) -> Measurement:
+    if wanted.profile == "edge":
+        return min(rows, key=lambda row: (row.peak_memory_mb, row.size_mb, row.latency_ms.mean))
+    fastest = min(rows, key=lambda row: (row.latency_ms.mean, row.size_mb))
+    return min((row for row in rows if equally_fast(row, fastest)), key=lambda row: (row.size_mb, row.latency_ms.mean))
+
+
+def _reasons(pick: Measurement, case: Case) -> Iterator[str]:
+    speedup = ""
+    if pick.speedup is not None and pick.variant != case.measurements.baseline:
+        speedup = f", {times(pick.speedup)} as fast as {case.measurements.baseline}"
+    yield (
+        f"{pick.variant} answers in {milliseconds(pick.latency_ms.mean)} (p95 {milliseconds(pick.latency_ms.p95)})"
+        f"{speedup}, and takes {megabytes(pick.size_mb)} on disk and {megabytes(pick.peak_memory_mb)} of memory."
+    )
+    rule = RULES[case.wanted.profile].format(loss=points(case.wanted.allowed_loss).lstrip("+±"))
+    yield f"Profile {case.wanted.profile}: {rule}."
+    fitting = len(case.eligible) + len(case.unsteady)
+    unsteady = f" ({len(case.unsteady)} of them batch-dependent)" if case.unsteady else ""
+    yield (
+        f"{fitting} of {len(case.measurements.measurements)} variants keep every constraint{unsteady}, "
+        f"{len(case.contenders)} are accurate enough."
+    )
+    if pick.variant == case.best.variant:
+        yield "No variant that keeps the constraints is more accurate."
+    else:
+        yield f"Against the most accurate of them, {accuracy_of(case.best)}: {case.compare(pick, case.best).words}."
+    yield from _kept(pick, case.wanted)
+
+
+def _kept(pick: Measurement, wanted: Constraints) -> Iterator[str]:
+    """A sentence for each explicit constraint."""
+    if wanted.max_latency_ms is not None:
+        latency = getattr(pick.latency_ms, wanted.percentile)
+        yield f"Its {wanted.percentile} of {milliseconds(latency)} is within {milliseconds(wanted.max_latency_ms)}."
+    if wanted.min_accuracy is not None:
+        accuracy = percent(pick.choice.accuracy if pick.choice else None)
+        yield f"Its accuracy of {accuracy} reaches {percent(wanted.min_accuracy)}."
+    if wanted.max_size_mb is not None:
+        yield f"Its {megabytes(pick.size_mb)} on disk are within {megabytes(wanted.max_size_mb)}."
+    if wanted.max_memory_mb is not None:
+        yield f"Its {megabytes(pick.peak_memory_mb)} of memory are within {megabytes(wanted.max_memory_mb)}."
+    if wanted.min_throughput is not None:
+        yield f"Its {digits(pick.throughput_batch32)} texts a second reach {digits(wanted.min_throughput)}."
+
+
+def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
+    yield from _accuracy_cautions(pick, case)
+    if not pick.stable:
+        yield f"Its speedup is known to less than {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
+    if depends_on_batch(pick, case.measurements):
+        whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "Nothing else fits, but its"
+        yield (
+            f"{whose} answers depend on the other texts in the batch{_flips(pick, case.measurements)}. Answer one "
+            "text at a time, or quantize statically."
+        )
+    if pick.precision == "int8":
+        has = "has" if case.measurements.environment.vnni else "lacks"
+        yield f"int8 depends on the processor; the one measured {has} VNNI. Measure again where that is different."
+    if pick.artifact is None:
+        yield "It is a reference row: the run holds no artifact of it."
+
+
+def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
+    best = most_accurate(case.measurements.measurements)
+    loss = largest_loss(pick, best) if best is not None and best.variant != pick.variant else None
+    if best is not None and loss is not None and loss > 0 and not case.compare(pick, best).measurable:
+        split, texts = case.measurements.chosen_on, case.measurements.data.rows.get(case.measurements.chosen_on, 0)
+        yield (
+            f"The difference to {accuracy_of(best)} is not measurable on {texts:,} {split} texts; by the two intervals it "
+            f"may be up to {points(loss).lstrip('+±')}.{_too_few(texts, split, case)}"
+        )
+    floor = case.wanted.min_accuracy
+    if floor is not None and pick.choice is not None and pick.choice.accuracy_ci95[0] < floor:
+        low = percent(pick.choice.accuracy_ci95[0])
+        yield f"Its accuracy may lie below the {percent(floor)} asked: the 95% interval begins at {low}."
+    yield from _not_confirmed(pick, floor)
+
+
+def _too_few(texts: int, split: Judged, case: Case) -> str:
+    """What so few texts can never show, where that is more than the loss that is allowed."""
+    least = least_measurable(texts) if texts else 1.0
+    if least <= case.wanted.allowed_loss:
+        return ""
+    return (
+        f" {split} is small: a difference of less than {points(least).lstrip('+±')} can never be measured on it, and such "
+        "ties go to the faster or smaller variant. Add texts to it."
+    )
+
+
+def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
+    """Where test speaks against what val chose; it chooses nothing."""
+    if pick.val is None or pick.accuracy is None or pick.accuracy_ci95 is None:
+        return
+    _, high = difference_interval(pick.accuracy, pick.accuracy_ci95, pick.val.accuracy, pick.val.accuracy_ci95)
+    if high < 0:
+        yield f"Its test accuracy is measurably lower than on val: {points(pick.accuracy - pick.val.accuracy)}."
+    if floor is not None and pick.accuracy < floor <= pick.val.accuracy:
+        yield f"On test it misses the accuracy asked: {percent(pick.accuracy)} instead of {percent(floor)}."
+
+
+def _flips(row: Measurement, measurements: Measurements) -> str:
+    """How many labels the batch changed, in brackets; nothing where none did, or that was not counted."""
+    flips = row.choice.batch_flips if row.choice else None
+    if not flips:
+        return ""
+    split = measurements.chosen_on
+    return f" ({flips:,} of {measurements.data.rows.get(split, 0):,} {split} texts got another label in a batch of 32)"
+
+
+def _runners_up(pick: Measurement, case: Case) -> Iterator[RunnerUp]:
+    """Every other row: the accurate enough first, then the less accurate, then those that break a constraint."""
+    accurate = {row.variant for row in case.contenders}
+    for row in sorted(case.contenders, key=lambda row: row.latency_ms.mean):
+        if row.variant != pick.variant:
+            yield RunnerUp(variant=row.variant, why_not=_costs_more(row, pick, case))
+    for row in case.eligible:
+        if row.variant not in accurate:
+            words = case.compare(row, case.best).words
+            why_not = f"measurably less accurate than {accuracy_of(case.best)}: {words}"
+            yield RunnerUp(variant=row.variant, why_not=why_not)
+    for row in case.unsteady:
+        why_not = f"its answers depend on the other texts in the batch{_flips(row, case.measurements)}"
+        yield RunnerUp(variant=row.variant, why_not=why_not)
+    for variant, broken in case.broken.items():
+        if broken:
+            yield RunnerUp(variant=variant, why_not="; ".join(miss.words for miss in broken))
+
+
+def _costs_more(row: Measurement, pick: Measurement, case: Case) -> str:
+    accuracy = f"accuracy: {case.compare(row, pick).words}"
+    if case.wanted.profile == "edge":
+        memory, less = megabytes(row.peak_memory_mb), megabytes(pick.peak_memory_mb)
+        return f"needs {memory} of memory instead of {less}; {accuracy}"
+    if equally_fast(row, pick):
+        size, smaller = megabytes(row.size_mb), megabytes(pick.size_mb)
+        return f"equally fast within the noise, but {size} instead of {smaller}; {accuracy}"
+    slower = digits(row.latency_ms.mean / pick.latency_ms.mean)
+    return f"{milliseconds(row.latency_ms.mean)}, {slower} times as long; {accuracy}"
+
+
+def _nothing(measurements: Measurements, wanted: Constraints, broken: dict[str, tuple[Miss, ...]]) -> Recommendation:
+    rows = [row for row in measurements.measurements if row.choice is not None]
+    near = sorted(rows, key=lambda row: (sum(miss.by for miss in broken[row.variant]), row.latency_ms.mean))[:NEAREST]
+    return Recommendation(
+        constraints=wanted,
+        pick=None,
+        chosen_on=measurements.chosen_on,
+        confirmation=None,
+        reasons=tuple(_why_nothing(rows, broken)),
+        cautions=(),
+        runners_up=(),
+        nearest=tuple(Near(variant=row.variant, misses=broken[row.variant]) for row in near),
+    )
+
+
+def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Miss, ...]]) -> Iterator[str]:
+    if not rows:
+        yield "No variant has an accuracy, so none can be recommended; measure at least one with trained weights."
+        return
+    yield "No variant keeps every constraint."
+    kinds = dict.fromkeys(miss.constraint for row in rows for miss in broken[row.variant])
+    hopeless = False
+    for kind in kinds:
+        all_miss = [
+            (miss.by, row.variant, miss.words)
+            for row in rows
+            for miss in broken[row.variant]
+            if miss.constraint == kind
+        ]
+        if len(all_miss) == len(rows):
+            hopeless = True
+            _, variant, words = min(all_miss)
+            yield f"{kind} is out of reach; the nearest is {variant}: {words}."
+    if not hopeless:
+        yield f"Each of {', '.join(kinds)} is kept by some variant, but no variant keeps all of them."

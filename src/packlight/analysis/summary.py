@@ -1,0 +1,272 @@
+"""The summary: what measurements say, decided once; every renderer only reads it.
+
+Decided here: which change is measurable, which speedup is uncertain, which rows are on the Pareto fronts, what a reader
+must be told. How it looks is decided in the renderers.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from packlight.formatting import p_value, points
+from packlight.measure.environment import Environment
+from packlight.measure.results import (
+    ClassScore,
+    DataSummary,
+    Judged,
+    Latency,
+    MachineRates,
+    Measurement,
+    Measurements,
+    Roofline,
+    Scores,
+    Workers,
+)
+from packlight.measure.timing import PRECISION
+
+SIGNIFICANT = 0.05
+REMEDIES = {
+    "rounds": "the machine was busy or the time too short: measure for longer (--seconds)",
+    "texts": "its latency depends on the text: time more of them (--texts)",
+}
+"""what narrows the interval of a speedup, by what it is limited by"""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A row's accuracy against its parent's, as the paired test decides it."""
+
+    parent: str
+    difference: float
+    p: float
+    verdict: Literal["same", "lower", "higher"]
+    words: str
+    """for a table: `no measurable change (p=0.41)` or `-0.9 points (p=0.003)`"""
+
+
+class Footnote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader of the table must know."""
+
+    mark: Literal["*", "~", ""]
+    """the sign beside the rows' figures: `*` a missing accuracy, `~` a speedup known to less than 5 %"""
+    text: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant as it is shown."""
+
+    variant: str
+    parent: str | None
+    step: str
+    engine: str
+    precision: str
+    threads: int
+    note: str | None
+    size_mb: float
+    weights_mb: float
+    memory_mb: float
+    latency: Latency
+    stable: bool
+    """whether the speedup is known to 5 %"""
+    limited_by: Literal["rounds", "texts"]
+    """what makes it uncertain"""
+    steal: float | None
+    throughput: float
+    choice: Scores | None
+    """what choices are made by: the scores on `Summary.chosen_on`"""
+    accuracy: float | None
+    """on test, as are all that follow"""
+    accuracy_interval: tuple[float, float] | None
+    macro_f1: float | None
+    in_scope: float | None
+    oos_recall: float | None
+    speedup: float | None
+    speedup_interval: tuple[float, float] | None
+    change: Change | None
+    is_baseline: bool
+    on_front: bool
+    """nothing measured is at least as fast and at least as accurate by `choice`, and better in one"""
+    on_size_front: bool
+    """the same for size and accuracy"""
+    batch_flips: int | None
+    """test texts whose label depends on whether they come alone or in a batch"""
+    worst_classes: tuple[ClassScore, ...]
+    workers: Workers
+    roofline: Roofline | None = None
+    """its work and the least time for it"""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it is shown."""
+
+    title: str
+    rows: tuple[Row, ...]
+    baseline: str
+    queries: int | None
+    """test texts that accuracies are taken on"""
+    chosen_on: Judged
+    """the split that the fronts and the pick go by"""
+    stable: bool
+    findings: tuple[str, ...]
+    """what the paired tests say, a sentence each"""
+    footnotes: tuple[Footnote, ...]
+    environment: Environment
+    data: DataSummary
+    machine: MachineRates | None = None
+    """what the rows' rooflines refer to"""
+
+
+def summarise(measurements: Measurements) -> Summary:
+    """Decide everything that a report says."""
+    taken = measurements.measurements
+    front = pareto_front([(row.latency_ms.mean, _choice_accuracy(row)) for row in taken])
+    size_front = pareto_front([(row.size_mb, _choice_accuracy(row)) for row in taken])
+    rows = tuple(
+        _row(row, measurements.baseline, on_front=fast, on_size_front=small)
+        for row, fast, small in zip(taken, front, size_front, strict=True)
+    )
+    return Summary(
+        title=_title(measurements),
+        rows=rows,
+        baseline=measurements.baseline,
+        queries=measurements.data.rows.get("test"),
+        chosen_on=measurements.chosen_on,
+        stable=measurements.stable,
+        findings=tuple(_finding(row.variant, row.change) for row in rows if row.change is not None),
+        footnotes=_footnotes(rows),
+        environment=measurements.environment,
+        data=measurements.data,
+        machine=measurements.machine,
+    )
+
+
+def pareto_front(figures: Sequence[tuple[float, float | None]]) -> tuple[bool, ...]:
+    """For each (cost, value), whether no other costs at most as much and is worth at least as much, and more in one.
+
+    A pair without a value is on no front and keeps no other from it.
+    """
+    return tuple(
+        value is not None
+        and not any(
+            other_value is not None
+            and other_cost <= cost
+            and other_value >= value
+            and (other_cost, other_value) != (cost, value)
+            for other_cost, other_value in figures
+        )
+        for cost, value in figures
+    )
+
+
+def change_of(row: Measurement) -> Change | None:
+    """A row's change against its parent; None where no paired test was possible."""
+    if row.parent is None or row.change_vs_parent is None or row.p_value_vs_parent is None:
+        return None
+    difference, p = row.change_vs_parent, row.p_value_vs_parent
+    if p >= SIGNIFICANT:
+        return Change(
+            parent=row.parent,
+            difference=difference,
+            p=p,
+            verdict="same",
+            words=f"no measurable change ({p_value(p)})",
+        )
+    return Change(
+        parent=row.parent,
+        difference=difference,
+        p=p,
+        verdict="lower" if difference < 0 else "higher",
+        words=f"{points(difference)} ({p_value(p)})",
+    )
+
+
+def _choice_accuracy(row: Measurement) -> float | None:
+    return row.choice.accuracy if row.choice is not None else None
+
+
+def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool) -> Row:
+    return Row(
+        variant=row.variant,
+        parent=row.parent,
+        step=row.step,
+        engine=row.engine,
+        precision=row.precision,
+        threads=row.threads,
+        note=row.note,
+        size_mb=row.size_mb,
+        weights_mb=row.weights_mb,
+        memory_mb=row.peak_memory_mb,
+        latency=row.latency_ms,
+        stable=row.stable,
+        limited_by=row.limited_by,
+        steal=row.steal,
+        throughput=row.throughput_batch32,
+        choice=row.choice,
+        accuracy=row.accuracy,
+        accuracy_interval=row.accuracy_ci95,
+        macro_f1=row.macro_f1,
+        in_scope=row.in_scope_accuracy,
+        oos_recall=row.oos_recall,
+        speedup=row.speedup,
+        speedup_interval=row.speedup_ci95,
+        change=change_of(row),
+        is_baseline=row.variant == baseline,
+        on_front=on_front,
+        on_size_front=on_size_front,
+        batch_flips=row.batch_flips,
+        worst_classes=row.worst_classes,
+        workers=row.workers_for_rate,
+        roofline=row.roofline,
+    )
+
+
+def _finding(variant: str, change: Change) -> str:
+    if change.verdict == "same":
+        return f"{variant} against {change.parent}: {points(change.difference)}, {change.words}."
+    worse_or_better = "worse" if change.verdict == "lower" else "better"
+    return f"{variant} is measurably {worse_or_better} than {change.parent}: {change.words}."
+
+
+def _title(measurements: Measurements) -> str:
+    queries = measurements.data.rows.get("test")
+    threads = sorted({row.threads for row in measurements.measurements})
+    parts = [measurements.data.source]
+    if queries is not None:
+        parts.append(f"{queries:,} test queries")
+    if threads:
+        parts.append("/".join(map(str, threads)) + (" thread" if threads == [1] else " threads"))
+    return " · ".join(parts)
+
+
+def _footnotes(rows: Sequence[Row]) -> tuple[Footnote, ...]:
+    notes = [_note(row.note, rows) for row in _first_of_each_note(rows)]
+    notes += _uncertain(rows)
+    if flips := [f"{row.variant} {row.batch_flips:,}" for row in rows if row.batch_flips]:
+        text = f"test texts that get another label in a batch of 32 than alone: {', '.join(flips)}"
+        notes.append(Footnote(mark="", text=text))
+    if len({row.threads for row in rows}) > 1:
+        text = "Variants were measured on different numbers of threads; their latencies do not compare."
+        notes.append(Footnote(mark="", text=text))
+    return tuple(notes)
+
+
+def _uncertain(rows: Sequence[Row]) -> list[Footnote]:
+    """What would narrow the intervals that are wider than 5 %."""
+    found = []
+    for limit, cure in REMEDIES.items():
+        wide = [row for row in rows if not row.stable and row.limited_by == limit]
+        if wide:
+            names = ", ".join(row.variant for row in wide)
+            found.append(Footnote(mark="~", text=f"{names}: known to less than {PRECISION:.0%}; {cure}"))
+    return found
+
+
+def _first_of_each_note(rows: Sequence[Row]) -> list[Row]:
+    return list({row.note: row for row in reversed(rows) if row.note}.values())[::-1]
+
+
+def _note(note: str | None, rows: Sequence[Row]) -> Footnote:
+    """A note with the names of all rows that carry it."""
+    carriers = [row for row in rows if row.note == note]
+    starred = any(row.accuracy is None for row in carriers)
+    return Footnote(mark="*" if starred else "", text=f"{', '.join(row.variant for row in carriers)}: {note}")

@@ -1,0 +1,226 @@
+"""`DistillationTrainer`: own distillation in three lines of Python, on any two models.
+
+config = DistillationConfig(teacher_model="teacher", student_model="student", alpha=0.5, temperature=2.0)
+trainer = DistillationTrainer(config)
+trainer.train(train_dataset)
+metrics = trainer.evaluate(test_dataset)
+"""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from packlight.data import Split, read_rows
+from packlight.data.oos_label import scope_label
+from packlight.data.splits import hold_out
+from packlight.errors import ModelError
+from packlight.measure import statistics
+from packlight.models import label_mapping, resolve
+from packlight.models.hf_model import build_classifier, labels_of, longest_text, open_classifier, save_classifier
+from packlight.models.layers import take_layers
+from packlight.models.tokenizer import tokenizer_folder
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.distill.apply import distill
+from packlight.steps.distill.options import Distill
+from packlight.steps.inference import logits_of
+from packlight.steps.step import check_options
+from packlight.steps.training.centroids import start_from_centroids
+from packlight.steps.training.history import Epoch
+from packlight.steps.training.teacher_targets import Teaching
+from packlight.steps.training.training_data import Lesson
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationConfig:
+    """What is taught to whom, and how (Hinton et al. 2015, section 2).
+
+    `teacher_model` and `student_model` are a model object, a folder or a Hub id; a student of None is made of
+    `layers` of the teacher. A model object finds its tokenizer where it was loaded from; where that is not so, give
+    `tokenizer`: a tokenizer object, a folder or a Hub id. A student's model object is trained in place.
+    """
+
+    teacher_model: PreTrainedModel | str | Path
+    student_model: PreTrainedModel | str | Path | None = None
+    tokenizer: Any = None
+    layers: tuple[int, ...] | int = 3
+    alpha: float = 0.5
+    temperature: float = 2.0
+    epochs: int = 3
+    learning_rate: float = 5e-5
+    head_learning_rate: float | None = None
+    batch_size: int = 32
+    max_length: int = 128
+    patience: int = 2
+    freeze_layers: int = 0
+    freeze_epochs: int = 0
+    boost_weak: float = 1.0
+    seed: int = 0
+
+    def step(self) -> Distill:
+        """The same as a step of a recipe.
+
+        Raises:
+            RecipeError: when a value is out of its range.
+        """
+        step = Distill(
+            name="student",
+            layers=self.layers,
+            alpha=self.alpha,
+            temperature=self.temperature,
+            epochs=self.epochs,
+            min_updates=0,
+            learning_rate=self.learning_rate,
+            head_learning_rate=self.head_learning_rate,
+            batch_size=self.batch_size,
+            max_length=self.max_length,
+            patience=self.patience,
+            freeze_layers=self.freeze_layers,
+            freeze_epochs=self.freeze_epochs,
+            boost_weak=self.boost_weak,
+        )
+        check_options(step)
+        return step
+
+
+class DistillationTrainer:
+    """Trains a student; `student` is the model, `history` what the held-out texts said after each epoch."""
+
+    def __init__(self, config: DistillationConfig) -> None:
+        """Open the teacher.
+
+        Raises:
+            ModelError: when it is no classifier, or its tokenizer cannot be found.
+            RecipeError: when a value of the configuration is out of its range.
+        """
+        self.config = config
+        self._step = config.step()
+        self._scratch = Path(tempfile.mkdtemp(prefix="packlight-"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self.teacher, self._teacher_files = _opened(config.teacher_model, config.tokenizer, self._scratch / "teacher")
+        self.student: PreTrainedModel | None = None
+        self._student_files = self._teacher_files
+        self.history: list[Epoch] = []
+
+    def train(self, train_dataset: Iterable[Any], val_dataset: Iterable[Any] | None = None) -> list[Epoch]:
+        """Teach the student.
+
+        Args:
+            train_dataset: rows with `text` and `intent` or `label`.
+            val_dataset: the like, to watch the training by and to choose its best epoch; without it a tenth of the
+                training rows is held out, stratified.
+
+        Returns:
+            What those said after each epoch.
+        """
+        train = read_rows(train_dataset, name="train")
+        if val_dataset is None:
+            train, val = hold_out(train, seed=self.config.seed)
+        else:
+            val = read_rows(val_dataset, name="val")
+        lesson = self._lesson(train, val)
+        student = self._make_student(lesson)
+        with tempfile.TemporaryDirectory(prefix="packlight-") as work:
+            self.history = distill(
+                student,
+                self._encoder(student, self._student_files),
+                self._teaching(lesson),
+                lesson,
+                self._step,
+                work=Path(work),
+                seed=self.config.seed,
+            )
+        self.student = student
+        return self.history
+
+    def evaluate(self, test_dataset: Iterable[Any]) -> dict[str, Any]:
+        """The student's `accuracy` and `macro_f1`, from 0 to 1, and `per_class` accuracy by label, the worst first."""
+        split = read_rows(test_dataset, name="test")
+        student = self._trained()
+        names = sorted(set(split.labels))
+        columns = dict(zip(names, label_mapping(labels_of(student), names).columns, strict=True))
+        truth = np.array([columns[label] for label in split.labels])
+        predicted = logits_of(student, self._encoder(student, self._student_files), split.texts).argmax(dim=1).numpy()
+        labels = {column: label for label, column in columns.items()}
+        return {
+            "accuracy": statistics.accuracy(truth, predicted),
+            "macro_f1": statistics.macro_f1(truth, predicted),
+            "per_class": {
+                labels[each.label]: each.accuracy for each in statistics.per_class_accuracy(truth, predicted)
+            },
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the student as a stock checkpoint that `AutoModelForSequenceClassification` opens."""
+        student = self._trained()
+        length = self._encoder(student, self._student_files).max_length
+        save_classifier(student, Path(folder), tokenizer_from=self._student_files, max_length=length)
+        return Path(folder)
+
+    def _teaching(self, lesson: Lesson) -> Teaching:
+        encoder = self._encoder(self.teacher, self._teacher_files)
+        return Teaching(logits_of(self.teacher, encoder, lesson.train_texts))
+
+    def _trained(self) -> PreTrainedModel:
+        if self.student is None:
+            raise ModelError("there is no student yet: call train(train_dataset) first")
+        return self.student
+
+    def _encoder(self, model: PreTrainedModel, files: Path) -> TextEncoder:
+        return TextEncoder(files / "tokenizer.json", min(self.config.max_length, longest_text(model)))
+
+    def _lesson(self, train: Split, val: Split) -> Lesson:
+        labels = labels_of(self.teacher)
+        names = sorted({*train.labels, *val.labels})
+        columns = dict(zip(names, label_mapping(labels, names).columns, strict=True))
+        outside = scope_label(names, None)
+        return Lesson(
+            train_texts=train.texts,
+            train_labels=[columns[label] for label in train.labels],
+            val_texts=val.texts,
+            val_labels=[columns[label] for label in val.labels],
+            labels=labels,
+            oos_label=None if outside is None else labels[columns[outside]],
+        )
+
+    def _make_student(self, lesson: Lesson) -> PreTrainedModel:
+        given = self.config.student_model
+        if given is None:
+            self._student_files = self._teacher_files
+            return take_layers(self.teacher, self.config.layers)
+        if isinstance(given, str | Path) and not (checkpoint := resolve(given)).is_classifier:
+            self._student_files = tokenizer_folder(checkpoint, self._scratch / "student")
+            student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)
+            start_from_centroids(student, self._encoder(student, self._student_files), lesson)
+            return student
+        student, self._student_files = _opened(given, self.config.tokenizer, self._scratch / "student")
+        if labels_of(student) != tuple(lesson.labels):
+            raise ModelError(
+                f"the student's labels are not the teacher's {len(lesson.labels)}: build it with the teacher's "
+                "id2label and label2id, or give an encoder",
+            )
+        return student
+
+
+def _opened(model: PreTrainedModel | str | Path, tokenizer: Any, work: Path) -> tuple[PreTrainedModel, Path]:
+    """A classifier, and the folder of its fast tokenizer."""
+    if isinstance(model, str | Path):
+        checkpoint = resolve(model)
+        if not checkpoint.is_classifier:
+            raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
+        return open_classifier(checkpoint.path), tokenizer_folder(checkpoint, work)
+    if hasattr(tokenizer, "save_pretrained"):
+        tokenizer.save_pretrained(work)
+        tokenizer = work
+    origin = tokenizer or getattr(model, "name_or_path", "")
+    if not origin:
+        raise ModelError("where a model object's tokenizer is cannot be told: give DistillationConfig(tokenizer=...)")
+    if (Path(origin) / "tokenizer.json").is_file():
+        return model.eval(), Path(origin)
+    return model.eval(), tokenizer_folder(resolve(origin), work)

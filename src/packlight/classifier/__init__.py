@@ -1,1 +1,0 @@
-"""Sequence classifiers in torch: opened from an artifact's folder, built, and saved; needs `packlight[compress]`."""

@@ -1,0 +1,97 @@
+"""The data set: labelled texts in three splits, with a content hash."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+SPLITS = ("train", "val", "test")
+
+SPLIT_WORDS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_named(word: str) -> str | None:
+    """The split that a word means in any case (`Validation`, `dev`, CLINC150's `oos_val`: val), or None."""
+    return SPLIT_WORDS.get(word.strip().lower().removeprefix("oos_"))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts and their labels, in file order."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.texts, self.labels, strict=True)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled texts in three splits.
+
+    `labels` is the sorted list of all labels of `train`, the out-of-scope label among them; a label's index
+    is its place in that list.
+    """
+
+    source: str
+    train: Split
+    val: Split
+    test: Split
+    oos_label: str | None
+    reading: Mapping[str, str | int] = field(default_factory=dict)
+    """options of `load_dataset` that were given to read it"""
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of `train`, sorted."""
+        return tuple(sorted(set(self.train.labels)))
+
+    @cached_property
+    def label_ids(self) -> Mapping[str, int]:
+        """Label to index."""
+        return {label: index for index, label in enumerate(self.labels)}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of every split's texts and labels and of the out-of-scope label; not of where they came from."""
+        digest = hashlib.sha256(repr(self.oos_label).encode())
+        for name in SPLITS:
+            for text, label in self.split(name):
+                digest.update(f"{name}\0{text}\0{label}\0".encode())
+        return digest.hexdigest()
+
+    def split(self, name: str) -> Split:
+        """One of train, val, test."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def ids(self, split: Split) -> Sequence[int]:
+        """The split's labels as indices."""
+        return [self.label_ids[label] for label in split.labels]
+
+
+def as_options(reading: Mapping[str, str | int]) -> list[str]:
+    """The options of `load_dataset` that were given, as `packlight` takes them, such as `--text-column utterance`."""
+    return [word for name, value in reading.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+T = TypeVar("T")
+
+
+def spread(texts: Sequence[T], count: int) -> list[T]:
+    """`count` texts, or rows, evenly spaced over all, so that every class of a sorted file is among them."""
+    taken = min(count, len(texts))
+    return [texts[place * len(texts) // taken] for place in range(taken)]

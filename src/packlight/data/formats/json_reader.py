@@ -1,0 +1,92 @@
+"""JSON: one object a line, a list of records, or an object of splits like CLINC150's own file."""
+
+import json
+from collections.abc import Mapping
+
+from packlight.data.dataset import split_named
+from packlight.data.diagnostics import Fault, quoted, refuse
+from packlight.data.formats.decoding import decoded
+from packlight.data.table import Table, table_of
+from packlight.errors import DataError
+
+PAIR = 2
+
+
+def read_json_lines(file: str, data: bytes) -> Table:
+    """JSONL: each line that is not blank is an object.
+
+    Raises:
+        DataError: when the encoding is wrong or lines are no JSON objects.
+    """
+    records, faults = [], []
+    # Only line feeds end a line: splitlines would also cut at separators that JSON allows inside a string.
+    for number, line in enumerate(decoded(file, data).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            what = f"no valid JSON ({error.msg} at character {error.pos + 1})"
+            faults.append(Fault(file, number, what, "write one object a line"))
+            continue
+        except (RecursionError, ValueError) as error:
+            faults.append(Fault(file, number, _excess(error), "write one object with a text and its label"))
+            continue
+        if isinstance(value, dict):
+            records.append((number, value))
+        else:
+            what = f"{quoted(value)} is no JSON object"
+            faults.append(Fault(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}'))
+    refuse(faults)
+    return table_of(file, records)
+
+
+def read_json(file: str, data: bytes) -> dict[str, Table]:
+    """A JSON file: a list of records under the name `train`, or split names with a list of records each.
+
+    A record is an object or a pair `[text, label]`. CLINC150's `oos_train`, `oos_val` and `oos_test` keep their
+    names here; who reads them joins them to their splits.
+
+    Raises:
+        DataError: when it is no JSON, of another shape, or names no split.
+    """
+    try:
+        value = json.loads(decoded(file, data))
+    except json.JSONDecodeError as error:
+        hint = (
+            "for one object a line name the file .jsonl" if error.msg == "Extra data" else "mend it or export it again"
+        )
+        raise DataError(f"{file}, row {error.lineno}: no valid JSON ({error.msg}); {hint}") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{file}: {_excess(error)}; expected a list of records or an object of splits") from error
+    if isinstance(value, list):
+        return {"train": _table(file, value)}
+    if not isinstance(value, dict):
+        raise DataError(f"{file} holds {quoted(value)}: expected a list of records or an object of splits")
+    unknown = [name for name, items in value.items() if split_named(name) is None or not isinstance(items, list)]
+    if unknown or not value:
+        raise DataError(
+            f"{file}: expected the splits train, val and test (or oos_train and so on) with a list of records each, "
+            f"found {', '.join(quoted(name) for name in unknown) or 'an empty object'}; rename or remove those"
+        )
+    return {name: _table(f"{file} ({name})", items) for name, items in value.items() if items}
+
+
+def _excess(error: RecursionError | ValueError) -> str:
+    """What is beyond the reader in JSON that is valid."""
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number of too many digits"
+
+
+def _table(file: str, items: list[object]) -> Table:
+    """A table of records that are objects or pairs; a record's number is its place in the list."""
+    records, faults = list[tuple[int, Mapping[str, object]]](), []
+    for number, item in enumerate(items, start=1):
+        if isinstance(item, dict):
+            records.append((number, item))
+        elif isinstance(item, list) and len(item) == PAIR:
+            records.append((number, {"text": item[0], "label": item[1]}))
+        else:
+            remedy = 'write ["hello", "greeting"] or {"text": "hello", "label": "greeting"}'
+            faults.append(Fault(file, number, f"{quoted(item)} is no pair and no object", remedy))
+    refuse(faults)
+    return table_of(file, records)

@@ -1,0 +1,56 @@
+"""Parquet, read by pyarrow; integer labels become names where the file carries them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packlight import extras
+from packlight.data.table import Table
+from packlight.errors import DataError
+
+
+def read_parquet(file: str, data: bytes) -> Table:
+    """A Parquet file.
+
+    The `datasets` library writes the names of class labels into the schema's metadata (key `huggingface`);
+    such columns are read as names.
+
+    Raises:
+        DataError: when the file is no Parquet, or has no rows.
+        MissingExtraError: when pyarrow is not installed.
+    """
+    pyarrow = extras.load("pyarrow", purpose=f"reading {file}")
+    parquet = extras.load("pyarrow.parquet", purpose=f"reading {file}")
+    try:
+        table = parquet.read_table(pyarrow.BufferReader(data))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{file} is no readable Parquet file ({error}); write it again") from error
+    if not table.num_rows:
+        raise DataError(f"{file} has no rows: expected labelled texts, a text and its label in each row")
+    names = class_names(table.schema.metadata or {})
+    cells = {
+        column: named(table[column].to_pylist(), names[column]) if column in names else table[column].to_pylist()
+        for column in table.column_names
+    }
+    return Table(file, range(1, table.num_rows + 1), cells)
+
+
+def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Column to class names, from the metadata of a Parquet schema; empty when there are none."""
+    try:
+        features: dict[str, Any] = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {c: list(f["names"]) for c, f in features.items() if f.get("_type") == "ClassLabel" and f.get("names")}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return {}  # written by something else: the values stand as they are
+
+
+def named(values: Sequence[object], names: Sequence[str]) -> list[object]:
+    """Class indices as names; -1, which stands for an unknown label, and anything out of range as None."""
+    return [_name(value, names) for value in values]
+
+
+def _name(value: object, names: Sequence[str]) -> object:
+    """The name of one class index; a value that is no integer as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return names[value] if 0 <= value < len(names) else None
+    return value

@@ -1,0 +1,152 @@
+"""Which files of a Hub repository make up which configuration and split.
+
+The dataset card says so in its YAML (https://huggingface.co/docs/hub/datasets-manual-configuration):
+
+    configs:
+    - config_name: plus
+      data_files:
+      - split: train
+        path: plus/train-*
+
+Without it the names of folders and files do: `plus/train-00000-of-00001.parquet`, `plus/test/0000.parquet`,
+`data/validation.csv`, `train.jsonl`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from packlight.data.dataset import split_named
+from packlight.data.formats import SUFFIXES
+
+DEFAULT = "default"
+SHARED_FOLDER = "data"
+METADATA = frozenset({"config.json", "dataset_dict.json", "dataset_info.json", "dataset_infos.json"})
+
+Splits = Mapping[str, Sequence[str]]
+"""Split, as the repository calls it, to the names of its files."""
+
+
+def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, Splits]:
+    """Every configuration with its splits and their files, by the card or else by the names; empty ones left out.
+
+    Raises:
+        ValueError: when the card's `configs` are not of the documented shape.
+    """
+    data = sorted(name for name in files if _is_data(name))
+    if declared := card.get("configs"):
+        found = {_name(entry): _declared(entry, data) for entry in _as_list(declared)}
+    else:
+        found = {name: _by_names(group) for name, group in _groups(data).items()}
+    return {name: splits for name, splits in found.items() if splits}
+
+
+def default_configuration(card: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The configuration meant when none is named: the only one, the card's default, or the one of that name."""
+    names = list(names)
+    marked = [_name(entry) for entry in _as_list(card.get("configs") or []) if entry.get("default") is True]
+    for candidate in (*marked, DEFAULT):
+        if candidate in names:
+            return candidate
+    return names[0] if len(names) == 1 else None
+
+
+def class_names(card: Mapping[str, Any], configuration: str) -> dict[str, list[str]]:
+    """Column to the names of its class labels, from the card's `dataset_info`; empty when it says nothing."""
+    for info in _as_list(card.get("dataset_info") or []):
+        if isinstance(info, dict) and info.get("config_name", DEFAULT) == configuration:
+            return {
+                feature["name"]: names
+                for feature in info.get("features") or ()
+                if isinstance(feature, dict) and (names := _label_names(feature.get("dtype")))
+            }
+    return {}
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a file matches a pattern of a card: `*` stays within a folder, `**` does not."""
+    return re.fullmatch("".join(map(_regex, _TOKENS.findall(pattern))), name) is not None
+
+
+_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
+
+
+def _regex(token: str) -> str:
+    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if token in wild:
+        return wild[token]
+    if len(token) > 1:
+        return token.replace("[!", "[^", 1)
+    return re.escape(token)
+
+
+def _declared(entry: Mapping[str, Any], data: Sequence[str]) -> Splits:
+    """The splits of one entry of `configs`, whose `data_files` is a pattern, a list of them, or says the split of each."""
+    folder = str(entry.get("data_dir") or "").strip("./")
+    inside = [name for name in data if not folder or name.startswith(f"{folder}/")]
+    patterns = entry.get("data_files")
+    if patterns is None:
+        return _by_names(inside)
+    by_split: dict[str, list[str]] = {}
+    if isinstance(patterns, dict):
+        by_split = {str(split): _as_list(paths) for split, paths in patterns.items()}
+    else:
+        for item in _as_list(patterns):
+            split, paths = (item["split"], item["path"]) if isinstance(item, dict) else ("train", item)
+            by_split.setdefault(str(split), []).extend(_as_list(paths))
+    base = f"{folder}/" if folder else ""
+    found = {
+        split: [name for name in inside if any(matches(base + str(path).removeprefix("./"), name) for path in paths)]
+        for split, paths in by_split.items()
+    }
+    return {split: names for split, names in found.items() if names}
+
+
+def _groups(data: Sequence[str]) -> dict[str, list[str]]:
+    """Files by configuration: the topmost folder, unless that is only a place for data or a split."""
+    groups: dict[str, list[str]] = {}
+    for name in data:
+        top, *below = PurePosixPath(name).parts
+        plain = not below or top == SHARED_FOLDER or _split_of_part(top) is not None
+        groups.setdefault(DEFAULT if plain else top, []).append(name)
+    return groups
+
+
+def _by_names(group: Sequence[str]) -> Splits:
+    """Files by the split that their own name, or else a folder's, says; all of them train when none says one."""
+    splits: dict[str, list[str]] = {}
+    for name in group:
+        named = next(filter(None, map(_split_of_part, reversed(PurePosixPath(name).parts))), None)
+        if named is not None:
+            splits.setdefault(named, []).append(name)
+    return splits or ({"train": list(group)} if group else {})
+
+
+def _split_of_part(part: str) -> str | None:
+    """The split that a file or folder name has among its words: `clinc_oos-test.parquet` is test."""
+    return next(filter(None, map(split_named, re.split(r"[-._ 0-9]+", part))), None)
+
+
+def _is_data(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith((".", "__")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and path.name not in METADATA and not hidden
+
+
+def _name(entry: Any) -> str:
+    if not isinstance(entry, dict) or "config_name" not in entry:
+        raise ValueError(f"an entry of configs has no config_name: {entry!r}")
+    return str(entry["config_name"])
+
+
+def _label_names(dtype: Any) -> list[str]:
+    label = dtype.get("class_label") if isinstance(dtype, dict) else None
+    names = label.get("names") if isinstance(label, dict) else None
+    if isinstance(names, dict):
+        return [str(names[key]) for key in sorted(names, key=int)]
+    return [str(name) for name in names or ()]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,163 @@
+"""Labelled texts from the Hugging Face Hub: `org/name`, `org/name:configuration`, `org/name@revision:configuration`.
+
+Only data files are read, and only those of the one configuration; a data set's own loading script is never
+run. For such a data set the Hub itself keeps a Parquet copy in the branch `refs/convert/parquet`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from packlight import hub
+from packlight.data.columns import choose_columns
+from packlight.data.dataset import split_named
+from packlight.data.diagnostics import warn
+from packlight.data.formats import READERS
+from packlight.data.formats.json_reader import read_json, read_json_lines
+from packlight.data.formats.parquet_reader import named
+from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration
+from packlight.data.table import Row, Table
+from packlight.errors import DataError
+
+CARD = "README.md"
+CONVERTED = "refs/convert/parquet"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A repository whose data files are known."""
+
+    snapshot: hub.Snapshot
+    card: Mapping[str, Any]
+    configurations: Mapping[str, Splits]
+
+
+def read_hub(
+    reference: str, *, text_column: str | None = None, label_column: str | None = None
+) -> dict[str, list[Row]]:
+    """Rows by split (`train`, `val`, `test`) of one configuration of a data set on the Hub.
+
+    Class labels stored as integers become names, by the Parquet file's own metadata or else by the card.
+
+    Args:
+        reference: `org/name`, with `:configuration` where there are several, and with `@revision` if wanted.
+        text_column: the column of the texts, guessed when None.
+        label_column: the column of the labels, guessed when None.
+
+    Raises:
+        DataError: when the data set or the configuration does not exist (the message lists those that do), when
+            it cannot be downloaded, or when only its own code could read it.
+        MissingExtraError: when it is Parquet and pyarrow is not installed.
+    """
+    identifier, _, configuration = reference.partition(":")
+    parsed = hub.parse_id(identifier)
+    if parsed is None:
+        raise DataError(f"{reference}: not a Hub id; write org/name or org/name:configuration")
+    try:
+        source = _open(reference, *parsed)
+        chosen = _choose(reference, source, configuration)
+        return _read(source, chosen, text_column, label_column)
+    except hub.HubUnavailableError as error:
+        raise DataError(f"{reference}: {error}") from error
+
+
+def _open(reference: str, repo: str, revision: str | None) -> _Source:
+    """The repository's own data files, or the Hub's Parquet copy of what a script would make."""
+    source = _inspect(reference, hub.look_up(repo, kind="dataset", revision=revision))
+    scripted = f"{PurePosixPath(repo).name}.py" in source.snapshot.files and not source.card.get("configs")
+    if source.configurations and not scripted:
+        return source
+    if not scripted:
+        raise DataError(f"{reference}: no Parquet, CSV or JSONL files in it; export it as one of these")
+    if revision is not None:
+        raise DataError(_refusal(reference, f"the Hub's Parquet copy is of its main branch; say {repo}@{CONVERTED}"))
+    try:
+        converted = _inspect(reference, hub.look_up(repo, kind="dataset", revision=CONVERTED))
+    except hub.HubUnavailableError as error:
+        raise DataError(_refusal(reference, f"the Hub's Parquet copy cannot be had: {error}")) from error
+    # the copy has no card, so the names of the labels may stand in that of the main branch only
+    return replace(converted, card=source.card)
+
+
+def _refusal(reference: str, remedy: str) -> str:
+    return f"{reference}: it comes as a loading script, and packlight does not run a data set's own code; {remedy}"
+
+
+def _inspect(reference: str, snapshot: hub.Snapshot) -> _Source:
+    card: Mapping[str, Any] = {}
+    try:
+        if CARD in snapshot.files:
+            card = _card(hub.download(snapshot, [CARD]) / CARD)
+        return _Source(snapshot, card, configurations(card, snapshot.files))
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{reference}: the YAML of its card ({CARD}) cannot be used ({error}); download its files and give the folder"
+        ) from error
+
+
+def _card(path: Path) -> Mapping[str, Any]:
+    import yaml  # (only a card needs it)
+    from huggingface_hub import DatasetCard  # (slow to import)
+
+    try:
+        data: Mapping[str, Any] = DatasetCard.load(path).data.to_dict()
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return data
+
+
+def _choose(reference: str, source: _Source, configuration: str) -> str:
+    chosen = configuration or default_configuration(source.card, source.configurations)
+    names = ", ".join(sorted(source.configurations))
+    if chosen is None:
+        raise DataError(
+            f"{reference}: it has several configurations; say {source.snapshot.repo}:NAME with one of {names}"
+        )
+    if chosen not in source.configurations:
+        raise DataError(f"{reference}: it has no configuration {chosen!r}; there are: {names}")
+    return chosen
+
+
+def _read(
+    source: _Source, configuration: str, text_column: str | None, label_column: str | None
+) -> dict[str, list[Row]]:
+    splits = _known_splits(source, configuration)
+    wanted = [name for names in splits.values() for name in names]
+    folder = hub.download(source.snapshot, wanted)
+    labels = class_names(source.card, configuration)
+    rows: dict[str, list[Row]] = {}
+    for split, names in splits.items():
+        for name in names:
+            table = _table(f"{source.snapshot.repo}/{name}", folder / name)
+            text, label = choose_columns(table, text_column=text_column, label_column=label_column)
+            if label in labels:
+                table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), labels[label])})
+            rows.setdefault(split, []).extend(table.rows(text, label))
+    return rows
+
+
+def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str]]:
+    """The files of train, val and test; other splits are not downloaded, with a warning."""
+    splits: dict[str, list[str]] = {}
+    for name, files in source.configurations[configuration].items():
+        split = split_named(name)
+        if split is None:
+            warn(f"{source.snapshot.repo}:{configuration}: its split {name!r} is neither train, val nor test; not used")
+        else:
+            splits.setdefault(split, []).extend(files)
+    if "train" not in splits:
+        raise DataError(
+            f"{source.snapshot.repo}:{configuration}: it has no train split, only "
+            f"{', '.join(source.configurations[configuration])}; download its files and give the folder"
+        )
+    return dict(splits)
+
+
+def _table(shown: str, file: Path) -> Table:
+    data = file.read_bytes()
+    suffix = file.suffix.lower()
+    if suffix in READERS:
+        return READERS[suffix](shown, data)
+    # the Hub's .json files are one list of records, or one record a line
+    return read_json(shown, data)["train"] if data.lstrip()[:1] == b"[" else read_json_lines(shown, data)

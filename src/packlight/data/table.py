@@ -1,0 +1,60 @@
+"""Rows of a table, before columns are chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from packlight.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text and its label as the source holds them.
+
+    `file` and `number` are what an error message shows: a path (or a Hub reference) and the line, record or
+    item counted from 1. `text` and `label` are unchecked: None where the source has none, and of any type.
+    """
+
+    file: str
+    number: int
+    text: object
+    label: object
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length.
+
+    `numbers` are the rows' places for error messages: the line in a text file, the record elsewhere, from 1.
+    `header_row` is the line that the column names were read from; None when the format itself names columns.
+    """
+
+    file: str
+    numbers: Sequence[int]
+    cells: Mapping[str, Sequence[object]]
+    header_row: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns' names, in file order."""
+        return tuple(self.cells)
+
+    def rows(self, text: str, label: str) -> list[Row]:
+        """The rows, given the names of their two columns."""
+        columns = zip(self.numbers, self.cells[text], self.cells[label], strict=True)
+        return [Row(self.file, number, words, name) for number, words, name in columns]
+
+
+def table_of(file: str, records: Sequence[tuple[int, Mapping[str, object]]]) -> Table:
+    """A table from numbered records; a key that a record lacks is None there.
+
+    Raises:
+        DataError: when there is no record.
+    """
+    if not records:
+        raise DataError(f"{file} has no rows: expected labelled texts, for example a text and its label in each row")
+    columns = dict.fromkeys(str(key) for _, record in records for key in record)
+    cells = {column: [record.get(column) for _, record in records] for column in columns}
+    return Table(file, [number for number, _ in records], cells)

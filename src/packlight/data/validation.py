@@ -1,0 +1,178 @@
+"""Rows are judged here, once: what passes has a text and a label, both clean strings."""
+
+import math
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from packlight.data.dataset import Split
+from packlight.data.diagnostics import SHOWN, Fault, quoted, refuse, warn
+from packlight.data.table import Row
+from packlight.errors import DataError
+
+MINIMUM_ROWS = 10
+MINIMUM_CLASSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that passed: its text and label without outer white space, the label in Unicode's composed form."""
+
+    file: str
+    number: int
+    text: str
+    label: str
+
+
+def judged(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]]:
+    """The rows of each split as examples.
+
+    Raises:
+        DataError: for rows without a text or a label; the first five of all splits in full, and their count.
+    """
+    outcomes = {name: [_judge(row) for row in rows] for name, rows in parts.items()}
+    refuse([outcome for part in outcomes.values() for outcome in part if isinstance(outcome, Fault)])
+    return {name: [e for e in part if isinstance(e, Example)] for name, part in outcomes.items()}
+
+
+def split_of(examples: Sequence[Example]) -> Split:
+    """The examples without their places."""
+    return Split(tuple(e.text for e in examples), tuple(e.label for e in examples))
+
+
+def sameness(text: str) -> str:
+    """What two texts share that count as duplicates: all but case, white space and Unicode's spelling variants."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def check_enough(parts: Mapping[str, Sequence[Example]]) -> None:
+    """Refuse data without train, with too few rows, or with one class.
+
+    Raises:
+        DataError: says which, and how many there are.
+    """
+    if "train" not in parts:
+        raise DataError(
+            f"there is no split train, only {' and '.join(parts) or 'nothing'}; give labelled texts to train on"
+        )
+    for name, examples in parts.items():
+        if not examples:
+            raise DataError(f"the split {name} has no rows; add some, or leave it out to have it made from train")
+    count = sum(map(len, parts.values()))
+    if count < MINIMUM_ROWS:
+        raise DataError(
+            f"not enough rows: {count} labelled texts in all; expected at least {MINIMUM_ROWS}, better 20 for each label"
+        )
+    labels = {e.label for e in parts["train"]}
+    if len(labels) < MINIMUM_CLASSES:
+        raise DataError(
+            f"the split train has one class, {quoted(labels.pop())}: a classifier needs two or more; add texts with "
+            "another label, or choose the right column with --label-column"
+        )
+
+
+def check_labels(parts: Mapping[str, Sequence[Example]]) -> None:
+    """Refuse labels that train lacks: no model could ever predict them.
+
+    Raises:
+        DataError: names each label, its split, the first row that has it and how many do.
+    """
+    known = {e.label for e in parts["train"]}
+    strange = defaultdict[tuple[str, str], list[Example]](list)
+    for name, examples in parts.items():
+        for example in examples:
+            if example.label not in known:
+                strange[example.label, name].append(example)
+    if strange:
+        lines = [
+            f"the label {quoted(label)} is in {name} (rows: {len(found)}, the first {found[0].file}, row {found[0].number}) "
+            "and not in train"
+            for (label, name), found in list(strange.items())[:SHOWN]
+        ]
+        more = f"; and more such labels: {len(strange) - len(lines)}" if len(strange) > len(lines) else ""
+        raise DataError(f"{'; '.join(lines)}{more}; add texts with it to train, or remove those rows")
+
+
+def warn_of_oddities(parts: Mapping[str, Sequence[Example]]) -> None:
+    """Warn, with counts, of what makes figures look better or worse than they are.
+
+    These are texts that stand in two given splits, texts with two labels, and labels that differ in case alone.
+    """
+    texts = {name: _first_of_each_text(examples) for name, examples in parts.items()}
+    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+        shared = [key for key in texts.get(first, {}) if key in texts.get(second, {})]
+        if shared:
+            one, other = texts[first][shared[0]], texts[second][shared[0]]
+            warn(
+                f"texts of {first} that are also in {second}: {len(shared)}, which flatters the figures; the first is "
+                f"{quoted(one.text)} ({one.file}, row {one.number}; {other.file}, row {other.number})"
+            )
+    labels_of = defaultdict[str, set[str]](set)
+    for example in (e for examples in parts.values() for e in examples):
+        labels_of[sameness(example.text)].add(example.label)
+    torn = [(text, labels) for text, labels in labels_of.items() if len(labels) > 1]
+    if torn:
+        text, labels = torn[0]
+        warn(f"texts with more than one label: {len(torn)}; the first is {quoted(text)}: {', '.join(sorted(labels))}")
+    _warn_of_twin_labels(set().union(*labels_of.values()))
+
+
+def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
+    """The first example of each different text, in order."""
+    first = dict[str, Example]()
+    for example in examples:
+        first.setdefault(sameness(example.text), example)
+    return first
+
+
+def _warn_of_twin_labels(labels: Iterable[str]) -> None:
+    """Warn of labels that differ in case or inner white space alone."""
+    spellings = defaultdict[str, list[str]](list)
+    for label in sorted(labels):
+        spellings[sameness(label)].append(label)
+    twins = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
+    if twins:
+        warn(f"labels in several spellings, each a class of its own: {len(twins)}; {'; '.join(twins[:SHOWN])}")
+
+
+def _judge(row: Row) -> Example | Fault:
+    """One row's example, or what is wrong with it."""
+    if row.text is None or (isinstance(row.text, str) and not row.text.strip()):
+        return Fault(row.file, row.number, "the text is empty", "write one or remove the row")
+    if not isinstance(row.text, str):
+        what = f"the text is {quoted(row.text)} of type {type(row.text).__name__}"
+        return Fault(row.file, row.number, what, "give a string, or choose the right column with --text-column")
+    label = _label(row.label)
+    if label is None:
+        what = f"the label is {quoted(row.label)} of type {type(row.label).__name__}"
+        return Fault(row.file, row.number, what, "give one label, a string or an integer")
+    if not label:
+        return Fault(row.file, row.number, f"the label of {quoted(row.text)} is missing", "write one or remove the row")
+    try:
+        f"{row.text}{label}".encode()
+    except UnicodeEncodeError as error:
+        what = f"half a character ({error.object[error.start]!r}) in {quoted(row.text)}"
+        return Fault(row.file, row.number, what, "write the whole character or remove it")
+    return Example(row.file, row.number, row.text.strip(), label)
+
+
+def _label(value: object) -> str | None:
+    """A label as a string, empty when it is missing, None when it is of no type that a label has.
+
+    Whole floats are written as integers: an integer column with gaps is read as floats by many tools.
+    """
+    match value:
+        case None:
+            return ""
+        case str():
+            return unicodedata.normalize("NFC", value.strip())
+        case bool() | Integral():
+            return str(value)
+        case Real():
+            number = float(value)
+            if math.isnan(number):
+                return ""
+            return str(int(number)) if number.is_integer() else str(number)
+    return None

@@ -1,0 +1,81 @@
+# ruff: noqa: RUF001, RUF002 - the en dash is meant: it stands between two ends and where there is no figure
+"""How figures are written for people: one way for each unit, wherever they are shown.
+
+Three digits tell what a measurement can tell; more would be noise, fewer would hide differences.
+"""
+
+import math
+
+NONE = "–"
+"""Stands where there is no figure."""
+
+
+def digits(value: float) -> str:
+    """A positive number with about three significant digits and thousands separated."""
+    if abs(value) >= 100:  # three digits stand before the point
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # two digits do
+
+
+def milliseconds(value: float) -> str:
+    """A time given in milliseconds: `0.36 ms`, `12.4 ms`, `1,200 ms`."""
+    return f"{digits(value)} ms"
+
+
+def megabytes(value: float) -> str:
+    """A size given in MB of 10^6 bytes: `8.4 MB`, `418 MB`."""
+    return f"{value:,.0f} MB" if value >= 100 else f"{value:.1f} MB"  # as in digits
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1: `93.4%`, or a dash when there is none."""
+    return NONE if share is None else f"{100 * share:.1f}%"
+
+
+def percent_interval(ends: tuple[float, float] | None) -> str:
+    """Both ends of an interval of a share: `92.7–94.1%`, or a dash when there is none."""
+    return NONE if ends is None else f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}%"
+
+
+def points(difference: float) -> str:
+    """A signed difference of two shares in percentage points: `-0.9 points`."""
+    return f"{signed(100 * difference)} points"
+
+
+def signed(value: float) -> str:
+    """One decimal behind a sign; a difference that rounds to nothing is `±0.0`."""
+    text = f"{abs(value):.1f}"
+    if text == "0.0":
+        return "±0.0"
+    return f"{'-' if value < 0 else '+'}{text}"
+
+
+def times(ratio: float | None) -> str:
+    """How many times: `7.35x`, `74.2x`, or a dash when there is none."""
+    return NONE if ratio is None else f"{digits(ratio)}x"
+
+
+def times_interval(ends: tuple[float, float] | None) -> str:
+    """Both ends of an interval of a ratio: `71.0–77.3x`, or a dash when there is none."""
+    return NONE if ends is None else f"{digits(ends[0])}–{digits(ends[1])}x"
+
+
+def times_within(ratio: float | None, ends: tuple[float, float] | None) -> str:
+    """A ratio with its interval, compact: `133x (128–139)`."""
+    if ratio is None or ends is None:
+        return times(ratio)
+    return f"{times(ratio)} ({times_interval(ends).removesuffix('x')})"
+
+
+def p_value(p: float) -> str:
+    """`p=0.41`, `p=0.003` or `p<0.001`; small ones are cut, not rounded, so that 0.0499 stays below 0.05."""
+    if p < 0.001:  # smaller ones differ in nothing that matters
+        return "p<0.001"
+    return f"p={p:.2f}" if p >= 0.1 else f"p={math.floor(1000 * p) / 1000:.3f}"  # two digits
+
+
+def dollars(amount: float) -> str:
+    """Money: `$0.042`, `$73.00`, `$1,460`."""
+    if amount >= 1000:  # cents no longer matter
+        return f"${amount:,.0f}"
+    return f"${amount:.2f}" if amount >= 1 else f"${amount:.3f}"

@@ -1,0 +1,176 @@
+"""A classifier in any form that people have it in, opened as an engine: for `PerformanceBenchmark`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedModel
+
+from packlight.errors import ModelError
+from packlight.models import resolve
+from packlight.models.hf_model import labels_of, longest_text
+from packlight.runtime.artifact import MANIFEST, Artifact
+from packlight.runtime.engines import Engine, Logits, open_engine
+from packlight.runtime.engines.graph import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
+from packlight.runtime.engines.pipeline import PipelineEngine
+from packlight.runtime.ort_session import onnxruntime
+
+CALL = "PerformanceBenchmark(model, tokenizer=tokenizer)"
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that is ready to be asked."""
+
+    engine: Engine
+    size_bytes: int
+    """on disk; of a model object its weights alone"""
+    one_by_one: bool
+    """whether its answers would depend on the batch"""
+
+
+def open_model(
+    model: str | Path | PreTrainedModel | onnxruntime.InferenceSession,
+    *,
+    tokenizer: Any = None,
+    labels: Sequence[str] | None = None,
+    threads: int | None = None,
+) -> Opened:
+    """Open a model; the arguments are those of `PerformanceBenchmark`.
+
+    Raises:
+        ModelError: when it is no classifier, or its tokenizer or its labels are not known.
+    """
+    if isinstance(model, onnxruntime.InferenceSession):
+        if threads is not None:
+            raise ModelError("threads of a session are set when it is opened: SessionOptions.intra_op_num_threads")
+        return _session(model, tokenizer, labels)
+    if not isinstance(model, str | Path):
+        return _object(model, tokenizer, labels, threads)
+    if Path(model).suffix == ".onnx":
+        return _session(open_graph(Path(model), threads=threads), tokenizer, labels)
+    if labels is not None:
+        raise ModelError(
+            f"{model}: names its labels itself, in {CONFIG}; labels= is for a model object or an ONNX graph"
+        )
+    if (Path(model) / MANIFEST).is_file():
+        artifact = Artifact.open(Path(model))
+        engine = open_engine(artifact, threads=threads)
+        return Opened(engine, artifact.size_bytes, not artifact.manifest.batch_invariant)
+    checkpoint = resolve(model)
+    if not checkpoint.is_classifier:
+        raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
+    size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
+    return Opened(PipelineEngine(checkpoint.path, threads=threads), size, one_by_one=False)
+
+
+def _session(session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str] | None) -> Opened:
+    file = file_of(session)
+    own = beside(file, TOKENIZER) if file else None
+    opened = _tokenizer(tokenizer if tokenizer is not None else own.parent if own else None, file or "an ONNX session")
+    named = labels if labels is not None else _labels_of_graph(file, opened)
+    return Opened(GraphEngine(session, opened, named), bytes_of(session), one_by_one=True)
+
+
+def _labels_of_graph(file: Path | None, tokenizer: Any) -> tuple[str, ...]:
+    """The labels that stand beside a graph, or beside its tokenizer.
+
+    Raises:
+        ModelError: when nothing names them.
+    """
+    candidates = (
+        beside(file, CONFIG) if file else None,
+        Path(getattr(tokenizer, "name_or_path", None) or "") / CONFIG,
+    )
+    for config in candidates:
+        if config is not None and config.is_file() and (found := labels_beside(config)) is not None:
+            return found
+    raise ModelError(
+        f"{file or 'an ONNX session'}: what its logits mean is not known, since no {CONFIG} with id2label is beside it or "
+        "its tokenizer; copy the model's there, or give labels=[…] in the order of the logits"
+    )
+
+
+def _object(model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None, threads: int | None) -> Opened:
+    if not isinstance(model, PreTrainedModel):
+        raise ModelError(
+            f"a {type(model).__name__} cannot be measured; give a Hub id, a folder, an .onnx file, a transformers model "
+            "or an onnxruntime.InferenceSession"
+        )
+    engine = _ObjectEngine(model, _tokenizer(tokenizer, "a model object"), labels, threads)
+    return Opened(engine, sum(_sizes(model.state_dict())), one_by_one=_is_quantized(model))
+
+
+class _ObjectEngine:
+    """A transformers model with its tokenizer."""
+
+    name = "torch"
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None, threads: int | None
+    ) -> None:
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        self._longest = min(tokenizer.model_max_length, longest_text(model))
+        self.labels = labels_of(model) if labels is None else tuple(labels)
+        if len(self.labels) != model.config.num_labels:
+            raise ModelError(f"labels= names {len(self.labels)} labels, and the model has {model.config.num_labels}")
+        if threads:
+            torch.set_num_threads(threads)
+        self.threads = torch.get_num_threads()
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        batch = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+        )
+        # Token types are zero for single texts, and some architectures take none.
+        batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            answer: Logits = self._model(**batch).logits.float().cpu().numpy()
+        return answer
+
+
+def _tokenizer(given: Any, of: str | Path) -> Any:
+    """A tokenizer object.
+
+    Raises:
+        ModelError: when there is none, or it is not one of transformers.
+    """
+    if given is None:
+        raise ModelError(f"{of} needs its tokenizer: {CALL}")
+    if isinstance(given, str | Path):
+        path = given if Path(given).is_dir() else resolve(given).path
+        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    if not (callable(given) and hasattr(given, "model_max_length")):
+        raise ModelError(
+            f"{of} needs a tokenizer of transformers, and this is {type(given).__name__}: AutoTokenizer.from_pretrained(…)"
+        )
+    return given
+
+
+def _is_quantized(model: torch.nn.Module) -> bool:
+    """Whether some layer holds quantized weights, whose activations may get their range from the whole batch."""
+    return any("quantized" in type(module).__module__ for module in model.modules())
+
+
+def _sizes(state: dict[str, Any]) -> Iterator[int]:
+    """Bytes of each distinct tensor of a state; quantized layers keep theirs packed in tuples."""
+    seen = set()
+    for tensor in _tensors(state.values()):
+        if tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            yield tensor.untyped_storage().nbytes() if tensor.is_quantized else tensor.nbytes
+            if tensor.is_quantized and tensor.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric):
+                yield tensor.q_per_channel_scales().nbytes + tensor.q_per_channel_zero_points().nbytes
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _tensors(value)

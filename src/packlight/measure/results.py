@@ -1,0 +1,415 @@
+"""Measurements: raw samples and predictions, and the figures that are derived from them.
+
+A run's folder holds one `measurements.json` with the figures and, beside it, `raw/<variant>.json`
+with every latency sample and every prediction, and `raw/_val.json` and `raw/_test.json` with the texts and labels of
+these splits: from these each figure can be derived again. `val` is for choosing a variant, `test` for confirming it.
+
+Format history of `measurements.json`
+    1   test figures only
+    2   `val` and `batch_invariant` in every row
+
+Figures that do not exist are null: a reference row with random weights has no accuracy, the first
+row has no parent. Sizes are in MB of 10^6 bytes, memory likewise, times in milliseconds, accuracies and
+recalls from 0 to 1.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from packlight.errors import MeasurementError
+from packlight.files import DAMAGED_JSON, write_whole
+from packlight.measure.environment import Environment
+
+T = TypeVar("T")
+FORMAT = 2
+FILE_NAME = "measurements.json"
+Judged = Literal["val", "test"]
+"""splits whose answers are compared with the labels"""
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Time per request at batch 1, tokenization included, in milliseconds."""
+
+    mean: float
+    """over texts, of each text's median over rounds: the latency that every table, plot and plan shows"""
+    ci95: tuple[float, float]
+    """of the mean, over rounds and texts"""
+    p50: float
+    """this and the next two over all requests, so that the machine's hiccups are in the tail"""
+    p95: float
+    p99: float
+
+
+class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One class that a variant answers badly."""
+
+    label: str
+    accuracy: float
+    queries: int
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """Processes needed for a rate when each is busy all the time: ceil(rate x mean latency)."""
+
+    rate: float
+    """requests per second"""
+    workers: int
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True):
+    """Logits of a transformed model against its parent's, on real texts."""
+
+    queries: int
+    batch_sizes: tuple[int, ...]
+    longest: int
+    """tokens of the longest text"""
+    max_abs_difference: float
+    tolerance: float
+    label_agreement: float
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast an array of a size is read again and again."""
+
+    bytes: int
+    bytes_per_s: float
+
+
+class MachineRates(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine does at best on so many threads: the roofs of the roofline."""
+
+    fp32_macs_per_s: float
+    """multiply-accumulates of one large product in ONNX Runtime"""
+    int8_macs_per_s: float
+    """the same of unsigned by signed 8-bit integers"""
+    bytes_per_s: float
+    """read from memory: of the largest array in `reads`"""
+    reads: tuple[Reading, ...]
+    """smaller arrays first; those that fit a cache are read faster"""
+    threads: int
+
+
+class Roofline(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant's work for one text, the mean over the timed texts, and the least time that the machine needs for it."""
+
+    tokens: float
+    macs: float
+    """multiply-accumulates"""
+    int8_macs: float
+    """those of them that are of 8-bit integers"""
+    bytes: float
+    """of weights, read once as wide as they are stored; of embeddings the rows looked up"""
+    bound_ms: float
+    """max(macs / rate, bytes / bandwidth)"""
+    binds: Literal["compute", "memory"]
+    """which of the two it is"""
+    times_bound: float
+    """measured mean latency over the bound"""
+
+
+class Portability(msgspec.Struct, frozen=True, kw_only=True):
+    """What real texts say of an int8 graph's sums on a processor without VNNI."""
+
+    texts: int
+    pairs: int
+    """pair sums that were looked at"""
+    saturated: int
+    """those of them that 16 bits cannot hold"""
+    changed_labels: int | None = None
+    """texts that get another label there; None where only the sums were counted"""
+    largest_shift: float | None = None
+    """of any logit"""
+
+    @property
+    def portable(self) -> bool:
+        """Whether these texts get the same answers with and without VNNI."""
+        return self.saturated == 0
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """How well a variant answers one split."""
+
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    macro_f1: float
+    batch_flips: int | None
+    """texts whose label is another one alone than in a batch of 32; null where that was not counted"""
+    change_vs_parent: float | None
+    """accuracy minus the parent's"""
+    p_value_vs_parent: float | None
+    """exact McNemar test on paired predictions"""
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant's figures, taken in one environment; accuracies are those on `test` unless they are in `val`."""
+
+    variant: str
+    parent: str | None
+    step: str
+    """the kind of step that made it: reference, finetune, distill, quantize-torch, export, quantize-onnx, …"""
+    engine: str
+    """torch, pipeline (transformers' text-classification pipeline), onnxruntime, …"""
+    precision: str
+    """fp32, int8, …"""
+    threads: int
+    artifact: str | None
+    """the artifact's folder relative to the run's folder; null for a reference row"""
+    note: str | None
+    """what a reader must know, such as 'random weights: size and latency only'"""
+    batch_invariant: bool
+    """whether its manifest promises the same answer in any batch"""
+    size_mb: float
+    """everything that is shipped, tokenizer included"""
+    weights_mb: float
+    peak_memory_mb: float
+    latency_ms: Latency
+    latency_samples: int
+    rounds: int
+    stable: bool
+    """whether the 95 % interval of the speedup is within 5 % of it; of the baseline, that of its latency in a run alone"""
+    limited_by: Literal["rounds", "texts"]
+    """what that interval mostly comes from: the machine, from round to round, or the choice of texts"""
+    cpu_ms: float
+    """CPU time a text, of all threads: the mean over texts of the median over rounds"""
+    steal: float | None
+    """mean share of the machine's processor time, in this row's turns, that went to other virtual machines"""
+    throughput_batch32: float
+    """texts per second"""
+    accuracy: float | None
+    accuracy_ci95: tuple[float, float] | None
+    macro_f1: float | None
+    in_scope_accuracy: float | None
+    oos_recall: float | None
+    worst_classes: tuple[ClassScore, ...]
+    batch_flips: int | None = None
+    """test texts whose label is another one alone than in a batch of 32"""
+    speedup: float | None
+    """the baseline row's mean latency over this one's"""
+    speedup_ci95: tuple[float, float] | None
+    """over rounds and texts, paired"""
+    as_fast: tuple[str, ...]
+    """variants whose latency these rounds and texts cannot tell from this one's, this one not among them"""
+    change_vs_parent: float | None
+    """accuracy minus the parent's"""
+    p_value_vs_parent: float | None
+    """exact McNemar test on paired predictions"""
+    workers_for_rate: Workers
+    parity: Parity | None
+    portability: Portability | None = None
+    """of int8 graphs for ONNX Runtime"""
+    roofline: Roofline | None = None
+    """null where the work cannot be counted"""
+    val: Scores | None
+    """what a choice between variants is made by; null where there are no answers, or no validation texts"""
+
+    @property
+    def choice(self) -> Scores | None:
+        """The scores that a choice is made by: those on `val`, or those on `test` where there are no others."""
+        if self.val is not None or self.accuracy is None or self.accuracy_ci95 is None:
+            return self.val
+        return Scores(
+            accuracy=self.accuracy,
+            accuracy_ci95=self.accuracy_ci95,
+            macro_f1=self.macro_f1 or 0.0,
+            batch_flips=self.batch_flips,
+            change_vs_parent=self.change_vs_parent,
+            p_value_vs_parent=self.p_value_vs_parent,
+        )
+
+
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the figures were taken on."""
+
+    source: str
+    sha256: str
+    rows: dict[str, int]
+    """rows in each split"""
+    labels: int
+    oos_label: str | None
+    reading: dict[str, str | int] = {}
+    """options that it was read with, where they are not the defaults: text_column, label_column, oos_label, seed"""
+
+
+class Raw(msgspec.Struct, frozen=True, kw_only=True):
+    """What was observed of one variant; lists run in test order, rounds in time order."""
+
+    variant: str
+    timed: list[int]
+    """the texts that were timed alone, as places in the split that was answered"""
+    latency_ms: list[list[float]]
+    """round -> time of each timed text, in the same order in every round and for every variant"""
+    cpu_ms: list[list[float]]
+    """the same of CPU time, of all threads of the process"""
+    steal: list[float] | None = None
+    """for each round, the share of the machine's processor time that went to others; None where the system keeps none"""
+    throughput: list[float]
+    """texts per second of each round, batch 32"""
+    predictions: list[int] | None
+    """label index for each test text, in the data set's label order; -1 for a label that the data lacks"""
+    confidences: list[float] | None = None
+    """softmax probability of each prediction"""
+    scope_scores: list[float] | None = None
+    """largest logit among the labels in scope: the higher, the more the text is taken to be in scope"""
+    batch_flips: int | None = None
+    val_predictions: list[int] | None = None
+    """as `predictions`, for each validation text"""
+    val_batch_flips: int | None = None
+    peak_memory_mb: float
+
+    def answers(self, split: Judged) -> list[int] | None:
+        """The predictions for one split."""
+        return self.predictions if split == "test" else self.val_predictions
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """A split that `raw/` was observed on; beside the raw files as `raw/_val.json` and `raw/_test.json`."""
+
+    split: Judged
+    labels: tuple[str, ...]
+    """the data's labels, sorted; predictions and `answers` are places in it"""
+    texts: list[str]
+    answers: list[int]
+
+    def right(self, raw: Raw) -> list[bool] | None:
+        """Which texts a variant answered rightly; None where its answers mean nothing.
+
+        Raises:
+            MeasurementError: when it answered another number of texts.
+        """
+        predictions = raw.answers(self.split)
+        if predictions is None:
+            return None
+        if len(predictions) != len(self.answers):
+            raise MeasurementError(
+                f"{raw.variant}: {len(predictions):,} answers for {len(self.answers):,} {self.split} texts; they are of "
+                "different measurements, measure again"
+            )
+        return [given == answer for given, answer in zip(predictions, self.answers, strict=True)]
+
+
+class Measurements(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows of a run."""
+
+    format: int = FORMAT
+    packlight: str
+    environment: Environment
+    data: DataSummary
+    baseline: str
+    """the variant that speedups refer to"""
+    stable: bool
+    """whether every row is"""
+    measurements: tuple[Measurement, ...]
+    machine: MachineRates | None = None
+    """the rates that the rows' rooflines refer to"""
+
+    @property
+    def chosen_on(self) -> Judged:
+        """The split that choices are made on: `val`, or `test` where no variant answered validation texts."""
+        judged = [row for row in self.measurements if row.choice is not None]
+        return "test" if judged and all(row.val is None for row in judged) else "val"
+
+    def __getitem__(self, variant: str) -> Measurement:
+        """The row of one variant.
+
+        Raises:
+            MeasurementError: when there is none of that name.
+        """
+        for row in self.measurements:
+            if row.variant == variant:
+                return row
+        names = ", ".join(row.variant for row in self.measurements)
+        raise MeasurementError(f"no variant {variant!r} was measured; there are: {names}")
+
+
+def samples_of(raws: Iterable[Raw]) -> dict[str, list[float]]:
+    """Each variant's latency samples of all rounds, in milliseconds."""
+    return {raw.variant: [each for samples in raw.latency_ms for each in samples] for raw in raws}
+
+
+def right_of(raws: Iterable[Raw], truth: Truth) -> dict[str, list[bool]]:
+    """For each variant whose answers mean something, which texts of the split it answered rightly."""
+    return {raw.variant: right for raw in raws if (right := truth.right(raw)) is not None}
+
+
+def write_measurements(value: Measurements, folder: Path) -> Path:
+    """Write `measurements.json` into a run's folder and return its path."""
+    path = folder / FILE_NAME
+    write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    return path
+
+
+def read_measurements(place: Path) -> Measurements:
+    """Read the measurements of a run's folder, or of a `measurements.json` itself.
+
+    Raises:
+        MeasurementError: when the file is missing, damaged or of an unknown format.
+    """
+    path = place / FILE_NAME if place.is_dir() else place
+    if not path.is_file():
+        raise MeasurementError(
+            f"{place}: there is no {FILE_NAME}; make one with `packlight run` or `packlight measure`"
+        )
+    return _decode(path, Measurements)
+
+
+def write_raw(value: Raw, folder: Path) -> Path:
+    """Write `raw/<variant>.json` into a run's folder and return its path."""
+    path = raw_path(folder, value.variant)
+    write_whole(path, msgspec.json.encode(value))
+    return path
+
+
+def read_raw(folder: Path, variant: str) -> Raw:
+    """Read what was observed of one variant.
+
+    Raises:
+        MeasurementError: when the file is missing or damaged.
+    """
+    path = raw_path(folder, variant)
+    if not path.is_file():
+        raise MeasurementError(f"{path}: no raw samples of {variant!r}; measure it again")
+    return _decode(path, Raw)
+
+
+def write_truth(value: Truth, folder: Path) -> Path:
+    """Write `raw/_val.json` or `raw/_test.json` into a run's folder and return its path."""
+    path = truth_path(folder, value.split)
+    write_whole(path, msgspec.json.encode(value))
+    return path
+
+
+def read_truth(folder: Path, split: Judged) -> Truth:
+    """Read a split of a run.
+
+    Raises:
+        MeasurementError: when the file is missing or damaged.
+    """
+    path = truth_path(folder, split)
+    if not path.is_file():
+        raise MeasurementError(f"{path}: the run's {split} split is missing; measure it again")
+    return _decode(path, Truth)
+
+
+def truth_path(folder: Path, split: Judged) -> Path:
+    """Where a split of a run is kept."""
+    return folder / "raw" / f"_{split}.json"
+
+
+def raw_path(folder: Path, variant: str) -> Path:
+    """Where the raw samples of a variant are kept."""
+    return folder / "raw" / f"{variant}.json"
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        document: Any = msgspec.json.decode(path.read_bytes())
+        if kind is Measurements and isinstance(document, dict) and document.get("format") != FORMAT:
+            raise MeasurementError(
+                f"{path}: format {document.get('format')!r} is not the {FORMAT} that this version reads; upgrade packlight",
+            )
+        return msgspec.convert(document, kind)
+    except DAMAGED_JSON as error:
+        raise MeasurementError(f"{path}: not a measurements file ({error}); measure again") from error

@@ -1,0 +1,13 @@
+"""The roofline: what a machine could do at best with the work of a variant, and how far from that it is.
+
+Williams, Waterman & Patterson (2009), Roofline: An Insightful Visual Performance Model for Multicore Architectures,
+Communications of the ACM 52(4): no program is faster than its arithmetic at the machine's peak rate, nor than its
+bytes at the machine's bandwidth.
+"""
+
+from packlight.measure.roofline.bound import roofline
+from packlight.measure.roofline.machine import measure_machine
+from packlight.measure.roofline.macs import Work
+from packlight.measure.roofline.work import ENGINES, work_of
+
+__all__ = ["ENGINES", "Work", "measure_machine", "roofline", "work_of"]

@@ -1,0 +1,61 @@
+"""The roofline of a run: the machine's rates, measured once, and the work of every row that has a rule for it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from packlight.files import DAMAGED_JSON, write_whole
+from packlight.measure.results import MachineRates, Measurement, Measurements
+from packlight.measure.roofline import ENGINES, measure_machine, roofline, work_of
+from packlight.progress import say
+from packlight.runtime.tokenization import TextEncoder
+
+
+class Counted(NamedTuple):
+    """What work is counted from: a variant's folder while it is there."""
+
+    folder: Path
+    engine: str
+    model_file: str
+    max_length: int
+
+
+def add_roofline(
+    measurements: Measurements, variants: Mapping[str, Counted], texts: Sequence[str], *, threads: int, kept: Path
+) -> Measurements:
+    """The measurements with the machine's rates and each row's place under them.
+
+    Args:
+        measurements: derived from latencies of `texts`.
+        variants: by name, every row of the measurements.
+        texts: that were timed.
+        threads: of every variant.
+        kept: where the rates are kept from one call to the next, so that the same journal gives the same figures.
+    """
+    rates = _rates(threads, kept)
+    rows = tuple(_under(row, variants[row.variant], texts, rates) for row in measurements.measurements)
+    return msgspec.structs.replace(measurements, measurements=rows, machine=rates)
+
+
+def _under(row: Measurement, counted: Counted, texts: Sequence[str], rates: MachineRates) -> Measurement:
+    if counted.engine not in ENGINES:
+        return row
+    encoder = TextEncoder(counted.folder / "tokenizer.json", counted.max_length)
+    lengths = [len(ids) for ids in encoder.ids(texts)]
+    work = work_of(counted.folder, counted.engine, lengths, model_file=counted.model_file)
+    if work is None:
+        return row
+    mean_tokens = sum(lengths) / len(lengths)
+    return msgspec.structs.replace(row, roofline=roofline(work, rates, row.latency_ms.mean, mean_tokens))
+
+
+def _rates(threads: int, kept: Path) -> MachineRates:
+    try:
+        return msgspec.json.decode(kept.read_bytes(), type=MachineRates)
+    except (OSError, *DAMAGED_JSON):
+        say("measuring the machine's own rates")
+        rates = measure_machine(threads)
+        write_whole(kept, msgspec.json.encode(rates))
+        return rates

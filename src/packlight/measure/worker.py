@@ -1,0 +1,163 @@
+"""The process that holds one engine and answers for it: JSON lines in, JSON lines out.
+
+Each variant is measured in a process of its own, so that its memory is its own and its threads are set once.
+Started by `benchmark.process` as `python -m packlight.measure.worker`.
+"""
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+from scipy.special import softmax
+
+from packlight.errors import PacklightError
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import Engine, open_engine
+
+DECIMALS = 5
+STATUS = Path("/proc/self/status")
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
+    """Open a folder on an engine."""
+
+    folder: str
+    engine: str
+    threads: int
+    oos_label: str | None
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
+    """Time each text alone, after answering some of them untimed."""
+
+    texts: list[str]
+    warm: int
+
+
+class Throughput(msgspec.Struct, frozen=True, kw_only=True, tag="throughput"):
+    """Time one batch."""
+
+    texts: list[str]
+
+
+class Predict(msgspec.Struct, frozen=True, kw_only=True, tag="predict"):
+    """Answer texts in batches of a size, in the given order."""
+
+    texts: list[str]
+    batch: int
+
+
+class Peak(msgspec.Struct, frozen=True, kw_only=True, tag="peak"):
+    """The most memory that this process ever held."""
+
+
+Request = Open | Latency | Throughput | Predict | Peak
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to any request: the field that fits it."""
+
+    labels: list[str] | None = None
+    milliseconds: list[float] | None = None
+    cpu_milliseconds: list[float] | None = None
+    """CPU time of all of the process's threads, for each timed text"""
+    texts_per_second: float | None = None
+    predictions: list[int] | None = None
+    confidences: list[float] | None = None
+    scope_scores: list[float] | None = None
+    peak_memory_mb: float | None = None
+    refused: str | None = None
+    """a user error, in words"""
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer requests until there are no more."""
+    engine: Engine | None = None
+    inside: list[int] = []
+    decoder = msgspec.json.Decoder(Request)
+    for line in requests:
+        request = decoder.decode(line)
+        try:
+            if isinstance(request, Open):
+                engine = _open(request)
+                inside = [index for index, label in enumerate(engine.labels) if label != request.oos_label]
+                reply = Reply(labels=list(engine.labels))
+            else:
+                assert engine is not None  # benchmark.process opens first
+                reply = _answer(engine, request, inside)
+        except PacklightError as error:
+            reply = Reply(refused=str(error))
+        replies.write(msgspec.json.encode(reply) + b"\n")
+        replies.flush()
+
+
+def _open(request: Open) -> Engine:
+    folder = Path(request.folder)
+    if request.engine == "pipeline":
+        from packlight.runtime.engines.pipeline import PipelineEngine  # an ONNX engine's memory must not hold torch
+
+        return PipelineEngine(folder, threads=request.threads)
+    return open_engine(Artifact.open(folder), engine=request.engine, threads=request.threads)
+
+
+def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak, inside: list[int]) -> Reply:
+    match request:
+        case Latency():
+            for text in request.texts[: request.warm]:
+                engine.logits([text])
+            taken = [_timed(engine, [text]) for text in request.texts]
+            return Reply(
+                milliseconds=[wall * 1e3 for wall, _ in taken], cpu_milliseconds=[cpu * 1e3 for _, cpu in taken]
+            )
+        case Throughput():
+            return Reply(texts_per_second=len(request.texts) / _timed(engine, request.texts)[0])
+        case Predict():
+            return _predict(engine, request.texts, request.batch, inside)
+        case Peak():
+            return Reply(peak_memory_mb=_peak_bytes() / 1e6)
+
+
+def _timed(engine: Engine, texts: list[str]) -> tuple[float, float]:
+    """Seconds on the wall, and seconds of CPU time of all threads."""
+    cpu, start = time.process_time(), time.perf_counter()
+    engine.logits(texts)
+    return time.perf_counter() - start, time.process_time() - cpu
+
+
+def _predict(engine: Engine, texts: list[str], batch: int, inside: list[int]) -> Reply:
+    chunks = [engine.logits(texts[start : start + batch]) for start in range(0, len(texts), batch)]
+    logits = np.concatenate(chunks)
+    best = logits.argmax(axis=1)
+    return Reply(
+        predictions=best.tolist(),
+        confidences=softmax(logits, axis=1).max(axis=1).round(DECIMALS).tolist(),
+        scope_scores=logits[:, inside].max(axis=1).round(DECIMALS).tolist(),
+    )
+
+
+def _peak_bytes() -> int:
+    """The most memory this program held.
+
+    On Linux `ru_maxrss` outlives `exec` and would count the process that started this one; the high-water mark of
+    the address space does not.
+    """
+    if STATUS.is_file():
+        mark = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(mark.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    """Keep the replies' channel for replies alone: whatever a library prints goes to standard error."""
+    replies: Any = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""One variant's process, seen from the side that measures."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from packlight.errors import MeasurementError
+from packlight.measure.worker import Latency, Open, Peak, Predict, Reply, Request, Throughput
+
+T = TypeVar("T")
+STDERR_TAIL = 2000
+PATIENCE = 5.0
+"""seconds"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured."""
+
+    variant: str
+    folder: Path
+    engine: str
+    batch_invariant: bool
+    oos_label: str | None
+
+
+class Process:
+    """A running worker with one engine open; a context manager."""
+
+    def __init__(self, subject: Subject, threads: int) -> None:
+        """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
+        self.subject = subject
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "packlight.measure.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(threads),
+        )
+        folder, engine, oos_label = str(subject.folder), subject.engine, subject.oos_label
+        self._send(Open(folder=folder, engine=engine, threads=threads, oos_label=oos_label))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The engine's labels in the order of its logits, once it is open; to be asked for before anything else.
+
+        Raises:
+            MeasurementError: when the engine cannot be opened, or the process ends.
+        """
+        return tuple(_present(self._reply().labels))
+
+    def latency(self, texts: Sequence[str], *, warm: int) -> tuple[list[float], list[float]]:
+        """Time texts one by one, after answering the first `warm` untimed.
+
+        Returns:
+            Milliseconds on the wall of each text, and milliseconds of CPU time of all of the process's threads.
+        """
+        reply = self._ask(Latency(texts=list(texts), warm=warm))
+        return _present(reply.milliseconds), _present(reply.cpu_milliseconds)
+
+    def throughput(self, texts: Sequence[str]) -> float:
+        """Texts per second of one batch."""
+        return _present(self._ask(Throughput(texts=list(texts))).texts_per_second)
+
+    def predict(self, texts: Sequence[str], *, batch: int) -> Reply:
+        """Label indices in the engine's own order, with the confidence and the scope score of each text."""
+        return self._ask(Predict(texts=list(texts), batch=batch))
+
+    def peak_memory_mb(self) -> float:
+        """The most memory that the process ever held, in MB."""
+        return _present(self._ask(Peak()).peak_memory_mb)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What a process that ended did not read any more is of no use.
+            with suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
+        self._process.wait()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: Request) -> Reply:
+        self._send(request)
+        return self._reply()
+
+    def _send(self, request: Request) -> None:
+        assert self._process.stdin is not None  # piped above
+        # A process that ended is found out when there is no reply.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+            self._process.stdin.flush()
+
+    def _reply(self) -> Reply:
+        assert self._process.stdout is not None  # piped above
+        line = self._process.stdout.readline()
+        if not line:
+            raise MeasurementError(f"{self.subject.variant}: the measured process {self._end()}:\n{self._last_words()}")
+        reply = msgspec.json.decode(line, type=Reply)
+        if reply.refused is not None:
+            raise MeasurementError(f"{self.subject.variant}: {reply.refused}")
+        return reply
+
+    def _end(self) -> str:
+        """How the process ended, once nothing more comes from it."""
+        try:
+            status = self._process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        if status >= 0:
+            return f"ended with status {status}"
+        name = signal.Signals(-status).name
+        return f"was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it said nothing)"
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Every library that counts its own threads gets the same number."""
+    count = str(threads)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, count) | {"TOKENIZERS_PARALLELISM": "false"}
+
+
+def _present(value: T | None) -> T:
+    assert value is not None  # each request has its field in the reply
+    return value

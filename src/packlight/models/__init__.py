@@ -1,0 +1,25 @@
+"""Pretrained models: where they come from, which are accepted, and what they say about themselves.
+
+    resolve("minilm")                         the default encoder, accepted by its hash
+    resolve("bert-base"), resolve("distilbert")   the reference classifiers of the walk
+    resolve("org/name"), resolve("org/name@revision")   a repository of the Hugging Face Hub
+    resolve("./folder"), resolve(Path(...))   a local folder in the Hub's layout
+
+Weights are read from safetensors only: a pickle checkpoint can run code when it is opened, and so can a
+model that brings its own Python files; both are refused. Nothing here imports torch or transformers.
+"""
+
+from packlight.models.checkpoint import Checkpoint
+from packlight.models.labels import LabelMapping, label_mapping
+from packlight.models.reference_models import REFERENCES, reference_config, resolve_reference
+from packlight.models.resolve import resolve
+
+__all__ = [
+    "REFERENCES",
+    "Checkpoint",
+    "LabelMapping",
+    "label_mapping",
+    "reference_config",
+    "resolve",
+    "resolve_reference",
+]

@@ -1,0 +1,159 @@
+"""Fewer attention heads than a stock checkpoint can say.
+
+A stock configuration knows the number of heads only as a divisor of the hidden width, so four heads of twelve, each as
+wide as before, have no name there. But a head whose value rows and output columns are zero adds nothing:
+
+    output = sum over heads of  attention(head) @ value(head) @ output columns(head)
+
+In memory query, key and value of each layer have only the rows of the heads that are left, and the output projection
+only their columns; on disk they are padded with zeros to the stock shape, so that
+`AutoModelForSequenceClassification` opens the folder and answers the same. The configuration says under `CONFIG_KEY`
+how many there are; they come first in every layer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from packlight.errors import ModelError
+from packlight.models.mean_pooling import Family, encoder_layers, family_of, layers_path
+
+CONFIG_KEY = "packlight_heads"
+COUNTS = ("num_attention_heads", "n_heads")
+WIDTHS = ("all_head_size", "dim")
+"""what attention modules call the number of their heads, and the width of all together"""
+
+
+def held(model: PreTrainedModel) -> int:
+    """Heads of each layer; 0 where the configuration does not say.
+
+    Raises:
+        ModelError: when the configuration says a number that cannot be.
+    """
+    stock = int(getattr(model.config, "num_attention_heads", 0))
+    said = getattr(model.config, CONFIG_KEY, None)
+    if said is None:
+        return stock
+    if not isinstance(said, int) or not 1 <= said <= stock:
+        raise ModelError(f"{CONFIG_KEY} in config.json is {said!r}; expected a number of heads from 1 to {stock}")
+    return said
+
+
+def size(model: PreTrainedModel) -> int:
+    """Channels of a head."""
+    return int(model.config.hidden_size // model.config.num_attention_heads)
+
+
+def known_family(model: PreTrainedModel) -> Family:
+    """Where the model keeps its projections.
+
+    Raises:
+        ModelError: when that is not known.
+    """
+    family = family_of(model)
+    if family is None:
+        raise ModelError(f"where {model.config.model_type!r} keeps its attention heads is not known")
+    return family
+
+
+def outputs(model: PreTrainedModel) -> list[nn.Linear]:
+    """The output projection of each layer's attention, whose input is [batch, tokens, heads x size].
+
+    Raises:
+        ModelError: when it is not known where they are.
+    """
+    family = known_family(model)
+    return [_linear(layer, family.output) for layer in encoder_layers(model)]
+
+
+def keep(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
+    """Leave only some heads of each layer, in place.
+
+    Args:
+        model: of a known family.
+        chosen: for each layer the numbers of its heads to keep; as many for all layers.
+
+    Raises:
+        ModelError: when it is not known where the model keeps its heads.
+    """
+    family, width = known_family(model), size(model)
+    for layer, heads in zip(encoder_layers(model), chosen, strict=True):
+        channels = (heads[:, None] * width + torch.arange(width)).flatten()
+        for name in (family.query, family.key, family.value):
+            into = _linear(layer, name)
+            into.weight = nn.Parameter(into.weight.detach()[channels].clone())
+            into.bias = nn.Parameter(into.bias.detach()[channels].clone())
+            into.out_features = len(channels)
+        out = _linear(layer, family.output)
+        out.weight = nn.Parameter(out.weight.detach()[:, channels].clone())
+        out.in_features = len(channels)
+        attention = layer.get_submodule(family.query.rpartition(".")[0])
+        for names, value in ((COUNTS, len(heads)), (WIDTHS, len(channels))):
+            for attribute in names:
+                if hasattr(attention, attribute):
+                    setattr(attention, attribute, value)
+    setattr(model.config, CONFIG_KEY, len(chosen[0]))
+
+
+def cut(model: PreTrainedModel, *, filled: bool = True) -> None:
+    """Cut out the heads that a stock checkpoint was padded with, in place; nothing where it was not.
+
+    Args:
+        model: as transformers opens it, mean pooling folded.
+        filled: whether weights are loaded, so that the padding must be zero.
+
+    Raises:
+        ModelError: when the configuration's number cannot be, or what would be cut says something.
+    """
+    count = held(model)
+    if not _is_cut(model):
+        return
+    family, first = known_family(model), count * size(model)
+    for layer in encoder_layers(model) if filled else ():
+        value, out = _linear(layer, family.value), _linear(layer, family.output)
+        if value.weight[first:].any() or value.bias[first:].any() or out.weight[:, first:].any():
+            raise ModelError(
+                f"{CONFIG_KEY} in config.json is {count}, but the heads after these are not zero: the checkpoint was "
+                f"trained on elsewhere; take {CONFIG_KEY} out of config.json to open it with all its heads"
+            )
+    keep(model, [torch.arange(count)] * len(encoder_layers(model)))
+
+
+def padded(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state in stock shapes: zeros where heads were taken out.
+
+    Args:
+        model: whose state it is.
+        state: all tensors by name, from `pooling.stock_state`.
+    """
+    stock = dict(state)
+    if _is_cut(model):
+        hidden = int(model.config.hidden_size)
+        for name, axis in _axes(model):
+            missing = hidden - stock[name].shape[axis]
+            shape = [missing if place == axis else length for place, length in enumerate(stock[name].shape)]
+            stock[name] = torch.cat([stock[name], stock[name].new_zeros(shape)], axis)
+    return stock
+
+
+def _is_cut(model: PreTrainedModel) -> bool:
+    """Whether there are fewer heads than the stock configuration says."""
+    return held(model) < getattr(model.config, "num_attention_heads", 0)
+
+
+def _axes(model: PreTrainedModel) -> Iterator[tuple[str, int]]:
+    """Names of the tensors that have heads, and the axis that these lie on."""
+    family, path = known_family(model), layers_path(model)
+    for index in range(len(encoder_layers(model))):
+        for name in (family.query, family.key, family.value):
+            yield f"{path}.{index}.{name}.weight", 0
+            yield f"{path}.{index}.{name}.bias", 0
+        yield f"{path}.{index}.{family.output}.weight", 1
+
+
+def _linear(layer: nn.Module, name: str) -> nn.Linear:
+    module = layer.get_submodule(name)
+    assert isinstance(module, nn.Linear)  # in every family that is known
+    return module

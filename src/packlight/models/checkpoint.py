@@ -1,0 +1,272 @@
+"""A checkpoint on disk: a folder in the Hub's layout, checked before anything opens it.
+
+config.json                      the architecture and, for a classifier, its labels
+model.safetensors                the weights, or model.safetensors.index.json and the shards it names
+tokenizer.json, vocab.txt, …     the tokenizer, fast or as its vocabulary
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from packlight.errors import ModelError
+from packlight.files import sha256_of
+from packlight.models.base_model import BaseModel
+
+CARD = "README.md"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+VOCABULARIES = (
+    ("tokenizer.json",),
+    ("vocab.txt",),
+    ("vocab.json", "merges.txt"),
+    ("spiece.model",),
+    ("spm.model",),
+    ("sentencepiece.bpe.model",),
+    ("tokenizer.model",),
+)
+"""Each alternative is enough to build the tokenizer from."""
+TOKENIZER_FILES = (
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    *(name for names in VOCABULARIES for name in names),
+)
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+CODE_KEYS = ("auto_map", "custom_pipelines")
+"""Entries of a configuration that name Python files of the repository to import."""
+_FRONT_MATTER = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's files, checked, and what its configuration says.
+
+    `labels` are the classifier's own, in the order of its logits; None for a model that is no single-label
+    classifier.
+    """
+
+    path: Path
+    reference: str
+    """what the user wrote"""
+    revision: str | None
+    """the commit on the Hub; None for a folder"""
+    files: Mapping[str, str]
+    """sha256 of each file that makes up the model: configuration, tokenizer and weights"""
+    model_type: str
+    labels: tuple[str, ...] | None
+    repo: str | None = None
+    """its id on the Hub; None for a folder that says nothing of it"""
+    license: str | None = None
+    """as its model card states it; None where there is no card, or none is stated"""
+
+    @property
+    def base_model(self) -> BaseModel:
+        """What an artifact made of it says of it."""
+        return BaseModel(
+            reference=self.reference,
+            id=self.repo,
+            revision=self.revision,
+            license=self.license,
+            weights=dict(self.weights),
+        )
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it answers texts with one of its own labels."""
+        return self.labels is not None
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """The weights' files and their sha256."""
+        return {name: digest for name, digest in self.files.items() if name.endswith(".safetensors")}
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content alone: equal wherever the files lie and wherever they came from."""
+        lines = (f"{name}\0{digest}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def open_folder(
+    path: Path, *, reference: str | None = None, revision: str | None = None, repo: str | None = None
+) -> Checkpoint:
+    """Check a folder and read what its configuration says.
+
+    Raises:
+        ModelError: when a file is missing or damaged, when the weights are a pickle, or when the model asks
+            for code of its own.
+    """
+    where = reference or str(path)
+    if not path.is_dir():
+        raise ModelError(f"{where}: no such folder; give a model folder, `minilm` or a Hub id like org/name")
+    names = [file.name for file in path.iterdir() if file.is_file()]
+    check_names(names, where)
+    refuse_code(path, where)
+    weights = weight_files(path, names, where)
+    for name in weights:
+        _check_safetensors(path / name, where)
+    files = {name: sha256_of(path / name) for name in (*small_files(names), *weights)}
+    config = read_json(path / CONFIG, where)
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str):
+        raise ModelError(f"{where}: {CONFIG} has no model_type; save the model with transformers 4 or newer")
+    labels = _labels(config, where)
+    return Checkpoint(path, where, revision, files, model_type, labels, repo, license_of(path / CARD))
+
+
+def license_of(card: Path) -> str | None:
+    """The license that a model card states in the metadata at its top; None where it states none that can be read."""
+    try:
+        opening = card.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    found = _FRONT_MATTER.match(opening)
+    try:
+        data = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    stated = data.get("license")
+    if stated == "other":
+        stated = data.get("license_name", stated)
+    return stated if isinstance(stated, str) else None
+
+
+def check_names(names: Collection[str], where: str) -> None:
+    """Check by the file names alone that a model is complete and has safetensors.
+
+    Raises:
+        ModelError: naming what is missing and what to do.
+    """
+    if CONFIG not in names:
+        raise ModelError(
+            f"{where}: {CONFIG} is missing; a model folder is what `save_pretrained` of transformers writes"
+        )
+    if WEIGHTS not in names and INDEX not in names:
+        if pickles := sorted(name for name in names if is_pickle(name)):
+            raise ModelError(
+                f"{where}: its weights are a pickle ({pickles[0]}), which can run code when it is opened, and are "
+                "refused; where you trust them, load them once with transformers and `save_pretrained` them, which "
+                f"writes {WEIGHTS}"
+            )
+        raise ModelError(f"{where}: {WEIGHTS} is missing; packlight reads safetensors weights only")
+    if not any(all(name in names for name in vocabulary) for vocabulary in VOCABULARIES):
+        raise ModelError(
+            f"{where}: the tokenizer is missing (no tokenizer.json, vocab.txt or sentencepiece model); save it beside "
+            "the model with `tokenizer.save_pretrained`"
+        )
+
+
+def is_pickle(name: str) -> bool:
+    """Whether a file's name says that it holds pickled weights."""
+    path = PurePosixPath(name)
+    return len(path.parts) == 1 and path.suffix in PICKLE_SUFFIXES and path.stem != "training_args"
+
+
+def small_files(names: Collection[str]) -> list[str]:
+    """The files that say how to read the weights: configuration, tokenizer and, for shards, their index."""
+    index = () if WEIGHTS in names else (INDEX,)
+    return [name for name in (CONFIG, *TOKENIZER_FILES, *index) if name in names]
+
+
+def refuse_code(folder: Path, where: str) -> None:
+    """Refuse a model that asks for Python code of its own to be run.
+
+    Raises:
+        ModelError: naming the file and the entry.
+    """
+    for name in (CONFIG, TOKENIZER_CONFIG):
+        document = read_json(folder / name, where) if (folder / name).is_file() else {}
+        for key in CODE_KEYS:
+            if document.get(key):
+                raise ModelError(
+                    f"{where}: {name} asks for code of its own ({key}), which packlight does not run; choose a model "
+                    "whose architecture is part of transformers"
+                )
+
+
+def weight_files(folder: Path, names: Collection[str], where: str) -> list[str]:
+    """Names of the weights: the single file, or the shards that the index names.
+
+    Raises:
+        ModelError: when the index is damaged or names anything but safetensors files beside it.
+    """
+    if WEIGHTS in names:
+        return [WEIGHTS]
+    weight_map = read_json(folder / INDEX, where).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelError(f"{where}: {INDEX} has no weight_map; download or save the model again")
+    shards = sorted(set(map(str, weight_map.values())))
+    for shard in shards:
+        if "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
+            raise ModelError(
+                f"{where}: {INDEX} names {shard!r}, which is no safetensors file beside it; nothing outside the folder "
+                "is read"
+            )
+    return shards
+
+
+def read_json(path: Path, where: str) -> dict[str, Any]:
+    """A JSON object of a model folder.
+
+    Raises:
+        ModelError: when it is damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where}: {path.name} is damaged ({error}); download or save the model again") from error
+    if not isinstance(document, dict):
+        raise ModelError(f"{where}: {path.name} is no JSON object; download or save the model again")
+    return document
+
+
+def _check_safetensors(path: Path, where: str) -> None:
+    """Check that a file is as long as its own header says.
+
+    The header is 8 bytes of little-endian length, then JSON with the byte range of each tensor
+    (https://github.com/huggingface/safetensors#format).
+    """
+    if not path.is_file():
+        raise ModelError(f"{where}: {path.name}, which {INDEX} names, is missing; download or save the model again")
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        if start == b"version ":
+            raise ModelError(f"{where}: {path.name} is only a pointer of git-lfs; run `git lfs pull` in the folder")
+        length = int.from_bytes(start, "little")
+        header = stream.read(length) if length <= size - 8 else b""
+    try:
+        tensors = json.loads(header)
+        end = max(entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(f"{where}: {path.name} is no safetensors file; download or save the model again") from error
+    if 8 + length + end != size:
+        raise ModelError(
+            f"{where}: {path.name} has {size:,} bytes where its header says {8 + length + end:,}; download it again"
+        )
+
+
+def _labels(config: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
+    """The labels of a single-label classifier, in the order of its logits."""
+    architectures = config.get("architectures") or ()
+    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        return None
+    if config.get("problem_type") not in (None, "single_label_classification"):
+        return None
+    # transformers leaves out of the file what equals its own default, and that is two labels without names
+    id2label = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    try:
+        return tuple(str(id2label[str(index)]) for index in range(len(id2label)))
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{where}: id2label of {CONFIG} does not count from 0 to {len(id2label) - 1}") from error

@@ -1,0 +1,49 @@
+"""From what the user wrote to a checked checkpoint."""
+
+from pathlib import Path
+
+from packlight import hub
+from packlight.errors import ModelError
+from packlight.models import minilm
+from packlight.models.checkpoint import Checkpoint, open_folder
+from packlight.models.reference_models import REFERENCES, open_reference
+from packlight.models.snapshot import open_snapshot
+
+
+def resolve(reference: str | Path) -> Checkpoint:
+    """Find a model by a word (`minilm`, `bert-base`, `distilbert`), a folder or a Hub id, and check it.
+
+    A word goes before a folder of the same name (write `./minilm` for that), and a folder before a Hub id.
+
+    Raises:
+        ModelError: when it cannot be had, is incomplete or damaged, or must not be opened because it is a
+            pickle or asks for code of its own.
+    """
+    if isinstance(reference, Path):
+        return open_folder(reference)
+    if reference == minilm.WORD:
+        return minilm.open_minilm()
+    if reference not in REFERENCES:
+        return _folder_or_hub(reference)
+    try:
+        return open_reference(reference)
+    except hub.HubUnavailableError as error:
+        raise ModelError(f"{reference}: {error}") from error
+
+
+def _folder_or_hub(reference: str) -> Checkpoint:
+    folder = Path(reference).expanduser()
+    if reference and folder.exists():
+        return open_folder(folder, reference=reference)
+    named = hub.parse_id(reference)
+    if named is None:
+        raise ModelError(
+            f"{reference}: no such folder, and not a Hub id; give a model folder, `minilm`, or a Hub id as org/name or "
+            "org/name@revision"
+        )
+    repo, revision = named
+    try:
+        return open_snapshot(hub.look_up(repo, revision=revision), reference)
+    except hub.HubUnavailableError as error:
+        words = ", ".join((minilm.WORD, *REFERENCES))
+        raise ModelError(f"{reference}: {error}; nor is it a folder here or one of the words {words}") from error

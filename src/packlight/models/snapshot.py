@@ -1,0 +1,65 @@
+"""A checkpoint from the Hub: what must be refused is refused before its weights are downloaded."""
+
+from packlight import hub
+from packlight.errors import ModelError
+from packlight.models.checkpoint import (
+    CARD,
+    INDEX,
+    WEIGHTS,
+    Checkpoint,
+    check_names,
+    is_pickle,
+    open_folder,
+    refuse_code,
+    small_files,
+    weight_files,
+)
+
+
+def open_snapshot(snapshot: hub.Snapshot, reference: str) -> Checkpoint:
+    """Download what a model needs, configuration first, and check it.
+
+    Raises:
+        ModelError: when the model is incomplete, or is of a kind that is refused.
+        HubUnavailableError: when a file cannot be had.
+    """
+    _check_listing(snapshot, reference)
+    folder = hub.download(snapshot, small_files(snapshot.files))
+    refuse_code(folder, reference)
+    card = [CARD] if CARD in snapshot.files else []
+    hub.download(snapshot, [*weight_files(folder, snapshot.files, reference), *card])
+    return open_folder(folder, reference=reference, revision=snapshot.commit, repo=snapshot.repo)
+
+
+def has_safetensors(snapshot: hub.Snapshot) -> bool:
+    """Whether a snapshot's weights are in a form that is read."""
+    return WEIGHTS in snapshot.files or INDEX in snapshot.files
+
+
+def _check_listing(snapshot: hub.Snapshot, reference: str) -> None:
+    if snapshot.online and not has_safetensors(snapshot) and any(map(is_pickle, snapshot.files)):
+        raise ModelError(
+            f"{reference}: the Hub has only a pickle checkpoint of it, which can run code when it is opened, and "
+            f"that is refused; {_remedy(snapshot.repo)}"
+        )
+    try:
+        check_names(snapshot.files, reference)
+    except ModelError as error:
+        if snapshot.online:
+            raise
+        raise hub.HubUnreachableError(
+            f"the Hub cannot be reached and its local cache is incomplete ({error})"
+        ) from error
+
+
+def _remedy(repo: str) -> str:
+    """What to do about a pickle: a conversion is anyone's proposal until the owner accepts it, so it is named, not used."""
+    if offered := hub.conversion_requests(repo):
+        return (
+            f"the Hub's converter proposes safetensors weights that the owner has not accepted: to use them all the "
+            f"same, say {repo}@{offered[-1]}"
+        )
+    return (
+        "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and say "
+        f"{repo}@refs/pr/N with that request's number"
+    )

@@ -1,0 +1,27 @@
+"""The fast tokenizer of a checkpoint."""
+
+from pathlib import Path
+
+from packlight.errors import ModelError
+from packlight.models import Checkpoint
+
+
+def tokenizer_folder(checkpoint: Checkpoint, work: Path) -> Path:
+    """A folder with the checkpoint's fast tokenizer, which is made from its vocabulary where it has none.
+
+    Raises:
+        ModelError: when no fast tokenizer can be made.
+    """
+    if (checkpoint.path / "tokenizer.json").is_file():
+        return checkpoint.path
+    from transformers import AutoTokenizer  # seconds to import, and rarely needed
+
+    target = work / "tokenizer"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
+        tokenizer.save_pretrained(target)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{checkpoint.reference}: no fast tokenizer can be made of its files: {error}") from error
+    if not (target / "tokenizer.json").is_file():
+        raise ModelError(f"{checkpoint.reference}: its tokenizer has no fast form; save one as tokenizer.json")
+    return target

@@ -1,0 +1,301 @@
+"""Measuring a run: references and artifacts side by side, the figures, the report, the model cards."""
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from packlight import __version__
+from packlight.data import SPLITS, Dataset
+from packlight.errors import MeasurementError, MissingExtraError
+from packlight.extras import installed, require
+from packlight.files import write_whole
+from packlight.measure import environment, timing
+from packlight.measure.figures import Identity, derive
+from packlight.measure.results import (
+    DataSummary,
+    Judged,
+    Measurements,
+    Parity,
+    Portability,
+    Raw,
+    Truth,
+    read_measurements,
+    read_raw,
+    read_truth,
+    right_of,
+    samples_of,
+    write_measurements,
+    write_raw,
+    write_truth,
+)
+from packlight.measure.roofline.rows import Counted, add_roofline
+from packlight.measure.rounds import Effort, journal_name, observe, timed_texts
+from packlight.measure.worker_process import Subject
+from packlight.progress import say
+from packlight.report import write_report
+from packlight.report.card import write_card
+from packlight.report.html import write_html
+from packlight.runtime.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from packlight.pipeline.reference_rows import Reference
+
+MEASURED = Path("work", "measured")
+"""names the journal that the run's figures were derived from, once all of them are written"""
+
+
+def measure_run(
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    out: Path,
+    *,
+    references: Sequence[str],
+    threads: int,
+    seed: int,
+    effort: Effort,
+    again: bool = False,
+    quote: bool = True,
+) -> tuple[Measurements, bool]:
+    """Measure variants side by side and write everything that is derived from that.
+
+    Args:
+        artifacts: by the variant's name, in the order of the rows.
+        data: its val and test splits are answered.
+        out: the run's folder.
+        references: reference models to measure beside them, before the first row.
+        threads: of every variant.
+        seed: of the sample of texts and the order of the turns.
+        effort: how much is measured.
+        again: measure again even if nothing changed.
+        quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
+
+    Returns:
+        The measurements, and whether anything was measured anew.
+    """
+    journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
+    rates = journal.with_name(f"machine-{journal.stem}.json")
+    if again:
+        journal.unlink(missing_ok=True)
+        rates.unlink(missing_ok=True)
+        (out / MEASURED).unlink(missing_ok=True)
+    if (known := _up_to_date(out, journal)) is not None:
+        wide = [row.variant for row in known.measurements if not row.stable]
+        doubt = f", but known to less than {timing.PRECISION:.0%}: {', '.join(wide)}; --again measures anew"
+        say("measurements: up to date" + (doubt if wide else ""))
+        for artifact in artifacts.values():
+            # One that was altered and made again, to the same bytes, lost its figures and its card.
+            if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
+                _record(artifact, known)
+        if not quote:
+            _write_page(out, quote=False)
+        return known, False
+    beside = _prepare(references, artifacts, data, out)
+    everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
+    judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
+    say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
+    raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
+    identities = [
+        *map(_identity_of_reference, beside),
+        *(identity_of(each, out, measured=artifacts) for each in artifacts.values()),
+    ]
+    measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
+    measurements = add_roofline(
+        measurements, _counted(beside, artifacts), timed_texts(data, effort, seed), threads=threads, kept=rates
+    )
+    (out / MEASURED).unlink(missing_ok=True)
+    write_run(measurements, raws, data, out)
+    for artifact in artifacts.values():
+        _record(artifact, measurements)
+    _write_page(out, quote=quote)
+    write_whole(out / MEASURED, journal.name)
+    shutil.rmtree(out / "work" / "references", ignore_errors=True)
+    return measurements, True
+
+
+def subject_of(artifact: Artifact) -> Subject:
+    """What is measured of an artifact."""
+    manifest = artifact.manifest
+    return Subject(
+        variant=manifest.name,
+        folder=artifact.path,
+        engine=manifest.engine,
+        batch_invariant=manifest.batch_invariant,
+        oos_label=manifest.oos_label,
+    )
+
+
+def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()) -> Identity:
+    """What a row says of an artifact besides its figures.
+
+    Args:
+        artifact: what is measured.
+        out: the run's folder.
+        measured: names of the variants that are measured with it: where the parent is none of these, the nearest of
+            its ancestors that is stands in its place.
+    """
+    manifest = artifact.manifest
+    ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]
+    parity, portability = manifest.facts.get("parity"), manifest.facts.get("portability")
+    below = artifact.path.is_relative_to(out)
+    return Identity(
+        variant=manifest.name,
+        parent=next((name for name in ancestors if name in measured), manifest.parent),
+        step=manifest.step,
+        engine=manifest.engine,
+        precision=manifest.precision,
+        artifact=artifact.path.relative_to(out).as_posix() if below else str(artifact.path),
+        note=None,
+        size_bytes=artifact.size_bytes,
+        weights_bytes=artifact.weights_bytes,
+        parity=msgspec.convert(parity, Parity) if parity else None,
+        portability=msgspec.convert(portability, Portability) if portability else None,
+        batch_invariant=manifest.batch_invariant,
+    )
+
+
+def summarise_run(
+    identities: Sequence[Identity],
+    raws: Sequence[Raw],
+    data: Dataset,
+    *,
+    threads: int,
+    seed: int,
+) -> Measurements:
+    """The measurements of a run; the first row is the baseline of all speedups."""
+    baseline = identities[0].variant
+    rows = derive(identities, {raw.variant: raw for raw in raws}, data, baseline=baseline, threads=threads, seed=seed)
+    return Measurements(
+        packlight=__version__,
+        environment=environment.describe(threads),
+        data=DataSummary(
+            source=data.source,
+            sha256=data.sha256,
+            rows={name: len(data.split(name)) for name in SPLITS},
+            labels=len(data.labels),
+            oos_label=data.oos_label,
+            reading=dict(data.reading),
+        ),
+        baseline=baseline,
+        stable=all(row.stable for row in rows),
+        measurements=rows,
+    )
+
+
+def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, out: Path) -> None:
+    """Write raw samples, figures and report."""
+    for raw in raws:
+        write_raw(raw, out)
+    truths = {split: truth_of(data, split) for split in get_args(Judged)}
+    for truth in truths.values():
+        write_truth(truth, out)
+    write_measurements(measurements, out)
+    try:
+        write_report(
+            measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truths[measurements.chosen_on])
+        )
+    except MissingExtraError as error:
+        say(f"no report was written: {error}")
+
+
+def truth_of(data: Dataset, split: Judged) -> Truth:
+    """A split as it is kept beside what was observed on it."""
+    part = data.split(split)
+    return Truth(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
+
+
+def _write_page(out: Path, *, quote: bool) -> None:
+    """Write report.html, which reads the finished folder."""
+    try:
+        write_html(out, texts=quote)
+    except MissingExtraError as error:
+        say(f"no report.html was written: {error}")
+
+
+def _prepare(
+    names: Sequence[str],
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    out: Path,
+) -> "list[Reference]":
+    if not names:
+        return []
+    require("torch", "transformers", purpose="measuring a reference model")
+    from packlight.pipeline.reference_rows import prepare  # imports torch, which ONNX artifacts do without
+
+    tokenizer = next(iter(artifacts.values())).path
+    return [prepare(name, data, tokenizer, out / "work" / "references" / name) for name in names]
+
+
+def _identity_of_reference(reference: "Reference") -> Identity:
+    return Identity(
+        variant=reference.name,
+        parent=None,
+        step="reference",
+        engine="pipeline",
+        precision="fp32",
+        artifact=None,
+        note=reference.note,
+        size_bytes=reference.size_bytes,
+        weights_bytes=reference.weights_bytes,
+        parity=None,
+    )
+
+
+def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact]) -> dict[str, Counted]:
+    """Where the work of each row is counted from."""
+    found = {each.name: Counted(each.folder, each.subject.engine, SAFETENSORS, each.max_length) for each in references}
+    for name, artifact in artifacts.items():
+        manifest = artifact.manifest
+        found[name] = Counted(artifact.path, manifest.engine, manifest.model_file, manifest.max_length)
+    return found
+
+
+def _settings(
+    artifacts: Mapping[str, Artifact],
+    data: Dataset,
+    references: Sequence[str],
+    threads: int,
+    seed: int,
+    effort: Effort,
+) -> list[str]:
+    """Everything that what is observed depends on, the machine and its libraries among it."""
+    here = environment.describe(threads)
+    versions = [f"{name} {version}" for name, version in sorted(here.libraries.items())]
+    variants = [
+        f"{name} of {each.manifest.parent}: {each.manifest.fingerprint} "
+        + " ".join(entry.sha256 for entry in each.manifest.files.values())
+        for name, each in artifacts.items()
+    ]
+    return [data.sha256, str(threads), str(seed), repr(effort), here.cpu, *versions, *references, *variants]
+
+
+def _up_to_date(out: Path, journal: Path) -> Measurements | None:
+    """The figures, if they were derived from this journal and all that is drawn from them is there."""
+    drawn = ["report.md", "plot.png", "plot.svg"] if installed("matplotlib") else []
+    drawn += ["report.html"] if installed("jinja2") and installed("vl_convert") else []
+    try:
+        if (out / MEASURED).read_text() != journal.name or not all((out / name).is_file() for name in drawn):
+            return None
+        known = read_measurements(out)
+        for row in known.measurements:
+            read_raw(out, row.variant)
+        for split in get_args(Judged):
+            read_truth(out, split)
+    except (OSError, MeasurementError):
+        return None
+    return known
+
+
+def _record(artifact: Artifact, measurements: Measurements) -> None:
+    """Write the figures into the artifact's manifest and its card, unless it lies where nothing can be written."""
+    row = msgspec.to_builtins(measurements[artifact.name])
+    document = {"figures": row, "environment": msgspec.to_builtins(measurements.environment)}
+    manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document)
+    try:
+        write_manifest(artifact.path, manifest)
+        write_card(artifact, measurements)
+    except OSError as error:
+        say(f"{artifact.path}: its card is left as it is ({error.strerror})")

@@ -1,0 +1,130 @@
+"""Reference rows: the models that everyone knows, measured beside one's own through transformers' pipeline.
+
+With a network the walk's own checkpoints are downloaded and measured fully. Without one the architecture is built
+from its configuration with random weights: it is as large and as slow as the real one, and its answers mean nothing,
+so the row says so and shows no accuracy.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import BertWordPieceTokenizer, Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+
+from packlight.data import Dataset
+from packlight.errors import ModelError
+from packlight.files import folder_whole
+from packlight.measure.worker_process import Subject
+from packlight.models import Checkpoint, label_mapping, reference_config, resolve_reference
+from packlight.models.hf_model import open_classifier, quiet, rename_labels, save_classifier, set_labels
+from packlight.models.tokenizer import tokenizer_folder
+from packlight.runtime.artifact import SAFETENSORS
+
+RANDOM = "random weights: size and latency only"
+MAX_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference model's folder, ready to be measured."""
+
+    name: str
+    folder: Path
+    trained: bool
+    """whether its answers mean something"""
+    oos_label: str | None
+    max_length: int = MAX_LENGTH
+    """texts are cut to so many tokens"""
+
+    @property
+    def subject(self) -> Subject:
+        """What is measured."""
+        return Subject(
+            variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True, oos_label=self.oos_label
+        )
+
+    @property
+    def note(self) -> str | None:
+        """What a reader of the row must know."""
+        return None if self.trained else RANDOM
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of everything in the folder."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights."""
+        return (self.folder / SAFETENSORS).stat().st_size
+
+
+def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Reference:
+    """Make a reference model's folder.
+
+    Args:
+        name: `bert-base` or `distilbert`.
+        data: its labels are the classifier's.
+        tokenizer: a folder whose tokenizer stands in where the checkpoint cannot be had.
+        folder: where it is put.
+    """
+    checkpoint = resolve_reference(name)
+    fits = checkpoint is not None and _fits(checkpoint, data)
+    mark = json.dumps({"name": name, "trained": fits, "labels": data.labels})
+    marked = folder / "reference.json"
+    if not (marked.is_file() and marked.read_text(encoding="utf-8") == mark):
+        with folder_whole(folder) as draft:
+            if checkpoint is not None and fits:
+                _take(checkpoint, data, draft)
+            else:
+                _build(name, data, tokenizer, draft)
+            (draft / marked.name).write_text(mark, encoding="utf-8")
+    return Reference(name, folder, trained=fits, oos_label=data.oos_label)
+
+
+def _fits(checkpoint: Checkpoint, data: Dataset) -> bool:
+    """Whether the checkpoint classifies this data's labels; the references know CLINC150's only."""
+    if checkpoint.labels is None:
+        return False
+    try:
+        label_mapping(checkpoint.labels, data.labels)
+    except ModelError:
+        return False
+    return True
+
+
+def _take(checkpoint: Checkpoint, data: Dataset, folder: Path) -> None:
+    model = open_classifier(checkpoint.path)
+    rename_labels(model, data.labels)
+    tokenizer = tokenizer_folder(checkpoint, folder / "made")
+    save_classifier(model, folder, tokenizer_from=tokenizer, max_length=MAX_LENGTH)
+    shutil.rmtree(folder / "made", ignore_errors=True)
+
+
+def _build(name: str, data: Dataset, tokenizer: Path, folder: Path) -> None:
+    quiet()
+    config = AutoConfig.for_model(**reference_config(name))
+    set_labels(config, data.labels)
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(config)
+    if Tokenizer.from_file(str(tokenizer / "tokenizer.json")).get_vocab_size() > config.vocab_size:
+        tokenizer = _word_pieces(data.train.texts, config.vocab_size, folder / "made")
+    save_classifier(model, folder, tokenizer_from=tokenizer, max_length=MAX_LENGTH)
+    shutil.rmtree(folder / "made", ignore_errors=True)
+
+
+def _word_pieces(texts: Sequence[str], size: int, folder: Path) -> Path:
+    """A tokenizer of the reference's kind, learnt from texts, where the run's own has more pieces than it knows."""
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(texts, vocab_size=size, show_progress=False)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(tokenizer.to_str()),
+        pad_token="[PAD]",  # noqa: S106 - a word piece, not a secret
+        model_max_length=MAX_LENGTH,
+    )
+    fast.save_pretrained(folder)
+    return folder

@@ -1,0 +1,128 @@
+"""One run: make every variant of a recipe, measure them side by side, write the report.
+
+The run's folder
+    recipe.yaml              the recipe with every option spelled out
+    variants/<name>/         the artifacts
+    resolved.json            what the recipe leaves to the machine, as the first call found it
+    measurements.json        the figures; raw/<variant>.json what they are derived from
+    report.md, plot.png, plot.svg
+    work/                    checkpoints, caches and the measuring journal: what a killed run goes on from
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packlight.data import Dataset
+from packlight.extras import require
+from packlight.measure.results import Measurements
+from packlight.measure.rounds import Effort
+from packlight.models import Checkpoint, resolve
+from packlight.pipeline.locking import alone_in
+from packlight.pipeline.measure_run import measure_run
+from packlight.pipeline.preflight import check_against_data
+from packlight.pipeline.resolving import FILE, settle
+from packlight.pipeline.variant import make_variant
+from packlight.recipes.recipe import Recipe, write_recipe
+from packlight.runtime import processor
+from packlight.runtime.artifact import Artifact
+from packlight.steps.distill.options import Distill
+from packlight.steps.finetune.options import Finetune
+
+DEFAULT_MODEL = "minilm"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    folder: Path
+    measurements: Measurements
+    made: tuple[str, ...]
+    """variants that were made anew"""
+    measured: bool
+    """whether anything was measured anew"""
+
+
+def run(
+    data: Dataset,
+    recipe: Recipe,
+    out: Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    threads: int | None = None,
+    train_threads: int | None = None,
+    seed: int = 0,
+    effort: Effort | None = None,
+    again: bool = False,
+    quote: bool = True,
+) -> Outcome:
+    """Carry out a recipe, or what is left of it, in a folder.
+
+    Args:
+        data: labelled texts; `test` is read for the final figures alone.
+        recipe: from `load_recipe`.
+        out: the run's folder, made when missing.
+        model: what `finetune` starts from: Hub id, folder or word.
+        threads: of every measured variant; by default all that this process may use.
+        train_threads: of every step that trains on the CPU and states none; by default those that the run began with, and
+            at first all that this process may use.
+        seed: of everything random.
+        effort: how much is measured.
+        again: measure again even if nothing changed.
+        quote: whether report.html quotes test texts.
+
+    Raises:
+        PacklightError: of the kind that fits, before any work where it can be known then.
+    """
+    require(
+        "torch",
+        "transformers",
+        "accelerate",
+        "onnx",
+        "onnxscript",
+        "matplotlib",
+        "jinja2",
+        "vl_convert",
+        purpose="`packlight run`",
+    )
+    check_against_data(recipe, data)
+    checkpoints = _checkpoints(recipe, model)
+    with alone_in(out):
+        write_recipe(recipe, out / "recipe.yaml")
+        resolved = settle(out / FILE, threads=train_threads)
+        made: list[str] = []
+        artifacts: dict[str, Artifact] = {}
+        for step in recipe.steps:
+            origin = recipe.parent_of(step)
+            artifacts[step.name], new = make_variant(
+                step,
+                out / "variants" / step.name,
+                out / "work" / step.name,
+                data,
+                parent=artifacts[origin.name] if origin else None,
+                checkpoint=checkpoints.get(step.name),
+                others={name: artifacts[name] for name in step.others},
+                seed=seed,
+                resolved=resolved,
+            )
+            made += [step.name] if new else []
+        measurements, measured = measure_run(
+            {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
+            data,
+            out,
+            references=recipe.references,
+            threads=threads or processor.cpu_budget(),
+            seed=seed,
+            effort=effort or Effort(),
+            again=again,
+            quote=quote,
+        )
+    return Outcome(out, measurements, tuple(made), measured)
+
+
+def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:
+    """The models that steps start from, by the step's name: found and checked before any work."""
+    named = {step.name: step.model or model for step in recipe.steps if isinstance(step, Finetune)}
+    named |= {step.name: step.student for step in recipe.steps if isinstance(step, Distill) and step.student}
+    found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
+    return {name: found[reference] for name, reference in named.items()}

@@ -1,0 +1,168 @@
+"""Recipes: an ordered list of typed steps, read from and written to YAML.
+
+Each entry says its kind (`step`), the name of the variant that it makes (`as`), and the variant that it starts
+from (`from`, by default the entry before it). Everything else is an option of that kind of step with its default
+in `steps.<step>.options`. Unknown keys, wrong values and impossible orders are refused before any work starts.
+
+Format history
+    1   first published form
+"""
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Union
+
+import msgspec
+import yaml
+
+from packlight.errors import RecipeError
+from packlight.files import write_whole
+from packlight.steps import step_types
+from packlight.steps.calibrate.options import SAME, Calibrate
+from packlight.steps.cascade.options import Cascade
+from packlight.steps.step import OosRate, Step, check_options
+
+VERSION = 1
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Steps in order, and the reference rows to measure beside them."""
+
+    version: int
+    name: str
+    references: tuple[Literal["bert-base", "distilbert"], ...] = ()
+    steps: tuple[Step, ...]
+
+    def parent_of(self, step: Step) -> Step | None:
+        """The step that made what this one starts from."""
+        if not step.needs:
+            return None
+        if step.parent is not None:
+            return next(other for other in self.steps if other.name == step.parent)
+        return self.steps[self.steps.index(step) - 1]
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Read a recipe: the name of a built-in one, or a YAML file.
+
+    Raises:
+        RecipeError: when there is no such recipe, or it cannot be carried out.
+    """
+    built_in = resources.files("packlight").joinpath("recipes", "built_in")
+    names = sorted(entry.name.removesuffix(".yaml") for entry in built_in.iterdir() if entry.name.endswith(".yaml"))
+    if str(source) in names:
+        return parse_recipe(built_in.joinpath(f"{source}.yaml").read_text(encoding="utf-8"), where=str(source))
+    path = Path(source)
+    if not path.is_file():
+        raise RecipeError(f"no recipe {str(source)!r}: give a YAML file or one of {', '.join(names)}")
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
+    """Read a recipe from YAML text; `where` names it in errors.
+
+    Raises:
+        RecipeError: on unknown keys, wrong values or an impossible order.
+    """
+    try:
+        document = yaml.safe_load(text)
+        recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where}: not YAML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
+    _check_order(recipe, where)
+    return recipe
+
+
+def for_traffic(recipe: Recipe, oos_rate: OosRate) -> Recipe:
+    """The recipe with an expected share of out-of-scope texts for every step that chooses a threshold by one.
+
+    Args:
+        recipe: as read; a step that states a rate of its own keeps it.
+        oos_rate: above 0 and below 1, or `val` for the share that the validation texts have.
+
+    Raises:
+        RecipeError: when the rate is out of range, or no step takes one.
+    """
+    taking = [step for step in recipe.steps if isinstance(step, Calibrate | Cascade)]
+    if not taking:
+        raise RecipeError(f"{recipe.name}: no step takes an out-of-scope rate; `calibrate` and `cascade` do")
+    stated = [
+        msgspec.structs.replace(step, oos_rate=oos_rate) if step in taking and step.oos_rate is None else step
+        for step in recipe.steps
+    ]
+    for step in stated:
+        check_options(step)
+    return msgspec.structs.replace(recipe, steps=tuple(stated))
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with every option spelled out."""
+    write_whole(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
+
+
+@cache
+def _document_type() -> type[msgspec.Struct]:
+    """A recipe as YAML says it, with an entry of every kind of step."""
+    fields = [
+        (field.name, tuple[Union[tuple(step_types().values())], ...], msgspec.NODEFAULT)  # type: ignore[misc] # noqa: UP007 - made at run time
+        if field.name == "steps"
+        else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(Recipe)
+    ]
+    return msgspec.defstruct("Recipe", fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _explain(message: str, document: object) -> str:
+    if "unknown field" in message and isinstance(document, dict):
+        return f"{message}; `packlight recipes --options` lists the steps and their keys"
+    return message
+
+
+def _check_order(recipe: Recipe, where: str) -> None:
+    if recipe.version != VERSION:
+        raise RecipeError(f"{where}: version {recipe.version} is not the {VERSION} that this packlight reads")
+    if not recipe.steps:
+        raise RecipeError(f"{where}: has no steps")
+    made: dict[str, str] = dict.fromkeys(recipe.references, "reference")
+    previous: str | None = None
+    for step in recipe.steps:
+        if step.contradiction:
+            raise RecipeError(f"{where}: {step.name} ({step.kind}): {step.contradiction}")
+        if step.name in made:
+            raise RecipeError(f"{where}: two variants are called {step.name!r}")
+        parent = _parent(step, previous, where)
+        origins = ({parent: step.needs} if parent else {}) | step.others
+        for origin, kinds in origins.items():
+            _check_origin(step, origin, kinds, made, where)
+        made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
+        previous = step.name
+    if not any(step.measured for step in recipe.steps):
+        raise RecipeError(f"{where}: no variant is measured; leave out `measured: false` for one")
+
+
+def _parent(step: Step, previous: str | None, where: str) -> str | None:
+    if not step.needs:
+        if step.parent is not None:
+            raise RecipeError(
+                f"{where}: {step.name} ({step.kind}) starts from a model, not from a variant; drop `from`"
+            )
+        return None
+    parent = step.parent or previous
+    if parent is None:
+        raise RecipeError(f"{where}: {step.name} ({step.kind}) comes first, but must start from a variant")
+    return parent
+
+
+def _check_origin(step: Step, origin: str, kinds: tuple[str, ...], made: dict[str, str], where: str) -> None:
+    if origin not in made:
+        raise RecipeError(f"{where}: {step.name} starts from {origin!r}, which no earlier step makes")
+    if made[origin] not in kinds:
+        raise RecipeError(
+            f"{where}: {step.name} ({step.kind}) needs {' or '.join(kinds)}, but {origin!r} is {made[origin]}",
+        )

@@ -1,0 +1,1 @@
+"""Running an artifact: tokenization, engines, decisions, without torch."""

@@ -1,0 +1,40 @@
+"""From logits to labels: probabilities, abstention and out-of-scope detection."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from packlight.runtime.artifact import Activation, Manifest
+from packlight.runtime.engines import Logits
+
+Scores = Logits
+
+
+class Verdict(NamedTuple):
+    """An artifact's decision."""
+
+    label: str
+    score: float
+    out_of_scope: bool
+
+
+def judge(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Verdict:
+    """What an artifact decides of one text with these scores, [labels]; the first of equal ones is taken."""
+    best = int(scores.argmax())
+    label, score = labels[best], float(scores[best])
+    unsure = manifest.abstain_below is not None and score < manifest.abstain_below
+    return Verdict(label, score, unsure or label == manifest.oos_label)
+
+
+def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
+    """Probabilities of logits [..., labels]: over all labels together, or of each by itself."""
+    if activation == "sigmoid":
+        alone: Logits = scipy.special.expit(logits)
+        return alone
+    # scipy's own takes several times as long on one row.
+    together: Logits = logits - logits.max(axis=-1, keepdims=True)
+    np.exp(together, out=together)
+    together /= together.sum(axis=-1, keepdims=True)
+    return together

@@ -1,0 +1,152 @@
+"""Any ONNX classifier with a tokenizer object: a graph that another tool exported, on ONNX Runtime."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from packlight.errors import ModelError
+from packlight.runtime.artifact import read_labels
+from packlight.runtime.engine import Logits
+from packlight.runtime.ort_session import onnxruntime, open_on_cpu
+from packlight.runtime.processor import cpu_budget
+
+FEEDS = ("input_ids", "attention_mask", "token_type_ids")
+"""inputs that are known, by the names that transformers, Optimum and packlight export them under"""
+TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+EXTERNAL = (".data", "_data")
+"""how torch and Optimum name the file of weights that a graph keeps outside itself: after the graph"""
+ERRORS_ONLY = 3
+
+
+class GraphEngine:
+    """An ONNX Runtime session that turns token ids into one logit per label."""
+
+    name = "onnxruntime"
+
+    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str]) -> None:
+        """Check that the graph takes what a tokenizer gives.
+
+        Args:
+            session: its inputs are token ids, and a mask and token types where it asks for them.
+            tokenizer: of transformers, the one that the model was trained with.
+            labels: names of the logits, in their order.
+
+        Raises:
+            ModelError: when the graph asks for other inputs.
+        """
+        self._session, self._tokenizer = session, tokenizer
+        self._inputs = {each.name: TYPES.get(each.type) for each in session.get_inputs()}
+        if unknown := sorted(name for name, kind in self._inputs.items() if name not in FEEDS or kind is None):
+            raise ModelError(
+                f"the ONNX graph asks for the input {unknown[0]!r}, and a text gives only {', '.join(FEEDS)} as integers; "
+                "export a text classifier"
+            )
+        names = [each.name for each in session.get_outputs()]
+        self._output = "logits" if "logits" in names else names[0]
+        self._fixed = _fixed_length(session)
+        self.labels = tuple(labels)
+        self.threads = session.get_session_options().intra_op_num_threads or cpu_budget()
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Answer texts one by one, since an exported graph may allow no more, or answer otherwise in a batch.
+
+        Returns:
+            float32 of shape [texts, labels].
+
+        Raises:
+            ModelError: when the graph does not run, or does not give one logit per label.
+        """
+        return np.concatenate([self._one(text) for text in texts])
+
+    def _one(self, text: str) -> Logits:
+        length = self._fixed or min(self._tokenizer.model_max_length, np.iinfo(np.int32).max)
+        tokens = self._tokenizer(
+            [text],
+            truncation=True,
+            max_length=length,
+            padding="max_length" if self._fixed else False,
+            return_token_type_ids=True,
+            return_tensors="np",
+        )
+        feed = {name: tokens[name].astype(kind) for name, kind in self._inputs.items()}
+        try:
+            logits = self._session.run([self._output], feed)[0]
+        except Exception as error:  # the library raises its own types, all of them plain Exceptions
+            raise ModelError(f"the ONNX graph does not run on {len(tokens['input_ids'][0])} tokens: {error}") from error
+        if logits.shape != (1, len(self.labels)):
+            raise ModelError(
+                f"the ONNX graph answers a text with {self._output} of shape {list(logits.shape)}, and there are "
+                f"{len(self.labels)} labels; it must give [texts, labels]"
+            )
+        answer: Logits = logits.astype(np.float32)
+        return answer
+
+
+def open_graph(file: Path, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A session of an `.onnx` file on the CPU.
+
+    Args:
+        file: the graph, with its external data beside it where it has some.
+        threads: for one inference; by default all that this process may use.
+
+    Raises:
+        ModelError: when there is no such file, or ONNX Runtime does not open it.
+    """
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file; give an ONNX file, a model folder or a Hub id")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or cpu_budget()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    try:
+        return open_on_cpu(file, options)
+    except Exception as error:  # as above
+        raise ModelError(f"{file}: ONNX Runtime does not open it: {error}") from error
+
+
+def beside(file: Path, name: str) -> Path | None:
+    """A file beside a graph, or in the folder above where the graph is in `onnx/`; None where there is none."""
+    folders = [file.parent, *([file.parent.parent] if file.parent.name == "onnx" else [])]
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def labels_beside(config: Path) -> tuple[str, ...] | None:
+    """The labels that a `config.json` names; None where it names none, as that of an encoder.
+
+    Raises:
+        ModelError: when it is damaged.
+    """
+    try:
+        named = "id2label" in json.loads(config.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{config}: is damaged ({error}); save the model again, or give labels=[…]") from error
+    return read_labels(config) if named else None
+
+
+def file_of(session: onnxruntime.InferenceSession) -> Path | None:
+    """The file that a session was opened from; None where it was opened from memory."""
+    path = session._model_path  # noqa: SLF001 - nothing public tells what a session was opened from
+    return None if path is None else Path(path)
+
+
+def bytes_of(session: onnxruntime.InferenceSession) -> int:
+    """Bytes of the graph that a session was opened from, its external data included.
+
+    Raises:
+        ModelError: when the file is no longer there.
+    """
+    file = file_of(session)
+    if file is None:
+        return len(session._model_bytes)  # noqa: SLF001 - as above
+    if not file.is_file():
+        raise ModelError(f"{file}: the session was opened from it, and it is gone; open the session again")
+    return sum(part.stat().st_size for suffix in ("", *EXTERNAL) if (part := Path(f"{file}{suffix}")).is_file())
+
+
+def _fixed_length(session: onnxruntime.InferenceSession) -> int | None:
+    """The only number of tokens that a graph takes, where it takes only one."""
+    shape: list[int | str | None] = next((each.shape for each in session.get_inputs() if each.name == "input_ids"), [])
+    return next((each for each in shape[1:] if isinstance(each, int)), None)

@@ -1,0 +1,72 @@
+"""The OpenVINO engine: its own graph, compiled for the processor when it is opened.
+
+    openvino/model.xml             the graph
+    openvino/model.safetensors     one tensor, `weights`: the bytes that the graph's constants point into
+
+OpenVINO itself writes these bytes as a `.bin` file, an ending that artifacts refuse because pickles have it too.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openvino
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from packlight.errors import ArtifactError
+from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
+from packlight.runtime.engine import Logits
+from packlight.runtime.processor import cpu_budget
+from packlight.runtime.tokenization import TextEncoder
+
+WEIGHTS = "weights"
+
+
+class OpenVinoEngine:
+    """An OpenVINO artifact on the processor."""
+
+    name = "openvino"
+
+    def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
+        """Open a verified artifact.
+
+        Raises:
+            ArtifactError: when OpenVINO does not open its files.
+        """
+        self.labels = artifact.labels
+        self.threads = threads or cpu_budget()
+        self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        # What the graph's constants point into must live as long as it does.
+        self._weights = _read_weights(artifact.path / OPENVINO)
+        self._request = _compile(artifact.path / OPENVINO_GRAPH, self._weights, self.threads).create_infer_request()
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Answer one batch: float32 of shape [texts, labels]."""
+        tokens = self._encoder(texts)
+        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        self._request.infer(feed, share_inputs=True)
+        # The request writes its next answer into the same memory.
+        logits: Logits = self._request.get_output_tensor().data.copy()
+        return logits
+
+
+def _compile(graph: Path, weights: openvino.Tensor, threads: int) -> openvino.CompiledModel:
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # It would compute in bfloat16 where the processor can, which other engines do not either.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    core = openvino.Core()
+    try:
+        return core.compile_model(core.read_model(model=graph.read_bytes(), weights=weights), "CPU", settings)
+    except RuntimeError as error:  # the only kind that it raises
+        raise ArtifactError(f"{graph}: OpenVINO does not open it: {error}") from error
+
+
+def _read_weights(file: Path) -> openvino.Tensor:
+    try:
+        return openvino.Tensor(np.ascontiguousarray(load_file(file)[WEIGHTS]))
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ArtifactError(f"{file}: holds no weights of an OpenVINO graph ({error!r})") from error

@@ -1,0 +1,131 @@
+"""The static engine: hashed n-gram embeddings in int8 and a small head, on numpy alone.
+
+    model_static.safetensors
+        embedding    int8     [buckets, width]    each n-gram's vector
+        scale        float32  [width]             of the embedding's columns
+        first        float32  [width, hidden]     and first_bias [hidden]
+        last         float32  [hidden, labels]    and last_bias [labels]
+    config.json, key packlight_ngrams             which n-grams there are
+
+logits = relu((sum of the n-grams' vectors / sqrt(their number)) first + first_bias) last + last_bias
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from packlight.errors import ArtifactError
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engine import Logits
+from packlight.runtime.ngrams import NGrams
+
+CONFIG_KEY = "packlight_ngrams"
+Tensors = dict[str, npt.NDArray[Any]]
+LONGEST = 64
+"""bytes of an n-gram of characters, far beyond what is of use"""
+ONES = np.ones(1024, dtype=np.float32)
+"""for as many n-grams as texts usually have; one with more costs an array"""
+TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
+
+
+class StaticEngine:
+    """A static artifact."""
+
+    name = "static"
+
+    def __init__(self, artifact: Artifact) -> None:
+        """Open a verified artifact.
+
+        Raises:
+            ArtifactError: when its table does not fit its configuration.
+        """
+        self.labels = artifact.labels
+        self.threads = 1
+        self._ngrams = read_ngrams(artifact.path / "config.json")
+        tensors = read_tensors(artifact.model_path)
+        self._embedding = tensors["embedding"]
+        _check_shapes(tensors, self._ngrams.buckets, len(self.labels), artifact.path)
+        self._first = np.ascontiguousarray(tensors["scale"][:, None] * tensors["first"])
+        self._first_bias = tensors["first_bias"]
+        self._last, self._last_bias = tensors["last"], tensors["last_bias"]
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Answer texts, each by itself: float32 of shape [texts, labels]."""
+        if len(texts) == 1:
+            return self._answer(texts[0])[None]
+        return np.stack([self._answer(text) for text in texts])
+
+    def _answer(self, text: str) -> Logits:
+        rows = self._ngrams.rows(text)
+        # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
+        count = len(rows)
+        ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
+        pooled = ones @ self._embedding.take(rows, axis=0).astype(np.float32)
+        pooled /= np.float32(count**0.5)
+        hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
+        logits: Logits = hidden @ self._last + self._last_bias
+        return logits
+
+
+def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> None:
+    """See the module's table."""
+    width, hidden = tensors["embedding"].shape[-1:], tensors["first_bias"].shape
+    wanted = {
+        "embedding": (buckets, *width),
+        "scale": width,
+        "first": (*width, *hidden),
+        "first_bias": hidden[:1],
+        "last": (*hidden, labels),
+        "last_bias": (labels,),
+    }
+    fits = all(tensors[name].shape == shape for name, shape in wanted.items())
+    if not fits or tensors["embedding"].dtype != np.int8:
+        raise ArtifactError(f"{where}: its table and its configuration do not fit; make the artifact again")
+
+
+def read_ngrams(config: Path) -> NGrams:
+    """Which n-grams a static artifact looks up, from its `config.json`.
+
+    Raises:
+        ArtifactError: when that does not say it.
+    """
+    try:
+        ngrams = msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], NGrams)
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise ArtifactError(f"{config}: needs {CONFIG_KEY} of a static model ({error!r})") from error
+    lengths = ngrams.characters
+    if list(lengths) != sorted(set(lengths)) or min(lengths, default=1) < 1 or max(lengths, default=1) > LONGEST:
+        raise ArtifactError(
+            f"{config}: {CONFIG_KEY}.characters are {list(lengths)}; lengths from 1 to {LONGEST} must rise"
+        )
+    return ngrams
+
+
+def read_tensors(file: Path) -> Tensors:
+    """The tensors of a static model by name.
+
+    Raises:
+        ArtifactError: when the file is damaged or lacks one.
+    """
+    try:
+        tensors: Tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{file}: not a safetensors file ({error})") from error
+    if missing := [name for name in TENSORS if name not in tensors]:
+        raise ArtifactError(f"{file}: lacks {missing[0]}; make the artifact again")
+    return tensors
+
+
+def scale_head(file: Path, factor: Logits, offset: Logits) -> None:
+    """Build `logits * factor + offset`, each of shape [labels], into the head of the file, in place."""
+    tensors = read_tensors(file)
+    tensors["last"] = (tensors["last"] * factor).astype(np.float32)
+    tensors["last_bias"] = (tensors["last_bias"] * factor + offset).astype(np.float32)
+    save_file(tensors, file)

@@ -1,0 +1,245 @@
+"""Golden texts: an artifact carries 64 texts with its answers, so that any machine can ask whether it still gives them.
+
+A hash finds a damaged file. It doesn't find a processor whose int8 products saturate, a runtime that computes otherwise, or a
+tokenizer library that cuts texts differently. Replaying known texts does, in a second.
+
+    golden.json
+        format       1
+        texts        the texts: neutral ones that packlight brings along, none of your data
+        inputs       for each text a hash of its token ids, or of its n-grams' rows; a cascade has those of both models
+        logits       base64 of little-endian float32, [texts, labels], each text answered alone
+        tolerance    the largest distance that passes: the mean over texts of each one's largest difference of a logit
+
+The file is listed in the manifest with its hash, like all others. See docs/decisions/0024.
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from packlight.errors import ArtifactError
+from packlight.files import DAMAGED_JSON, write_whole
+from packlight.runtime.artifact import FIRST, SECOND, Artifact, Manifest, seal
+from packlight.runtime.engines import Engine, Logits, open_engine
+from packlight.runtime.engines.cascade import confidence, read_switch
+from packlight.runtime.engines.static import read_ngrams
+from packlight.runtime.tokenization import TextEncoder
+
+FILE = "golden.json"
+FORMAT = 1
+TEXTS = 64
+FLOAT_TOLERANCE = 1e-3
+"""as `export` promises; other processors and thread counts stay far below"""
+INT8_TOLERANCE = 0.05
+"""share of the logits' standard deviation: between what other float kernels change and what saturation does"""
+NEAR_SWITCH = 0.05
+"""texts whose first answer is this near a cascade's threshold are left out: a rounding may send them the other way"""
+SHOWN = 60
+"""characters of a text in a message"""
+UNUSUAL = (
+    "?",
+    "a",
+    "  spaces   in\tplaces ",
+    "WHAT IS THE WEATHER LIKE IN PARIS",
+    "play some jazz 🎷🎶",
+    "👩‍👩‍👧‍👦 call my family",
+    "cancel my réservation at the café, s'il vous plaît",
+    "Über die Straße, bitte",
+    "cafe\u0301 with a combining accent",
+    "お会計をお願いします",
+    "какая завтра погода",
+    "ما هو رصيد حسابي",
+    "transfer $1,234.56 to acct #0042-7781 @ 9:30pm!!!",
+    "supercalifragilisticexpialidocious antidisestablishmentarianism",
+    'e-mail <b>bob@example.com</b> & say: "it\'s 50% off"',
+    "please " * 200 + "stop",
+)
+Answer = Callable[[Sequence[str]], Logits]
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `golden.json` holds."""
+
+    format: int
+    texts: tuple[str, ...]
+    inputs: tuple[str, ...]
+    logits: str
+    tolerance: float
+
+
+class ReplayError(ArtifactError):
+    """An artifact doesn't answer its golden texts as it did when it was made."""
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay found."""
+
+    texts: int
+    seconds: float
+    """of answering, without opening the artifact"""
+    distance: float
+    """mean over texts of each one's largest difference of a logit"""
+    largest_difference: float
+    """of a logit"""
+    tolerance: float
+    """of the distance"""
+    labels_changed: int
+
+
+def seal_with_golden(draft: Path, manifest: Manifest) -> Manifest:
+    """Seal a folder, let the artifact answer the golden texts, and seal it again with what it said.
+
+    Raises:
+        ArtifactError: as `seal` and `Artifact.open` do.
+    """
+    (draft / FILE).unlink(missing_ok=True)
+    sealed = seal(draft, manifest)
+    artifact = Artifact.open(draft)
+    write_whole(draft / FILE, msgspec.json.encode(record(artifact)))
+    return seal(draft, sealed)
+
+
+def record(artifact: Artifact) -> Golden:
+    """The golden texts with the artifact's answers on this machine, on one thread."""
+    # Compiling takes minutes on each machine, and must not change the answers.
+    compiled = artifact.manifest.engine == "torch-compiled"
+    engine = open_engine(artifact, engine="torch" if compiled else None, threads=1)
+    texts = _texts(artifact)
+    logits = _answers(engine.logits, texts)
+    exact = artifact.manifest.precision == "fp32" or artifact.manifest.engine == "static"
+    return Golden(
+        format=FORMAT,
+        texts=texts,
+        inputs=inputs_of(artifact, texts),
+        logits=base64.b64encode(logits.astype("<f4").tobytes()).decode(),
+        tolerance=FLOAT_TOLERANCE if exact else float(f"{INT8_TOLERANCE * float(logits.std()):.2g}"),
+    )
+
+
+def verify(folder: Path, *, threads: int | None = None) -> Replay:
+    """Check an artifact's hashes, open it and replay its golden texts.
+
+    Args:
+        folder: the artifact's.
+        threads: for one inference; by default all that this process may use.
+
+    Raises:
+        ArtifactError: when a file is missing or altered, or the artifact carries no golden texts.
+        ReplayError: when inputs, logits or labels are not those that it carries.
+    """
+    artifact = Artifact.open(folder)
+    engine: Engine = open_engine(artifact, threads=threads)
+    return replay(artifact, engine.logits)
+
+
+def has_golden(artifact: Artifact) -> bool:
+    """Whether the artifact carries golden texts."""
+    return FILE in artifact.manifest.files
+
+
+def replay(artifact: Artifact, answer: Answer) -> Replay:
+    """Answer the golden texts and compare.
+
+    Args:
+        artifact: verified.
+        answer: texts to logits [texts, labels], on the engine that is to be trusted.
+
+    Raises:
+        ArtifactError: when there are no golden texts, or they are damaged.
+        ReplayError: when inputs or logits are not those that the artifact carries; says which, and what may be the cause.
+    """
+    golden = _read(artifact)
+    where = artifact.path
+    for text, then, now in zip(golden.texts, golden.inputs, inputs_of(artifact, golden.texts), strict=True):
+        if then != now:
+            raise ReplayError(
+                f"{where}: token ids differ: {text[:SHOWN]!r} is split into other tokens than when the artifact was made; "
+                "its tokenizer was changed, or this version of tokenizers reads it differently. Install the versions that "
+                "packlight.json names, or make the artifact again"
+            )
+    wanted = np.frombuffer(base64.b64decode(golden.logits), "<f4").reshape(len(golden.texts), -1)
+    start = time.perf_counter()
+    given = _answers(answer, golden.texts)
+    seconds = time.perf_counter() - start
+    if given.shape != wanted.shape:
+        raise ReplayError(f"{where}: gives {given.shape[1]} scores for a text, {wanted.shape[1]} when it was made")
+    differences = np.abs(given - wanted).max(axis=1)
+    changed = int((given.argmax(axis=1) != wanted.argmax(axis=1)).sum())
+    # Written so that a difference that is no number fails too.
+    distance = float(differences.mean())
+    if not distance <= golden.tolerance:
+        worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
+        raise ReplayError(
+            f"{where}: logits differ by {distance:.2g} on average (tolerance {golden.tolerance:.2g}), most for "
+            f"{golden.texts[worst][:SHOWN]!r}, and {changed} of {len(golden.texts)} golden texts get another label. The weights "
+            f"were changed, or this processor or runtime computes differently{_hint(artifact)}"
+        )
+    return Replay(
+        texts=len(golden.texts),
+        seconds=seconds,
+        distance=distance,
+        largest_difference=float(differences.max()),
+        tolerance=golden.tolerance,
+        labels_changed=changed,
+    )
+
+
+def inputs_of(artifact: Artifact, texts: Sequence[str]) -> tuple[str, ...]:
+    """For each text a hash of what the model is given."""
+    engine = artifact.manifest.engine
+    if engine == "cascade":
+        parts = [inputs_of(Artifact.open(artifact.path / name), texts) for name in (FIRST, SECOND)]
+        return tuple("+".join(each) for each in zip(*parts, strict=True))
+    if engine == "static":
+        ngrams = read_ngrams(artifact.path / "config.json")
+        return tuple(_hash(ngrams.rows(text)) for text in texts)
+    return tuple(_hash(row) for row in TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length).ids(texts))
+
+
+def _answers(answer: Answer, texts: Sequence[str]) -> Logits:
+    """One at a time: some artifacts' answers depend on the batch."""
+    return np.concatenate([answer([text]) for text in texts])
+
+
+def _texts(artifact: Artifact) -> tuple[str, ...]:
+    """Unusual texts, and everyday ones of the embedded sample, evenly spaced; those near a cascade's switch left out."""
+    from packlight.data import load_dataset  # replaying needs none of it
+    from packlight.data.load import SAMPLE
+
+    everyday = load_dataset(SAMPLE).train.texts
+    candidates = [*UNUSUAL, *everyday[:: len(everyday) // TEXTS]]
+    if artifact.manifest.engine == "cascade":
+        first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
+        margins = confidence(_answers(first.logits, candidates)) - read_switch(artifact.path / "config.json").threshold
+        candidates = [text for text, margin in zip(candidates, margins, strict=True) if abs(margin) > NEAR_SWITCH]
+    return tuple(candidates[:TEXTS])
+
+
+def _hash(numbers: npt.ArrayLike) -> str:
+    return hashlib.sha256(np.asarray(numbers, dtype="<i8").tobytes()).hexdigest()[:16]
+
+
+def _hint(artifact: Artifact) -> str:
+    if artifact.manifest.precision == "int8" and artifact.manifest.engine not in ("static", "cascade"):
+        return ": int8 needs VNNI, or weights quantized with `reduce_range: true`. See docs/quantization.md"
+    return ". Install the versions that packlight.json names"
+
+
+def _read(artifact: Artifact) -> Golden:
+    if not has_golden(artifact):
+        raise ArtifactError(f"{artifact.path}: carries no golden texts ({FILE}); make the artifact again")
+    try:
+        golden = msgspec.json.decode((artifact.path / FILE).read_bytes(), type=Golden)
+        size = len(base64.b64decode(golden.logits, validate=True))
+    except (OSError, ValueError, *DAMAGED_JSON) as error:
+        raise ArtifactError(f"{artifact.path / FILE}: is damaged ({error}); make the artifact again") from error
+    count = len(golden.texts)
+    if golden.format != FORMAT or not count or len(golden.inputs) != count or size % (4 * count):
+        raise ArtifactError(f"{artifact.path / FILE}: is damaged or of another format; make the artifact again")
+    return golden

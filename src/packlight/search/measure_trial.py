@@ -1,0 +1,91 @@
+"""Measuring a trial on `val`: in a process of its own, in rounds interleaved with a baseline.
+
+Trials are measured minutes apart, on a machine that others may use. So each is timed beside the same baseline, and its
+latencies are scaled as if the baseline took the time that it took when the search began.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from packlight.data import Dataset
+from packlight.measure.figures import derive
+from packlight.measure.results import Latency, Measurement
+from packlight.measure.rounds import Effort, observe
+from packlight.pipeline.measure_run import identity_of, subject_of
+from packlight.runtime.artifact import Artifact
+
+TRIAL_EFFORT = Effort(texts=40, seconds=15)
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """What one measuring said."""
+
+    measured: Measurement
+    baseline_ms: float
+    """the baseline's latency in the same rounds"""
+    right: str
+    """a 1 for each text of val that was answered rightly; empty where that was not asked"""
+
+    def beside(self, reference_ms: float) -> Measurement:
+        """The figures as if the baseline had taken so long."""
+        factor, own = reference_ms / self.baseline_ms, self.measured.latency_ms
+        latency = Latency(
+            mean=factor * own.mean,
+            ci95=(factor * own.ci95[0], factor * own.ci95[1]),
+            p50=factor * own.p50,
+            p95=factor * own.p95,
+            p99=factor * own.p99,
+        )
+        return msgspec.structs.replace(self.measured, latency_ms=latency)
+
+
+def observe_on_val(
+    artifact: Artifact,
+    baseline: Artifact,
+    data: Dataset,
+    out: Path,
+    *,
+    threads: int,
+    seed: int,
+    effort: Effort,
+    judged: bool = True,
+) -> Observed:
+    """Time a variant beside the baseline, and compare its answers to `val` with the labels; `test` is not read.
+
+    Args:
+        artifact: to be measured.
+        baseline: timed beside it.
+        data: labelled texts.
+        out: the search's folder.
+        threads: of both.
+        seed: of the texts that are timed and the order of the turns.
+        effort: how much is measured.
+        judged: whether all of val is answered; otherwise it is timed only.
+
+    Raises:
+        MeasurementError: when it cannot be opened or its process ends.
+    """
+    journal = out / "work" / "trials" / f"{artifact.name}.jsonl"
+    # One that a killed process left was taken at another time.
+    journal.unlink(missing_ok=True)
+    raws = observe(
+        [subject_of(baseline), subject_of(artifact)],
+        data,
+        threads=threads,
+        effort=effort,
+        seed=seed,
+        journal=journal,
+        judged=[artifact.name] if judged else [],
+        splits=("val",),
+    )
+    journal.unlink()
+    identities = [identity_of(baseline, out), identity_of(artifact, out)]
+    by_name = {raw.variant: raw for raw in raws}
+    beside, measured = derive(identities, by_name, data, baseline=baseline.name, threads=threads, seed=seed)
+    predicted = raws[1].val_predictions
+    right = [] if predicted is None else np.array(predicted) == np.array(data.ids(data.val))
+    return Observed(measured, beside.latency_ms.mean, "".join("01"[int(each)] for each in right))

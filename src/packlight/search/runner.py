@@ -1,0 +1,353 @@
+"""A search from beginning to end.
+
+The folder
+    search.json              what was found out
+    recipes/<name>.yaml      for each of the front, how `packlight run` makes it again
+    variants/<name>/         the artifacts
+    resolved.json            what steps leave to the machine, as the first call found it
+    measurements.json        the front's figures on `test`, and all that `packlight run` writes of them
+    work/                    the study, checkpoints and locks: what a later call goes on from
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from packlight.analysis.recommend import Constraints
+from packlight.analysis.recommend.constraints import checked, figure_misses
+from packlight.data import Dataset
+from packlight.errors import PacklightError
+from packlight.extras import require
+from packlight.files import folder_whole, sweep, write_whole
+from packlight.formatting import milliseconds, percent
+from packlight.measure.results import Measurement
+from packlight.measure.rounds import BATCH, Effort
+from packlight.models import resolve
+from packlight.pipeline.measure_run import measure_run
+from packlight.pipeline.resolving import FILE as RESOLVED
+from packlight.pipeline.resolving import Resolved, complete
+from packlight.pipeline.resolving import settle as settle_here
+from packlight.pipeline.runner import DEFAULT_MODEL
+from packlight.pipeline.variant import check_parent, make_variant, mark_of, open_parent
+from packlight.progress import checking, complain, say
+from packlight.recipes.recipe import VERSION, Recipe, load_recipe, write_recipe
+from packlight.runtime import processor
+from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
+from packlight.search.chain import steps_of
+from packlight.search.front import advise, members_of
+from packlight.search.locks import Deadline, OutOfTime, Seat, as_one, held
+from packlight.search.measure_trial import TRIAL_EFFORT
+from packlight.search.metadata import About, check, settle
+from packlight.search.rows import FILE, Member, Row, SearchOutcome
+from packlight.search.space import FAMILIES, Family, Space, space_of
+from packlight.search.store import Store
+from packlight.search.trial import Workshop, tell_reader
+from packlight.steps.distill.options import Distill
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.step import Step
+
+TEACHER = "teacher"
+MOST_MEMBERS = 8
+"""of the front that are measured to the end"""
+REPORT_SECONDS = 20.0
+"""that opening the variants, the machine's rates and the report take"""
+REFUSED_AT_FIRST = 5
+"""trials that are all refused before the search gives up: then the reason is none of theirs"""
+REPEATED = 50
+"""proposals in a row that were tried before, after which nothing new is to be expected"""
+TRIED = ("finished", "skipped", "cut", "refused")
+
+
+def search(
+    data: Dataset,
+    out: Path,
+    *,
+    limits: Constraints | None = None,
+    minutes: float | None = None,
+    trials: int | None = None,
+    teacher: str | None = None,
+    model: str = DEFAULT_MODEL,
+    families: Sequence[Family] = FAMILIES,
+    threads: int | None = None,
+    train_threads: int | None = None,
+    seed: int = 0,
+    space: Space | None = None,
+    trial_effort: Effort = TRIAL_EFFORT,
+    effort: Effort | None = None,
+    quote: bool = True,
+) -> SearchOutcome:
+    """Search for the recipe to ship under limits, or go on with a search.
+
+    Args:
+        data: labelled texts; `train` and `val` choose, `test` is read for the final figures alone.
+        out: the search's folder; several processes may work in it at once.
+        limits: what must hold; the latency is the mean unless `percentile` says another.
+        minutes: after which nothing more is begun, all told: the teacher, the trials and the final measuring.
+        trials: how many are tried, those of earlier calls among them.
+        teacher: an artifact or a fine-tuned classifier to start from; by default one is made as `packlight run` does.
+        model: what that starts from.
+        families: kinds of model that are tried.
+        threads: of every measured variant.
+        train_threads: of every training on the CPU; by default those that the search began with, and at first all that this
+            process may use.
+        seed: of everything random.
+        space: the ranges; by default they follow from teacher and data.
+        trial_effort: how much of a trial is measured.
+        effort: how much of the front is measured.
+        quote: whether report.html quotes test texts.
+
+    Raises:
+        PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
+            another search; when the time was over before the teacher was there.
+    """
+    require("optuna", purpose="`packlight search`")
+    require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight search`")
+    if minutes is None and trials is None:
+        raise PacklightError("give minutes, trials or both: otherwise the search has no end")
+    limits = checked(limits or Constraints(percentile="mean"))
+    threads = threads or processor.cpu_budget()
+    deadline = Deadline(minutes)
+    about = About(data=data.sha256, seed=seed, threads=threads)
+    with Seat(out) as seat:
+        # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
+        check(out, about)
+        with as_one(out):
+            resolved = settle_here(out / RESOLVED, threads=train_threads)
+        try:
+            origin = (
+                _teach(data, out, model, about, deadline, resolved)
+                if teacher is None
+                else _take(teacher, data, out, about, deadline)
+            )
+            baseline = _baseline(origin, data, out, seed, deadline)
+        except OutOfTime as error:
+            raise PacklightError(
+                f"{minutes:g} minutes were over before the teacher was there; the same command goes on where it was, "
+                "and --teacher starts from one that is trained"
+            ) from error
+        space = space or space_of(origin, data, families)
+        store = Store(out, limits, space, seed=seed)
+        shop = Workshop(
+            data=data,
+            out=out,
+            teacher=origin,
+            first=_teaching() if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
+            baseline=baseline,
+            space=space,
+            limits=limits,
+            store=store,
+            seed=seed,
+            threads=threads,
+            resolved=resolved,
+            effort=trial_effort,
+            deadline=deadline,
+            quote=quote,
+        )
+        try:
+            effort = effort or Effort()
+            _try(shop, trials, effort)
+            return _end(shop, seat, effort)
+        finally:
+            store.close()
+
+
+def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadline, resolved: Resolved) -> Artifact:
+    """The teacher that the built-in recipe makes."""
+    step = _teaching()
+    with held(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
+        checkpoint = resolve(step.model or model)
+        whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
+        mark = mark_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
+        check(out, msgspec.structs.replace(about, teacher=mark))
+        artifact, _ = make_variant(
+            step,
+            out / "variants" / TEACHER,
+            out / "work" / TEACHER,
+            data,
+            checkpoint=checkpoint,
+            seed=about.seed,
+            resolved=resolved,
+        )
+        # Not before: a teacher that could not be made binds nobody.
+        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
+    return artifact
+
+
+def _take(given: str, data: Dataset, out: Path, about: About, deadline: Deadline) -> Artifact:
+    """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
+    with held(out / "work" / "locks" / TEACHER, deadline):
+        artifact = open_parent(given, data, out / "work" / "given")
+        check_parent(Distill(name="student"), artifact)
+        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
+        if artifact.manifest.data_sha256 != data.sha256:
+            complain(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
+        place = out / "variants" / artifact.name
+        if (
+            not ((place / MANIFEST).is_file() and read_manifest(place).fingerprint == artifact.manifest.fingerprint)
+            and place.resolve() != artifact.path.resolve()
+        ):
+            with folder_whole(place) as draft:
+                artifact.copy(draft)
+        return Artifact.open(place)
+
+
+def _teaching() -> Finetune:
+    """How the built-in recipe makes its teacher."""
+    step = load_recipe("walk").steps[0]
+    assert isinstance(step, Finetune)  # the recipe is ours
+    return msgspec.structs.replace(step, name=TEACHER)
+
+
+def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:
+    """The teacher in ONNX, which every trial is timed beside."""
+    step = Export(name=f"{teacher.name[:50]}-onnx", parent=teacher.name)
+    with held(out / "work" / "locks" / step.name, deadline):
+        deadline.check()
+        return make_variant(
+            step, out / "variants" / step.name, out / "work" / step.name, data, parent=teacher, seed=seed
+        )[0]
+
+
+def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
+    """Trials until there are enough, the time is over, or nothing new is proposed."""
+    repeated = 0
+    while repeated < REPEATED:
+        rows = shop.store.rows()
+        shop.deadline.keep(_seconds_to_measure(rows, shop, effort))
+        if shop.deadline.over() or (trials is not None and _tried(rows) >= trials):
+            return
+        trial, design = shop.store.ask()
+        name = shop.name_of(design)
+        same = next((row for row in rows if row.variant == name and row.state in TRIED), None)
+        if same is not None:
+            repeated += 1
+            shop.store.tell(trial, msgspec.structs.replace(same, number=trial.number, seconds=0.0, same_as=same.number))
+            continue
+        repeated = 0
+        say(f"trial {trial.number}: {name}{shop.deadline}")
+        row = shop.run(trial.number, design)
+        shop.store.tell(trial, row)
+        tell_reader(row, shop.deadline)
+        _give_up(shop.store.rows())
+    say("the last proposals had all been tried; the search ends here")
+
+
+def _tried(rows: Sequence[Row]) -> int:
+    """Trials that were tried, those counted once that came to the same variant."""
+    return sum(row.state in TRIED and row.same_as is None for row in rows)
+
+
+def _give_up(rows: Sequence[Row]) -> None:
+    """End a search in which nothing can be made at all."""
+    tried = [row for row in rows if row.state in TRIED and row.same_as is None]
+    if len(tried) >= REFUSED_AT_FIRST and all(row.state == "refused" for row in tried):
+        raise PacklightError(f"none of {len(tried)} trials could be made; the last one: {tried[-1].why}")
+
+
+def _seconds_to_measure(rows: Sequence[Row], shop: Workshop, effort: Effort) -> float:
+    """About how long the front's final measuring takes."""
+    members = [row.values[1] for row in members_of(rows, shop.limits, MOST_MEMBERS)]
+    reference = max(members, default=10.0)
+    texts = effort.rounds * (effort.texts + BATCH) + 2 * len(shop.data.test)
+    return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
+
+
+def _end(shop: Workshop, seat: Seat, effort: Effort) -> SearchOutcome:
+    """The outcome, measured by the last process."""
+    # Once this one has asked in vain, another may be alone, sweep the folder and write these files: so they are written
+    # before, and by the last process again, as others may have told trials since.
+    outcome = _conclude(shop)
+    if seat.alone():
+        return _conclude(shop, effort)
+    if outcome.front:
+        say(f"{shop.out}: another process still searches; the last one measures the front on test")
+    return outcome
+
+
+def _conclude(shop: Workshop, effort: Effort | None = None) -> SearchOutcome:
+    """Say what to ship, and write that and the recipes; with an effort, measure the front before."""
+    rows = shop.store.rows()
+    advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
+    members = members_of(rows, shop.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
+    tested = _measure(shop, members, effort) if members and effort is not None else {}
+    for row in members:
+        _write_recipe(shop, row)
+    outcome = SearchOutcome(
+        folder=str(shop.out),
+        limits=shop.limits,
+        teacher=shop.teacher.name,
+        trials=tuple(rows),
+        front=tuple(_member(row, tested) for row in members),
+        advice=advice,
+        remarks=tuple(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
+    )
+    write_whole(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+    return outcome
+
+
+def _measure(shop: Workshop, members: Sequence[Row], effort: Effort) -> dict[str, Measurement]:
+    for folder in (shop.out, shop.out / "variants", shop.out / "work"):
+        sweep(folder)
+    variants = shop.out / "variants"
+    artifacts = {each.name: each for each in (shop.teacher, shop.baseline)}
+    artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
+    _write_run_recipe(shop, members)
+    known, _ = measure_run(
+        artifacts,
+        shop.data,
+        shop.out,
+        references=(),
+        threads=shop.threads,
+        seed=shop.seed,
+        effort=effort,
+        quote=shop.quote,
+    )
+    return {row.variant: row for row in known.measurements}
+
+
+def _member(row: Row, tested: Mapping[str, Measurement]) -> Member:
+    accuracy, latency, size = row.values
+    name = str(row.variant)
+    return Member(
+        variant=name,
+        trial=row.number,
+        val_accuracy=accuracy,
+        latency_ms=latency,
+        size_mb=size,
+        tested=tested.get(name),
+    )
+
+
+def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) -> list[str]:
+    """What `test` says of the pick; it chooses nothing."""
+    row = tested.get(pick)
+    if row is None:
+        return []
+    said = [f"On test {pick} is right on {percent(row.accuracy)} and answers in {milliseconds(row.latency_ms.mean)}."]
+    broken = [miss.words for miss in figure_misses(msgspec.structs.replace(row, val=None), limits)]
+    return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
+
+
+def _write_recipe(shop: Workshop, row: Row) -> None:
+    assert row.design is not None  # it is finished
+    steps = steps_of(row.design, shop.space, shop.teacher.name)
+    recipe = Recipe(version=VERSION, name=str(row.variant), steps=(shop.first, *steps))
+    write_recipe(recipe, shop.out / "recipes" / f"{row.variant}.yaml")
+
+
+def _write_run_recipe(shop: Workshop, members: Sequence[Row]) -> None:
+    """One recipe of all that is measured, for the report."""
+    baseline = Export(name=shop.baseline.name, parent=shop.teacher.name)
+    steps: dict[str, Step] = {step.name: step for step in (shop.first, baseline)}
+    for row in members:
+        assert row.design is not None  # it is finished
+        steps |= {step.name: step for step in steps_of(row.design, shop.space, shop.teacher.name)}
+    recipe = Recipe(version=VERSION, name="search", steps=tuple(steps.values()))
+    write_recipe(recipe, shop.out / "recipe.yaml")
+
+
+def _full(reference: str) -> str:
+    """A folder as it is found from anywhere; a Hub id as it is."""
+    return str(Path(reference).resolve()) if Path(reference).exists() else reference

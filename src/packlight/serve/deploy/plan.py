@@ -1,0 +1,102 @@
+"""What is deployed."""
+
+import math
+import re
+
+import msgspec
+
+from packlight import __version__
+from packlight.errors import PacklightError
+from packlight.origin import WHEEL, with_extras
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.requirements import extras_of
+
+PORT = 8080
+USER = 10001
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
+PER_WORKER_MB = 160.0
+"""the interpreter and its libraries"""
+PER_WEIGHT = 4.0
+"""times the weights: the file while it is read, the optimised graph, its packed copy, a second version at reload"""
+SHARED_MB = 128.0
+"""the server's first process, metrics and optimised graphs in its temporary folder"""
+SCRATCH_MB = 128.0
+"""metrics, and a second version while it is loaded"""
+STEP_MB = 64
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact behind a port."""
+
+    name: str
+    """of the model, and of everything that is made for it"""
+    image: str
+    package: str
+    """what pip installs in the image: the wheel in the build context, with the extras that the model needs"""
+    workers: int
+    """processes in each container, and processors that it is given"""
+    memory_mb: int
+    """that each container is limited to"""
+    scratch_mb: int
+    """of its temporary folder, where each worker writes the graph as optimised for the processor"""
+    replicas: int
+    grace_seconds: int
+    """after SIGTERM, in which readiness fails and balancers turn away"""
+    drain_seconds: int
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `packlight serve` in the container."""
+        return [
+            *("--host", "0.0.0.0", "--port", str(PORT), "--workers", str(self.workers)),  # noqa: S104 - in a container
+            *("--grace", str(self.grace_seconds), "--drain", str(self.drain_seconds)),
+        ]
+
+    @property
+    def stop_seconds(self) -> int:
+        """After which an orchestrator may kill."""
+        return self.grace_seconds + self.drain_seconds + 5
+
+
+def deployment_of(
+    artifact: Artifact,
+    *,
+    name: str | None = None,
+    image: str | None = None,
+    workers: int = 1,
+    replicas: int = 2,
+    memory_mb: int | None = None,
+) -> Deployment:
+    """What an artifact's deployment is.
+
+    Args:
+        artifact: verified.
+        name: of the model; by default the artifact's own, as DNS wants it.
+        image: by default the name with packlight's version as its tag.
+        workers: processes in a container.
+        replicas: containers.
+        memory_mb: limit of a container; by default derived from the weights.
+
+    Raises:
+        PacklightError: when the name is not one that DNS takes.
+    """
+    chosen = name or re.sub(r"[^a-z0-9]+", "-", artifact.name.lower()).strip("-") or "model"
+    if not NAME.fullmatch(chosen):
+        raise PacklightError(f"{chosen!r} cannot name a service: small letters, digits and hyphens, a letter first")
+    weights_mb = artifact.weights_bytes / 1e6
+    needed = SHARED_MB + workers * (PER_WORKER_MB + PER_WEIGHT * weights_mb)
+    return Deployment(
+        name=chosen,
+        image=image or f"{chosen}:{__version__}",
+        package=with_extras(WHEEL, "serve", *extras_of(artifact)),
+        workers=workers,
+        memory_mb=memory_mb or _rounded(needed),
+        scratch_mb=_rounded(SCRATCH_MB + (workers + 1) * weights_mb),
+        replicas=replicas,
+        grace_seconds=5,
+        drain_seconds=20,
+    )
+
+
+def _rounded(megabytes: float) -> int:
+    return STEP_MB * math.ceil(megabytes / STEP_MB)

@@ -1,0 +1,93 @@
+"""All files of a deployment into a folder, with the artifact beside them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packlight.errors import PacklightError
+from packlight.files import folder_whole, write_whole
+from packlight.origin import WHEEL
+from packlight.runtime.artifact import Artifact
+from packlight.serve.deploy.compose import compose
+from packlight.serve.deploy.image import IGNORED, dockerfile
+from packlight.serve.deploy.kserve import inference_service
+from packlight.serve.deploy.kubernetes import documents
+from packlight.serve.deploy.plan import PORT, Deployment
+from packlight.serve.deploy.wheel import packed_wheel
+
+VERSION = "1"
+FILES = (WHEEL, "Dockerfile", ".dockerignore", "compose.yaml", "kubernetes.yaml", "kserve.yaml", "README.md")
+
+
+def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> tuple[Path, ...]:
+    """Write every file, and copy the artifact to `models/NAME/1`.
+
+    Args:
+        artifact: verified; only files that its manifest lists are copied, with the manifest and the card.
+        deployment: from `deployment_of`.
+        out: a folder, made where there is none; files of other names in it stay.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        PacklightError: when the folder is the artifact's own, or lies in it.
+    """
+    if out.resolve().is_relative_to(artifact.path.resolve()):
+        raise PacklightError(
+            f"{out}: lies in the artifact, which would then hold files that are not its own; give another --out"
+        )
+    contents: dict[str, str | bytes] = {
+        WHEEL: packed_wheel(),
+        "Dockerfile": dockerfile(deployment),
+        ".dockerignore": IGNORED,
+        "compose.yaml": _yaml([compose(deployment)]),
+        "kubernetes.yaml": _yaml(documents(deployment)),
+        "kserve.yaml": _yaml([inference_service(deployment)]),
+        "README.md": readme(deployment),
+    }
+    for name in FILES:
+        write_whole(out / name, contents[name])
+    with folder_whole(out / "models" / deployment.name / VERSION) as draft:
+        artifact.copy(draft)
+    Artifact.open(out / "models" / deployment.name / VERSION)
+    return tuple(out / name for name in FILES)
+
+
+def readme(deployment: Deployment) -> str:
+    """The commands, in the order in which they are given."""
+    name, image = deployment.name, deployment.image
+    return f"""\
+# {name}
+
+Made by `packlight deploy`. The image holds packlight, installed from {WHEEL}
+beside this file, and the model. It runs as an unprivileged user on a read-only file system; only /tmp can be written.
+
+On this machine:
+
+    docker compose up --build --detach
+    curl http://127.0.0.1:{PORT}/v2/health/ready
+    curl -d '{{"text": "hello"}}' http://127.0.0.1:{PORT}/predict
+
+In Kubernetes (push the image to a registry of yours first, and put its name into the file):
+
+    docker build --tag {image} .
+    kubectl create secret generic {name}-key --from-literal=api-key=...   # optional: without it the server is open
+    kubectl apply --filename kubernetes.yaml
+    kubectl rollout status deployment/{name}
+
+With KServe, instead of kubernetes.yaml:
+
+    kubectl apply --filename kserve.yaml
+    kubectl wait --for=condition=Ready inferenceservice/{name}
+
+Each container has {deployment.workers} worker process(es), as many processors and {deployment.memory_mb} MiB. After SIGTERM readiness fails for
+{deployment.grace_seconds} s while requests are still answered; what runs then has {deployment.drain_seconds} s to finish.
+"""
+
+
+def _yaml(documents: list[dict[str, Any]]) -> str:
+    # without aliases: some readers of manifests do not know them
+    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})  # noqa: ARG005 - its signature
+    return yaml.dump_all(documents, Dumper=dumper, sort_keys=False)

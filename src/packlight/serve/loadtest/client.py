@@ -1,0 +1,168 @@
+"""One keep-alive HTTP connection, and the requests that it sends."""
+
+import contextlib
+import errno
+import socket
+import string
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httptools
+import msgspec
+
+from packlight.errors import PacklightError
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where requests go."""
+
+    host: str
+    port: int
+    path: str
+
+
+def address_of(url: str, model: str, path: str | None = None) -> Address:
+    """The place of a server's inference route.
+
+    Args:
+        url: the server's root, such as http://127.0.0.1:8080.
+        model: its model.
+        path: another route than the protocol's.
+
+    Raises:
+        PacklightError: when the URL is none, or not plain http.
+    """
+    host, port, root = parts_of(url)
+    route = path or f"{root}/v2/models/{quote(model, safe='')}/infer"
+    return Address(host, port, quote(route, safe=string.punctuation))
+
+
+def parts_of(url: str) -> tuple[str, int, str]:
+    """Host, port and path of a server's root, the path without a last slash.
+
+    Raises:
+        PacklightError: when the URL is none, or not plain http.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 80
+    except ValueError as error:
+        raise PacklightError(f"{url}: no URL ({error}); give one such as http://127.0.0.1:8080") from error
+    if parts.scheme != "http" or not host:
+        raise PacklightError(f"{url}: load goes to plain http, such as http://127.0.0.1:8080")
+    return host, port, parts.path.rstrip("/")
+
+
+def infer_body(text: str, name: str = "text") -> bytes:
+    """A request for one text by the Open Inference Protocol."""
+    tensor = {"name": name, "shape": [1], "datatype": "BYTES", "data": [text]}
+    return msgspec.json.encode({"inputs": [tensor]})
+
+
+def http_request(address: Address, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> bytes:
+    """One POST, whole.
+
+    Raises:
+        PacklightError: when a header is not Latin-1, which is all that a header carries.
+    """
+    lines = [
+        f"POST {address.path} HTTP/1.1",
+        f"Host: {address.host}:{address.port}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    try:
+        head = "\r\n".join(lines).encode("latin-1")
+    except UnicodeEncodeError as error:
+        wrong = error.object[error.start]
+        raise PacklightError(f"a header has {wrong!r}, which is not Latin-1; encode it, as in %E2%82%AC") from error
+    return head + b"\r\n\r\n" + body
+
+
+RECEIVE = 1 << 16
+
+
+class Connection:
+    """A non-blocking connection that carries one request at a time."""
+
+    __slots__ = ("_left", "_parser", "_socket", "closing", "done", "due", "handle", "sent", "status", "used")
+
+    def __init__(self, host: str, port: int) -> None:
+        """Begin to connect."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._left = memoryview(b"")
+        self.handle = self._socket.fileno()
+        self.closing = False
+        self.done = False
+        self.used = 0
+        self.status = 0
+        self.due = 0.0
+        self.sent = 0.0
+        error = self._socket.connect_ex((host, port))
+        if error not in (0, errno.EINPROGRESS):
+            self._socket.close()
+            raise OSError(error, "cannot connect")
+
+    def start(self, request: bytes, due: float, now: float) -> bool:
+        """Send a request; True when all of it went out.
+
+        Raises:
+            OSError: when the connection is gone.
+        """
+        self.due, self.sent, self.done, self.status = due, now, False, 0
+        self.used += 1
+        self._left = memoryview(request)
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what is left of the request; True when nothing is.
+
+        Raises:
+            OSError: when the connection is gone, or never came about.
+        """
+        while self._left:
+            try:
+                self._left = self._left[self._socket.send(self._left) :]
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError as error:
+                if error.errno == errno.ENOTCONN:  # still connecting
+                    return False
+                raise
+        return True
+
+    def receive(self) -> bool:
+        """Read what came; True when the response is whole.
+
+        Raises:
+            OSError: when the connection ended before that.
+            httptools.HttpParserError: when it is not HTTP.
+        """
+        try:
+            data = self._socket.recv(RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return False
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, "closed")
+        self._parser.feed_data(data)
+        return self.done
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def on_headers_complete(self) -> None:
+        """Httptools: the status line and headers are there."""
+        self.status = self._parser.get_status_code()
+        self.closing = not self._parser.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        """Httptools: the response is whole."""
+        self.done = True

@@ -1,0 +1,192 @@
+"""The open-loop generator: one thread that sends what is due and reads what came.
+
+Between arrivals it sleeps, to the microsecond as `select` can, and spins only through the last of the wait: two
+processors of a machine are often the two threads of one core, and a generator that spins there takes from the server
+what it means to measure. It wants a processor of its own all the same. Idle connections are used in turn, the one that rested longest
+first, so that all workers of a server get their share. When none is idle another one is opened.
+"""
+
+import select
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import httptools
+import numpy as np
+
+from packlight.serve.loadtest.client import Connection
+from packlight.serve.loadtest.rates import poisson
+from packlight.serve.loadtest.settings import Job, Observed
+
+NEAR = 0.0001
+"""seconds; an arrival nearer than this is awaited by spinning: a sleep ends about so much too late"""
+LONGEST_WAIT = 0.001
+"""seconds; sleep between two looks at what is over its time"""
+ANSWERED = 200
+
+
+class Generator:
+    """Carries out one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._poll = select.epoll()
+        self._idle: deque[Connection] = deque()
+        self._busy: dict[int, Connection] = {}
+        self._errors: Counter[str] = Counter()
+        self._latency: list[float] = []
+        self._service: list[float] = []
+        self._late: list[float] = []
+        self._open = 0
+        self._counted_from = 0.0
+
+    def run(self) -> Observed:
+        """Send every request at its time and wait for the last response.
+
+        Raises:
+            OSError: when not even the first connection comes about.
+        """
+        job = self._job
+        for _ in range(min(job.connections, job.most_connections)):
+            self._idle.append(self._connect())
+        offsets = poisson(job.rate, job.warm_seconds + job.seconds, job.seed)
+        order = np.random.default_rng(job.seed + 1).integers(len(job.requests), size=len(offsets)).tolist()
+        time.sleep(0.05)  # the connections come about
+        start = time.perf_counter()
+        self._counted_from = start + job.warm_seconds
+        self._send_all([start + offset for offset in offsets.tolist()], order)
+        ended = time.perf_counter()
+        self._close()
+        return Observed(
+            due=int((offsets >= job.warm_seconds).sum()),
+            latency_us=_microseconds(self._latency),
+            service_us=_microseconds(self._service),
+            errors=dict(self._errors),
+            late_us=int(np.percentile(self._late, 99) * 1e6) if self._late else 0,
+            seconds=ended - self._counted_from,
+        )
+
+    def _send_all(self, dues: list[float], order: list[int]) -> None:
+        requests = self._job.requests
+        at, count = 0, len(dues)
+        clock = time.perf_counter
+        while at < count or self._busy:
+            now = clock()
+            while at < count and dues[at] <= now:
+                if not self._send(requests[order[at]], dues[at], now):
+                    break
+                at += 1
+                now = clock()
+            self._receive(min(LONGEST_WAIT, dues[at] - now - NEAR) if at < count else LONGEST_WAIT)
+            if self._busy:
+                at = self._give_up(at, dues, clock())
+
+    def _send(self, request: bytes, due: float, now: float) -> bool:
+        """Start one request; False when every connection is busy and no more may be opened."""
+        while True:
+            if self._idle:
+                connection = self._idle.popleft()
+            elif self._open < self._job.most_connections:
+                try:
+                    connection = self._connect()
+                except OSError:
+                    self._fail(due, "refused")
+                    return True
+            else:
+                return False
+            try:
+                whole = connection.start(request, due, now)
+            except OSError:
+                self._drop(connection)
+                if connection.used > 1:  # the server closed it while it rested; nothing was sent
+                    continue
+                self._fail(due, "refused")
+                return True
+            if due >= self._counted_from:
+                self._late.append(now - due)
+            self._busy[connection.handle] = connection
+            if not whole:
+                self._poll.modify(connection.handle, select.EPOLLIN | select.EPOLLOUT)
+            return True
+
+    def _receive(self, wait: float) -> None:
+        if wait > 0:
+            select.select((self._poll,), (), (), wait)  # epoll's own wait counts in milliseconds
+        for handle, events in self._poll.poll(0):
+            connection = self._busy.get(handle)
+            if connection is None:
+                self._closed_idle(handle)
+                continue
+            try:
+                if events & select.EPOLLOUT and connection.flush():
+                    self._poll.modify(handle, select.EPOLLIN)
+                if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and connection.receive():
+                    self._finish(connection)
+            except ConnectionRefusedError:
+                self._lose(connection, "refused")
+            except (OSError, httptools.HttpParserError):
+                self._lose(connection, "lost")
+
+    def _finish(self, connection: Connection) -> None:
+        now = time.perf_counter()
+        del self._busy[connection.handle]
+        if connection.due >= self._counted_from:
+            if connection.status == ANSWERED:
+                self._latency.append(now - connection.due)
+                self._service.append(now - connection.sent)
+            else:
+                self._errors[str(connection.status)] += 1
+        if connection.closing:
+            self._drop(connection)
+        else:
+            self._idle.append(connection)
+
+    def _closed_idle(self, handle: int) -> None:
+        """The server closed a resting connection."""
+        for connection in self._idle:
+            if connection.handle == handle:
+                self._idle.remove(connection)
+                self._drop(connection)
+                return
+
+    def _give_up(self, at: int, dues: list[float], now: float) -> int:
+        """Count what is over its time, among the oldest first, as lost; the same for what could not be sent."""
+        while self._busy:
+            connection = next(iter(self._busy.values()))
+            if now - connection.due < self._job.timeout:
+                break
+            self._lose(connection, "timeout")
+        while at < len(dues) and now - dues[at] >= self._job.timeout:
+            self._fail(dues[at], "timeout")
+            at += 1
+        return at
+
+    def _lose(self, connection: Connection, kind: str) -> None:
+        del self._busy[connection.handle]
+        self._drop(connection)
+        self._fail(connection.due, kind)
+
+    def _fail(self, due: float, kind: str) -> None:
+        if due >= self._counted_from:
+            self._errors[kind] += 1
+
+    def _connect(self) -> Connection:
+        connection = Connection(self._job.address.host, self._job.address.port)
+        self._open += 1
+        self._poll.register(connection.handle, select.EPOLLIN)
+        return connection
+
+    def _drop(self, connection: Connection) -> None:
+        self._open -= 1
+        self._poll.unregister(connection.handle)
+        connection.close()
+
+    def _close(self) -> None:
+        for connection in (*self._idle, *self._busy.values()):
+            connection.close()
+        self._poll.close()
+
+
+def _microseconds(seconds: Sequence[float]) -> list[int]:
+    values: list[int] = np.rint(np.asarray(seconds) * 1e6).astype(int).tolist()
+    return values

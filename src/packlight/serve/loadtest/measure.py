@@ -1,0 +1,111 @@
+"""`packlight load`: a target, texts and a bound to a result."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from packlight import __version__
+from packlight.errors import PacklightError
+from packlight.measure.environment import describe
+from packlight.serve.loadtest.client import address_of, http_request, infer_body
+from packlight.serve.loadtest.process import GeneratorProcess
+from packlight.serve.loadtest.ramp import climb, hold
+from packlight.serve.loadtest.rates import Ramp, check_rates
+from packlight.serve.loadtest.result import Bound, Level, LoadResult, Source
+from packlight.serve.loadtest.target import Target
+
+TEXT = "{text}"
+
+
+def measure_load(
+    target: Target,
+    texts: Sequence[str],
+    *,
+    model: str,
+    source: str,
+    ramp: Ramp,
+    bound: Bound,
+    rates: Sequence[float] = (),
+    generator_processors: Collection[int] | None = None,
+    server_processors: int | None = None,
+    path: str | None = None,
+    template: str | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+    report: Callable[[Level], None] = lambda level: None,  # noqa: ARG005 - the name says what comes
+) -> LoadResult:
+    """Load a target and find the highest rate that keeps the bound.
+
+    Args:
+        target: a running server.
+        texts: sent one in a request, in a random order.
+        model: the target's model.
+        source: where the texts come from, for the record.
+        ramp: how rates are chosen.
+        bound: what a level must keep.
+        rates: exactly these instead of the ramp.
+        generator_processors: that the generator is bound to.
+        server_processors: how many the server has, for the record.
+        path: another route than the protocol's.
+        template: another JSON body than the protocol's; "{text}" in its strings stands for the text.
+        headers: more headers, such as an API key.
+        report: told of each level.
+
+    Raises:
+        MeasurementError: when the server cannot be reached.
+        PacklightError: when a rate, the URL or the template cannot be used.
+    """
+    check_rates(ramp, rates)
+    address = address_of(target.url, model, path)
+    bodies = [infer_body(text) if template is None else fill(template, text) for text in texts]
+    requests = [http_request(address, body, headers) for body in bodies]
+    with GeneratorProcess(generator_processors) as generator:
+        run = hold(generator, target, address, requests, bound, ramp.seconds)
+        if rates:
+            levels = []
+            for rate in rates:
+                levels.append(run(rate, 1))
+                report(levels[-1])
+        else:
+            levels = list(climb(run, ramp, report))
+    return LoadResult(
+        packlight=__version__,
+        target=target.url,
+        model=model,
+        workers=target.workers,
+        server_processors=server_processors,
+        bound=bound,
+        source=Source(name=source, sha256=_hash(texts), texts=len(texts)),
+        environment=describe(),
+        levels=tuple(levels),
+        memory_mb=target.memory_mb(),
+    )
+
+
+def fill(template: str, text: str) -> bytes:
+    """A JSON body with the text in the place of "{text}", which may be a whole string or a part of one.
+
+    Raises:
+        PacklightError: when the template is not JSON, or none of its strings has the placeholder.
+    """
+    try:
+        document = json.loads(template)
+    except (ValueError, RecursionError) as error:
+        raise PacklightError(f"the template is not JSON ({error})") from error
+    if _put(document, "") == document:
+        raise PacklightError(
+            f'the template has no "{TEXT}" in any of its strings to put the text in; keys do not count'
+        )
+    return json.dumps(_put(document, text)).encode()
+
+
+def _put(document: Any, text: str) -> Any:
+    if isinstance(document, str):
+        return document.replace(TEXT, text)
+    if isinstance(document, dict):
+        return {key: _put(value, text) for key, value in document.items()}
+    return [_put(value, text) for value in document] if isinstance(document, list) else document
+
+
+def _hash(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""Request rates and Poisson arrival times."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from packlight.errors import PacklightError
+
+Times = npt.NDArray[np.float64]
+
+
+def poisson(rate: float, seconds: float, seed: int) -> Times:
+    """Seconds from the start at which requests fall due: independent exponential gaps of mean 1 / rate."""
+    generator = np.random.default_rng(seed)
+    expected = rate * seconds
+    gaps = generator.exponential(1 / rate, size=int(expected + 6 * expected**0.5) + 16)
+    times: Times = np.cumsum(gaps)
+    return times[times < seconds]
+
+
+class Ramp(msgspec.Struct, frozen=True, kw_only=True):
+    """How rates are chosen."""
+
+    start: float = 100.0
+    """the first rate"""
+    factor: float = 1.5
+    """each next rate, until the bound breaks"""
+    refine: int = 4
+    """halvings of the last step after that"""
+    attempts: int = 2
+    """times that a level may break the bound before it counts: other work on the machine breaks it too"""
+    seconds: float = 10.0
+    """of each level"""
+
+
+def check_rates(ramp: Ramp, rates: Sequence[float] = ()) -> None:
+    """Refuse rates and times that no level can have.
+
+    Raises:
+        PacklightError: when one is not above 0, or not finite.
+    """
+    figures = {"start": (ramp.start,), "seconds": (ramp.seconds,), "rate": rates}
+    for name, value in ((name, value) for name, values in figures.items() for value in values):
+        if not 0 < value < math.inf:
+            raise PacklightError(f"{name} {value:g} cannot be loaded with; give a finite number above 0")

@@ -1,0 +1,205 @@
+"""What load goes to: a server that runs already, or an artifact that is served for the while."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+import psutil
+
+from packlight.errors import MeasurementError, PacklightError
+from packlight.serve.loadtest.client import parts_of
+from packlight.serve.settings import VARIABLE, Settings
+
+START_SECONDS = 60.0
+ASK_SECONDS = 5.0
+CPU_METRIC = b"packlight_process_cpu_seconds{"
+STDERR_TAIL = 2000
+
+
+class NeedsKeyError(OSError):
+    """The server answers, but not without a key."""
+
+
+class Target(Protocol):
+    """Where load goes."""
+
+    url: str
+    workers: int | None
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time of the server so far; None where it is not known."""
+        ...
+
+    def memory_mb(self) -> float | None:
+        """Memory of the server's processes; None where it is not known."""
+        ...
+
+
+class Running:
+    """A server that somebody else started."""
+
+    workers: int | None = None
+
+    def __init__(self, url: str) -> None:
+        """Name it by its root.
+
+        Raises:
+            PacklightError: when the URL is none, or not plain http.
+        """
+        parts_of(url)
+        self.url = url.rstrip("/")
+
+    def cpu_seconds(self) -> float | None:
+        """What its metrics say, where they are packlight's."""
+        try:
+            lines = _get(f"{self.url}/metrics").splitlines()
+        except OSError:
+            return None
+        values = [float(line.rsplit(maxsplit=1)[1]) for line in lines if line.startswith(CPU_METRIC)]
+        return sum(values) if values else None
+
+    def memory_mb(self) -> float | None:
+        """Not known from outside."""
+        return None
+
+
+class Process:
+    """A server's process and its children, started here."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], workers: int | None) -> None:
+        self.url = url
+        self.workers = workers
+        self.pid = process.pid
+        self._process = psutil.Process(process.pid)
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time of all its processes, ended ones included; None where one ends at this moment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = [each.cpu_times() for each in self._all()]
+            return sum(each.user + each.system + each.children_user + each.children_system for each in times)
+        return None
+
+    def memory_mb(self) -> float | None:
+        """Memory that its processes do not share, in MB; None where one ends at this moment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sum(float(each.memory_full_info().uss) for each in self._all()) / 1e6
+        return None
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
+
+
+@contextlib.contextmanager
+def served(
+    artifact: Path,
+    *,
+    workers: int,
+    processors: Collection[int] | None = None,
+    errors: BinaryIO | None = None,
+    **settings: Any,
+) -> Iterator[Process]:
+    """Serve an artifact on a free port of this machine, for as long as the block lasts.
+
+    Args:
+        artifact: its folder.
+        workers: processes.
+        processors: that the server is bound to.
+        errors: an open file for its log; by default a passing one.
+        settings: more fields of `Settings`, as JSON has them.
+
+    Raises:
+        MeasurementError: when the server does not come up; with its last words.
+    """
+    port = free_port()
+    fields = {"path": str(artifact), "port": port, "workers": workers, "access_log": False, "grace_seconds": 0}
+    chosen = msgspec.convert(fields | settings, Settings)
+    environment = os.environ | {VARIABLE: msgspec.json.encode(chosen).decode()}
+    with contextlib.ExitStack() as stack:
+        log = errors or stack.enter_context(tempfile.TemporaryFile())
+        process = subprocess.Popen([sys.executable, "-m", "packlight.serve"], stderr=log, env=environment)
+        try:
+            if processors and hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(process.pid, processors)
+            url = f"http://127.0.0.1:{port}"
+            if not wait_until_ready(url, process, START_SECONDS):
+                log.seek(0)
+                said = log.read()[-STDERR_TAIL:].decode(errors="replace").strip()
+                raise MeasurementError(f"{artifact}: the server did not come up:\n{said}")
+            yield Process(url, process, workers)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None, seconds: float = START_SECONDS) -> bool:
+    """Whether a server got ready in time; gives up early when its process ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and (process is None or process.poll() is None):
+        try:
+            _get(f"{url}/v2/health/ready")
+        except NeedsKeyError:
+            return True
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def model_of(url: str, model: str | None) -> str:
+    """The model that is meant: the one given, else the only one that a packlight server names.
+
+    Raises:
+        PacklightError: when none is given and the server does not say one.
+    """
+    if model is not None:
+        return model
+    try:
+        names = [str(each["name"]) for each in msgspec.json.decode(_get(f"{url.rstrip('/')}/models"))["models"]]
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise PacklightError(f"{url} does not say which models it has; name one with --model") from error
+    if len(names) != 1:
+        raise PacklightError(f"{url} serves {', '.join(names) or 'no model'}; name one with --model")
+    return names[0]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def halves() -> tuple[frozenset[int] | None, frozenset[int] | None]:
+    """Processors for the server and for the generator, apart where there are two; None where they cannot be bound."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None, None
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) == 1:
+        return frozenset(allowed), frozenset(allowed)
+    return frozenset(allowed[:-1]), frozenset(allowed[-1:])
+
+
+def _get(url: str) -> bytes:
+    parts_of(url)
+    try:
+        with urllib.request.urlopen(url, timeout=ASK_SECONDS) as response:  # noqa: S310 - http only, as checked
+            content: bytes = response.read()
+            return content
+    except urllib.error.HTTPError as error:
+        kind = NeedsKeyError if error.code == HTTPStatus.UNAUTHORIZED else OSError
+        raise kind(str(error)) from error
+    except (urllib.error.URLError, http.client.HTTPException) as error:
+        raise OSError(str(error)) from error

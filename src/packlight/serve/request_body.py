@@ -1,0 +1,96 @@
+"""Reading a request's body: size, time limits and compression."""
+
+import asyncio
+import time
+import zlib
+from types import TracebackType
+
+from packlight.serve.asgi import END
+from packlight.serve.http_errors import Refusal, malformed, too_large
+from packlight.serve.settings import Limits
+
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+RAW_DEFLATE = -zlib.MAX_WBITS
+
+
+def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
+    """The body as its sender wrote it.
+
+    Args:
+        body: as received.
+        encoding: the Content-Encoding header; gzip, deflate (with or without zlib's frame) and identity are known.
+        limits: `unpacked_bytes` is the cap.
+
+    Raises:
+        Refusal: 415 for another encoding, 413 above the cap, 400 for a damaged or cut stream.
+    """
+    name = (encoding or "identity").strip().lower()
+    if name == "identity":
+        return body
+    if name in ("gzip", "x-gzip"):
+        return _inflate(body, GZIP_OR_ZLIB, limits.unpacked_bytes)
+    if name == "deflate":
+        # RFC 9110, 8.4.1.2: some senders leave out zlib's frame; its first byte always has the low nibble 8
+        framed = body[:1] and body[0] & 0x0F == zlib.DEFLATED and (int.from_bytes(body[:2]) % 31) == 0
+        return _inflate(body, zlib.MAX_WBITS if framed else RAW_DEFLATE, limits.unpacked_bytes)
+    raise Refusal(
+        415, "Content-Encoding is not one of gzip, deflate, identity", headers=((b"accept-encoding", b"gzip, deflate"),)
+    )
+
+
+def _inflate(body: bytes, window: int, cap: int) -> bytes:
+    stream = zlib.decompressobj(window)
+    try:
+        unpacked = stream.decompress(body, cap + 1)
+    except zlib.error as error:
+        raise malformed("the compressed body is damaged") from error
+    if len(unpacked) > cap:
+        raise too_large(f"the unpacked body is larger than {cap} bytes")
+    if not stream.eof:
+        raise malformed("the compressed body ends too early")
+    if stream.unused_data:
+        raise malformed("there are bytes after the compressed body")
+    return unpacked
+
+
+LOOKS = 4
+"""within the bound, by a quarter of which a body may be late"""
+
+LATE = "the body came too slowly"
+
+
+class Reading:
+    """The tasks that wait for a body; entered by each while it does."""
+
+    def __init__(self, seconds: float) -> None:
+        """Bound each body to so many seconds."""
+        self._seconds = seconds
+        self._since: dict[asyncio.Task[object], float] = {}
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End what is over its time, and look again later."""
+        oldest = time.monotonic() - self._seconds
+        for task, since in self._since.items():
+            if since <= oldest:
+                task.cancel(LATE)
+        loop.call_later(self._seconds / LOOKS, self.watch, loop)
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # requests are answered in tasks
+        self._since[task] = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Go on.
+
+        Raises:
+            Refusal: 408 when the body was ended here.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # as above
+        del self._since[task]
+        if isinstance(error, asyncio.CancelledError) and error.args == (LATE,) and task.uncancel() == 0:
+            raise Refusal(408, LATE, headers=(END,)) from error

@@ -1,0 +1,1 @@
+"""The step `calibrate`: its options, and how it is applied."""

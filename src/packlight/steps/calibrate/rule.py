@@ -1,0 +1,175 @@
+"""Abstaining where there is no out-of-scope class: the least probability at which an answer is given.
+
+El-Yaniv & Wiener (2010), On the Foundations of Noise-free Selective Classification; Geifman & El-Yaniv (2017),
+Selective Classification for Deep Neural Networks: what is answered (coverage) against how much of it is wrong (risk).
+"""
+
+import msgspec
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from packlight.measure import statistics
+from packlight.steps.calibrate.scores import SLOPES, Floats, Labels, margin
+
+COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+
+
+class Abstention(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts whose likeliest label is less probable than the threshold are not answered."""
+
+    threshold: float
+    coverage: float
+    """share of the validation texts that is answered"""
+    risk: float
+    """share of these that is wrong"""
+    curve: tuple[tuple[float, float], ...]
+    """(coverage, risk) at several thresholds"""
+
+
+def choose_abstention(logits: Floats, truth: Labels, *, coverage: float) -> Abstention:
+    """The threshold that answers so large a share of the validation texts.
+
+    Args:
+        logits: [texts, labels], at their final temperature.
+        truth: label ids [texts].
+        coverage: share to be answered, above 0 and at most 1.
+    """
+    probabilities = softmax(logits, axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = probabilities.argmax(axis=1) != truth
+    order = np.argsort(-confidence, kind="stable")
+
+    def risk(share: float) -> float:
+        return float(wrong[order[: max(1, round(share * len(order)))]].mean())
+
+    kept = max(1, round(coverage * len(order)))
+    falling = [*confidence[order], 0.0]
+    # Halfway to the next text, so that no rounding of a runtime decides about one of these.
+    threshold = float(falling[kept - 1] + falling[kept]) / 2 if coverage < 1 else 0.0
+    answered = confidence >= threshold
+    return Abstention(
+        threshold=threshold,
+        coverage=float(answered.mean()),
+        risk=float(wrong[answered].mean()),
+        curve=tuple((share, risk(share)) for share in COVERAGES),
+    )
+
+
+PLATEAU = 0.001
+"""thresholds whose accuracy is within this of the best are as good; their mean is taken"""
+
+WASTE = 0.015
+"""of shifts with as good a worst case, those are left out that give up more of the two shares together"""
+
+TEMPERATURES = (0.05, 20.0)
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to logits: out of scope becomes slope * logit + shift, then all are divided by the temperature."""
+
+    oos: int | None
+    """id of the out-of-scope class; None where there is none"""
+    slope: float = 1.0
+    shift: float = 0.0
+    temperature: float = 1.0
+
+    def factors(self, labels: int) -> tuple[Floats, Floats]:
+        """The rule as `logits * factor + offset`, both float32 of shape [labels]."""
+        factor, offset = np.ones(labels), np.zeros(labels)
+        if self.oos is not None:
+            factor[self.oos], offset[self.oos] = self.slope, self.shift
+        return (factor / self.temperature).astype(np.float32), (offset / self.temperature).astype(np.float32)
+
+    def apply(self, logits: Floats) -> Floats:
+        """Logits [texts, labels] under the rule."""
+        factor, offset = self.factors(logits.shape[1])
+        ruled: Floats = logits * factor + offset
+        return ruled
+
+
+def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floats | None) -> Rule:
+    """Choose the rule on validation texts.
+
+    Args:
+        logits: [texts, labels].
+        truth: label ids [texts].
+        oos: id of the out-of-scope class, which must occur in `truth`; None for a temperature alone.
+        weights: how much each text counts, [texts]; None where nobody knows how often traffic is out of scope.
+    """
+    slope, shift = 1.0, 0.0
+    if oos is not None:
+        outside = truth == oos
+        slope = max(SLOPES, key=lambda each: statistics.auroc(*_parted(margin(logits, oos, each), outside)))
+        shift = _best_shift(logits, truth, oos, slope, weights)
+    rule = Rule(oos=oos, slope=slope, shift=shift)
+    alike = np.ones(len(truth)) if weights is None else weights
+    return msgspec.structs.replace(rule, temperature=_best_temperature(rule.apply(logits), truth, alike))
+
+
+def calibration_error(logits: Floats, truth: Labels) -> float:
+    """Expected calibration error of the softmax of the logits, from 0 to 1."""
+    probabilities = softmax(logits, axis=1)
+    return statistics.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+
+
+def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats | None) -> float:
+    """The middle of the best shifts; where these lie apart, the one nearest to it.
+
+    The best have the highest weighted accuracy, or without weights the highest at the worst rate.
+
+    A shift between two neighbouring margins calls all texts below out of scope, so that one pass over the sorted
+    margins gives the accuracy of every shift.
+    """
+    margins = margin(logits, oos, slope)
+    order = np.argsort(margins)
+    inside = logits.copy()
+    inside[:, oos] = -np.inf
+    outside = truth == oos
+    known = ~outside & (inside.argmax(axis=1) == truth)
+    if weights is None:
+        found, kept = _below(outside, order) / outside.sum(), _above(known, order) / (~outside).sum()
+        accuracy = np.minimum(found, kept)
+        # A model that is often wrong in scope has many shifts with the same worst case; most of them waste recall.
+        wasteful = found + kept < (found + kept)[accuracy >= accuracy.max() - PLATEAU].max() - WASTE
+        accuracy[wasteful] = -np.inf
+    else:
+        accuracy = (_below(outside * weights, order) + _above(known * weights, order)) / weights.sum()
+    ordered = margins[order]
+    edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
+    # Between two equal margins lies no shift.
+    accuracy[1:-1][np.diff(ordered) == 0] = -np.inf
+    good = accuracy >= accuracy.max() - PLATEAU
+    middle = edges[good].mean()
+    if not good[np.searchsorted(ordered, middle)]:
+        # The good ones lie apart, and their middle in a valley.
+        middle = edges[good][np.abs(edges[good] - middle).argmin()]
+    return float(middle)
+
+
+def _below(counted: Floats, order: Labels) -> Floats:
+    """How much there is before each place between the ordered texts, the two ends included: [texts + 1]."""
+    return np.concatenate([[0.0], np.cumsum(counted[order])])
+
+
+def _above(counted: Floats, order: Labels) -> Floats:
+    """How much there is after each of these places."""
+    below = _below(counted, order)
+    above: Floats = below[-1] - below
+    return above
+
+
+def _best_temperature(logits: Floats, truth: Labels, weights: Floats) -> float:
+    """The temperature with the highest weighted likelihood, found on a logarithmic scale."""
+    rows = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, truth]
+        return -float((weights * likelihood).sum() / weights.sum())
+
+    low, high = np.log(TEMPERATURES)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def _parted(scores: Floats, outside: Labels) -> tuple[Floats, Floats]:
+    return scores[~outside], scores[outside]

@@ -1,0 +1,1 @@
+"""The step `cascade`: its options, and how it is applied."""

@@ -1,0 +1,71 @@
+"""What a step works with, and what it returns."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packlight.data import Dataset
+from packlight.files import write_whole
+from packlight.models import Checkpoint
+from packlight.runtime.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step works with."""
+
+    data: Dataset
+    seed: int
+    checkpoint: Checkpoint | None
+    """what `finetune`, or the student of `distill`, starts from"""
+    parent: Artifact | None
+    work: Path
+    """for checkpoints and caches; outlives a kill"""
+    draft: Path
+    """to be filled"""
+    others: Mapping[str, Artifact] = field(default_factory=dict)
+    """the variants besides the parent that the step starts from, by name"""
+    on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None
+    """told each epoch of a training, from 1, and the accuracy on val after it; may stop the training by raising"""
+
+    @property
+    def origin(self) -> Artifact:
+        """The parent, of a step that has one."""
+        assert self.parent is not None  # the recipe's order was checked
+        return self.parent
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step says of the folder that it filled."""
+
+    engine: str
+    precision: str
+    model_file: str
+    max_length: int
+    batch_invariant: bool
+    facts: dict[str, Any]
+    abstain_below: float | None = None
+    """least probability at which the variant answers; None for always"""
+
+
+def copy_description(source: Path, target: Path) -> None:
+    """Copy what describes a model, but not its weights: the configuration and the tokenizer."""
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def write_own_config(folder: Path, architecture: str, labels: Sequence[str], own: Mapping[str, object]) -> None:
+    """Write the `config.json` of a model that only packlight opens; `own` is what its engine reads."""
+    config = {
+        "architectures": [architecture],
+        "id2label": {str(place): label for place, label in enumerate(labels)},
+        "label2id": {label: place for place, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+        **own,
+    }
+    write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")

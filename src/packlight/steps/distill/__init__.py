@@ -1,0 +1,1 @@
+"""The step `distill`: its options, and how it is applied."""

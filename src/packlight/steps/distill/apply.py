@@ -1,0 +1,227 @@
+"""Distillation: a student learns the labels and the teacher's answers at once.
+
+The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
+
+    alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
+
+to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
+what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
+(`steps.relations`).
+
+A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
+DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from packlight.errors import ModelError, RecipeError
+from packlight.models.hf_model import (
+    build_classifier,
+    final_layer,
+    labels_of,
+    longest_text,
+    open_classifier,
+    save_classifier,
+)
+from packlight.models.layers import take_layers
+from packlight.models.tokenizer import tokenizer_folder
+from packlight.progress import say
+from packlight.runtime.artifact import SAFETENSORS
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext, StepResult
+from packlight.steps.distill.options import Distill
+from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
+from packlight.steps.training.centroids import start_from_centroids
+from packlight.steps.training.distillation_loss import distillation_loss
+from packlight.steps.training.history import Epoch, started_from, training_facts
+from packlight.steps.training.teacher_targets import Teaching, lesson_of, taught_by, teacher_encoder
+from packlight.steps.training.trainer import fit
+from packlight.steps.training.training_data import UNLABELLED, Lesson
+
+
+def distill(
+    student: PreTrainedModel,
+    encoder: TextEncoder,
+    teaching: Teaching,
+    lesson: Lesson,
+    options: Distill,
+    *,
+    work: Path,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> list[Epoch]:
+    """Train a student in place.
+
+    Args:
+        student: a classifier over the lesson's labels.
+        encoder: its tokenizer.
+        teaching: what the teacher says of the lesson's training texts.
+        lesson: texts and labels.
+        options: the step's options.
+        work: folder for checkpoints.
+        seed: of batches and dropout.
+        on_epoch: called with what `val` says after each epoch.
+
+    Returns:
+        What `val` said after each epoch.
+    """
+    class_weights = torch.ones(len(lesson.labels))
+
+    def objective(logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        chosen = rows.cpu()
+        loss = distillation_loss(
+            logits,
+            teaching.logits[chosen].to(logits.device),
+            labels,
+            alpha=options.alpha,
+            temperature=options.temperature,
+            logit_weight=options.logit_weight,
+            weights=_weights(class_weights.to(logits.device), labels) if options.boost_weak > 1 else None,
+        )
+        if teaching.features is not None:
+            wanted = teaching.features[chosen].to(logits.device)
+            loss = loss + options.hidden_weight * (1 - nn.functional.cosine_similarity(watched.seen, wanted)).mean()
+        if teaching.relations is not None and relations is not None:
+            loss = loss + options.relation_weight * relations.distance(teaching.relations, chosen.tolist())
+        return loss
+
+    def after(epoch: Epoch) -> None:
+        class_weights.fill_(1.0)
+        class_weights[[lesson.labels.index(label) for label, _ in epoch.weak_classes]] = options.boost_weak
+        on_epoch(epoch)
+
+    with _Watched(student) as watched, ExitStack() as stack:
+        relations = stack.enter_context(StudentRelations(student)) if teaching.relations is not None else None
+        return fit(
+            student,
+            encoder,
+            lesson,
+            objective,
+            options,
+            work=work,
+            seed=seed,
+            title="distilling",
+            frozen=(options.freeze_layers, options.freeze_epochs),
+            on_epoch=after,
+        )
+
+
+def _weights(class_weights: Tensor, labels: Tensor) -> Tensor:
+    """Each text's factor; 1 for texts without a label."""
+    return torch.where(labels == UNLABELLED, 1.0, class_weights[labels.clamp_min(0)])
+
+
+class _Watched:
+    """Remembers what the last layer of a model saw last: `seen`, [batch, width]."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._final = final_layer(model)
+        self.seen = torch.empty(0)
+
+    def __enter__(self) -> Self:
+        self._hook = self._final.register_forward_pre_hook(self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+    def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.seen = inputs[0].float()
+
+
+def apply(step: Distill, bench: StepContext) -> StepResult:
+    """Train the student on the labels and on the teacher's logits."""
+    teacher = open_classifier(bench.origin.path)
+    lesson = lesson_of(step, bench, labels_of(teacher))
+    # A student that cannot be made is found out before the teacher has answered every text.
+    student, encoder, tokenizer = _student(step, bench, teacher, lesson)
+    _check_width(step, student, teacher)
+    _check_relations(step, bench, (student, encoder), teacher, lesson)
+    lesson, teaching = taught_by(step, bench, teacher, lesson)
+    history = distill(
+        student,
+        encoder,
+        teaching,
+        lesson,
+        step,
+        work=bench.work / "training",
+        seed=bench.seed,
+        on_epoch=lambda epoch: _tell(step.name, epoch, bench),
+    )
+    facts = training_facts(history) | (started_from(bench.checkpoint) if bench.checkpoint else {})
+    facts["texts"] = len(lesson.train_texts)
+    save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return StepResult("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+
+
+def _student(
+    step: Distill, bench: StepContext, teacher: PreTrainedModel, lesson: Lesson
+) -> tuple[PreTrainedModel, TextEncoder, Path]:
+    """The untaught student, its tokenizer, and the folder of that."""
+    checkpoint = bench.checkpoint
+    if step.start is not None:
+        start = bench.others[step.start]
+        if start.labels != tuple(lesson.labels):
+            raise ModelError(
+                f"{step.name}: {step.start} has other labels than its teacher, or in another order; start from a variant of "
+                f"{bench.origin.name}"
+            )
+        length = min(step.max_length, start.manifest.max_length)
+        return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
+    if checkpoint is None:
+        parent = bench.origin
+        length = min(step.max_length, parent.manifest.max_length)
+        return take_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
+    if checkpoint.labels is None:
+        student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
+    elif checkpoint.labels == tuple(lesson.labels):
+        student = open_classifier(checkpoint.path)
+    else:
+        raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
+    tokenizer = tokenizer_folder(checkpoint, bench.work)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
+    if checkpoint.labels is None:
+        start_from_centroids(student, encoder, lesson)
+    return student, encoder, tokenizer
+
+
+def _check_width(step: Distill, student: PreTrainedModel, teacher: PreTrainedModel) -> None:
+    own, given = final_layer(student).in_features, final_layer(teacher).in_features
+    if step.hidden_weight > 0 and own != given:
+        raise RecipeError(f"{step.name}: hidden_weight needs equal widths; the student has {own}, the teacher {given}")
+
+
+def _check_relations(
+    step: Distill,
+    bench: StepContext,
+    taught: tuple[PreTrainedModel, TextEncoder],
+    teacher: PreTrainedModel,
+    lesson: Lesson,
+) -> None:
+    """Relations are compared token by token, so that both must cut texts into as many."""
+    if step.relation_weight == 0:
+        return
+    student, own = taught
+    for model in (student, teacher):
+        check_relations_known(model)
+    theirs = teacher_encoder(step, bench)
+    pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
+    for text, mine, given in pairs:
+        if len(mine) != len(given):
+            raise RecipeError(
+                f"{step.name}: relation_weight needs one tokenizer and length for student and teacher; {text!r} has "
+                f"{len(mine)} tokens for the student, {len(given)} for the teacher"
+            )
+
+
+def _tell(name: str, epoch: Epoch, bench: StepContext) -> None:
+    weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
+    say(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
+    bench.on_epoch(epoch.epoch, epoch.accuracy)

@@ -1,0 +1,1 @@
+"""The step `distill-static`: its options, and how it is applied."""

@@ -1,0 +1,221 @@
+"""Distilling a classifier into hashed n-gram embeddings and a small head.
+
+The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
+layer, taught by a transformer's logits on the training texts and on unlabelled texts made of them (compare Tang et al.
+2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). Its embedding is stored in 8 bits with
+one scale for each column; whatever is asked of it outside training, `val` first of all, it answers with the rounded one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from packlight.models.hf_model import open_classifier
+from packlight.progress import bar
+from packlight.runtime.artifact import STATIC
+from packlight.runtime.engines.static import CONFIG_KEY
+from packlight.runtime.ngrams import NGrams, Rows
+from packlight.steps.context import StepContext, StepResult, write_own_config
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.training.distillation_loss import distillation_loss
+from packlight.steps.training.teacher_targets import lesson_of, taught_by
+from packlight.steps.training.training_data import Lesson
+
+INT8_LIMIT = 127
+
+START = 0.1
+"""standard deviation of the embedding before training"""
+
+HEAD_DROPOUT = 0.2
+
+EVAL_BATCH = 256
+
+WEIGHT_DECAY = 1e-4
+
+
+class StaticStudent(nn.Module):
+    """See `engines.static` for the formula; the embedding is float32, and outside training seen through its rounding."""
+
+    def __init__(self, options: DistillStatic, labels: int) -> None:
+        """Start with small random vectors; the seed is the caller's."""
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(options.buckets, options.width) * START)
+        self.first = nn.Linear(options.width, options.hidden)
+        self.last = nn.Linear(options.hidden, labels)
+        self.drop = nn.Dropout(HEAD_DROPOUT)
+        self._rounded: Tensor | None = None
+
+    def scale(self) -> Tensor:
+        """The step between two neighbouring int8 values of each column: [width]."""
+        return self.embedding.detach().abs().amax(dim=0).clamp_min(1e-8) / INT8_LIMIT
+
+    def int8(self) -> tuple[Tensor, Tensor]:
+        """The embedding as it is stored, int8 [buckets, width], and its scale."""
+        scale = self.scale()
+        return (self.embedding.detach() / scale).round().to(torch.int8), scale
+
+    def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+        """Logits [texts, labels] of texts whose n-grams lie end to end, from `offsets` on, each with its weight."""
+        vectors = nn.functional.embedding_bag(rows, self._table(), offsets, mode="sum", per_sample_weights=weights)
+        hidden: Tensor = self.drop(torch.relu(self.first(vectors)))
+        logits: Tensor = self.last(hidden)
+        return logits
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Switch between the embedding that learns and the rounded one."""
+        self._rounded = None
+        return super().train(mode)
+
+    def _table(self) -> Tensor:
+        if self.training:
+            return self.embedding
+        if self._rounded is None:
+            table, scale = self.int8()
+            self._rounded = table * scale
+        return self._rounded
+
+
+@dataclass(frozen=True)
+class StaticEpoch:
+    """What `val` said after one epoch."""
+
+    epoch: int
+    accuracy: float
+
+
+def distill_static(
+    lesson: Lesson,
+    teacher_logits: Tensor,
+    ngrams: NGrams,
+    options: DistillStatic,
+    *,
+    seed: int,
+    on_epoch: Callable[[StaticEpoch], None] = lambda _: None,
+) -> tuple[StaticStudent, list[StaticEpoch]]:
+    """Train a static student.
+
+    Args:
+        lesson: texts and labels; label -100 for texts without one.
+        teacher_logits: what the teacher says of the lesson's training texts, [texts, labels].
+        ngrams: which n-grams are looked up.
+        options: the step's options.
+        seed: of the start, the order and what is left out.
+        on_epoch: called with what `val` says after each epoch.
+
+    Returns:
+        The student with the weights of its best epoch on `val`, and what `val` said after each.
+    """
+    torch.manual_seed(seed)
+    chooser = np.random.default_rng(seed)
+    student = StaticStudent(options, len(lesson.labels))
+    train = [ngrams.rows(text) for text in lesson.train_texts]
+    val = [ngrams.rows(text) for text in lesson.val_texts]
+    labels, truth = torch.tensor(lesson.train_labels), np.asarray(lesson.val_labels)
+    updates = -(-len(train) // options.batch_size)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=updates * options.epochs)
+    history: list[StaticEpoch] = []
+    best = {name: value.clone() for name, value in student.state_dict().items()}
+    with bar("distilling n-grams", total=updates * options.epochs) as progress:
+        for number in range(1, options.epochs + 1):
+            student.train()
+            order = chooser.permutation(len(train))
+            for start in range(0, len(train), options.batch_size):
+                chosen = order[start : start + options.batch_size]
+                batch = _batch([_thinned(train[index], options.dropout, chooser) for index in chosen])
+                places = torch.from_numpy(chosen)
+                logits = student(*batch)
+                loss = distillation_loss(
+                    logits,
+                    teacher_logits[places],
+                    labels[places],
+                    alpha=options.alpha,
+                    temperature=options.temperature,
+                    logit_weight=options.logit_weight,
+                )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                progress.advance()
+            accuracy = float((answers(student, val).argmax(1) == truth).mean())
+            if not history or accuracy >= max(epoch.accuracy for epoch in history):
+                best = {name: value.clone() for name, value in student.state_dict().items()}
+            history.append(StaticEpoch(number, accuracy))
+            on_epoch(history[-1])
+    student.load_state_dict(best)
+    student.eval()
+    return student, history
+
+
+@torch.no_grad()
+def answers(student: StaticStudent, texts: Sequence[Rows]) -> np.ndarray:
+    """Logits of texts given by their n-grams: [texts, labels]."""
+    student.eval()
+    parts = [student(*_batch(texts[start : start + EVAL_BATCH])) for start in range(0, len(texts), EVAL_BATCH)]
+    logits: np.ndarray = torch.cat(parts).numpy()
+    return logits
+
+
+def save_static(student: StaticStudent, file: Path) -> None:
+    """Write the tensors that `engines.static` reads."""
+    embedding, scale = student.int8()
+    tensors = {
+        "embedding": embedding,
+        "scale": scale,
+        "first": student.first.weight.detach().T.contiguous(),
+        "first_bias": student.first.bias.detach(),
+        "last": student.last.weight.detach().T.contiguous(),
+        "last_bias": student.last.bias.detach(),
+    }
+    save_file(tensors, file)
+
+
+def _thinned(rows: Rows, dropout: float, chooser: np.random.Generator) -> Rows:
+    kept = rows[chooser.random(len(rows)) >= dropout]
+    return kept if len(kept) else rows
+
+
+def _batch(texts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
+    lengths = np.array([len(rows) for rows in texts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    weights = np.repeat(1 / np.sqrt(lengths), lengths).astype(np.float32)
+    return torch.from_numpy(np.concatenate(texts)), torch.from_numpy(offsets), torch.from_numpy(weights)
+
+
+def apply(step: DistillStatic, bench: StepContext) -> StepResult:
+    """Train hashed n-gram embeddings and a small head on the teacher's logits."""
+    parent = bench.origin
+    teacher = open_classifier(parent.path)
+    lesson, teaching = taught_by(step, bench, teacher, lesson_of(step, bench, parent.labels))
+    ngrams = NGrams(
+        buckets=step.buckets,
+        words=step.words,
+        characters=tuple(sorted(set(step.characters))),
+        max_words=step.max_length,
+    )
+    student, history = distill_static(
+        lesson,
+        teaching.logits,
+        ngrams,
+        step,
+        seed=bench.seed,
+        on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
+    )
+    save_static(student, bench.draft / STATIC)
+    write_own_config(bench.draft, "PacklightStatic", parent.labels, {CONFIG_KEY: msgspec.to_builtins(ngrams)})
+    best = max(history, key=lambda epoch: (epoch.accuracy, epoch.epoch))
+    facts = {
+        "best_epoch": best.epoch,
+        "val_accuracy": best.accuracy,
+        "epochs": [{"epoch": each.epoch, "val_accuracy": each.accuracy} for each in history],
+        "texts": len(lesson.train_texts),
+    }
+    return StepResult("static", "int8", STATIC, step.max_length, batch_invariant=True, facts=facts)

@@ -1,0 +1,1 @@
+"""The step `export`: its options, and how it is applied."""

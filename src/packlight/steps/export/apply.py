@@ -1,0 +1,37 @@
+"""Export a classifier as an ONNX graph and check that the logits match."""
+
+import msgspec
+
+from packlight.runtime.artifact import ONNX_FP32
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext, StepResult, copy_description
+from packlight.steps.export.options import Export
+from packlight.steps.export.parity import check_export
+from packlight.steps.onnx.export_graph import export
+
+
+def apply(step: Export, bench: StepContext) -> StepResult:
+    """Export the parent as an ONNX graph and compare its logits with the parent's."""
+    parent = bench.origin
+    copy_description(parent.path, bench.draft)
+    target = bench.draft / ONNX_FP32
+    model = export(parent.path, target, step)
+    parity = check_export(
+        model,
+        target,
+        TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
+        bench.data.val.texts,
+        tolerance=step.tolerance,
+        name=step.name,
+    )
+    facts = {"parity": msgspec.to_builtins(parity)}
+    length = parent.manifest.max_length
+    return StepResult(
+        "onnxruntime",
+        "fp32",
+        ONNX_FP32,
+        length,
+        batch_invariant=True,
+        facts=facts,
+        abstain_below=parent.manifest.abstain_below,
+    )

@@ -1,0 +1,1 @@
+"""The step `finetune`: its options, and how it is applied."""

@@ -1,0 +1,1 @@
+"""What the steps that write ONNX graphs share."""

@@ -1,0 +1,166 @@
+"""ONNX export: one graph with batch and length dynamic, attention as one operator.
+
+The exporter alone turns one attention block into some forty nodes, and ONNX Runtime's pattern fusion no longer
+recognises what the current exporter writes. So the attention is not recognised afterwards but said at once: while
+exporting, the model runs with an attention implementation of its own that emits `com.microsoft.MultiHeadAttention`
+with the padding mask as it is, which leaves no mask arithmetic in the graph either. `steps.fusion` then packs the
+three projections into it and joins layer norms and GELU. Architectures that add something to the attention scores
+(MPNet's relative positions) are exported with their own eager attention.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.masking_utils import AttentionMaskInterface
+
+from packlight.models.hf_model import open_classifier
+from packlight.steps.export.options import Export
+from packlight.steps.onnx.fusion import fuse
+from packlight.steps.onnx.strip_metadata import tidy
+
+ATTENTION = "packlight_onnx"
+ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "camembert")
+"""architectures whose attention is softmax(QK/sqrt(d) + padding mask)V and nothing else"""
+INPUTS = ("input_ids", "attention_mask")
+
+
+def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
+    """Write the classifier in `source` as the ONNX file `target`.
+
+    Args:
+        source: a folder that `open_classifier` opens.
+        target: the file to write; inputs `input_ids` and `attention_mask`, int64 [batch, sequence]; output
+            `logits`, float32 [batch, labels].
+        options: the step's options.
+
+    Returns:
+        The parent model, for the parity check.
+
+    Raises:
+        ModelError: when the folder holds no classifier.
+    """
+    parent = open_classifier(source)
+    one_operator = options.fuse and parent.config.model_type in ONE_OPERATOR
+    _register_attention()
+    model = open_classifier(source, attention=ATTENTION if one_operator else "eager")
+    if options.fuse:
+        _fold_token_type(model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    graph = _trace(model, options.opset)
+    if options.fuse:
+        graph = fuse(graph, heads=parent.config.num_attention_heads, hidden=parent.config.hidden_size)
+    tidy(graph)
+    onnx.checker.check_model(graph)
+    onnx.save_model(graph, target)
+    return parent
+
+
+def _fold_token_type(model: PreTrainedModel) -> None:
+    """Add the vector of token type 0, which every token of a single text has, to each position's, in place."""
+    embeddings = getattr(model.base_model, "embeddings", None)
+    types, positions = (getattr(embeddings, f"{name}_embeddings", None) for name in ("token_type", "position"))
+    if isinstance(types, nn.Embedding) and isinstance(positions, nn.Embedding):
+        with torch.no_grad():
+            positions.weight += types.weight[0]
+        assert embeddings is not None  # it has the two tables
+        embeddings.token_type_embeddings = _Zero()
+
+
+class _Zero(nn.Module):
+    """An embedding of nothing."""
+
+    def forward(self, ids: Tensor) -> Tensor:  # noqa: ARG002 - the place of an embedding
+        return torch.zeros(())
+
+
+def _trace(model: PreTrainedModel, opset: int) -> onnx.ModelProto:
+    # The exporter specialises sizes 0 and 1, so the example has others.
+    ids = torch.full((2, 7), model.config.pad_token_id + 1)
+    mask = torch.ones_like(ids)
+    mask[1, 4:] = 0
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            _Logits(model),
+            (ids, mask),
+            dynamo=True,
+            opset_version=opset,
+            input_names=list(INPUTS),
+            output_names=["logits"],
+            dynamic_shapes=dict.fromkeys(INPUTS, free),
+            optimize=True,
+            verbose=False,
+        )
+    assert program is not None  # the dynamo exporter returns a program
+    return _named_axes(program.model_proto)
+
+
+class _Logits(nn.Module):
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def _attention(
+    module: nn.Module,  # noqa: ARG001 - the interface's signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of [batch, heads, tokens, size] as one operator; see AttentionInterface for the contract."""
+    batch, heads, tokens, size = query.shape
+    flat = [part.transpose(1, 2).reshape(batch, tokens, heads * size) for part in (query, key, value)]
+    mixed = torch.onnx.ops.symbolic(
+        "com.microsoft::MultiHeadAttention",
+        [*flat, None, attention_mask.to(torch.int32)],
+        attrs={"num_heads": heads, "scale": float(scaling or size**-0.5)},
+        dtype=query.dtype,
+        shape=flat[0].shape,
+        version=1,
+    )
+    return mixed.reshape(batch, tokens, heads, size), None
+
+
+def _register_attention() -> None:
+    AttentionInterface.register(ATTENTION, _attention)
+    # Layers get the padding mask [batch, tokens] as it came in.
+    AttentionMaskInterface.register(ATTENTION, lambda *_, attention_mask=None, **__: attention_mask)
+
+
+def _named_axes(graph: onnx.ModelProto) -> onnx.ModelProto:
+    for value in (*graph.graph.input, *graph.graph.output):
+        names = ("batch", "sequence") if value.name in INPUTS else ("batch",)
+        for name, axis in zip(names, value.type.tensor_type.shape.dim, strict=False):
+            axis.dim_param = name
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the exporter's remarks about itself; what matters is checked by parity afterwards."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,70 @@
+"""Out-of-scope texts: checks, and weights that give them the share that traffic has."""
+
+import numpy as np
+import numpy.typing as npt
+
+from packlight.data import Dataset
+from packlight.errors import RecipeError
+from packlight.runtime.artifact import Artifact
+from packlight.steps.step import OosRate
+
+Floats = npt.NDArray[np.floating]
+
+
+def traffic_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
+    """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
+
+    Args:
+        data: labelled texts.
+        oos_rate: that share; "val" or None for that of `val`, which makes all weights 1.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when a rate is given and `val` has no out-of-scope texts.
+    """
+    outside = np.array([label == data.oos_label for label in data.val.labels])
+    weights = np.ones(len(outside))
+    if oos_rate is None or oos_rate == "val":
+        return weights
+    if not outside.any() or outside.all():
+        raise RecipeError(
+            f"{where}: oos_rate {oos_rate:g} needs out-of-scope texts in val, and others; "
+            f"{outside.sum()} of {len(outside)} are out of scope"
+        )
+    weights[outside] = oos_rate / (1 - oos_rate) * (~outside).sum() / outside.sum()
+    return weights
+
+
+def check_one_label(artifact: Artifact, *, where: str) -> None:
+    """Check that a text has one label, so that its probabilities add up to 1.
+
+    Args:
+        artifact: a classifier.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when several labels may hold of a text.
+    """
+    if artifact.activation != "softmax":
+        raise RecipeError(
+            f"{where}: {artifact.name} gives each label a probability of its own (problem_type "
+            "multi_label_classification); this step is for models that give a text one label"
+        )
+
+
+def check_scope(data: Dataset, *, where: str) -> None:
+    """Check that an out-of-scope threshold can be chosen, where there is such a label at all.
+
+    Args:
+        data: labelled texts.
+        where: names the step in errors.
+
+    Raises:
+        RecipeError: when `val` has texts of one kind only.
+    """
+    outside = sum(label == data.oos_label for label in data.val.labels)
+    if data.oos_label is not None and outside in (0, len(data.val.labels)):
+        kind = f"labelled {data.oos_label!r}" if outside == 0 else "in scope"
+        raise RecipeError(
+            f"{where}: no text of val is {kind}, so that no out-of-scope threshold can be chosen; add some"
+        )

@@ -1,0 +1,1 @@
+"""The step `prune`: its options, and how it is applied."""

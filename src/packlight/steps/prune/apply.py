@@ -1,0 +1,157 @@
+"""Structured pruning: whole layers, feed-forward neurons and attention heads are taken out: what is left is smaller.
+
+A neuron's importance is the change of the loss to be expected when it is silenced, to first order: the square of the
+sum of activation times gradient over a text's tokens, averaged over training texts (Molchanov et al. 2019, Importance
+Estimation for Neural Network Pruning, equation 8, taken for whole neurons). A head's is the absolute value of the same
+sum over its channels (Michel, Levy & Neubig 2019, Are Sixteen Heads Really Better than One?, equation 2). Every layer
+keeps the same number, because configurations know one for all; which ones differs. The pruned model forgets much and
+is healed by distillation afterwards (Hou et al. 2020, DynaBERT, section 2).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from packlight.data.dataset import spread
+from packlight.errors import ModelError, RecipeError
+from packlight.models import attention_heads
+from packlight.models.hf_model import labels_of, open_classifier, save_classifier
+from packlight.models.layers import feed_forward_width, take_layers, width_name
+from packlight.models.mean_pooling import encoder_layers
+from packlight.runtime.artifact import SAFETENSORS
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext, StepResult
+from packlight.steps.prune.importance import contributions
+from packlight.steps.prune.options import Prune
+from packlight.steps.training.training_data import lesson_for
+
+
+def prune(
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int], options: Prune
+) -> PreTrainedModel:
+    """A smaller model made of the most important parts; the given one is left as it is.
+
+    Args:
+        model: a classifier.
+        encoder: its tokenizer.
+        texts: training texts that importance is measured on.
+        labels: their label ids.
+        options: the step's options.
+
+    Raises:
+        RecipeError: when more is to be kept than there is, or nothing would be removed.
+    """
+    held = len(encoder_layers(model))
+    smaller = take_layers(model, held if options.layers is None else options.layers)
+    width = feed_forward_width(smaller)
+    kept, kept_heads = options.feed_forward, options.heads
+    if kept is not None and kept > width:
+        raise RecipeError(f"{options.name}: {kept} feed-forward neurons cannot be kept of {width}")
+    several = head_count(smaller, options)
+    if len(encoder_layers(smaller)) == held and kept in (None, width) and kept_heads in (None, several):
+        raise RecipeError(
+            f"{options.name}: nothing to remove: give fewer layers than {held}, or feed_forward below {width}, "
+            f"or heads below {several}"
+        )
+    # All is weighed before anything is taken out.
+    neurons = None if kept in (None, width) else neuron_importance(smaller, encoder, texts, labels)
+    scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
+    if neurons is not None and kept is not None:
+        for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
+            _keep(layer, width, _best(importance, kept))
+        setattr(smaller.config, width_name(smaller), kept)
+    if scores is not None and kept_heads is not None:
+        attention_heads.keep(smaller, [_best(importance, kept_heads) for importance in scores])
+    smaller.eval()
+    return smaller
+
+
+def neuron_importance(
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
+) -> list[Tensor]:
+    """The importance of each feed-forward neuron, [neurons] for each layer, text by text and without dropout."""
+    width = feed_forward_width(model)
+    downs = [_blocks(layer, width)[1] for layer in encoder_layers(model)]
+    totals = [torch.zeros(width) for _ in downs]
+    for text in contributions(model, downs, encoder, texts, labels, title="weighing neurons"):
+        for total, contribution in zip(totals, text, strict=True):
+            total.add_(contribution.square())
+    return totals
+
+
+def head_importance(
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
+) -> list[Tensor]:
+    """The importance of each attention head, [heads] for each layer, text by text and without dropout.
+
+    Raises:
+        ModelError: when it is not known where the model keeps its heads.
+    """
+    readers, size = attention_heads.outputs(model), attention_heads.size(model)
+    totals = [torch.zeros(attention_heads.held(model)) for _ in readers]
+    for text in contributions(model, readers, encoder, texts, labels, title="weighing heads"):
+        for total, contribution in zip(totals, text, strict=True):
+            total.add_(contribution.reshape(-1, size).sum(dim=1).abs())
+    return totals
+
+
+def head_count(model: PreTrainedModel, options: Prune) -> int:
+    """Heads of each layer, of which as many as the options want can be kept.
+
+    Raises:
+        RecipeError: when there are not so many, or it is not known where they are.
+    """
+    several = attention_heads.held(model)
+    if options.heads is not None:
+        try:
+            attention_heads.known_family(model)
+        except ModelError as error:
+            raise RecipeError(f"{options.name}: {error}, so that none can be taken out; leave heads away") from error
+        if options.heads > several:
+            raise RecipeError(f"{options.name}: {options.heads} attention heads cannot be kept of {several}")
+    return several
+
+
+def _blocks(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
+    """The two linear layers of a feed-forward block: into the neurons, and out of them."""
+    linear = [
+        module for name, module in layer.named_modules() if isinstance(module, nn.Linear) and "att" not in name.lower()
+    ]
+    match linear:
+        case [up, down] if up.out_features == down.in_features == width:
+            return up, down
+    raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
+
+
+def _best(importance: Tensor, count: int) -> Tensor:
+    """The numbers of the most important, rising."""
+    return importance.topk(count).indices.sort().values
+
+
+def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:
+    up, down = _blocks(layer, width)
+    up.weight = nn.Parameter(up.weight.detach()[neurons].clone())
+    up.bias = nn.Parameter(up.bias.detach()[neurons].clone())
+    down.weight = nn.Parameter(down.weight.detach()[:, neurons].clone())
+    up.out_features = down.in_features = len(neurons)
+
+
+def apply(step: Prune, bench: StepContext) -> StepResult:
+    """Remove layers, neurons and attention heads."""
+    parent = bench.origin
+    model = open_classifier(parent.path)
+    lesson = lesson_for(bench.data, labels_of(model))
+    rows = spread(range(len(lesson.train_texts)), step.texts)
+    length = parent.manifest.max_length
+    smaller = prune(
+        model,
+        TextEncoder(parent.tokenizer_path, length),
+        [lesson.train_texts[row] for row in rows],
+        [lesson.train_labels[row] for row in rows],
+        step,
+    )
+    save_classifier(smaller, bench.draft, tokenizer_from=parent.path, max_length=length)
+    counts = {"parameters_before": model.num_parameters(), "parameters": smaller.num_parameters()}
+    return StepResult("torch", "fp32", SAFETENSORS, length, batch_invariant=True, facts=counts)

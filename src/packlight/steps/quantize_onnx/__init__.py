@@ -1,0 +1,1 @@
+"""The step `quantize-onnx`: its options, and how it is applied."""

@@ -1,0 +1,1 @@
+"""The step `quantize-torch`: its options, and how it is applied."""

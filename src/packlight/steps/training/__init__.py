@@ -1,0 +1,1 @@
+"""What the training steps share: options, trainer, training data, teacher targets."""

@@ -1,0 +1,44 @@
+"""Start a classification head from the class centroids of the training texts."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from packlight.models import mean_pooling
+from packlight.models.hf_model import final_layer
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.inference import features_of
+from packlight.steps.training.training_data import UNLABELLED, Lesson
+
+COSINE_SCALE = 20.0
+
+TEXTS_PER_CLASS = 200
+
+
+def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: Lesson) -> None:
+    """Set the final layer to the scaled unit centroids of each class's labelled training texts, in place."""
+    chosen = _some_of_each(lesson.train_labels)
+    features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
+    family = mean_pooling.family_of(model) if mean_pooling.is_pooled(model) else None
+    features = features - (family.head_shift if family else 0.0)
+    labels = torch.tensor([lesson.train_labels[index] for index in chosen])
+    final = final_layer(model)
+    with torch.no_grad():
+        sums = torch.zeros_like(final.weight).index_add_(0, labels, features)
+        weight = nn.functional.normalize(sums, dim=1) * COSINE_SCALE / features.norm(dim=1).mean()
+        final.weight.copy_(weight)
+        final.bias.copy_(-(family.head_shift if family else 0.0) * weight.sum(dim=1))
+
+
+def _some_of_each(labels: Sequence[int]) -> list[int]:
+    """The first labelled rows of each class, so that a large data set starts as quickly as a small one."""
+    taken: Counter[int] = Counter()
+    chosen = []
+    for index, label in enumerate(labels):
+        if label != UNLABELLED and taken[label] < TEXTS_PER_CLASS:
+            taken[label] += 1
+            chosen.append(index)
+    return chosen

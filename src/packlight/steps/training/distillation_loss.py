@@ -1,0 +1,54 @@
+"""Distillation: a student learns the labels and the teacher's answers at once.
+
+The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
+
+    alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
+
+to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
+what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
+(`steps.relations`).
+
+A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
+DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
+"""
+
+from torch import Tensor, nn
+
+from packlight.steps.training.training_data import UNLABELLED
+
+
+def distillation_loss(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    *,
+    alpha: float,
+    temperature: float,
+    logit_weight: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The loss above, averaged over the batch.
+
+    The softmax does not see what all logits of a text have in common, but an out-of-scope threshold does: the squared
+    error of the logits themselves (Ba & Caruana 2014, Do Deep Nets Really Need to be Deep?, section 2.2) can be added.
+
+    Args:
+        student: logits [batch, labels].
+        teacher: logits [batch, labels], without gradient.
+        labels: label ids [batch]; `UNLABELLED` for texts that only the teacher says something of.
+        alpha: weight of the labels, from 0 to 1.
+        temperature: T, above 0; high values show the teacher's view of the wrong answers.
+        logit_weight: weight of the mean squared error of the logits.
+        weights: factor on each text's loss, [batch]; None for 1.
+    """
+    hard = nn.functional.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
+    soft = nn.functional.kl_div(
+        nn.functional.log_softmax(student / temperature, dim=-1),
+        nn.functional.log_softmax(teacher / temperature, dim=-1),
+        reduction="none",
+        log_target=True,
+    ).sum(dim=-1)
+    each = alpha * hard + (1 - alpha) * temperature**2 * soft
+    if logit_weight:
+        each = each + logit_weight * (student - teacher).square().mean(dim=-1)
+    return each.mean() if weights is None else (each * weights).sum() / weights.sum()

@@ -1,0 +1,179 @@
+"""Distillation: a student learns the labels and the teacher's answers at once.
+
+The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
+
+    alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
+
+to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
+what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
+(`steps.relations`).
+
+A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
+DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from packlight.data.text_file import read_lines
+from packlight.errors import DataError
+from packlight.files import write_whole
+from packlight.models import label_mapping
+from packlight.models.hf_model import open_classifier
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext
+from packlight.steps.distill.options import Distill
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.inference import answers_of
+from packlight.steps.training.attention_relations import TeacherRelations
+from packlight.steps.training.augment import augment
+from packlight.steps.training.soft_labels import LEAST, read_answers
+from packlight.steps.training.training_data import UNLABELLED, Lesson, lesson_for
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the teacher says of the lesson's training texts."""
+
+    logits: Tensor
+    """[texts, labels], in the lesson's label order"""
+    features: Tensor | None = None
+    """what the teacher's last layer sees, [texts, width]; needed for `hidden_weight`"""
+    relations: TeacherRelations | None = None
+    """answers for any of the texts; needed for `relation_weight`"""
+
+
+def cached_answers(
+    teacher: PreTrainedModel,
+    encoder: TextEncoder,
+    texts: Sequence[str],
+    *,
+    key: str,
+    folder: Path,
+) -> tuple[Tensor, Tensor]:
+    """The teacher's logits [texts, labels] and what its last layer saw [texts, width], float32.
+
+    They are computed once for each teacher, texts and length.
+
+    Args:
+        teacher: answers on a miss.
+        encoder: its tokenizer.
+        texts: what it is asked.
+        key: a hash of the teacher's weights and tokenizer.
+        folder: where the cache is kept, as `.npz` named by content.
+    """
+    digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0".encode())
+    for text in texts:
+        digest.update(f"{len(text)}:{text}".encode())
+    file = folder / f"answers-{digest.hexdigest()[:32]}.npz"
+    if file.is_file():
+        # A damaged file is written anew.
+        damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
+        with damage, np.load(file, allow_pickle=False) as known:
+            return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])
+    logits, features = answers_of(teacher, encoder, texts)
+    buffer = io.BytesIO()
+    np.savez(buffer, logits=logits.numpy(), features=features.numpy())
+    write_whole(file, buffer.getvalue())
+    return logits, features
+
+
+def lesson_of(step: Distill | DistillStatic, bench: StepContext, labels: tuple[str, ...]) -> Lesson:
+    """The training texts, and after them the unlabelled ones: those of the file, and those made by augmentation.
+
+    Raises:
+        DataError: when the file of texts cannot be read.
+    """
+    lesson = lesson_for(bench.data, labels)
+    # Texts of val and test are no teaching material, labelled or not.
+    held_out = {*lesson.train_texts, *bench.data.val.texts, *bench.data.test.texts}
+    given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
+    given = [text for text in dict.fromkeys(given) if text not in held_out]
+    least = step.min_texts if isinstance(step, Distill) else 0
+    count = max(round(step.augment * len(lesson.train_texts)), least - len(lesson.train_texts) - len(given))
+    made = augment(lesson.train_texts, count, seed=bench.seed) if count > 0 else []
+    extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
+    return dataclasses.replace(
+        lesson,
+        train_texts=[*lesson.train_texts, *extra],
+        train_labels=[*lesson.train_labels, *[UNLABELLED] * len(extra)],
+    )
+
+
+def taught_by(
+    step: Distill | DistillStatic, bench: StepContext, teacher: PreTrainedModel, lesson: Lesson
+) -> tuple[Lesson, Teaching]:
+    """The teachers' answers to the lesson's training texts: the mean of their logits.
+
+    A file of answers stands in their place, and adds the texts that only it has.
+
+    Raises:
+        DataError: when the file of answers cannot be read, or says nothing of a training text.
+    """
+    encoder = teacher_encoder(step, bench)
+    if isinstance(step, Distill) and step.answers is not None:
+        lesson, logits = _from_file(Path(step.answers), bench, lesson)
+        features = None
+    else:
+        logits, features = _asked(bench, bench.origin, teacher, lesson, encoder.max_length)
+        others = [bench.others[name] for name in step.teachers] if isinstance(step, Distill) else []
+        for other in others:
+            columns = label_mapping(other.labels, lesson.labels).columns
+            more, _ = _asked(bench, other, open_classifier(other.path), lesson, encoder.max_length)
+            logits = logits + more[:, list(columns)]
+        logits = logits / (1 + len(others))
+    hidden = isinstance(step, Distill) and step.hidden_weight > 0
+    relations = None
+    if isinstance(step, Distill) and step.relation_weight > 0:
+        relations = TeacherRelations(teacher, encoder, lesson.train_texts)
+    return lesson, Teaching(logits, features if hidden else None, relations)
+
+
+def teacher_encoder(step: Distill | DistillStatic, bench: StepContext) -> TextEncoder:
+    """The parent's tokenizer, at the length that the student learns with."""
+    return TextEncoder(bench.origin.tokenizer_path, min(step.max_length, bench.origin.manifest.max_length))
+
+
+def _asked(
+    bench: StepContext, artifact: Artifact, model: PreTrainedModel, lesson: Lesson, length: int
+) -> tuple[Tensor, Tensor]:
+    files = artifact.manifest.files
+    return cached_answers(
+        model,
+        TextEncoder(artifact.tokenizer_path, min(length, artifact.manifest.max_length)),
+        lesson.train_texts,
+        key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
+        folder=bench.work.parent / "teacher-answers",
+    )
+
+
+def _from_file(file: Path, bench: StepContext, lesson: Lesson) -> tuple[Lesson, Tensor]:
+    """Logits from a file of answers: the logarithms of its probabilities."""
+    answers = read_answers(file, lesson.labels)
+    held_out = {*bench.data.val.texts, *bench.data.test.texts}
+    known = set(lesson.train_texts)
+    extra = [text for text in answers if text not in known and text not in held_out]
+    texts, labels = [], []
+    for text, label in zip(lesson.train_texts, lesson.train_labels, strict=True):
+        if text in answers:
+            texts.append(text)
+            labels.append(label)
+        elif label != UNLABELLED:
+            raise DataError(f"{file}: says nothing of the training text {text!r}; answer all texts of train")
+    lesson = dataclasses.replace(
+        lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[UNLABELLED] * len(extra)]
+    )
+    probabilities = np.array([answers[text] for text in lesson.train_texts], dtype=np.float32)
+    return lesson, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))

@@ -1,0 +1,300 @@
+"""Training on transformers' Trainer, so that several devices and nodes are the same code under `accelerate launch`.
+
+What a step wants to learn is its objective; everything around it is here: length-grouped batches, two learning
+rates, bfloat16 where the machine has it, a checkpoint after each epoch from which a killed run goes on, early stop
+on `val` accuracy, the figures of every class after each epoch, and a progress bar.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_callback import PrinterCallback
+
+from packlight.models.hf_model import final_layer
+from packlight.models.mean_pooling import encoder_layers
+from packlight.progress import Bar, bar
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.training.active_vocabulary import ActiveVocabulary
+from packlight.steps.training.history import Epoch, History
+from packlight.steps.training.options import Training
+from packlight.steps.training.training_data import Lesson
+
+__all__ = ["Epoch", "Objective", "bf16_here", "device_here", "fit"]
+
+EVAL_BATCH = 128
+
+WEAK_CLASSES = 5
+
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""logits [batch, labels], label ids [batch], rows of the training split [batch] -> scalar loss"""
+
+
+class Item(TypedDict):
+    """One text for the Trainer."""
+
+    input_ids: list[int]
+    labels: int
+    row: int
+
+
+class Items(TorchDataset[Item]):
+    """Tokenised texts with their label ids."""
+
+    def __init__(self, rows: Sequence[list[int]], labels: Sequence[int]) -> None:
+        """`rows` are unpadded token ids."""
+        self._rows = rows
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Item:
+        return {"input_ids": self._rows[index], "labels": self._labels[index], "row": index}
+
+
+def fit(
+    model: PreTrainedModel,
+    encoder: TextEncoder,
+    lesson: Lesson,
+    objective: Objective,
+    options: Training,
+    *,
+    work: Path,
+    seed: int,
+    title: str,
+    frozen: tuple[int, int] = (0, 0),
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> list[Epoch]:
+    """Train a model in place and leave it with the weights of its best epoch on `val`.
+
+    Args:
+        model: a sequence classifier; changed in place.
+        encoder: its tokenizer.
+        lesson: texts and labels.
+        objective: the loss.
+        options: rates, epochs and the like.
+        work: folder for checkpoints; the training that was killed there is gone on with.
+        seed: of the order of the batches and of dropout.
+        title: words for the progress bar.
+        frozen: (layers, epochs): so many of the first layers, and the embeddings, rest for so many epochs.
+        on_epoch: called with what `val` says after each epoch, and first for each epoch that a killed run did.
+
+    Returns:
+        What `val` said after each epoch, those of a killed run among them.
+    """
+    epochs, patience = schedule(options, len(lesson.train_texts))
+    train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
+    vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
+    history = History(work)
+    own = dict(vars(model))
+    for epoch in history.epochs:
+        on_epoch(epoch)
+
+    def record(prediction: EvalPrediction) -> dict[str, float]:
+        epoch = _judge(prediction, lesson, len(history.epochs) + 1)
+        history.record(epoch)
+        on_epoch(epoch)
+        return {"accuracy": epoch.accuracy}
+
+    try:
+        with bar(title, total=1) as progress:
+            trainer = _Trainer(
+                objective=objective,
+                model=model,
+                args=_arguments(options, epochs, work, seed),
+                data_collator=_Collator(encoder),
+                train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
+                eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
+                compute_metrics=record,
+                optimizers=(_optimizer(model, options), None),
+                callbacks=[
+                    EarlyStoppingCallback(early_stopping_patience=patience),
+                    _Freezer(model, *frozen),
+                    _ProgressCallback(progress, history),
+                ],
+            )
+            # It prints every figure as a dictionary to standard output.
+            trainer.remove_callback(PrinterCallback)
+            trainer.train(resume_from_checkpoint=str(history.checkpoint) if history.checkpoint else None)
+    finally:
+        # Mixed precision put a wrapper before the class's `forward`; the model is given back as it came.
+        for name in ("forward", "_original_forward"):
+            vars(model).pop(name, None)
+            vars(model).update({name: own[name]} if name in own else {})
+        model.cpu()
+        vocabulary.restore()
+        model.requires_grad_(requires_grad=True)
+        model.eval()
+    return history.epochs
+
+
+def schedule(options: Training, texts: int) -> tuple[int, int]:
+    """Epochs, and epochs of patience, for so many training texts.
+
+    A few hundred texts make few updates an epoch: epochs are added until `min_updates` are reached, and patience
+    grows to a third of all, because the accuracy on a small `val` moves in steps.
+    """
+    epochs = max(options.epochs, math.ceil(options.min_updates / math.ceil(texts / options.batch_size)))
+    return epochs, options.patience if epochs == options.epochs else max(options.patience, math.ceil(epochs / 3))
+
+
+class _Collator:
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+
+    def __call__(self, items: list[Item]) -> dict[str, Tensor]:
+        tokens = self._encoder.pad([item["input_ids"] for item in items])
+        return {
+            "input_ids": torch.from_numpy(tokens.input_ids),
+            "attention_mask": torch.from_numpy(tokens.attention_mask),
+            "labels": torch.tensor([item["labels"] for item in items]),
+            "row": torch.tensor([item["row"] for item in items]),
+        }
+
+
+class _Trainer(Trainer):
+    def __init__(self, *, objective: Objective, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._objective = objective
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's signature
+        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - as above
+    ) -> Tensor | tuple[Tensor, Any]:
+        labels, rows = inputs["labels"], inputs["row"]
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        if model.training:
+            loss = self._objective(outputs.logits.float(), labels, rows)
+        else:
+            loss = nn.functional.cross_entropy(outputs.logits.float(), labels)
+        return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+
+
+class _Freezer(TrainerCallback):
+    """Rests the first layers and the embeddings, and wakes them after some epochs."""
+
+    def __init__(self, model: PreTrainedModel, layers: int, epochs: int) -> None:
+        self._epochs = epochs
+        self._resting: list[nn.Parameter] = []
+        if layers and epochs:
+            embeddings = getattr(model.base_model, "embeddings", model.get_input_embeddings())
+            modules = [embeddings, *encoder_layers(model)[:layers]]
+            self._resting = [parameter for module in modules for parameter in module.parameters()]
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        for parameter in self._resting:
+            parameter.requires_grad = (state.epoch or 0) >= self._epochs
+
+
+class _ProgressCallback(TrainerCallback):
+    def __init__(self, progress: Bar, history: History) -> None:
+        self._bar = progress
+        self._history = history
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        self._bar.resize(state.max_steps)
+        self._bar.reach(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
+        note = f"val {self._history.epochs[-1].accuracy:.1%}" if self._history.epochs else ""
+        self._bar.reach(state.global_step, note=note)
+
+
+def _arguments(options: Training, epochs: int, work: Path, seed: int) -> TrainingArguments:
+    device = options.device or device_here()
+    accelerated = device != "cpu"
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=EVAL_BATCH,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=options.warmup,
+        max_grad_norm=1.0,
+        bf16=bf16_here(device) if options.bf16 is None else options.bf16,
+        use_cpu=not accelerated,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_strategy="no",
+        restore_callback_states_from_checkpoint=True,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=accelerated,
+        label_names=["labels"],
+        seed=seed,
+        data_seed=seed,
+    )
+
+
+def device_here() -> str:
+    """What this machine trains on where nothing is stated: the accelerator's kind, or `cpu`."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return accelerator.type if accelerator else "cpu"
+
+
+def bf16_here(device: str) -> bool:
+    """Whether bfloat16 is worth it on a device of this machine."""
+    if device != "cpu":
+        return device == "cuda" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimizer:
+    head = {id(parameter) for parameter in final_layer(model).parameters()}
+    groups = []
+    for in_head in (False, True):
+        rate = options.head_learning_rate if in_head and options.head_learning_rate else options.learning_rate
+        for decays in (True, False):
+            parameters = [
+                parameter
+                for parameter in model.parameters()
+                if (id(parameter) in head) is in_head and (parameter.ndim > 1) is decays
+            ]
+            groups.append({"params": parameters, "lr": rate, "weight_decay": options.weight_decay if decays else 0.0})
+    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+
+
+def _judge(prediction: EvalPrediction, lesson: Lesson, number: int) -> Epoch:
+    truth = np.asarray(prediction.label_ids)
+    right = np.asarray(prediction.predictions).argmax(axis=-1) == truth
+    count = len(lesson.labels)
+    seen = np.bincount(truth, minlength=count)
+    per_class = np.divide(np.bincount(truth, weights=right, minlength=count), seen, out=np.ones(count), where=seen > 0)
+    in_scope = np.array([lesson.labels[index] != lesson.oos_label for index in truth])
+    accuracy = float(right.mean())
+    weak = [index for index in np.argsort(per_class, kind="stable")[:WEAK_CLASSES] if per_class[index] < accuracy]
+    return Epoch(
+        epoch=number,
+        accuracy=accuracy,
+        in_scope_accuracy=float(right[in_scope].mean()) if in_scope.any() else accuracy,
+        weak_classes=tuple((lesson.labels[index], float(per_class[index])) for index in weak),
+        per_class=tuple(map(float, per_class)),
+    )

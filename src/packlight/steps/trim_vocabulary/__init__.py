@@ -1,0 +1,1 @@
+"""The step `trim-vocabulary`: its options, and how it is applied."""

@@ -1,0 +1,67 @@
+"""The rows of a model's embedding that belong to a trimmed tokenizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from packlight.errors import ModelError
+
+_ID = "_token_id"
+"""how the configuration's names of ids end"""
+
+
+def fixed_ids(model: PreTrainedModel) -> set[int]:
+    """Ids that the model's configuration names, and those that its positions are counted from."""
+    named = {number for value in _named_ids(model.config).values() for number in _each(value)}
+    return named | set(range(ids_up_to(model)))
+
+
+def ids_up_to(model: PreTrainedModel) -> int:
+    """So many first ids must keep their number: RoBERTa and its kin count positions from the padding id on."""
+    positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(positions, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
+
+
+def cut_embedding(model: PreTrainedModel, old_ids: Sequence[int]) -> None:
+    """Cut the input embedding to some rows, in place, and renumber the ids that the configuration names.
+
+    Args:
+        model: a classifier; its other weights stay as they are.
+        old_ids: for each row of the new table the row of the old one that it is.
+
+    Raises:
+        ModelError: when there is a piece without a row, or the padding id that positions are counted from would move.
+    """
+    whole = model.get_input_embeddings()
+    assert isinstance(whole, nn.Embedding)  # transformers' own contract
+    if max(old_ids) >= whole.num_embeddings:
+        raise ModelError(
+            f"the tokenizer has a piece with the id {max(old_ids)}, but the model has {whole.num_embeddings:,} "
+            "embeddings; give it the tokenizer that it was trained with"
+        )
+    first = ids_up_to(model)
+    if list(old_ids[:first]) != list(range(first)):
+        raise ModelError(
+            f"{model.config.model_type}: counts positions from the padding id {first - 1}, below which the tokenizer "
+            "has ids without pieces; it cannot be trimmed"
+        )
+    new_ids = {old: new for new, old in enumerate(old_ids)}
+    rows = whole.weight.detach()[torch.tensor(old_ids)].clone()
+    padding = None if whole.padding_idx is None else new_ids.get(whole.padding_idx)
+    model.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=padding))
+    for name, value in _named_ids(model.config).items():
+        found = [new_ids[number] for number in _each(value) if number in new_ids]
+        setattr(model.config, name, found if isinstance(value, list) else next(iter(found), None))
+    model.config.vocab_size = len(old_ids)
+
+
+def _named_ids(config: Any) -> dict[str, int | list[int]]:
+    return {name: value for name, value in config.to_dict().items() if name.endswith(_ID) and value is not None}
+
+
+def _each(value: int | list[int]) -> list[int]:
+    return value if isinstance(value, list) else [value]

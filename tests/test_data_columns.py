@@ -1,0 +1,116 @@
+"""Which column is the text and which the label."""
+
+import pytest
+
+from packlight.data.columns import choose_columns, with_header
+from packlight.data.diagnostics import DataWarning
+from packlight.data.table import Table
+from packlight.errors import DataError
+
+
+def table(header_row=None, **cells):
+    length = len(next(iter(cells.values())))
+    return Table("a.csv", range(2, length + 2), cells, header_row)
+
+
+def two(first, second):
+    return table(**{first: ["a b", "c d", "e f"], second: ["x", "x", "y"]})
+
+
+@pytest.mark.parametrize("text", ["text", "Utterance", "QUERY", "sentence", " question", "message"])
+@pytest.mark.parametrize("label", ["label", "Intent", "category", "class", "Class-Name"])
+def test_known_names_are_found_in_any_order_and_case(text, label):
+    assert choose_columns(two(text, label)) == (text, label)
+    assert choose_columns(two(label, text)) == (text, label)
+
+
+def test_one_known_name_leaves_the_other_column():
+    assert choose_columns(two("text", "rubrique")) == ("text", "rubrique")
+    assert choose_columns(two("phrase_fr", "intent")) == ("phrase_fr", "intent")
+
+
+def test_of_two_unknown_columns_the_one_that_repeats_is_the_label():
+    assert choose_columns(two("une", "deux")) == ("une", "deux")
+    assert choose_columns(table(une=["x", "x", "y"], deux=["a", "b", "c"])) == ("deux", "une")
+
+
+def test_row_numbers_and_splits_are_passed_over():
+    cells = {"": [0, 1, 2], "id": [7, 8, 9], "split": ["train"] * 3, "une": ["a", "b", "c"], "deux": ["x", "x", "y"]}
+    assert choose_columns(table(**cells)) == ("une", "deux")
+
+
+def test_given_columns_are_taken_and_the_other_is_guessed():
+    three = table(text=["a", "b"], label=["x", "y"], note=["u", "v"])
+    assert choose_columns(three, text_column="note") == ("note", "label")
+    assert choose_columns(three, label_column="note") == ("text", "note")
+    assert choose_columns(three, text_column="label", label_column="text") == ("label", "text")
+
+
+def test_among_several_known_names_one_is_taken_with_a_warning():
+    with pytest.warns(DataWarning, match="'intent' is taken as the label column, not 'category'; choose with --label"):
+        assert choose_columns(table(text=["a"], category=["x"], intent=["y"])) == ("text", "intent")
+
+
+@pytest.mark.parametrize(
+    ("cells", "given", "words"),
+    [
+        (
+            {"text": ["a"], "label": ["b"]},
+            {"text_column": "txt"},
+            "no column 'txt': the columns are 'text', 'label'; did",
+        ),
+        ({"text": ["a"], "label": ["b"]}, {"label_column": "zzz"}, "no column 'zzz'"),
+        ({"text": ["a"], "label": ["b"]}, {"text_column": "text", "label_column": "text"}, "are both 'text'"),
+        (
+            {"u": ["a"], "v": ["b"], "w": ["c"]},
+            {},
+            "texts and labels: the columns are 'u', 'v', 'w'; name them with --t",
+        ),
+        ({"text": ["a"], "v": ["b"], "w": ["c"]}, {}, "no column is plainly the one of the labels"),
+        ({"u": ["a", "b"], "v": ["b", "c"]}, {}, "cannot be told, both have 2 distinct values"),
+        ({"text": ["a"]}, {}, "no column is plainly the one of the labels"),
+    ],
+)
+def test_what_cannot_be_guessed_lists_the_columns(cells, given, words):
+    with pytest.raises(DataError) as caught:
+        choose_columns(table(**cells), **given)
+    assert words in str(caught.value)
+
+
+def test_a_first_line_whose_label_comes_again_is_a_row():
+    headless = with_header(
+        table(1, **{"book a flight": ["hi there", "fly me", "hey"], "travel": ["greet", "travel", "greet"]})
+    )
+    assert headless.cells == {
+        "text": ["book a flight", "hi there", "fly me", "hey"],
+        "label": ["travel", "greet", "travel", "greet"],
+    }
+    assert list(headless.numbers) == [1, 2, 3, 4]
+
+
+def test_the_label_may_come_first():
+    headless = with_header(table(1, greet=["bye", "greet", "bye"], hello=["see you", "hi", "ciao"]))
+    assert headless.cells["text"][0] == "hello"
+    assert headless.cells["label"][0] == "greet"
+
+
+def test_a_first_line_that_stands_out_is_a_header():
+    given = table(1, phrase=["a", "b", "c", "d"], rubrique=["x", "y", "x", "y"])
+    assert with_header(given) is given
+
+
+def test_a_known_name_makes_a_header_unless_it_is_a_label_below():
+    given = table(1, phrase=["a", "b", "c"], category=["x", "y", "z"])
+    assert with_header(given) is given
+    shop = table(1, **{"show me more of these": ["x", "y", "z"], "category": ["category", "price", "price"]})
+    assert with_header(shop).cells["label"] == ["category", "category", "price", "price"]
+
+
+def test_a_first_line_that_could_be_either_is_refused():
+    with pytest.raises(DataError, match=r"row 1 \('a', 'b'\) may be a header or the first text"):
+        with_header(table(1, a=["c", "e"], b=["d", "f"]))
+
+
+def test_formats_that_name_their_columns_are_not_doubted():
+    given = table(None, a=["c", "e"], b=["b", "b"])
+    assert with_header(given) is given

@@ -1,0 +1,222 @@
+"""Files to rows: delimiters, encodings, quotes, JSON of every shape, Parquet."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from packlight.data.formats import read_file
+from packlight.data.table import Row
+from packlight.errors import DataError, MissingExtraError
+
+
+def pairs(rows):
+    return [(row.text, row.label) for row in rows]
+
+
+def refusal(file, data, **columns):
+    with pytest.raises(DataError) as caught:
+        read_file(file, data if isinstance(data, bytes) else data.encode(), **columns)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_delimiter_and_line_ends_are_found(delimiter, end):
+    lines = [["text", "label"], ["hello there", "small talk"], ["où es-tu, ami; dis", "Géo"], ["", ""]]
+    quoted = [delimiter.join(f'"{cell}"' if cell else "" for cell in line) for line in lines]
+    assert pairs(read_file("a.csv", end.join(quoted).encode())["train"]) == [
+        ("hello there", "small talk"),
+        ("où es-tu, ami; dis", "Géo"),
+    ]
+
+
+def test_semicolons_win_though_texts_hold_commas():
+    data = "phrase;rubrique\nbonjour, ça va;salut\noui, bien;accord\nallô, toi;salut\nbon, oui;accord\n"
+    assert pairs(read_file("a.csv", data.encode())["train"])[0] == ("bonjour, ça va", "salut")
+
+
+def test_known_names_decide_between_delimiters():
+    data = "text|label\nyes, sir|yes\nno|no\n"
+    assert pairs(read_file("a.csv", data.encode())["train"]) == [("yes, sir", "yes"), ("no", "no")]
+
+
+def test_quotes_and_line_breaks_inside_a_text_keep_the_row_number():
+    data = 'text,label\n"say ""hi""\nto her",greet\nbye,leave\n'
+    assert read_file("a.csv", data.encode())["train"] == [
+        Row("a.csv", 2, 'say "hi"\nto her', "greet"),
+        Row("a.csv", 4, "bye", "leave"),
+    ]
+
+
+def test_many_blank_lines_before_the_header_are_passed_over():
+    data = "\n" * 300 + "text,label\na,b\n"
+    assert read_file("a.csv", data.encode())["train"] == [Row("a.csv", 302, "a", "b")]
+
+
+def test_byte_order_mark_is_accepted():
+    assert pairs(read_file("a.csv", b"\xef\xbb\xbftext,label\na,b\n")["train"]) == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("text,label\nok,b\nça,b\n".encode("cp1252"), ["byte 16 (0xe7), row 3", "WINDOWS-1252", "UTF-8"]),
+        ("text,label\na,b\n".encode("utf-16"), ["byte 0", "UTF-16", "iconv"]),
+        ("text,label\na,b\n".encode("utf-16-le"), ["byte 1", "UTF-16"]),
+    ],
+)
+def test_wrong_encoding_names_byte_row_and_remedy(data, words):
+    message = refusal("a.csv", data)
+    for word in words:
+        assert word in message
+
+
+def test_ragged_rows_are_told_together():
+    lines = ["text,label", *["well, hello,greet"] * 6, "ok,fine", "alone"]
+    message = refusal("a.csv", "\n".join(lines))
+    assert message.startswith("7 rows cannot be used:")
+    assert "a.csv, row 2: 3 fields where the header has 2; put a text that holds a comma in double quotes" in message
+    assert "row 6" in message
+    assert "row 7" not in message
+    assert message.endswith("and 2 more")
+
+
+def test_a_single_ragged_row_is_one_line():
+    message = refusal("a.csv", "text,label\na,b\nalone\n")
+    assert message == "a.csv, row 3: 1 field where the header has 2; put a text that holds a comma in double quotes"
+
+
+def test_empty_columns_on_the_right_do_no_harm():
+    assert pairs(read_file("a.csv", b"text,label,,\na,b,,\nc,d,,\n")["train"]) == [("a", "b"), ("c", "d")]
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "words"),
+    [
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", " \n\n", "a.csv is empty"),
+        ("a.csv", "text,label\n", "a header and no rows"),
+        ("a.csv", "just text\nmore\n", "one column only ('just text' in row 1)"),
+        ("a.csv", 'text,label\na,b\n"never closed,c\nd,e\n', "a.csv, row 3: a quote is not closed"),
+        ("a.csv", 'text,label\n"yes" she said,c\n', "a.csv, row 2: a quote"),
+        ("a.csv", "text,label,text\na,b,c\n", "the column 'text' comes twice"),
+        ("a.xlsx", "x", "unknown kind '.xlsx': expected one of .csv"),
+        ("a", "x", "unknown kind ''"),
+        ("a.jsonl", "", "a.jsonl is empty"),
+        ("a.json", "[]", "a.json has no rows"),
+        ("a.json", "{}", "an empty object"),
+        ("a.json", "3", "expected a list of records or an object of splits"),
+        ("a.json", '{"data": []}', "found 'data'"),
+        ("a.json", '{"train": 3}', "found 'train'"),
+        ("a.json", '{"text": "a"}\n{"text": "b"}', "name the file .jsonl"),
+        ("a.json", '{"train": [["a", "b"],\n ["c" "d"]]}', "a.json, row 2: no valid JSON"),
+        ("a.json", '{"train": [["a", "b"], ["c"]]}', "a.json (train), row 2: ['c'] is no pair and no object"),
+        ("a.parquet", "not it", "a.parquet is no readable Parquet file"),
+        ("a.csv", ",\n,\n", "a.csv holds empty cells only"),
+        pytest.param("a.json", "[" * 100_000, "a.json: nested too deeply", id="deep.json"),
+        pytest.param("a.json", f"[{'1' * 5000}]", "a.json: a number of too many digits", id="long.json"),
+        pytest.param("a.jsonl", "{}\n" + "[" * 100_000, "a.jsonl, row 2: nested too deeply", id="deep.jsonl"),
+        pytest.param("a.jsonl", "1" * 5000, "a.jsonl, row 1: a number of too many digits", id="long.jsonl"),
+    ],
+)
+def test_unreadable_files_say_why(file, data, words):
+    if file.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    assert words in refusal(file, data)
+
+
+def test_json_lines_name_their_line():
+    message = refusal("a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"\n\n["a", "b"]\n')
+    assert "2 rows cannot be used" in message
+    assert "a.jsonl, row 2: no valid JSON" in message
+    assert "a.jsonl, row 4: ['a', 'b'] is no JSON object" in message
+
+
+def test_json_lines_keep_separators_inside_strings():
+    data = json.dumps({"text": "one\u2028two", "label": 3}, ensure_ascii=False) + "\r\n"
+    assert read_file("a.jsonl", data.encode())["train"] == [Row("a.jsonl", 1, "one\u2028two", 3)]
+
+
+def test_a_key_that_a_line_lacks_is_none():
+    data = '{"text": "a", "label": "b"}\n{"text": "c"}\n'
+    assert read_file("a.ndjson", data.encode())["train"][1] == Row("a.ndjson", 2, "c", None)
+
+
+def test_json_splits_join_their_out_of_scope_lists_whatever_the_order():
+    value = {"oos_dev": [["z", "oos"]], "dev": [["a", "x"]], "train": [{"query": "b", "intent": "y"}], "oos_test": []}
+    rows = read_file("d.json", json.dumps(value).encode())
+    assert rows == {
+        "val": [Row("d.json (dev)", 1, "a", "x"), Row("d.json (oos_dev)", 1, "z", "oos")],
+        "train": [Row("d.json (train)", 1, "b", "y")],
+    }
+
+
+def test_json_list_of_records_is_train():
+    assert pairs(read_file("d.json", b'[["a", "b"], {"text": "c", "label": "d"}]')["train"]) == [("a", "b"), ("c", "d")]
+
+
+@pytest.mark.parametrize("column", ["split", "Split"])
+def test_a_split_column_cuts_the_rows(column):
+    data = f"text,label,{column}\na,x,train\nb,y,Validation\nc,x,test\nd,y,TRAIN\n"
+    rows = read_file("a.csv", data.encode())
+    assert {name: pairs(part) for name, part in rows.items()} == {
+        "train": [("a", "x"), ("d", "y")],
+        "val": [("b", "y")],
+        "test": [("c", "x")],
+    }
+    assert rows["train"][1].number == 5
+
+
+def test_an_unknown_split_is_refused():
+    message = refusal("a.csv", "text,label,split\na,x,train\nb,y,\nc,y,7\n")
+    assert "a.csv, row 3: the split is ''; write train, val or test, or remove the column" in message
+    assert "row 4: the split is '7'" in message
+
+
+def test_a_split_column_that_is_the_label_stays_one():
+    rows = read_file("a.csv", b"text,split\na,6-10\nb,7-10\n", label_column="split")
+    assert pairs(rows["train"]) == [("a", "6-10"), ("b", "7-10")]
+
+
+def parquet_bytes(columns, metadata=None):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    stream = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), stream)
+    return stream.getvalue()
+
+
+def test_parquet_is_read():
+    data = parquet_bytes({"id": [1, 2], "utterance": ["é", None], "category": ["x y", "z"]})
+    assert read_file("a.parquet", data)["train"] == [
+        Row("a.parquet", 1, "é", "x y"),
+        Row("a.parquet", 2, None, "z"),
+    ]
+
+
+def test_parquet_class_labels_become_names():
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"text": datasets.Value("string"), "intent": datasets.ClassLabel(names=["no", "yes"])})
+    stream = io.BytesIO()
+    datasets.Dataset.from_dict({"text": ["a", "b", "c"], "intent": [1, 0, -1]}, features=features).to_parquet(stream)
+    assert pairs(read_file("a.parquet", stream.getvalue())["train"]) == [("a", "yes"), ("b", "no"), ("c", None)]
+
+
+@pytest.mark.parametrize("note", [b"no json", b"[]", b'{"info": {"features": {"label": 3}}}'])
+def test_parquet_metadata_of_another_kind_is_no_obstacle(note):
+    data = parquet_bytes({"text": ["a"], "label": [1]}, {b"huggingface": note})
+    assert pairs(read_file("a.parquet", data)["train"]) == [("a", 1)]
+
+
+def test_parquet_without_rows_is_refused():
+    assert "a.parquet has no rows" in refusal("a.parquet", parquet_bytes({"text": [], "label": []}))
+
+
+def test_parquet_without_pyarrow_names_the_install_line(monkeypatch):
+    monkeypatch.setattr("packlight.extras.find_spec", lambda _: None)
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    with pytest.raises(MissingExtraError, match=r'reading a\.parquet needs pyarrow: pip install -e "\.\[parquet\]"'):
+        read_file("a.parquet", b"")

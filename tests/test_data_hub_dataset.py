@@ -1,0 +1,319 @@
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from packlight.data.diagnostics import DataWarning
+from packlight.data.hub_configurations import class_names, configurations, default_configuration, matches
+from packlight.data.hub_dataset import read_hub
+from packlight.data.load import load_dataset
+from packlight.data.table import Row
+from packlight.errors import DataError
+
+pytest_plugins = ["loopback_hub"]
+
+NAMES = ["transfer", "balance", "oos"]
+CARD = """\
+---
+license: cc-by-3.0
+dataset_info:
+- config_name: plus
+  features:
+  - name: text
+    dtype: string
+  - name: intent
+    dtype:
+      class_label:
+        names:
+          '0': transfer
+          '1': balance
+          '2': oos
+configs:
+- config_name: plus
+  data_files:
+  - split: train
+    path: plus/train-*
+  - split: validation
+    path: plus/validation-*
+  - split: test
+    path: plus/test-*
+- config_name: small
+  data_files:
+  - split: train
+    path: small/*.parquet
+---
+# Intents
+"""
+
+
+def write_parquet(path: Path, rows: list[tuple[str, int]], names: list[str] | None = NAMES) -> None:
+    """A file as the `datasets` library writes it, with or without the names of its labels."""
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"text": [text for text, _ in rows], "intent": [label for _, label in rows]})
+    if names:
+        features = {"text": {"dtype": "string", "_type": "Value"}, "intent": {"names": names, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pytest.importorskip("pyarrow.parquet").write_table(table, path)
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def intents(tmp_path) -> Path:
+    """Two configurations in the layout of clinc/clinc_oos."""
+    folder = tmp_path / "intents"
+    write_parquet(folder / "plus/train-00000-of-00002.parquet", [("send money", 0), ("how much is left", 1)])
+    write_parquet(folder / "plus/train-00001-of-00002.parquet", [("sing a song", 2)])
+    write_parquet(folder / "plus/validation-00000-of-00001.parquet", [("pay tom", 0)])
+    write_parquet(folder / "plus/test-00000-of-00001.parquet", [("my balance", 1), ("who won", -1)])
+    write_parquet(folder / "small/train-00000-of-00001.parquet", [("wire it", 0)])
+    write(folder / "README.md", CARD)
+    return folder
+
+
+def labels(rows: dict[str, list[Row]]) -> dict[str, list[object]]:
+    return {split: [row.label for row in found] for split, found in rows.items()}
+
+
+# reading
+
+
+def test_a_configuration_is_read_with_the_names_of_its_labels(hub, intents):
+    hub.dataset("acme/intents", intents)
+    rows = read_hub("acme/intents:plus")
+    assert labels(rows) == {"train": ["transfer", "balance", "oos"], "val": ["transfer"], "test": ["balance", None]}
+    assert rows["train"][2] == Row("acme/intents/plus/train-00001-of-00002.parquet", 1, "sing a song", "oos")
+    assert not any(name.startswith("small/") for name in hub.downloads)
+
+
+def test_a_second_reading_downloads_nothing_and_needs_no_hub(hub, intents, monkeypatch):
+    hub.dataset("acme/intents", intents)
+    first = read_hub("acme/intents:plus")
+    hub.downloads.clear()
+    assert read_hub("acme/intents:plus") == first
+    assert hub.downloads == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert read_hub("acme/intents:plus") == first
+
+
+def test_label_names_come_from_the_card_when_the_file_has_none(hub, intents):
+    write_parquet(intents / "plus/train-00000-of-00002.parquet", [("send money", 0), ("sing", 2)], names=None)
+    hub.dataset("acme/intents", intents)
+    assert labels(read_hub("acme/intents:plus"))["train"] == ["transfer", "oos", "oos"]
+
+
+def test_a_missing_configuration_lists_those_that_are_there(hub, intents):
+    hub.dataset("acme/intents", intents)
+    with pytest.raises(DataError, match="no configuration 'big'; there are: plus, small"):
+        read_hub("acme/intents:big")
+    with pytest.raises(DataError, match="several configurations; say acme/intents:NAME with one of plus, small"):
+        read_hub("acme/intents")
+
+
+def test_without_a_card_the_folders_are_the_configurations(hub, intents):
+    (intents / "README.md").unlink()
+    hub.dataset("acme/intents", intents)
+    assert labels(read_hub("acme/intents:plus"))["val"] == ["transfer"]
+    assert labels(read_hub("acme/intents:small")) == {"train": ["transfer"]}
+
+
+@pytest.mark.parametrize("card", ["", "# A card without YAML\n"])
+def test_text_files_beside_the_card_are_read(hub, tmp_path, card):
+    folder = tmp_path / "texts"
+    write(folder / "README.md", card)
+    write(folder / "data/train.csv", "text,label\nsend money,transfer\nhow much,balance\n")
+    write(folder / "data/dev.jsonl", '{"text": "pay tom", "label": "transfer"}\n')
+    write(folder / "data/test.json", '[{"text": "my balance", "label": "balance"}]')
+    write(folder / "data/more-test.json", '{"text": "the rest", "label": "balance"}\n')
+    hub.dataset("acme/texts", folder)
+    rows = read_hub("acme/texts")
+    assert labels(rows) == {"train": ["transfer", "balance"], "val": ["transfer"], "test": ["balance", "balance"]}
+    assert rows["train"][0] == Row("acme/texts/data/train.csv", 2, "send money", "transfer")
+
+
+def test_columns_may_be_named(hub, tmp_path):
+    write(tmp_path / "d/train.csv", "words,kind,text\nsend money,transfer,x\n")
+    hub.dataset("acme/columns", tmp_path / "d")
+    rows = read_hub("acme/columns", text_column="words", label_column="kind")
+    assert (rows["train"][0].text, rows["train"][0].label) == ("send money", "transfer")
+
+
+def test_a_revision_may_be_named(hub, intents, tmp_path):
+    hub.dataset("acme/intents", intents, revision="v1")
+    write(tmp_path / "new/train.csv", "text,label\nsend money,pay\n")
+    hub.dataset("acme/intents", tmp_path / "new")
+    assert labels(read_hub("acme/intents")) == {"train": ["pay"]}
+    assert labels(read_hub("acme/intents@v1:small")) == {"train": ["transfer"]}
+
+
+def test_other_splits_are_not_downloaded(hub, tmp_path):
+    write(tmp_path / "d/train.csv", "text,label\nsend money,transfer\n")
+    write(tmp_path / "d/big.csv", "text,label\nsend money,transfer\n")
+    configs = [{"config_name": "default", "data_files": [{"split": n, "path": f"{n}.csv"} for n in ("train", "big")]}]
+    write(tmp_path / "d/README.md", f"---\nconfigs: {json.dumps(configs)}\n---\n")
+    hub.dataset("acme/splits", tmp_path / "d")
+    with pytest.warns(DataWarning, match="its split 'big' is neither"):
+        assert list(read_hub("acme/splits")) == ["train"]
+    assert "big.csv" not in hub.downloads
+
+
+# a loading script
+
+
+@pytest.fixture
+def scripted(tmp_path) -> Path:
+    folder = tmp_path / "scripted"
+    write(folder / "intents.py", "raise RuntimeError('run')")
+    write(folder / "data/train.csv", "text,label\nwhat the script reads,not\n")
+    write(folder / "README.md", CARD.partition("configs:")[0] + "---\n")
+    return folder
+
+
+def test_a_loading_script_gives_way_to_the_hub_s_own_parquet(hub, scripted, tmp_path):
+    hub.dataset("acme/intents", scripted)
+    converted = tmp_path / "converted"
+    write_parquet(converted / "plus/train/0000.parquet", [("send money", 0)], names=None)
+    write_parquet(converted / "plus/validation/0000.parquet", [("sing", 2)])
+    hub.dataset("acme/intents", converted, revision="refs/convert/parquet")
+    assert labels(read_hub("acme/intents:plus")) == {"train": ["transfer"], "val": ["oos"]}
+    assert "intents.py" not in hub.downloads
+
+
+def test_a_loading_script_alone_is_refused(hub, scripted):
+    hub.dataset("acme/intents", scripted)
+    with pytest.raises(DataError, match=r"does not run a data set's own code.*refs/convert/parquet"):
+        read_hub("acme/intents:plus")
+    with pytest.raises(DataError, match="say acme/intents@refs/convert/parquet"):
+        read_hub("acme/intents@main:plus")
+    assert hub.downloads == ["README.md"]
+
+
+# what cannot be had
+
+
+def test_an_altered_file_is_refused(hub, intents):
+    hub.dataset("acme/intents", intents)
+    path = intents / "small/train-00000-of-00001.parquet"
+    path.write_bytes(path.read_bytes()[:-5] + b"12345")
+    with pytest.raises(DataError, match="was altered or damaged"):
+        read_hub("acme/intents:small")
+
+
+def test_what_is_not_there_is_said(hub, tmp_path):
+    with pytest.raises(DataError, match="the Hub has no dataset 'acme/absent'"):
+        read_hub("acme/absent:plus")
+    write(tmp_path / "d/picture.png", "no data")
+    hub.dataset("acme/pictures", tmp_path / "d")
+    with pytest.raises(DataError, match="no Parquet, CSV or JSONL files"):
+        read_hub("acme/pictures")
+    with pytest.raises(DataError, match="not a Hub id"):
+        read_hub("no id:plus")
+    hub.stop()
+    with pytest.raises(DataError, match="the Hub cannot be reached"):
+        read_hub("acme/absent:plus")
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("---\nconfigs: [\n---\n", "the YAML of its card"),
+        ("---\nconfigs:\n- data_files: train.csv\n---\n", "no config_name"),
+        ("---\nconfigs:\n- config_name: a\n  data_files: test*\n---\n", "no Parquet, CSV or JSONL"),
+        (
+            "---\nconfigs:\n- config_name: a\n  data_files:\n  - split: test\n    path: train.csv\n---\n",
+            "no train split",
+        ),
+    ],
+)
+def test_a_card_that_cannot_be_used_is_said(hub, tmp_path, card, message):
+    write(tmp_path / "d/train.csv", "text,label\nsend money,transfer\n")
+    write(tmp_path / "d/README.md", card)
+    hub.dataset("acme/card", tmp_path / "d")
+    with pytest.raises(DataError, match=message):
+        read_hub("acme/card")
+
+
+def test_a_data_set_is_loaded_from_the_hub(hub, tmp_path):
+    rows = "".join(f"send {n} euros,transfer\nis there {n} left,balance\n" for n in range(20))
+    write(tmp_path / "d/train.csv", "text,label\n" + rows)
+    hub.dataset("acme/money", tmp_path / "d")
+    data = load_dataset("acme/money:default")
+    assert data.labels == ("balance", "transfer")
+    assert len(data.train) + len(data.val) + len(data.test) == 40
+
+
+# names and patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("plus/train-*", "plus/train-00000-of-00001.parquet", True),
+        ("plus/train-*", "plus/train-x/0000.parquet", False),
+        ("**/*.csv", "train.csv", True),
+        ("**/*.csv", "a/b/train.csv", True),
+        ("data/**", "data/a/b.csv", True),
+        ("train[0-9].csv", "train7.csv", True),
+        ("train[!0-9].csv", "train7.csv", False),
+        ("train?.csv", "train.csv", False),
+        ("a+b.csv", "aab.csv", False),
+    ],
+)
+def test_patterns(pattern, name, expected):
+    assert matches(pattern, name) is expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train.csv", "valid.csv"], {"default": {"train": ["train.csv"], "val": ["valid.csv"]}}),
+        (["data.csv"], {"default": {"train": ["data.csv"]}}),
+        (["test/0.csv", "train/0.csv"], {"default": {"test": ["test/0.csv"], "train": ["train/0.csv"]}}),
+        (["plus/clinc_oos-test.parquet"], {"plus": {"test": ["plus/clinc_oos-test.parquet"]}}),
+        (
+            ["en/train/0.csv", "fr/train/0.csv"],
+            {"en": {"train": ["en/train/0.csv"]}, "fr": {"train": ["fr/train/0.csv"]}},
+        ),
+        (["dataset_infos.json", ".hidden/train.csv", "notes.md"], {}),
+    ],
+)
+def test_names_say_configuration_and_split(names, expected):
+    assert configurations({}, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"data_files": "b/*.csv"}, {"train": ["b/test.csv", "b/train.csv"]}),
+        ({"data_files": ["a.csv", "b/test.csv"]}, {"train": ["a.csv", "b/test.csv"]}),
+        ({"data_files": {"test": "a.csv"}}, {"test": ["a.csv"]}),
+        ({"data_files": [{"split": "test", "path": ["./a.csv", "b/test.csv"]}]}, {"test": ["a.csv", "b/test.csv"]}),
+        ({"data_dir": "b"}, {"test": ["b/test.csv"], "train": ["b/train.csv"]}),
+        ({"data_dir": "./b/", "data_files": "train.csv"}, {"train": ["b/train.csv"]}),
+    ],
+)
+def test_every_documented_form_of_a_card_s_files(entry, expected):
+    card = {"configs": [{"config_name": "x", **entry}]}
+    assert configurations(card, ["a.csv", "b/train.csv", "b/test.csv"]) == {"x": expected}
+
+
+def test_the_default_configuration():
+    card = {"configs": [{"config_name": "a"}, {"config_name": "b", "default": True}]}
+    assert default_configuration(card, ["a", "b"]) == "b"
+    assert default_configuration({}, ["a", "default"]) == "default"
+    assert default_configuration({}, ["a"]) == "a"
+    assert default_configuration({}, ["a", "b"]) is None
+
+
+def test_label_names_of_a_card_are_in_the_order_of_their_numbers():
+    names = {str(index): f"label {index}" for index in (10, 2, 0, 1, 3, 4, 5, 6, 7, 8, 9)}
+    info = {
+        "features": [{"name": "intent", "dtype": {"class_label": {"names": names}}}, {"name": "t", "dtype": "string"}]
+    }
+    assert class_names({"dataset_info": info}, "default") == {"intent": [f"label {index}" for index in range(11)]}
+    assert class_names({"dataset_info": info}, "other") == {}

@@ -1,0 +1,171 @@
+import pytest
+
+from packlight.errors import RecipeError
+from packlight.recipes.recipe import for_traffic, load_recipe, parse_recipe, write_recipe
+from packlight.steps.distill.options import Distill
+from packlight.steps.export.options import Export
+from packlight.steps.finetune.options import Finetune
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+
+TEACHER = "{step: finetune, as: teacher}"
+
+
+def recipe(*steps, head="version: 1\nname: mine\n"):
+    return head + "steps:\n" + "".join(f"  - {step}\n" for step in steps)
+
+
+def test_the_walk_is_built_in_and_can_be_carried_out():
+    walk = load_recipe("walk")
+    assert walk.name == "walk"
+    assert [step.kind for step in walk.steps][:3] == ["finetune", "export", "quantize-onnx"]
+    assert {step.kind for step in walk.steps} == {"finetune", "distill", "quantize-torch", "export", "quantize-onnx"}
+
+
+def test_the_frontier_is_built_in_and_measures_what_can_be_shipped():
+    frontier = load_recipe("frontier")
+    measured = [step.name for step in frontier.steps if step.measured]
+    assert {"teacher-calibrated", "balanced", "small", "static", "cascade"} <= set(measured)
+    assert not [name for name in measured if name.endswith(("-start", "-student"))]
+
+
+def test_a_rate_is_stated_for_all_steps_that_take_one_and_state_none():
+    steps = (TEACHER, "{step: calibrate, as: a, oos_rate: 0.3}", "{step: calibrate, as: b, from: teacher}")
+    stated = for_traffic(parse_recipe(recipe(*steps)), 0.2)
+    assert [getattr(step, "oos_rate", None) for step in stated.steps] == [None, 0.3, 0.2]
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan"), "test"])
+def test_a_rate_out_of_range_is_refused(rate):
+    with pytest.raises(RecipeError, match="oos_rate"):
+        for_traffic(load_recipe("frontier"), rate)
+
+
+def test_a_rate_for_a_recipe_that_takes_none_is_refused():
+    with pytest.raises(RecipeError, match="walk: no step takes an out-of-scope rate"):
+        for_traffic(load_recipe("walk"), 0.2)
+
+
+def test_a_recipe_of_which_nothing_is_measured_is_refused():
+    with pytest.raises(RecipeError, match="no variant is measured"):
+        parse_recipe(recipe("{step: finetune, as: teacher, measured: false}"))
+
+
+def test_steps_have_their_defaults_names_and_parents():
+    made = parse_recipe(
+        recipe(
+            TEACHER,
+            "{step: distill, as: student, layers: [0, 2], temperature: 4}",
+            "{step: export, as: graph, from: teacher}",
+            "{step: quantize-onnx, as: int8, mode: static}",
+        )
+    )
+    teacher, student, graph, int8 = made.steps
+    assert isinstance(teacher, Finetune)
+    assert student == Distill(name="student", layers=(0, 2), temperature=4.0)
+    assert graph == Export(name="graph", parent="teacher")
+    assert int8 == QuantizeOnnx(name="int8", mode="static")
+    assert [made.parent_of(step) for step in made.steps] == [None, teacher, teacher, graph]
+
+
+def test_options_are_everything_but_the_names():
+    options = Export(name="graph", parent="teacher").options()
+    assert options == {"opset": 18, "fuse": True, "tolerance": 1e-3}
+
+
+@pytest.mark.parametrize("name", ["walk", "frontier", None])
+def test_what_is_written_is_read_again(tmp_path, name):
+    made = (
+        load_recipe(name) if name else parse_recipe(recipe(TEACHER, "{step: distill, as: s, layers: 2, bf16: false}"))
+    )
+    write_recipe(made, tmp_path / "recipe.yaml")
+    assert load_recipe(tmp_path / "recipe.yaml") == made
+    assert load_recipe(str(tmp_path / "recipe.yaml")) == made
+
+
+REFUSED = {
+    "no YAML": ("a: [", "not YAML"),
+    "nothing": ("", "Expected `object`"),
+    "a list": ("- 1", "Expected `object`"),
+    "no version": (recipe(TEACHER, head="name: mine\n"), "version"),
+    "another version": (recipe(TEACHER, head="version: 2\nname: mine\n"), "version 2 is not the 1"),
+    "no steps": ("version: 1\nname: mine\nsteps: []", "has no steps"),
+    "an unknown key": (recipe(TEACHER) + "colour: red\n", "colour.*packlight recipes --options"),
+    "an unknown option": (recipe("{step: finetune, as: teacher, epoch: 3}"), r"epoch.*steps\[0\].*recipes --options"),
+    "an unknown step": (recipe("{step: shrink, as: teacher}"), "shrink"),
+    "an unknown reference": (recipe(TEACHER, head="version: 1\nname: m\nreferences: [gpt]\n"), "gpt"),
+    "no name": (recipe("{step: finetune}"), "as"),
+    "a name that is a path": (recipe("{step: finetune, as: ../teacher}"), "as"),
+    "an empty name": (recipe("{step: finetune, as: ''}"), "as"),
+    "a word for a number": (recipe("{step: finetune, as: t, epochs: many}"), "epochs"),
+    "fewer than no epochs": (recipe("{step: finetune, as: t, epochs: -1}"), "epochs"),
+    "a rate of nothing": (recipe("{step: finetune, as: t, learning_rate: 0}"), "learning_rate"),
+    "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "learning_rate"),
+    "nothing but warming up": (recipe("{step: finetune, as: t, warmup: 1}"), "warmup"),
+    "an alpha above one": (recipe(TEACHER, "{step: distill, as: s, alpha: 1.1}"), "alpha"),
+    "a temperature of nothing": (recipe(TEACHER, "{step: distill, as: s, temperature: 0}"), "temperature"),
+    "no layers": (recipe(TEACHER, "{step: distill, as: s, layers: 0}"), "layers"),
+    "a layer below the first": (recipe(TEACHER, "{step: distill, as: s, layers: [-1, 2]}"), "layers"),
+    "an opset that cannot be": (recipe(TEACHER, "{step: export, as: g, opset: 9}"), "opset"),
+    "an unknown mode": (recipe(TEACHER, "{step: export, as: g}", "{step: quantize-onnx, as: q, mode: magic}"), "magic"),
+    "the same name twice": (recipe(TEACHER, "{step: distill, as: teacher}"), "two variants are called 'teacher'"),
+    "the name of a reference": (
+        recipe("{step: finetune, as: distilbert}", head="version: 1\nname: m\nreferences: [distilbert]\n"),
+        "two variants are called 'distilbert'",
+    ),
+    "a first step that needs a variant": (
+        recipe("{step: export, as: g}"),
+        "comes first, but must start from a variant",
+    ),
+    "a parent that nothing makes": (
+        recipe(TEACHER, "{step: export, as: g, from: x}"),
+        "'x', which no earlier step makes",
+    ),
+    "a parent that comes later": (
+        recipe(TEACHER, "{step: export, as: g, from: s}", "{step: distill, as: s, from: teacher}"),
+        "'s', which no earlier step makes",
+    ),
+    "its own parent": (recipe(TEACHER, "{step: export, as: g, from: g}"), "'g', which no earlier step makes"),
+    "a model with a parent": (recipe(TEACHER, "{step: finetune, as: t, from: teacher}"), "drop `from`"),
+    "int8 of a torch model": (recipe(TEACHER, "{step: quantize-onnx, as: q}"), "needs onnx, but 'teacher' is torch"),
+    "int8 of int8": (
+        recipe(TEACHER, "{step: export, as: g}", "{step: quantize-onnx, as: q}", "{step: quantize-onnx, as: qq}"),
+        "needs onnx, but 'q' is onnx-int8",
+    ),
+    "a student of a graph": (
+        recipe(TEACHER, "{step: export, as: g}", "{step: distill, as: s}"),
+        "needs torch, but 'g' is onnx",
+    ),
+    "an export of int8": (
+        recipe(TEACHER, "{step: quantize-torch, as: q}", "{step: export, as: g}"),
+        "needs torch, but 'q' is torch-int8",
+    ),
+    "a step from a reference": (
+        recipe(
+            TEACHER, "{step: export, as: g, from: bert-base}", head="version: 1\nname: m\nreferences: [bert-base]\n"
+        ),
+        "needs torch, but 'bert-base' is reference",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_carried_out_is_refused(text, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        parse_recipe(text, where="mine.yaml")
+    assert str(caught.value).startswith("mine.yaml: ")
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(RecipeError, match=r"no recipe 'stroll': give a YAML file or one of .*walk"):
+        load_recipe("stroll")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes("name: é".encode("latin-1"))
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_yaml_cannot_run_code():
+    with pytest.raises(RecipeError, match="not YAML"):
+        parse_recipe("!!python/object/apply:os.system ['true']")

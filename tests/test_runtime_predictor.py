@@ -1,0 +1,138 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from packlight.errors import ArtifactError
+from packlight.runtime.artifact import read_manifest, seal
+from packlight.runtime.decision import probabilities
+from packlight.runtime.predictor import BATCH, Prediction, Predictor
+
+pytest_plugins = ["command", "tiny_run"]
+TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo", "why is the blue whale", "zzz"]
+ALL = ("teacher", "student-torch-int8", "teacher-onnx", "student-onnx-int8", "student-onnx-static")
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_texts_become_labels_with_probabilities(tiny_run, variant):
+    predictor = Predictor.open(tiny_run / "variants" / variant, threads=1)
+    answers = predictor.predict(TEXTS, top_k=3)
+    assert [answer.text for answer in answers] == TEXTS
+    for answer in answers:
+        assert (answer.label, answer.score) == (answer.top[0].label, answer.top[0].score)
+        scores = [each.score for each in answer.top]
+        assert len(scores) == 3
+        assert scores == sorted(scores, reverse=True)
+        assert 0 < sum(scores) <= 1 + 1e-6
+        assert answer.label in predictor.engine.labels
+        assert answer.out_of_scope == (answer.label == "oos")
+
+
+def test_it_answers_as_the_engine_does(tiny_run):
+    predictor = Predictor.open(tiny_run / "variants" / "teacher-onnx", threads=1)
+    logits = predictor.engine.logits(TEXTS)
+    expected = probabilities(logits)
+    for answer, row in zip(predictor.predict(TEXTS, top_k=len(predictor.engine.labels)), expected, strict=True):
+        assert {each.label: each.score for each in answer.top} == pytest.approx(
+            dict(zip(predictor.engine.labels, map(float, row), strict=True)), abs=1e-5
+        )
+        assert sum(each.score for each in answer.top) == pytest.approx(1)
+
+
+def test_one_text_is_one_answer(tiny_run):
+    predictor = Predictor.open(str(tiny_run / "variants" / "teacher-onnx"))
+    answer = predictor(TEXTS[0])
+    assert isinstance(answer, Prediction)
+    assert answer == predictor.predict(TEXTS)[0] or answer.score == pytest.approx(predictor.predict(TEXTS)[0].score)
+    assert len(answer.top) == 1
+
+
+class Counting:
+    """An engine that says how large its batches were."""
+
+    name, labels, threads = "counting", ("a", "oos"), 1
+
+    def __init__(self):
+        self.batches = []
+
+    def logits(self, texts):
+        self.batches.append(len(texts))
+        return np.array([[0.0, 1.0]] * len(texts), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("variant", "sizes"),
+    [("teacher-onnx", [BATCH, 8]), ("student-onnx-static", [BATCH, 8]), ("student-onnx-int8", [1] * 40)],
+)
+def test_batches_are_used_only_where_they_cannot_change_an_answer(tiny_run, variant, sizes):
+    engine = Counting()
+    predictor = Predictor(Predictor.open(tiny_run / "variants" / variant).artifact, engine)
+    answers = predictor.predict([f"text {number}" for number in range(40)])
+    assert engine.batches == sizes
+    assert all(answer.out_of_scope for answer in answers)
+
+
+def test_no_texts_are_no_answers(tiny_run):
+    assert Predictor.open(tiny_run / "variants" / "teacher-onnx").predict([]) == []
+
+
+def test_a_folder_that_is_no_artifact_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="not an artifact"):
+        Predictor.open(tmp_path)
+
+
+def test_softmax_survives_large_logits():
+    assert probabilities(np.array([1000.0, 1000.0], dtype=np.float32)) == pytest.approx([0.5, 0.5])
+
+
+def test_an_onnx_artifact_is_answered_without_torch(tiny_run):
+    code = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'transformers', 'onnx', 'safetensors', 'accelerate'):\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "from packlight import Predictor\n"
+        f"print(Predictor.open({str(tiny_run / 'variants' / 'student-onnx-static')!r})('wake me at seven').label)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() in ("alarm", "music", "oos", "weather")
+
+
+def with_problem_type(source, target, kind):
+    """A copy of an artifact whose configuration says what kind of problem it solves."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
+    seal(target, read_manifest(target))
+    return target
+
+
+def test_where_several_labels_may_hold_no_threshold_is_chosen(tiny_run, tmp_path, packlight):
+    multi = with_problem_type(tiny_run / "variants" / "teacher-onnx", tmp_path / "multi", "multi_label_classification")
+    for words in (["calibrate", multi], ["cascade", multi, "--first", tiny_run / "variants" / "teacher-onnx"]):
+        answer = packlight(*words, "--data", "sample", "--out", tmp_path / "made")
+        assert (answer.status, answer.err.count("error: ")) == (2, 1)
+        assert "multi_label_classification" in answer.err
+
+
+def test_where_several_labels_may_hold_each_has_its_own_probability(tiny_run, tmp_path):
+    source = tiny_run / "variants" / "teacher-onnx"
+    predictor = Predictor.open(with_problem_type(source, tmp_path / "multi", "multi_label_classification"), threads=1)
+    (answer,) = predictor.predict(TEXTS[:1], top_k=len(predictor.engine.labels))
+    logits = dict(zip(predictor.engine.labels, predictor.engine.logits(TEXTS[:1])[0], strict=True))
+    assert {each.label: each.score for each in answer.top} == pytest.approx(
+        {label: 1 / (1 + np.exp(-float(value))) for label, value in logits.items()}, abs=1e-6
+    )
+    assert answer.label == Predictor.open(source, threads=1)(TEXTS[0]).label
+
+
+def test_a_model_that_does_not_classify_is_refused(tiny_run, tmp_path):
+    folder = with_problem_type(tiny_run / "variants" / "teacher-onnx", tmp_path / "r", "regression")
+    with pytest.raises(ArtifactError, match="problem_type is regression"):
+        Predictor.open(folder)

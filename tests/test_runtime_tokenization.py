@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import tokenizers
+
+from packlight.errors import ArtifactError
+from packlight.runtime.tokenization import TextEncoder
+
+
+@pytest.fixture
+def encoder(tiny, encoder_folder):
+    return tiny.text_encoder(encoder_folder("bert"))
+
+
+def test_a_batch_is_padded_on_the_right_to_its_longest_text(encoder):
+    tokens = encoder(["play", "will it rain in oslo"])
+    assert tokens.input_ids.dtype == tokens.attention_mask.dtype == np.int64
+    assert tokens.attention_mask.tolist() == [[1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1]]
+    assert tokens.input_ids[0, 3:].tolist() == [encoder.pad_id] * 4
+
+
+def test_ids_are_the_same_alone_and_in_a_batch(encoder, tiny):
+    texts = tiny.toy_texts()[0]
+    assert encoder.ids(texts) == [encoder.ids([text])[0] for text in texts]
+
+
+def test_long_texts_are_cut_with_their_special_tokens_kept(encoder_folder):
+    encoder = TextEncoder(encoder_folder("bert") / "tokenizer.json", 5)
+    whole = encoder.ids(["play"])[0]
+    for cut in (encoder.ids(["play " * 100])[0], encoder.ids(["play " * 100, "play"])[0]):
+        assert len(cut) == 5
+        assert (cut[0], cut[-1]) == (whole[0], whole[-1])
+
+
+def test_padding_and_truncation_of_the_file_do_not_count(encoder_folder, tmp_path):
+    tokenizer = tokenizers.Tokenizer.from_file(str(encoder_folder("bert") / "tokenizer.json"))
+    tokenizer.enable_padding(length=20)
+    tokenizer.enable_truncation(3)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (ids,) = TextEncoder(tmp_path / "tokenizer.json", 16).ids(["will it rain in oslo"])
+    assert len(ids) == 7
+
+
+@pytest.mark.parametrize(("family", "pad"), [("bert", 0), ("roberta", 1), ("mpnet", 1)])
+def test_the_padding_token_is_the_tokenizers_own(tiny, encoder_folder, family, pad):
+    assert tiny.text_encoder(encoder_folder(family)).pad_id == pad
+
+
+def test_without_a_padding_token_it_is_the_first(tmp_path):
+    tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1}, unk_token="a")).save(str(tmp_path / "t.json"))
+    assert TextEncoder(tmp_path / "t.json", 16).pad_id == 0
+
+
+def test_the_vocabulary_is_counted(encoder, tiny):
+    assert encoder.vocabulary_size == tiny.VOCABULARY
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "no JSON"])
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: not a fast tokenizer"):
+        TextEncoder(tmp_path / "tokenizer.json", 16)

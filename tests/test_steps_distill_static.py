@@ -1,0 +1,157 @@
+"""The static student and the engine that answers for it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from packlight.errors import ArtifactError
+from packlight.runtime.artifact import STATIC
+from packlight.runtime.engines.static import CONFIG_KEY, StaticEngine, read_ngrams, read_tensors, scale_head
+from packlight.runtime.ngrams import NGrams
+from packlight.steps.distill_static.apply import StaticStudent, answers, distill_static, save_static
+from packlight.steps.distill_static.options import DistillStatic
+
+NGRAMS = NGrams(buckets=512, words=2, characters=(3, 4), max_words=16)
+OPTIONS = DistillStatic(
+    name="static", buckets=512, width=16, hidden=16, characters=(3, 4), max_length=16, epochs=8, batch_size=16,
+    learning_rate=2e-2, dropout=0.1,
+)  # fmt: skip
+ODD = ["", "alarm", "🙂 größer", "will it rain in oslo " * 30, "ALARM"]
+
+
+@pytest.fixture(scope="module")
+def taught(tiny):
+    """A student that was taught by sharp answers, and its history."""
+    lesson = tiny.toy_lesson()
+    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(lesson.train_labels), 4).float()
+    return distill_static(lesson, teacher, NGRAMS, OPTIONS, seed=1)
+
+
+def write(student, folder, labels):
+    folder.mkdir(exist_ok=True)
+    save_static(student, folder / STATIC)
+    table = {"buckets": 512, "words": 2, "characters": [3, 4], "max_words": 16}
+    config = {"id2label": dict(enumerate(labels)), CONFIG_KEY: table}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture
+def folder(taught, tiny, tmp_path):
+    return write(taught[0], tmp_path / "static", tiny.LABELS)
+
+
+def opened(tiny, folder):
+    return StaticEngine(tiny.seal_variant(folder, engine="static", precision="int8", model_file=STATIC))
+
+
+def test_it_learns_the_toy_texts(taught, tiny):
+    student, history = taught
+    lesson = tiny.toy_lesson()
+    said = answers(student, [NGRAMS.rows(text) for text in lesson.val_texts]).argmax(1)
+    accuracy = (said == np.array(lesson.val_labels)).mean()
+    assert accuracy == max(epoch.accuracy for epoch in history) > 0.85
+    assert [epoch.epoch for epoch in history] == list(range(1, 9))
+
+
+def test_the_same_seed_teaches_the_same_and_unlabelled_texts_teach_too(tiny):
+    lesson = tiny.toy_lesson()
+    unlabelled = type(lesson)(**vars(lesson) | {"train_labels": [-100] * len(lesson.train_labels)})
+    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(lesson.train_labels), 4).float()
+    one, two = (distill_static(unlabelled, teacher, NGRAMS, OPTIONS, seed=4) for _ in range(2))
+    assert torch.equal(one[0].embedding, two[0].embedding)
+    assert max(epoch.accuracy for epoch in one[1]) > 0.8
+
+
+def test_the_engine_says_what_the_student_says(taught, tiny, folder):
+    texts = [*tiny.toy_texts()[0][:20], *ODD]
+    wanted = answers(taught[0], [NGRAMS.rows(text) for text in texts])
+    said = opened(tiny, folder).logits(texts)
+    assert said.dtype == np.float32
+    np.testing.assert_allclose(said, wanted, atol=1e-4)
+
+
+def test_outside_training_the_student_sees_the_rounded_embedding(tiny, tmp_path):
+    torch.manual_seed(0)
+    student = StaticStudent(OPTIONS, 4).eval()
+    with torch.no_grad():
+        student.embedding[0, 0] = 100.0  # one outlier makes the first column's steps as coarse as can be
+    text = tiny.toy_texts()[0][0]
+    before = answers(student, [NGRAMS.rows(text)])
+    with torch.no_grad():
+        student.embedding[1:, 0] = 0.0  # what was less than half a step is nothing after rounding
+    np.testing.assert_array_equal(answers(student, [NGRAMS.rows(text)]), before)
+    said = opened(tiny, write(student, tmp_path / "coarse", tiny.LABELS)).logits([text])
+    np.testing.assert_allclose(said, before, atol=1e-4)
+
+
+def test_a_batch_is_answered_as_each_text_alone(tiny, folder):
+    engine, texts = opened(tiny, folder), [*tiny.toy_texts()[0][:5], *ODD]
+    assert np.array_equal(engine.logits(texts), np.concatenate([engine.logits([text]) for text in texts]))
+
+
+def test_the_head_can_be_scaled_and_shifted(tiny, folder):
+    texts = tiny.toy_texts()[0][:5]
+    before = opened(tiny, folder).logits(texts)
+    factor, offset = np.array([1, 0.5, 0, 2], dtype=np.float32), np.array([0, 3, -1, 0], dtype=np.float32)
+    scale_head(folder / STATIC, factor, offset)
+    np.testing.assert_allclose(opened(tiny, folder).logits(texts), before * factor + offset, atol=1e-4)
+
+
+def damaged(tensors, name):
+    if name == "no head":
+        del tensors["last"]
+    elif name == "other buckets":
+        tensors["embedding"] = tensors["embedding"][:100]
+    elif name == "other labels":
+        tensors["last_bias"] = tensors["last_bias"][:2]
+    elif name == "other width":
+        tensors["first"] = tensors["first"][:5]
+    elif name == "other hidden":
+        tensors["last"] = tensors["last"][:5]
+    elif name == "other kind":
+        tensors["embedding"] = tensors["embedding"].astype(np.float32)
+    return {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no head", "lacks last"),
+        ("other buckets", "do not fit"),
+        ("other labels", "do not fit"),
+        ("other width", "do not fit"),
+        ("other hidden", "do not fit"),
+        ("other kind", "do not fit"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tiny, folder, name, said):
+    save_file(damaged(load_file(folder / STATIC), name), folder / STATIC)
+    with pytest.raises(ArtifactError, match=said):
+        opened(tiny, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\xff" * 64])
+def test_a_file_without_tensors_is_refused(tmp_path, content):
+    (tmp_path / STATIC).write_bytes(content)
+    with pytest.raises(ArtifactError, match="not a safetensors file"):
+        read_tensors(tmp_path / STATIC)
+
+
+@pytest.mark.parametrize("lengths", [[4, 3], [3, 3], [0, 3], [3, 1000]])
+def test_lengths_of_ngrams_that_do_not_rise_are_refused(lengths, tmp_path):
+    table = {"buckets": 512, "words": 2, "characters": lengths, "max_words": 16}
+    (tmp_path / "config.json").write_text(json.dumps({CONFIG_KEY: table}))
+    with pytest.raises(ArtifactError, match="must rise"):
+        read_ngrams(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("table", [None, {"buckets": 512}, {"buckets": "many", "words": 2}])
+def test_a_configuration_that_does_not_say_the_n_grams_is_refused(tiny, folder, table):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {CONFIG_KEY: table}))
+    with pytest.raises(ArtifactError, match="needs packlight_ngrams"):
+        opened(tiny, folder)

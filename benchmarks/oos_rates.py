@@ -15,10 +15,10 @@ import numpy.typing as npt
 from packlight.data import Dataset, load_dataset
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines.cascade import confidence
-from packlight.steps.artifact_inference import answer_texts
+from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.calibrate.rule import choose_rule
-from packlight.steps.cascade.threshold import choose_switch
-from packlight.steps.out_of_scope import traffic_weights
+from packlight.steps.cascade.threshold import choose_threshold
+from packlight.steps.out_of_scope import oos_rate_weights
 from packlight.steps.step import OosRate
 
 LOSS, CONFIDENCE = 0.025, 0.95
@@ -51,14 +51,14 @@ def main() -> None:
 def answered(artifact: Artifact, data: Dataset) -> Answers:
     """Logits of both splits."""
     order = [artifact.labels.index(label) for label in data.labels]
-    val, test = (answer_texts(artifact, split.texts)[:, order] for split in (data.val, data.test))
+    val, test = (predict_logits(artifact, split.texts)[:, order] for split in (data.val, data.test))
     return val, test
 
 
 def under_rule(answers: Answers, data: Dataset, rate: OosRate | None) -> Answers:
     """The same under the rule for a rate; None where nobody knows it."""
     outside = None if data.oos_label is None else data.label_ids[data.oos_label]
-    weights = None if rate is None else traffic_weights(data, rate, where="rule")
+    weights = None if rate is None else oos_rate_weights(data, rate, where="rule")
     truth = np.array(data.ids(data.val))
     rule = choose_rule(answers[0], truth, outside, weights=weights)
     return rule.apply(answers[0]), rule.apply(answers[1])
@@ -68,13 +68,13 @@ def cascade(first: Answers, second: Answers, data: Dataset, rate: OosRate | None
     """Accuracy of a cascade whose models and switch are for a rate."""
     quick, slow = under_rule(first, data, rate), under_rule(second, data, rate)
     truth = np.array(data.ids(data.val))
-    choice = choose_switch(
+    choice = choose_threshold(
         confidence(quick[0]),
         quick[0].argmax(axis=1) == truth,
         slow[0].argmax(axis=1) == truth,
         loss=LOSS,
         confidence=CONFIDENCE,
-        weights=traffic_weights(data, rate, where="switch"),
+        weights=oos_rate_weights(data, rate, where="switch"),
     )
     sure = confidence(quick[1]) >= choice.threshold
     return right(np.where(sure[:, None], quick[1], slow[1]), data)

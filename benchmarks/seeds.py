@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 
 from packlight.data import load_dataset
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.formatting import NONE
 from packlight.measure.results import Measurements, read_measurements
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
-from packlight.recipes.recipe import for_traffic, load_recipe
+from packlight.recipes.recipe import load_recipe, with_oos_rate
 
 FIGURES = {
     "val": ("val", "accuracy"),
@@ -30,7 +30,7 @@ FIGURES = {
     "out-of-scope recall": ("oos_recall",),
 }
 """column -> where it stands in a row of measurements.json"""
-ACCURACY_ONLY = Effort(rounds=2, texts=4)
+ACCURACY_ONLY = BenchmarkConfig(rounds=2, texts=4)
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ def main() -> None:
     if not options.table:
         recipe = load_recipe(options.recipe)
         if options.oos_rate is not None:
-            recipe = for_traffic(recipe, options.oos_rate)
+            recipe = with_oos_rate(recipe, options.oos_rate)
         recipe = msgspec.structs.replace(recipe, references=())
         for seed, place in places.items():
             run(
@@ -75,7 +75,7 @@ def main() -> None:
                 effort=ACCURACY_ONLY,
             )
     table = aggregate({seed: read_measurements(place) for seed, place in places.items()})
-    write_whole(options.out / "seeds.json", msgspec.json.format(msgspec.json.encode(table), indent=2) + b"\n")
+    atomic_write(options.out / "seeds.json", msgspec.json.format(msgspec.json.encode(table), indent=2) + b"\n")
     print(rendered(table))
 
 

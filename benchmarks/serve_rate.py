@@ -29,7 +29,7 @@ from packlight.data import load_dataset
 from packlight.serve.loadtest.measure import measure_load
 from packlight.serve.loadtest.rates import Ramp
 from packlight.serve.loadtest.result import Bound, LoadResult
-from packlight.serve.loadtest.target import Process, free_port, halves, served
+from packlight.serve.loadtest.target import Process, free_port, served, split_cpus
 
 STAGES = ("decode", "tokenize", "infer", "encode")
 SUM = re.compile(r"^packlight_(\w+)_duration_seconds_sum (\S+)$", re.MULTILINE)
@@ -42,7 +42,7 @@ def main() -> None:
     """Measure, print, and write."""
     options = arguments()
     texts = list(load_dataset(options.data).test.texts)
-    server_side, generator_side = halves()
+    server_side, generator_side = split_cpus()
     ramp = Ramp(start=options.start, seconds=options.seconds, attempts=options.attempts)
     common = {"source": options.data, "bound": Bound(p99_ms=options.p99), "generator_processors": generator_side}
     outcome: dict[str, object] = {"load_average_before": os.getloadavg()}

@@ -18,7 +18,7 @@ from packlight.data import load_dataset
 from packlight.serve.loadtest.client import address_of, http_request, infer_body
 from packlight.serve.loadtest.process import GeneratorProcess
 from packlight.serve.loadtest.settings import Job
-from packlight.serve.loadtest.target import halves, served
+from packlight.serve.loadtest.target import served, split_cpus
 
 SAMPLE_SECONDS = 2.0
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--tolerance-mb", type=float, default=5.0)
     options = parser.parse_args()
-    server_side, generator_side = halves()
+    server_side, generator_side = split_cpus()
     samples: list[tuple[float, float]] = []
     done = threading.Event()
     with (

@@ -7,7 +7,9 @@ import pytest
 
 QUICK = "epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false"
 ONCE = QUICK.replace("epochs: 2", "epochs: 1")
-STATIC = "epochs: 6, batch_size: 16, learning_rate: 2.0e-2, buckets: 512, width: 16, hidden: 16, augment: 1.0"
+STATIC = (
+    "epochs: 6, batch_size: 16, learning_rate: 2.0e-2, buckets: 512, embedding_dim: 16, hidden_size: 16, augment: 1.0"
+)
 RECIPE = f"""
 version: 1
 name: frontier
@@ -16,14 +18,14 @@ steps:
   - {{step: calibrate, as: teacher-calibrated}}
   - {{step: trim-vocabulary, as: trimmed}}
   - {{step: distill, as: student, layers: 1, augment: 0.5, logit_weight: 0.05, hidden_weight: 0.5, relation_weight: 0.5, {ONCE}}}
-  - {{step: prune, as: pruned, feed_forward: 32, texts: 16}}
+  - {{step: prune, as: pruned, intermediate_size: 32, texts: 16}}
   - {{step: distill, as: healed, from: trimmed, start: pruned, {ONCE}}}
   - {{step: calibrate, as: calibrated, oos_rate: 0.7}}
   - {{step: export, as: onnx}}
-  - {{step: quantize-onnx, as: int8, mode: static, agreement: 0.5}}
+  - {{step: quantize-onnx, as: int8, mode: static, min_agreement: 0.5}}
   - {{step: distill-static, as: static, from: trimmed, {STATIC}}}
   - {{step: calibrate, as: static-calibrated, oos_rate: 0.3}}
-  - {{step: cascade, as: both, from: int8, first: static-calibrated, loss: 0.05}}
+  - {{step: cascade, as: both, from: int8, first: static-calibrated, max_accuracy_drop: 0.05}}
 """
 NARROW = f"""
 version: 1
@@ -34,7 +36,7 @@ steps:
   - {{step: export, as: sure-onnx}}
   - {{step: distill-static, as: static, from: teacher, {STATIC}}}
   - {{step: calibrate, as: static-sure, coverage: 0.8}}
-  - {{step: cascade, as: both, from: sure-onnx, first: static-sure, loss: 0.2}}
+  - {{step: cascade, as: both, from: sure-onnx, first: static-sure, max_accuracy_drop: 0.2}}
 """
 """for data without an out-of-scope class"""
 

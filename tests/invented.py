@@ -4,13 +4,13 @@ import msgspec
 
 from packlight.measure.environment import Environment
 from packlight.measure.results import (
+    BandwidthSample,
     ClassScore,
     DataSummary,
     Latency,
     MachineRates,
     Measurement,
     Measurements,
-    Reading,
     Scores,
     Workers,
 )
@@ -160,7 +160,7 @@ RATES = MachineRates(
     fp32_macs_per_s=50e9,
     int8_macs_per_s=210e9,
     bytes_per_s=13e9,
-    reads=(Reading(bytes=4 << 20, bytes_per_s=52e9), Reading(bytes=256 << 20, bytes_per_s=13e9)),
+    reads=(BandwidthSample(bytes=4 << 20, bytes_per_s=52e9), BandwidthSample(bytes=256 << 20, bytes_per_s=13e9)),
     threads=2,
 )
 

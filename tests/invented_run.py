@@ -13,7 +13,7 @@ from packlight.measure.results import (
     Parity,
     Raw,
     Scores,
-    Truth,
+    TrueLabels,
     write_measurements,
     write_raw,
     write_truth,
@@ -71,7 +71,7 @@ def _truth(split, chance):
     answers = chance.integers(0, len(LABELS), QUERIES).tolist()
     texts = [f"query {number} about {LABELS[answer]}" for number, answer in enumerate(answers)]
     texts[:3] = [ENDING, HOSTILE, "what's   this\u2029?"]
-    return Truth(split=split, labels=LABELS, texts=texts, answers=answers)
+    return TrueLabels(split=split, labels=LABELS, texts=texts, answers=answers)
 
 
 def _timed(name, ms, chance):

@@ -16,7 +16,7 @@ from packlight.analysis.compare.gate import Clause, Junction
 from packlight.analysis.compare.intervals import macro_f1_interval, paired_share_interval, ratio_interval
 from packlight.cli.app import app
 from packlight.errors import MeasurementError
-from packlight.measure.results import Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 from packlight.measure.statistics import macro_f1
 from packlight.measure.timing import typical
 from packlight.report.comparison import render_markdown, render_text
@@ -59,7 +59,7 @@ def write(folder, *raws, answers=None, texts=None, keep_test=True, **other):
         write_raw(each, folder)
     if keep_test:
         texts = texts or [f"text {place}" for place in range(len(answers))]
-        write_truth(Truth(split="test", labels=LABELS, texts=texts, answers=answers), folder)
+        write_truth(TrueLabels(split="test", labels=LABELS, texts=texts, answers=answers), folder)
     document = measurements(*rows, **other)
     data = msgspec.structs.replace(document.data, rows={"test": len(answers)})
     write_measurements(msgspec.structs.replace(document, data=data), folder)
@@ -139,7 +139,7 @@ def test_label_orders_may_differ(tmp_path):
     answers = [place % 4 for place in range(TEXTS)]
     before = write(tmp_path / "before", raw("v", range(40), answers=answers))
     after = write(tmp_path / "after", raw("v", range(40), answers=answers))
-    turned = Truth(
+    turned = TrueLabels(
         split="test",
         labels=LABELS[::-1],
         texts=[f"text {n}" for n in range(TEXTS)],

@@ -12,7 +12,7 @@ from packlight.runtime.engines import open_engine
 from packlight.runtime.predictor import Predictor
 
 pytest_plugins = ["command"]
-QUICK = ("--epochs", "4", "--buckets", "512", "--width", "16", "--hidden", "16", "--augment", "1")
+QUICK = ("--epochs", "4", "--buckets", "512", "--embedding-dim", "16", "--hidden-size", "16", "--augment", "1")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_any_kind_is_calibrated_and_answers_by_the_rule(made, step, packlight, p
 
 
 def test_a_cascade_is_made_of_two_artifacts_and_answers(made, step, packlight):
-    answer = step("cascade", "onnx", "--first", "static", "--loss", "0.1", out="both")
+    answer = step("cascade", "onnx", "--first", "static", "--max-accuracy-drop", "0.1", out="both")
     assert answer.status == 0, answer.err
     assert "static answers" in answer.err
     assert f"next: packlight predict {made / 'both'}" in answer.err
@@ -92,20 +92,20 @@ def test_a_cascade_is_made_of_two_artifacts_and_answers(made, step, packlight):
     assert (artifact.manifest.parent, artifact.manifest.facts["first"]) == ("onnx", "static")
     (said,) = json.loads(packlight("predict", artifact.path, "play the song queen", "--json").out)
     assert said["label"] == "music"
-    again = step("cascade", "onnx", "--first", "static", "--loss", "0.1", "--json", out="both")
+    again = step("cascade", "onnx", "--first", "static", "--max-accuracy-drop", "0.1", "--json", out="both")
     assert json.loads(again.out)["made"] is False
 
 
 def test_a_pruned_teacher_is_healed_with_unlabelled_texts_and_more(made, step, tmp_path):
     (tmp_path / "extra.txt").write_text("a text of mine\n")
-    answer = step("prune", "teacher", "--feed-forward", "16", "--texts", "8", out="pruned")
+    answer = step("prune", "teacher", "--intermediate-size", "16", "--texts", "8", out="pruned")
     assert answer.status == 0, answer.err
     assert f"next: packlight distill {made / 'teacher'}" in answer.err
     assert f"--student {made / 'pruned'}" in answer.err
     weights = ("--logit-weight", "0.1", "--hidden-weight", "0.5", "--relation-weight", "0.5")
     answer = step(
         "distill", "teacher", "--student", made / "pruned", "--epochs", "1", "--max-length", "24", *weights,
-        "--augment", "0.5", "--extra-texts", tmp_path / "extra.txt", out="healed",
+        "--augment", "0.5", "--unlabeled-texts", tmp_path / "extra.txt", out="healed",
     )  # fmt: skip
     assert answer.status == 0, answer.err
     manifest = Artifact.open(made / "healed").manifest
@@ -118,7 +118,7 @@ def test_a_pruned_teacher_is_healed_with_unlabelled_texts_and_more(made, step, t
 def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
     rows = [{"text": text, "probabilities": {label: 1}} for text, label in zip(*tiny.toy_texts(), strict=True)]
     (tmp_path / "answers.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    words = ("--layers", "1", "--epochs", "1", "--max-length", "24", "--answers", tmp_path / "answers.jsonl")
+    words = ("--layers", "1", "--epochs", "1", "--max-length", "24", "--soft-labels", tmp_path / "answers.jsonl")
     answer = step("distill", "teacher", *words, out="by-answers")
     assert answer.status == 0, answer.err
     assert Artifact.open(made / "by-answers").manifest.options["answers"] == str(tmp_path / "answers.jsonl")
@@ -132,19 +132,19 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
         ("calibrate", ["teacher", "--coverage", "0"], "coverage"),
         ("calibrate", ["nowhere"], "nowhere"),
         ("prune", ["teacher"], "nothing to remove"),
-        ("prune", ["teacher", "--feed-forward", "999"], "999 feed-forward neurons cannot be kept of 64"),
+        ("prune", ["teacher", "--intermediate-size", "999"], "999 feed-forward neurons cannot be kept of 64"),
         ("prune", ["onnx", "--layers", "1"], "is onnx, but prune starts from torch"),
         ("prune", ["teacher", "--layers", "some"], "--layers some: give how many"),
         ("distill-static", ["static"], "is static, but distill-static starts from torch"),
         ("distill-static", ["teacher", "--buckets", "3"], "buckets"),
-        ("distill-static", ["teacher", "--extra-texts", "nowhere.txt"], "nowhere.txt: cannot be read"),
+        ("distill-static", ["teacher", "--unlabeled-texts", "nowhere.txt"], "nowhere.txt: cannot be read"),
         ("cascade", ["static", "--first", "static"], "is static, but cascade starts from onnx or onnx-int8 or torch"),
         ("cascade", ["onnx", "--first", "teacher"], "is torch, but cascade starts from static or onnx-int8 or onnx"),
-        ("cascade", ["onnx", "--first", "static", "--loss", "2"], "loss"),
+        ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "loss"),
         ("cascade", ["onnx"], "--first"),
         ("cascade", ["onnx", "--first", "Not A Name"], "--first Not A Name: its last part names the variant"),
-        ("distill", ["teacher", "--answers", "nowhere.csv"], "nowhere.csv: cannot be read as a file of answers"),
-        ("distill", ["teacher", "--answers", "a.csv", "--augment", "1"], "augment needs a teacher that is asked"),
+        ("distill", ["teacher", "--soft-labels", "nowhere.csv"], "nowhere.csv: cannot be read as a file of answers"),
+        ("distill", ["teacher", "--soft-labels", "a.csv", "--augment", "1"], "augment needs a teacher that is asked"),
         ("distill", ["teacher", "--hidden-weight", "-1"], "hidden-weight"),
     ],
 )

@@ -19,10 +19,10 @@ name: quick
 steps:
   - {step: finetune, as: teacher, epochs: 3, learning_rate: 4.0e-3, batch_size: 16, max_length: 24}
   - {step: distill, as: student, layers: 1, epochs: 1, min_updates: 0, learning_rate: 4.0e-3, max_length: 24}
-  - {step: quantize-torch, as: student-torch, agreement: 0}
+  - {step: quantize-torch, as: student-torch, min_agreement: 0}
   - {step: export, as: student-onnx, from: student}
-  - {step: quantize-onnx, as: student-dynamic, agreement: 0}
-  - {step: quantize-onnx, as: student-static, from: student-onnx, mode: static, agreement: 0}
+  - {step: quantize-onnx, as: student-dynamic, min_agreement: 0}
+  - {step: quantize-onnx, as: student-static, from: student-onnx, mode: static, min_agreement: 0}
 """
 PHRASES = {
     "Rechnung prüfen": ("die rechnung {} stimmt nicht", "warum steht {} auf der rechnung"),

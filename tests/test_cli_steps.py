@@ -124,7 +124,7 @@ def check_error(answer, said):
         ("quantize", ["student", "--mode", "dynamic"], "or use `--mode torch`"),
         ("quantize", ["student-onnx", "--mode", "torch"], "is onnx, but quantize-torch starts from torch"),
         ("quantize", ["student", "--mode", "torch", "--embeddings", "int4"], "--mode torch has no --embeddings"),
-        ("quantize", ["student-onnx", "--agreement", "2"], "agreement"),
+        ("quantize", ["student-onnx", "--min-agreement", "2"], "agreement"),
         ("export", ["student", "--tolerance", "-1"], "tolerance"),
         ("export", ["student-static"], "give the variant that it was made from (student-onnx)"),
         ("distill", ["student-onnx"], "is onnx, but distill starts from torch"),
@@ -153,7 +153,7 @@ def test_what_was_refused_leaves_nothing(chain, step):
 
 
 def test_options_of_a_step_reach_it(chain, packlight, tmp_path, place):
-    words = ("--embeddings", "int4", "--calibration", "percentile", "--agreement", "0.5", "--no-per-channel")
+    words = ("--embeddings", "int4", "--calibration", "percentile", "--min-agreement", "0.5", "--no-per-channel")
     read = ("--data", place / "texts.csv", "--label-column", "label")
     answer = packlight("quantize", chain / "student-onnx", *words, *read, "--out", tmp_path / "small")
     assert answer.status == 0, answer.err

@@ -13,7 +13,7 @@ from invented import RANDOM, measurements, row, walk
 from packlight import progress
 from packlight.analysis.summary import summarise
 from packlight.cli.app import app
-from packlight.measure.results import Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 from packlight.report.terminal_plot import HEIGHT, terminal_scatter
 
 
@@ -51,7 +51,7 @@ def run_folder(tmp_path):
         )
     for split in ("val", "test"):
         texts = [str(n) for n in range(100)]
-        write_truth(Truth(split=split, labels=("a", "b"), texts=texts, answers=[0] * 100), tmp_path)
+        write_truth(TrueLabels(split=split, labels=("a", "b"), texts=texts, answers=[0] * 100), tmp_path)
     write_measurements(measurements(*rows), tmp_path)
     return tmp_path
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from packlight.data.splits import FRACTIONS, with_splits
-from packlight.data.validation import Example, sameness
+from packlight.data.validation import Example, dedup_key
 from packlight.errors import DataError
 
 WORDS = st.text("abcABC é", min_size=1, max_size=4).filter(str.strip)
@@ -26,7 +26,7 @@ def distinct(label_sizes):
 
 
 def keys(part):
-    return {sameness(example.text) for example in part}
+    return {dedup_key(example.text) for example in part}
 
 
 def split_or_skip(parts, seed):
@@ -61,7 +61,7 @@ def test_every_label_stays_in_train_and_no_split_is_empty(pairs, seed):
 def test_texts_with_two_labels_judge_no_model(pairs, seed):
     labels = {}
     for text, label in pairs:
-        labels.setdefault(sameness(text), set()).add(label)
+        labels.setdefault(dedup_key(text), set()).add(label)
     made = split_or_skip({"train": examples(pairs)}, seed)
     assert all(len(labels[key]) == 1 for key in keys(made["val"]) | keys(made["test"]))
 

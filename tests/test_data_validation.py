@@ -8,7 +8,7 @@ from packlight.data.build import assemble
 from packlight.data.diagnostics import DataWarning
 from packlight.data.oos_label import scope_label
 from packlight.data.table import Row
-from packlight.data.validation import judged, sameness
+from packlight.data.validation import dedup_key, validate_rows
 from packlight.errors import DataError
 
 
@@ -77,14 +77,14 @@ def test_bad_rows_of_all_splits_come_in_one_message():
     ],
 )
 def test_labels_become_clean_strings(label, expected):
-    (example,) = judged({"train": [Row("f", 1, " hi ", label)]})["train"]
+    (example,) = validate_rows({"train": [Row("f", 1, " hi ", label)]})["train"]
     assert (example.text, example.label) == ("hi", expected)
 
 
 def test_numpy_labels_become_strings():
     numpy = pytest.importorskip("numpy")
     labels = [numpy.int64(4), numpy.float32(4), numpy.str_("4")]
-    assert [e.label for e in judged({"t": [Row("f", 1, "hi", label) for label in labels]})["t"]] == ["4"] * 3
+    assert [e.label for e in validate_rows({"t": [Row("f", 1, "hi", label) for label in labels]})["t"]] == ["4"] * 3
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_good_data_warns_of_nothing():
 
 
 def test_sameness_is_blind_to_case_space_and_composition():
-    assert sameness(" Caf\u00e9  NOIR") == sameness("cafe\u0301 noir")
-    assert sameness("noir") != sameness("noirs")
+    assert dedup_key(" Caf\u00e9  NOIR") == dedup_key("cafe\u0301 noir")
+    assert dedup_key("noir") != dedup_key("noirs")
 
 
 @pytest.mark.parametrize("name", ["oos", "OOS", "out_of_scope", "out-of-scope", "Out of scope", "ood", "out_of_domain"])

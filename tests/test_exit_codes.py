@@ -12,7 +12,7 @@ import typer
 from invented import measurements, walk
 from packlight.cli import run
 from packlight.errors import Exit, PacklightError, ParityError
-from packlight.measure.results import Raw, Truth, write_measurements, write_raw, write_truth
+from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 
 pytest_plugins = ["command"]
 PAGE = Path(__file__).parent.parent / "docs" / "exit-codes.md"
@@ -36,7 +36,7 @@ def run_folder(tmp_path):
         )
         write_raw(raw, tmp_path / "run")
     for split in ("val", "test"):
-        write_truth(Truth(split=split, labels=("a", "b"), texts=TEXTS, answers=[0] * 100), tmp_path / "run")
+        write_truth(TrueLabels(split=split, labels=("a", "b"), texts=TEXTS, answers=[0] * 100), tmp_path / "run")
     write_measurements(measurements(*rows), tmp_path / "run")
     return tmp_path / "run"
 

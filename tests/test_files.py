@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from packlight.files import CHUNK, folder_whole, sha256_of, sweep, write_whole
+from packlight.files import CHUNK, atomic_folder, atomic_write, remove_stale_temp, sha256_of
 
 
 def test_the_hash_is_that_of_all_bytes(tmp_path):
@@ -15,7 +15,7 @@ def test_the_hash_is_that_of_all_bytes(tmp_path):
 @pytest.mark.parametrize("content", ["ä text", b"\x00bytes"])
 def test_a_file_is_written_with_its_folders(tmp_path, content):
     file = tmp_path / "a" / "b" / "file"
-    write_whole(file, content)
+    atomic_write(file, content)
     assert file.read_bytes() == (content.encode() if isinstance(content, str) else content)
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert list(file.parent.iterdir()) == [file]
@@ -23,10 +23,10 @@ def test_a_file_is_written_with_its_folders(tmp_path, content):
 
 def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):
     file = tmp_path / "file"
-    write_whole(file, "old")
+    atomic_write(file, "old")
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="full"):
-        write_whole(file, "new")
+        atomic_write(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -41,7 +41,7 @@ def test_a_folder_appears_whole(tmp_path, existed):
     if existed:
         target.mkdir(parents=True)
         (target / "old").write_text("old")
-    with folder_whole(target) as draft:
+    with atomic_folder(target) as draft:
         (draft / "new").write_text("new")
         assert target.exists() is existed
         assert draft.parent == target.parent
@@ -60,7 +60,7 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path, error):
     target = tmp_path / "model"
     target.mkdir()
     (target / "old").write_text("old")
-    with pytest.raises(error), folder_whole(target) as draft:
+    with pytest.raises(error), atomic_folder(target) as draft:
         write_then_raise(draft / "new", error)
     assert [file.name for file in target.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [target]
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_moved_into_place_leaves_what_was_there(tmp_path
     target.mkdir()
     (target / "old").write_text("old")
     (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(FileNotFoundError), folder_whole(target) as draft:
+    with pytest.raises(FileNotFoundError), atomic_folder(target) as draft:
         draft.rename(tmp_path / "elsewhere" / "draft")
     assert [file.name for file in target.iterdir()] == ["old"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["elsewhere", "model"]
@@ -84,17 +84,17 @@ def test_what_a_kill_left_is_swept_and_nothing_else(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text("content")
     (tmp_path / ".model.00000000.draft").write_text("half a file")
-    sweep(tmp_path, "model")
+    remove_stale_temp(tmp_path, "model")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
-    sweep(tmp_path)
+    remove_stale_temp(tmp_path)
     assert ".other.12345678.draft" not in {file.name for file in tmp_path.iterdir()}
 
 
 def test_drafts_are_of_the_kind_that_is_swept(tmp_path):
     (tmp_path / "model").mkdir()
-    with folder_whole(tmp_path / "model") as draft:
-        sweep(tmp_path, "other")
+    with atomic_folder(tmp_path / "model") as draft:
+        remove_stale_temp(tmp_path, "other")
         assert draft.is_dir()
-        sweep(tmp_path, "model")
+        remove_stale_temp(tmp_path, "model")
         assert not draft.exists()
         draft.mkdir()

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from packlight.cli import main
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import ONNX_FP32, Artifact, read_manifest, seal
+from packlight.runtime.artifact import ONNX_FP32, Artifact, finalize, read_manifest
 from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, has_golden, replay, seal_with_golden, verify
 from packlight.runtime.predictor import Predictor
 from packlight.serve.app import App
@@ -50,7 +50,7 @@ def damage_weights(folder):
     weights = [each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT and each.dims]
     weights[-1].CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weights[-1]) + 0.3, weights[-1].name))
     onnx.save_model(model, folder / ONNX_FP32)
-    seal(folder, read_manifest(folder))
+    finalize(folder, read_manifest(folder))
 
 
 def change_tokenizer(folder):
@@ -59,7 +59,7 @@ def change_tokenizer(folder):
     document = json.loads(file.read_text())
     document["normalizer"] = None
     file.write_text(json.dumps(document))
-    seal(folder, read_manifest(folder))
+    finalize(folder, read_manifest(folder))
 
 
 def test_a_made_artifact_answers_as_it_did(made):
@@ -117,7 +117,7 @@ def test_rounding_is_let_pass(made):
 
 def test_an_artifact_without_golden_texts_cannot_be_verified(folder):
     (folder / FILE).unlink()
-    seal(folder, read_manifest(folder))
+    finalize(folder, read_manifest(folder))
     with pytest.raises(ArtifactError, match="carries no golden texts"):
         verify(folder)
     assert Model.open(Name("plain", "1"), folder).labels, "it is served all the same"
@@ -127,7 +127,7 @@ def test_an_artifact_without_golden_texts_cannot_be_verified(folder):
 def test_a_damaged_golden_file_is_said(folder, content):
     golden = json.loads((folder / FILE).read_text())
     (folder / FILE).write_text(content or json.dumps(golden | {"logits": golden["logits"][:-8]}))
-    seal(folder, read_manifest(folder))
+    finalize(folder, read_manifest(folder))
     with pytest.raises(ArtifactError, match=r"golden.json: is damaged"):
         verify(folder)
 

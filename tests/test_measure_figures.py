@@ -6,7 +6,7 @@ import pytest
 
 from packlight.data import dataset_from_rows
 from packlight.measure import statistics
-from packlight.measure.figures import RATE, Identity, derive
+from packlight.measure.figures import RATE, VariantInfo, derive
 from packlight.measure.results import Raw
 
 LABELS = ["alarm", "music", "oos"]
@@ -26,7 +26,7 @@ def data():
 def identity(variant, parent=None, **other):
     fields = {"step": "export", "engine": "onnxruntime", "precision": "fp32", "artifact": None, "note": None}
     sizes = {"size_bytes": 12_500_000, "weights_bytes": 12_000_000, "parity": None}
-    return Identity(variant=variant, parent=parent, **(fields | sizes | other))
+    return VariantInfo(variant=variant, parent=parent, **(fields | sizes | other))
 
 
 def raw(variant, predictions, *, ms=((2.0, 4.0), (3.0, 3.0)), **other):

@@ -1,6 +1,6 @@
 import pytest
 
-from packlight.measure.results import MachineRates, Reading
+from packlight.measure.results import BandwidthSample, MachineRates
 from packlight.measure.roofline import Work, roofline
 from packlight.measure.roofline.bound import bandwidth
 
@@ -9,9 +9,9 @@ RATES = MachineRates(
     int8_macs_per_s=200e9,
     bytes_per_s=10e9,
     reads=(
-        Reading(bytes=4_000_000, bytes_per_s=40e9),
-        Reading(bytes=16_000_000, bytes_per_s=30e9),
-        Reading(bytes=256_000_000, bytes_per_s=10e9),
+        BandwidthSample(bytes=4_000_000, bytes_per_s=40e9),
+        BandwidthSample(bytes=16_000_000, bytes_per_s=30e9),
+        BandwidthSample(bytes=256_000_000, bytes_per_s=10e9),
     ),
     threads=1,
 )

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 
 from packlight.data import dataset_from_rows
-from packlight.measure.results import MachineRates, Reading
+from packlight.measure.results import BandwidthSample, MachineRates
 from packlight.measure.roofline import rows, work_of
-from packlight.measure.rounds import Effort, timed_texts
+from packlight.measure.rounds import BenchmarkConfig, timed_texts
 from packlight.pipeline import measure_run as measuring
 from packlight.pipeline.measure_run import measure_run
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.tokenization import TextEncoder
 
 pytest_plugins = ["tiny_run"]
-EFFORT = Effort(rounds=2, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 NAMES = ("teacher-onnx", "student-onnx-static")
 
 
@@ -24,7 +24,7 @@ def rates(threads):
         fp32_macs_per_s=1e9,
         int8_macs_per_s=4e9,
         bytes_per_s=1e9,
-        reads=(Reading(bytes=1 << 28, bytes_per_s=1e9),),
+        reads=(BandwidthSample(bytes=1 << 28, bytes_per_s=1e9),),
         threads=threads,
     )
 

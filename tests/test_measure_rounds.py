@@ -9,17 +9,17 @@ import pytest
 from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.measure import rounds
-from packlight.measure.rounds import BATCH, WARM_TEXTS, Effort, journal_name, observe
+from packlight.measure.rounds import BATCH, WARM_TEXTS, BenchmarkConfig, journal_name, run_benchmark
 from packlight.measure.timing import judged, resample
 from packlight.measure.worker import Reply
-from packlight.measure.worker_process import Subject
+from packlight.measure.worker_process import BenchmarkTarget
 
 LABELS = ("alarm", "music", "oos")
-EFFORT = Effort(rounds=3, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=3, texts=4, seconds=0)
 
 
 def subject(variant, *, engine="torch", batch_invariant=True):
-    return Subject(variant, Path(variant), engine, batch_invariant, "oos")
+    return BenchmarkTarget(variant, Path(variant), engine, batch_invariant, "oos")
 
 
 SUBJECTS = [subject("a"), subject("b", engine="onnxruntime", batch_invariant=False), subject("c", engine="pipeline")]
@@ -96,7 +96,7 @@ def told(monkeypatch):
 
 def measure(journal, data, **other):
     settings = {"threads": 1, "effort": EFFORT, "seed": 0, "judged": ["a", "b"]} | other
-    return observe(SUBJECTS, data, journal=journal, **settings)
+    return run_benchmark(SUBJECTS, data, journal=journal, **settings)
 
 
 def test_every_variant_takes_its_turn_in_every_round_in_changing_order(tmp_path, data, told):
@@ -217,7 +217,7 @@ def test_a_small_test_split_is_asked_more_than_once(tmp_path):
     train = [(f"{label} {number}", label) for label in LABELS for number in range(4)]
     test = [(f"test {label}", label) for label in LABELS]
     small = dataset_from_rows(train, [(f"val {label}", label) for label in LABELS], test)
-    (a, *_) = measure(tmp_path / "journal", small, effort=Effort(rounds=2, texts=50, seconds=0))
+    (a, *_) = measure(tmp_path / "journal", small, effort=BenchmarkConfig(rounds=2, texts=50, seconds=0))
     assert [len(samples) for samples in a.latency_ms] == [50, 50]
 
 
@@ -242,18 +242,18 @@ def shaken(chance):
 
 def test_steady_rounds_end_after_the_least_that_is_asked(tmp_path, data, told):
     told.milliseconds = lambda variant, count: [1.0 + "abc".index(variant)] * count
-    raws = measure(tmp_path / "journal", data, effort=Effort(rounds=3, texts=4))
+    raws = measure(tmp_path / "journal", data, effort=BenchmarkConfig(rounds=3, texts=4))
     assert {len(raw.latency_ms) for raw in raws} == {3}
 
 
 def test_shaken_rounds_go_on_until_the_ratios_are_known(tmp_path, data, told):
     told.milliseconds = shaken(np.random.default_rng(0))
-    effort = Effort(rounds=3, most_rounds=12, texts=4)
+    effort = BenchmarkConfig(rounds=3, most_rounds=12, texts=4)
     raws = measure(tmp_path / "journal", data, effort=effort)
     assert {len(raw.latency_ms) for raw in raws} == {12}
     calming = np.random.default_rng(0)
     told.milliseconds = lambda _, count: [float(np.exp(calming.normal(0, 0.03)))] * count
-    raws = measure(tmp_path / "other", data, effort=Effort(rounds=3, most_rounds=100, texts=4))
+    raws = measure(tmp_path / "other", data, effort=BenchmarkConfig(rounds=3, most_rounds=100, texts=4))
     count = len(raws[0].latency_ms)
     assert 3 < count < 100
     drawn = [{raw.variant: resample(raw.latency_ms[:taken], seed=0) for raw in raws} for taken in (count, count - 1)]
@@ -263,14 +263,14 @@ def test_shaken_rounds_go_on_until_the_ratios_are_known(tmp_path, data, told):
 
 def test_texts_that_differ_do_not_prolong_the_measuring(tmp_path, data, told):
     told.milliseconds = lambda variant, count: [1.0] * count if variant != "b" else [0.1] * (count - 1) + [2.0]
-    raws = measure(tmp_path / "journal", data, effort=Effort(rounds=3, texts=10))
+    raws = measure(tmp_path / "journal", data, effort=BenchmarkConfig(rounds=3, texts=10))
     assert {len(raw.latency_ms) for raw in raws} == {3}
 
 
 def test_no_round_begins_that_would_end_after_the_time(tmp_path, data, told, monkeypatch):
     told.milliseconds = shaken(np.random.default_rng(0))
     monkeypatch.setattr(rounds, "time", Clock())
-    effort = Effort(rounds=2, texts=4, seconds=24)
+    effort = BenchmarkConfig(rounds=2, texts=4, seconds=24)
     raws = measure(tmp_path / "journal", data, effort=effort)
     spent = [json.loads(line).get("seconds") for line in (tmp_path / "journal").read_bytes().splitlines() if line]
     each = 3 * next(filter(None, spent))
@@ -284,7 +284,7 @@ def test_no_round_begins_that_would_end_after_the_time(tmp_path, data, told, mon
 def test_an_interrupted_measurement_has_the_same_time_in_all(tmp_path, data, told, monkeypatch, dies_at):
     told.milliseconds = shaken(np.random.default_rng(0))
     monkeypatch.setattr(rounds, "time", Clock())
-    effort = Effort(rounds=2, texts=4, seconds=24)
+    effort = BenchmarkConfig(rounds=2, texts=4, seconds=24)
     whole = measure(tmp_path / "whole", data, effort=effort)
     told.turns.clear()
     told.dies_at = dies_at

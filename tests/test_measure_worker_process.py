@@ -9,7 +9,7 @@ import pytest
 
 from packlight.errors import MeasurementError
 from packlight.measure import worker_process as processes
-from packlight.measure.worker_process import Process, Subject
+from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.pipeline.measure_run import subject_of
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
@@ -60,11 +60,11 @@ def test_memory_is_each_processs_own(onnx, artifact):
 
 
 def test_an_engine_that_cannot_be_opened_is_a_user_error_in_one_line(artifact, tmp_path):
-    subject = Subject("mine", tmp_path, "onnxruntime", batch_invariant=True, oos_label=None)
+    subject = BenchmarkTarget("mine", tmp_path, "onnxruntime", batch_invariant=True, oos_label=None)
     with pytest.raises(MeasurementError, match=r"^mine: .*not an artifact.*$"):
         open_and_close(subject)
     torch = artifact("teacher")
-    subject = Subject("teacher", torch.path, "onnxruntime", batch_invariant=True, oos_label=None)
+    subject = BenchmarkTarget("teacher", torch.path, "onnxruntime", batch_invariant=True, oos_label=None)
     with pytest.raises(MeasurementError, match=r"teacher: .*made for torch"):
         open_and_close(subject)
 

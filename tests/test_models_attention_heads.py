@@ -16,7 +16,7 @@ from packlight.errors import ModelError, RecipeError
 from packlight.measure.roofline import work_of
 from packlight.models import attention_heads, mean_pooling
 from packlight.models.hf_model import build_classifier, open_classifier, save_classifier
-from packlight.models.layers import take_layers
+from packlight.models.layers import keep_layers
 from packlight.models.torch_int8 import open_int8, quantize, save_int8
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
@@ -28,7 +28,7 @@ from packlight.steps.prune.options import Prune
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.quantize import quantize_onnx
 from packlight.steps.training.attention_relations import StudentRelations, TeacherRelations
-from packlight.steps.training.teacher_targets import Teaching
+from packlight.steps.training.teacher_targets import TeacherOutputs
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra")
 SIZE = 8
@@ -102,7 +102,7 @@ def test_the_heads_that_say_something_stay_and_nothing_else_changes(opened, fami
     # Query, key and value lose rows and biases, the output columns: of two heads in two layers.
     assert smaller.num_parameters() == model.num_parameters() - 2 * 2 * SIZE * (4 * 32 + 3)
     # The parent is as it was.
-    assert attention_heads.held(model) == 4
+    assert attention_heads.num_heads(model) == 4
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -120,7 +120,7 @@ def test_plain_transformers_opens_the_folder_and_answers_the_same(pruned, traine
     stock = {name: tensor.shape for name, tensor in load_file(trained_folder(family) / "model.safetensors").items()}
     assert {name: tensor.shape for name, tensor in load_file(folder / "model.safetensors").items()} == stock
     assert [output.weight.shape for output in attention_heads.outputs(small)] == [(32, 2 * SIZE)] * 2
-    assert attention_heads.held(small) == 2
+    assert attention_heads.num_heads(small) == 2
 
 
 def test_what_was_opened_and_saved_again_is_the_same_to_the_bit(pruned, tmp_path, tiny):
@@ -205,10 +205,10 @@ def test_only_what_runs_is_counted_as_work(pruned, tmp_path, family):
 def test_layers_taken_of_it_keep_its_heads_and_are_distilled(pruned, opened, tmp_path, tiny):
     teacher, encoder, texts, _ = opened("bert")
     lesson = tiny.toy_lesson(train=32)
-    student = take_layers(open_classifier(pruned("bert")), [1])
+    student = keep_layers(open_classifier(pruned("bert")), [1])
     before = logits_of(student, encoder, texts)
     answers = logits_of(teacher, encoder, lesson.train_texts)
-    distill(student, encoder, Teaching(answers), lesson, tiny.options(Distill, epochs=1), work=tmp_path, seed=3)
+    distill(student, encoder, TeacherOutputs(answers), lesson, tiny.options(Distill, epochs=1), work=tmp_path, seed=3)
     expected = logits_of(student, encoder, texts)
     assert (expected - before).abs().max() > 1e-2
     save_classifier(student, tmp_path / "s", tokenizer_from=pruned("bert"), max_length=tiny.MAX_LENGTH)
@@ -228,8 +228,8 @@ def test_relations_compare_a_teacher_with_fewer_heads(pruned, opened):
 
 def test_layers_neurons_and_heads_go_together_and_again(opened):
     model, encoder, texts, labels = opened("distilbert")
-    smaller = prune(model, encoder, texts, labels, Prune(name="p", layers=1, feed_forward=16, heads=3))
-    assert attention_heads.held(smaller) == 3
+    smaller = prune(model, encoder, texts, labels, Prune(name="p", layers=1, intermediate_size=16, heads=3))
+    assert attention_heads.num_heads(smaller) == 3
     least = prune(smaller, encoder, texts, labels, Prune(name="p", heads=1))
     assert [output.in_features for output in attention_heads.outputs(least)] == [SIZE]
 

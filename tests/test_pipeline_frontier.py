@@ -156,8 +156,8 @@ def test_without_an_out_of_scope_class_the_unsurest_are_abstained_from(
     ("step", "error", "said"),
     [
         ("{step: calibrate, as: c, oos_rate: 0.2}", RecipeError, "c: oos_rate 0.2 needs out-of-scope texts in val"),
-        ("{step: distill, as: s, layers: 1, extra_texts: nowhere.txt}", DataError, "nowhere.txt: cannot be read"),
-        ("{step: distill, as: s, layers: 1, answers: nowhere.csv}", DataError, "nowhere.csv: cannot be read"),
+        ("{step: distill, as: s, layers: 1, unlabeled_texts: nowhere.txt}", DataError, "nowhere.txt: cannot be read"),
+        ("{step: distill, as: s, layers: 1, soft_labels: nowhere.csv}", DataError, "nowhere.csv: cannot be read"),
     ],
 )
 def test_what_data_or_files_say_against_a_recipe_is_said_before_any_work(make_variants, tmp_path, step, error, said):

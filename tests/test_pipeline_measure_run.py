@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from packlight.data import dataset_from_rows
 from packlight.errors import MeasurementError, MissingExtraError, ModelError
 from packlight.measure.results import read_measurements, read_raw
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.models.hf_model import open_classifier, save_classifier
 from packlight.pipeline import reference_rows, run
 from packlight.pipeline.measure_run import measure_run
@@ -20,7 +20,7 @@ from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.artifact import Artifact
 
 pytest_plugins = ["tiny_run", "loopback_hub"]
-EFFORT = Effort(rounds=2, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 NAMES = ("teacher-onnx", "student-onnx-static")
 SPELLING = {"alarm": "Alarm", "music": "MU SIC", "oos": "oos", "weather": "wea-ther"}
 
@@ -76,7 +76,9 @@ def test_nothing_is_measured_twice(measure):
     assert (again, anew) == (first, False)
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"threads": 2}, {"effort": Effort(rounds=2, texts=5, seconds=0)}])
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"threads": 2}, {"effort": BenchmarkConfig(rounds=2, texts=5, seconds=0)}]
+)
 def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(measure, other, tmp_path):
     first, _ = measure()
     between, anew = measure(**other)

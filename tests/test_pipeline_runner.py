@@ -18,7 +18,7 @@ from packlight.errors import MissingExtraError, ModelError, ParityError
 from packlight.measure import statistics
 from packlight.measure.figures import derive
 from packlight.measure.results import Measurements, read_measurements, read_raw, read_truth
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run, runner
 from packlight.pipeline.measure_run import identity_of
 from packlight.recipes.recipe import parse_recipe
@@ -30,7 +30,7 @@ VARIANTS = (
     "teacher", "teacher-onnx", "teacher-onnx-int8", "student", "student-torch-int8", "student-onnx",
     "student-onnx-int8", "student-onnx-static",
 )  # fmt: skip
-EFFORT = Effort(rounds=2, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 ISSUE = (
     "variant", "parent", "engine", "threads", "size_mb", "weights_mb", "peak_memory_mb", "latency_ms",
     "throughput_batch32", "accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "speedup",

@@ -9,7 +9,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, ModelError, PacklightError, RecipeError
 from packlight.models import resolve
 from packlight.pipeline.fingerprint import fingerprint
-from packlight.pipeline.locking import alone_at, alone_in
+from packlight.pipeline.locking import lock_artifact, lock_run
 from packlight.pipeline.variant import check_parent, make_variant, open_parent
 from packlight.runtime.artifact import Artifact
 from packlight.steps.distill.options import Distill
@@ -110,7 +110,7 @@ def test_what_is_no_artifact_is_never_replaced(encoder_folder, data, tmp_path, c
 def test_an_empty_folder_is_filled(artifact, data, tmp_path):
     (tmp_path / "onnx").mkdir()
     made, new = make_variant(
-        QuantizeOnnx(name="onnx", agreement=0.5),
+        QuantizeOnnx(name="onnx", min_agreement=0.5),
         tmp_path / "onnx",
         tmp_path / "work",
         data,
@@ -127,7 +127,7 @@ def test_work_of_another_variant_is_not_gone_on_from(artifact, data, tmp_path):
     (work / "fingerprint").write_text("of something else")
     (work / "training").mkdir()
     make_variant(
-        QuantizeOnnx(name="onnx", agreement=0.5), tmp_path / "onnx", work, data, parent=artifact("student-onnx")
+        QuantizeOnnx(name="onnx", min_agreement=0.5), tmp_path / "onnx", work, data, parent=artifact("student-onnx")
     )
     assert not work.exists()
 
@@ -137,7 +137,7 @@ def test_the_out_of_scope_label_is_inherited(artifact, tmp_path):
     without = dataset_from_rows(rows)
     assert without.oos_label is None
     made, _ = make_variant(
-        QuantizeOnnx(name="onnx", agreement=0),
+        QuantizeOnnx(name="onnx", min_agreement=0),
         tmp_path / "onnx",
         tmp_path / "work",
         without,
@@ -164,24 +164,24 @@ def test_an_encoder_or_another_classifier_is_none(encoder_folder, trained_folder
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
-    with alone_in(tmp_path / "run"):
-        with pytest.raises(PacklightError, match="another run is at work in it"), alone_in(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
+        with pytest.raises(PacklightError, match="another run is at work in it"), lock_run(tmp_path / "run"):
             pass
-        with alone_in(tmp_path / "other"):
+        with lock_run(tmp_path / "other"):
             pass
-    with alone_in(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
         pass
 
 
 def test_two_processes_do_not_make_one_artifact(tmp_path):
-    with alone_at(tmp_path / "model") as work:
+    with lock_artifact(tmp_path / "model") as work:
         assert work == tmp_path / ".model.work"
-        with pytest.raises(PacklightError, match="model: another run"), alone_at(tmp_path / "model"):
+        with pytest.raises(PacklightError, match="model: another run"), lock_artifact(tmp_path / "model"):
             pass
-        with alone_at(tmp_path / "model2"):
+        with lock_artifact(tmp_path / "model2"):
             pass
         shutil.rmtree(work)
-    with alone_at(tmp_path / "model"):
+    with lock_artifact(tmp_path / "model"):
         pass
 
 
@@ -190,7 +190,7 @@ def test_leftovers_are_swept_where_a_run_writes_and_nowhere_else(tmp_path):
     beside = [Path("mine/.a.12345678.draft"), Path("variants/a/onnx/.b.12345678.draft"), Path("variants/.a.draft")]
     for path in (*inside, *beside):
         (tmp_path / path).mkdir(parents=True)
-    with alone_in(tmp_path):
+    with lock_run(tmp_path):
         assert not any((tmp_path / path).exists() for path in inside)
         assert all((tmp_path / path).exists() for path in beside)
 
@@ -199,6 +199,6 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(PacklightError, match=r"file/run: cannot be written .*give another --out"),
-        alone_in(tmp_path / "file" / "run"),
+        lock_run(tmp_path / "file" / "run"),
     ):
         pass

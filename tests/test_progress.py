@@ -4,7 +4,7 @@ import sys
 from rich.console import Console
 
 from packlight import progress
-from packlight.progress import bar, say
+from packlight.progress import bar, info
 
 
 def test_nothing_is_printed_where_there_is_no_terminal(capfd):
@@ -33,7 +33,7 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch):
 
 def test_a_line_is_said_as_it_is_on_standard_error(capfd):
     line = "[bold]no markup[/bold] :smile: " + "long " * 60
-    say(line)
+    info(line)
     out, err = capfd.readouterr()
     assert not out
     assert err == line + "\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from packlight.errors import RecipeError
-from packlight.recipes.recipe import for_traffic, load_recipe, parse_recipe, write_recipe
+from packlight.recipes.recipe import load_recipe, parse_recipe, with_oos_rate, write_recipe
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
@@ -30,19 +30,19 @@ def test_the_frontier_is_built_in_and_measures_what_can_be_shipped():
 
 def test_a_rate_is_stated_for_all_steps_that_take_one_and_state_none():
     steps = (TEACHER, "{step: calibrate, as: a, oos_rate: 0.3}", "{step: calibrate, as: b, from: teacher}")
-    stated = for_traffic(parse_recipe(recipe(*steps)), 0.2)
+    stated = with_oos_rate(parse_recipe(recipe(*steps)), 0.2)
     assert [getattr(step, "oos_rate", None) for step in stated.steps] == [None, 0.3, 0.2]
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan"), "test"])
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(RecipeError, match="oos_rate"):
-        for_traffic(load_recipe("frontier"), rate)
+        with_oos_rate(load_recipe("frontier"), rate)
 
 
 def test_a_rate_for_a_recipe_that_takes_none_is_refused():
     with pytest.raises(RecipeError, match="walk: no step takes an out-of-scope rate"):
-        for_traffic(load_recipe("walk"), 0.2)
+        with_oos_rate(load_recipe("walk"), 0.2)
 
 
 def test_a_recipe_of_which_nothing_is_measured_is_refused():

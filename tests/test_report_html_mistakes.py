@@ -1,10 +1,10 @@
 import pytest
 
 from invented import row
-from packlight.measure.results import ClassScore, Raw, Truth
+from packlight.measure.results import ClassScore, Raw, TrueLabels
 from packlight.report.html.mistakes import LISTED, UNKNOWN, effect, mistakes
 
-TRUTH = Truth(split="test", labels=("cat", "dog", "oos"), texts=["a", "b", "c", "d", "e"], answers=[0, 0, 0, 1, 2])
+TRUTH = TrueLabels(split="test", labels=("cat", "dog", "oos"), texts=["a", "b", "c", "d", "e"], answers=[0, 0, 0, 1, 2])
 
 
 def raw(name, predictions, confidences=None):
@@ -53,7 +53,7 @@ def test_a_step_is_shown_by_the_queries_that_it_turned():
 
 def test_long_lists_are_cut_and_counted():
     many = LISTED + 7
-    truth = Truth(split="test", labels=("cat", "dog"), texts=["t"] * many, answers=[0] * many)
+    truth = TrueLabels(split="test", labels=("cat", "dog"), texts=["t"] * many, answers=[0] * many)
     found = effect(raw("parent", [0] * many), raw("child", [1] * many), truth)
     assert found.broke == many
     assert len(found.broken) == LISTED

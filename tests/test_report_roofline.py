@@ -7,7 +7,7 @@ from invented import RATES, measurements, row, with_roofline
 from packlight.analysis.summary import summarise
 from packlight.measure.results import Measurements, read_measurements, write_measurements
 from packlight.report import capacity
-from packlight.report.roofline import render_roofline, roofs_in_words
+from packlight.report.roofline import describe_machine_rates, render_roofline
 from packlight.report.write import render_report
 
 
@@ -23,8 +23,8 @@ def test_the_table_has_work_bound_and_what_was_measured_over_it():
 
 def test_a_cache_that_is_no_faster_than_memory_is_not_mentioned():
     flat = msgspec.structs.replace(RATES, reads=RATES.reads[-1:], threads=1)
-    assert "cache" not in roofs_in_words(flat)
-    assert roofs_in_words(flat).startswith("On 1 thread this")
+    assert "cache" not in describe_machine_rates(flat)
+    assert describe_machine_rates(flat).startswith("On 1 thread this")
 
 
 @pytest.mark.parametrize("counted", [True, False])

@@ -84,7 +84,7 @@ def test_a_run_that_is_up_to_date_loses_the_texts_too(wrong, monkeypatch):
     write_html(wrong)
     known = measure_run.read_measurements(wrong)
     monkeypatch.setattr(measure_run, "_up_to_date", lambda *_: known)
-    settings = {"references": (), "threads": 1, "seed": 0, "effort": measure_run.Effort()}
+    settings = {"references": (), "threads": 1, "seed": 0, "effort": measure_run.BenchmarkConfig()}
     data = type("Data", (), {"sha256": "0", "test": None})()
     monkeypatch.setattr(measure_run, "_settings", lambda *_: {})
     assert found_in(wrong)["report.html"]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import FORMAT, Artifact, Manifest, read_labels, read_manifest, seal, write_manifest
+from packlight.runtime.artifact import FORMAT, Artifact, Manifest, finalize, read_labels, read_manifest, write_manifest
 
 CONFIG = {"id2label": {"0": "no", "1": "yes"}}
 
@@ -41,7 +41,7 @@ def folder(tmp_path):
     (made / "onnx" / "model.onnx").write_bytes(b"weights")
     (made / "config.json").write_text(json.dumps(CONFIG))
     (made / "tokenizer.json").write_text("{}")
-    seal(made, manifest())
+    finalize(made, manifest())
     return made
 
 
@@ -62,7 +62,7 @@ def test_what_is_sealed_is_opened_as_it_was(folder):
 
 def test_the_size_is_what_must_be_shipped(folder):
     (folder / "README.md").write_text("a card " * 100)
-    seal(folder, manifest())
+    finalize(folder, manifest())
     artifact = Artifact.open(folder)
     assert artifact.weights_bytes == len(b"weights")
     assert artifact.size_bytes == len(b"weights") + len(json.dumps(CONFIG)) + len("{}")
@@ -159,7 +159,7 @@ def test_files_that_can_carry_code_are_not_sealed(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"")
     with pytest.raises(ArtifactError, match="can carry code"):
-        seal(folder, manifest())
+        finalize(folder, manifest())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import read_manifest, seal
+from packlight.runtime.artifact import finalize, read_manifest
 from packlight.runtime.decision import probabilities
 from packlight.runtime.predictor import BATCH, Prediction, Predictor
 
@@ -109,7 +109,7 @@ def with_problem_type(source, target, kind):
     shutil.copytree(source, target)
     config = json.loads((target / "config.json").read_text())
     (target / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
-    seal(target, read_manifest(target))
+    finalize(target, read_manifest(target))
     return target
 
 

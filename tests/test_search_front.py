@@ -11,8 +11,8 @@ from packlight.data import dataset_from_rows
 from packlight.formatting import percent
 from packlight.search.front import advise, front_of, members_of
 from packlight.search.locks import Deadline, OutOfTime
-from packlight.search.pruning import accuracy_at, hope, why_cut, why_skip
-from packlight.search.rows import Known, Point, Row
+from packlight.search.pruning import accuracy_at, projected_accuracy, prune_reason, skip_reason
+from packlight.search.rows import Point, ProbeResult, Row
 from packlight.search.space import Design, Ngrams
 
 NGRAMS = Design(ngrams=Ngrams(buckets=4096, width=32, ngram_augment=0))
@@ -121,29 +121,33 @@ def test_nothing_within_the_limits_names_the_nearest():
 )
 def test_what_breaks_a_limit_untaught_is_not_taught(known, given, skipped):
     latency, size = known
-    assert (why_skip(Known(latency_ms=latency, size_mb=size), limits(**given)) is not None) == skipped
+    assert (skip_reason(ProbeResult(latency_ms=latency, size_mb=size), limits(**given)) is not None) == skipped
 
 
 def test_hope_is_the_largest_gain_that_others_had_from_there():
     curve = [(0.25, 0.5), (0.5, 0.7), (1.0, 0.8)]
     rows = [trial(0, 0.82, 1.0, 1.0, curve=curve), trial(1, 0.9, 1.0, 1.0, curve=[(0.5, 0.85), (1.0, 0.9)])]
     assert accuracy_at(rows[0].curve, 0.375) == pytest.approx(0.6)
-    assert hope(Point(share=0.5, accuracy=0.6), "static", rows) == pytest.approx(0.6 + 0.12 + 0.01)
-    assert hope(Point(share=0.5, accuracy=0.6), "static", rows[:1]) is None, "one trial is no experience"
+    assert projected_accuracy(Point(share=0.5, accuracy=0.6), "static", rows) == pytest.approx(0.6 + 0.12 + 0.01)
+    assert projected_accuracy(Point(share=0.5, accuracy=0.6), "static", rows[:1]) is None, "one trial is no experience"
     again = msgspec.structs.replace(rows[0], number=2, same_as=0)
-    assert hope(Point(share=0.5, accuracy=0.6), "static", [rows[0], again]) is None, "nor is its repetition"
+    assert projected_accuracy(Point(share=0.5, accuracy=0.6), "static", [rows[0], again]) is None, (
+        "nor is its repetition"
+    )
     other_int8 = msgspec.structs.replace(trial(3, 0.81, 1.0, 1.0), curve=rows[0].curve)
-    assert hope(Point(share=0.5, accuracy=0.6), "static", [rows[0], other_int8]) is None, "they share one training"
-    assert hope(Point(share=0.5, accuracy=0.6), "transformer", rows) is None
+    assert projected_accuracy(Point(share=0.5, accuracy=0.6), "static", [rows[0], other_int8]) is None, (
+        "they share one training"
+    )
+    assert projected_accuracy(Point(share=0.5, accuracy=0.6), "transformer", rows) is None
 
 
 def test_a_trial_is_cut_when_it_cannot_reach_the_limit_or_is_dominated_at_best():
     rows = [trial(0, 0.90, 2.0, 8.0)]
-    small, alike = Known(latency_ms=1.0, size_mb=4.0), Known(latency_ms=2.0, size_mb=8.0)
-    assert "at best 84.0%" in why_cut(0.84, small, limits(min_accuracy=0.85), rows)
-    assert why_cut(0.84, small, limits(), rows) is None, "weak, but smaller than anything that has finished"
-    assert f"trial 0 has {percent(0.9)}" in why_cut(0.84, alike, limits(), rows)
-    assert why_cut(0.91, alike, limits(), rows) is None
+    small, alike = ProbeResult(latency_ms=1.0, size_mb=4.0), ProbeResult(latency_ms=2.0, size_mb=8.0)
+    assert "at best 84.0%" in prune_reason(0.84, small, limits(min_accuracy=0.85), rows)
+    assert prune_reason(0.84, small, limits(), rows) is None, "weak, but smaller than anything that has finished"
+    assert f"trial 0 has {percent(0.9)}" in prune_reason(0.84, alike, limits(), rows)
+    assert prune_reason(0.91, alike, limits(), rows) is None
 
 
 def test_time_that_is_kept_ends_the_search_earlier():

@@ -7,15 +7,15 @@ import pytest
 
 from packlight.data import dataset_from_rows
 from packlight.errors import PacklightError
-from packlight.runtime.artifact import Artifact, read_manifest, seal
+from packlight.runtime.artifact import Artifact, finalize, read_manifest
 from packlight.search import runner as running
 from packlight.search.locks import NEVER
-from packlight.search.metadata import About, check, settle
+from packlight.search.metadata import Metadata, check, record
 from packlight.search.runner import search
 from packlight.steps.finetune.options import Finetune
 
 pytest_plugins = ["searched"]
-ABOUT = About(data="d", seed=0, threads=1, teacher="t")
+ABOUT = Metadata(data="d", seed=0, threads=1, teacher="t")
 TEACHING = Finetune(
     name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, max_length=24, bf16=False
 )
@@ -26,7 +26,7 @@ def retrained(teacher, tmp_path):
     """The teacher as another training would make it, under the same name."""
     place = tmp_path / "again"
     shutil.copytree(teacher, place)
-    seal(place, msgspec.structs.replace(read_manifest(place), fingerprint="0" * 64))
+    finalize(place, msgspec.structs.replace(read_manifest(place), fingerprint="0" * 64))
     return place
 
 
@@ -35,60 +35,60 @@ def state(folder):
 
 
 def about(data, **other):
-    return msgspec.structs.replace(About(data=data.sha256, seed=0, threads=1), **other)
+    return msgspec.structs.replace(Metadata(data=data.sha256, seed=0, threads=1), **other)
 
 
 def test_the_first_search_settles_what_the_folder_is_about(tmp_path):
     check(tmp_path, ABOUT)
     check(tmp_path, msgspec.structs.replace(ABOUT, seed=1))
-    settle(tmp_path, ABOUT)
-    settle(tmp_path, ABOUT)
+    record(tmp_path, ABOUT)
+    record(tmp_path, ABOUT)
     check(tmp_path, msgspec.structs.replace(ABOUT, teacher=None))
     for name, value in {"data": "e", "seed": 1, "threads": 2, "teacher": "u"}.items():
         other = msgspec.structs.replace(ABOUT, **{name: value})
-        for act in (check, settle):
+        for act in (check, record):
             with pytest.raises(PacklightError, match=f"another {name} .*now {value}.*another --out"):
                 act(tmp_path, other)
 
 
 @pytest.mark.parametrize("content", [b"", b'{"data": "d"}', b'{"data": "\xff", "seed": 0, "threads": 1}'])
 def test_a_damaged_file_is_not_taken_for_this_search(tmp_path, content):
-    settle(tmp_path, ABOUT)
+    record(tmp_path, ABOUT)
     (tmp_path / "work" / "search.json").write_bytes(content)
     with pytest.raises(PacklightError, match="does not say what the search is about"):
-        settle(tmp_path, ABOUT)
+        record(tmp_path, ABOUT)
     assert (tmp_path / "work" / "search.json").read_bytes() == content
 
 
 def test_another_given_teacher_is_refused_before_it_is_taken(data, teacher, retrained, tmp_path):
     out = tmp_path / "out"
-    first = running._take(str(teacher), data, out, about(data), NEVER)
+    first = running._adopt_teacher(str(teacher), data, out, about(data), NEVER)
     before = state(out / "variants")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._take(str(retrained), data, out, about(data), NEVER)
+        running._adopt_teacher(str(retrained), data, out, about(data), NEVER)
     assert state(out / "variants") == before
-    assert running._take(str(teacher), data, out, about(data), NEVER).manifest == first.manifest
+    assert running._adopt_teacher(str(teacher), data, out, about(data), NEVER).manifest == first.manifest
 
 
 def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers, tiny, teacher, tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_teaching", lambda: TEACHING)
     out, model = tmp_path / "out", str(four_layers)
-    first = running._teach(data, out, model, about(data), NEVER)
+    first = running._train_teacher(data, out, model, about(data), NEVER)
     before = state(out / "variants")
-    assert running._teach(data, out, model, about(data), NEVER).manifest == first.manifest
+    assert running._train_teacher(data, out, model, about(data), NEVER).manifest == first.manifest
     other = tiny.make_encoder("bert", tmp_path / "other")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._teach(data, out, str(other), about(data), NEVER)
+        running._train_teacher(data, out, str(other), about(data), NEVER)
     with pytest.raises(PacklightError, match="another seed"):
-        running._teach(data, out, model, about(data, seed=1), NEVER)
+        running._train_teacher(data, out, model, about(data, seed=1), NEVER)
     with pytest.raises(PacklightError, match="another teacher"):
-        running._take(str(teacher), data, out, about(data), NEVER)
+        running._adopt_teacher(str(teacher), data, out, about(data), NEVER)
     assert state(out / "variants") == before
 
 
 @pytest.mark.parametrize("given", [None, "teacher"])
 def test_a_search_over_other_texts_is_refused_at_once(data, tiny, teacher, tmp_path, given):
-    running._take(str(teacher), data, tmp_path, about(data), NEVER)
+    running._adopt_teacher(str(teacher), data, tmp_path, about(data), NEVER)
     before = state(tmp_path / "variants")
     texts, labels = tiny.toy_texts()
     others = dataset_from_rows(

@@ -13,7 +13,7 @@ import pytest
 from packlight.analysis.recommend import Constraints
 from packlight.errors import PacklightError
 from packlight.measure.results import read_measurements
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline.runner import run as carry_out_recipe
 from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import Artifact, read_manifest
@@ -21,13 +21,13 @@ from packlight.search import runner as running
 from packlight.search.rows import SearchOutcome
 from packlight.search.runner import search
 from packlight.search.space import space_of
-from packlight.search.trial import Workshop, _Trial
+from packlight.search.trial import TrialRunner, _Trial
 
 pytestmark = pytest.mark.slow
 """whole searches, each with its trainings; the guide's blocks run a short one in the quick tests"""
 
 pytest_plugins = ["searched", "command"]
-EFFORT = Effort(rounds=2, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 STUDENT = {"batch_size": 16, "bf16": False}
 NGRAMS = {"epochs": 4, "hidden": 16, "batch_size": 16}
 
@@ -116,8 +116,8 @@ def test_a_recipe_of_the_front_makes_the_same_model_again(whole, data, tmp_path,
 @pytest.mark.usefixtures("unmeasured")
 def test_the_same_command_again_does_nothing_and_more_trials_go_on(begin, tmp_path, monkeypatch):
     made = []
-    real = Workshop.run
-    monkeypatch.setattr(Workshop, "run", lambda shop, *given: made.append(given[0]) or real(shop, *given))
+    real = TrialRunner.run
+    monkeypatch.setattr(TrialRunner, "run", lambda shop, *given: made.append(given[0]) or real(shop, *given))
     first = begin(tmp_path, trials=2)
     assert made == [0, 1]
     assert begin(tmp_path, trials=2).trials == first.trials

@@ -10,10 +10,10 @@ from packlight.analysis.recommend import Constraints
 from packlight.errors import PacklightError
 from packlight.search import runner as running
 from packlight.search.chain import probe_of
-from packlight.search.locks import NEVER, Deadline, OutOfTime, Seat
-from packlight.search.rows import Known, SearchOutcome
+from packlight.search.locks import NEVER, Deadline, OutOfTime, SearchLock
+from packlight.search.rows import ProbeResult, SearchOutcome
 from packlight.search.space import Space
-from packlight.search.trial import Workshop
+from packlight.search.trial import TrialRunner
 
 SPACE = Space(
     layers=6, neurons=1536, heads=12, pieces=2000, vocabulary=30000, epochs=(5, 10), calibrated=False, max_length=64
@@ -23,7 +23,7 @@ STUDENT = SPACE.first()[1].student
 
 @pytest.fixture
 def shop(tmp_path):
-    return Workshop(
+    return TrialRunner(
         data=None,
         out=tmp_path,
         teacher=SimpleNamespace(name="teacher"),
@@ -44,8 +44,8 @@ def timed(monkeypatch):
     """Probes that are not measured: 2 ms and 3 MB."""
     figures = SimpleNamespace(latency_ms=SimpleNamespace(mean=2.0), size_mb=3.0)
     seen = SimpleNamespace(beside=lambda _: figures)
-    monkeypatch.setattr(Workshop, "observe", lambda *_, **__: (seen, 1.0))
-    return Known(latency_ms=2.0, size_mb=3.0)
+    monkeypatch.setattr(TrialRunner, "observe", lambda *_, **__: (seen, 1.0))
+    return ProbeResult(latency_ms=2.0, size_mb=3.0)
 
 
 @pytest.mark.parametrize("other", [{"int8": "static"}, {"embeddings": "int4"}])
@@ -63,7 +63,7 @@ def test_an_export_that_probes_share_is_not_dropped_under_one_of_them(shop, time
             hasty.probe(alike)
         assert export.is_dir()
 
-    monkeypatch.setattr(Workshop, "make", make)
+    monkeypatch.setattr(TrialRunner, "make", make)
     assert shop.probe(STUDENT) == timed
     assert not export.exists()
     assert hasty.probe(STUDENT) == timed, "it is kept"
@@ -71,7 +71,7 @@ def test_an_export_that_probes_share_is_not_dropped_under_one_of_them(shop, time
 
 def test_a_damaged_probe_is_measured_again(shop, timed, monkeypatch):
     kept = shop.out / "work" / "probes" / f"{probe_of(STUDENT, SPACE, 'teacher')[-1].name}.json"
-    monkeypatch.setattr(Workshop, "make", lambda *_: None)
+    monkeypatch.setattr(TrialRunner, "make", lambda *_: None)
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b'{"latency_ms": "\xff"}')
     assert shop.probe(STUDENT) == timed
@@ -79,11 +79,11 @@ def test_a_damaged_probe_is_measured_again(shop, timed, monkeypatch):
 
 
 def test_the_last_to_ask_is_alone_and_who_asked_in_vain_has_left(tmp_path):
-    with Seat(tmp_path) as first, Seat(tmp_path) as last:
+    with SearchLock(tmp_path) as first, SearchLock(tmp_path) as last:
         assert not first.alone()
         assert last.alone()
         with pytest.raises(PacklightError, match="a run is at work in it, or measures"):
-            Seat(tmp_path)
+            SearchLock(tmp_path)
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from packlight.serve.batcher import CALL_TOKENS, Batcher
-from packlight.serve.http_errors import Refusal
+from packlight.serve.http_errors import HTTPError
 from packlight.serve.settings import Limits
 
 
@@ -123,7 +123,7 @@ def test_a_full_queue_refuses_single_texts_and_batches_alike():
         batcher = Batcher(Fake(), Limits(queue_texts=3))
         taken = [submit(batcher, [1, 1]), submit(batcher, [1] * 50)]
         for lengths in ([1], [1] * 50):
-            with pytest.raises(Refusal) as caught:
+            with pytest.raises(HTTPError) as caught:
                 submit(batcher, lengths)
             assert caught.value.status == 429
             assert dict(caught.value.headers)[b"retry-after"]
@@ -140,7 +140,7 @@ def test_what_is_late_is_refused_without_inference():
         first = submit(batcher, [1, 1, 1])
         late = submit(batcher, [2], timeout=0.02)
         assert (await first).shape == (3, 2)
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(HTTPError) as caught:
             await late
         assert caught.value.status == 504
         assert model.batches == [["1 long"]] * 3

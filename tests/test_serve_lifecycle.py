@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from packlight.runtime.artifact import ONNX_INT8, read_manifest, seal
+from packlight.runtime.artifact import ONNX_INT8, finalize, read_manifest
 from packlight.serve.loadtest.client import address_of, http_request, infer_body
 from packlight.serve.loadtest.generator import Generator
 from packlight.serve.loadtest.settings import Job
@@ -187,7 +187,7 @@ def that_does_not_open(artifact, place):
     """An artifact whose hashes are right and whose graph is none."""
     shutil.copytree(artifact, place)
     (place / ONNX_INT8).write_bytes(b"no graph")
-    seal(place, read_manifest(place))
+    finalize(place, read_manifest(place))
     return place
 
 

@@ -19,7 +19,7 @@ from packlight.serve.loadtest.generator import Generator
 from packlight.serve.loadtest.measure import fill, measure_load
 from packlight.serve.loadtest.plot import draw
 from packlight.serve.loadtest.process import GeneratorProcess
-from packlight.serve.loadtest.ramp import climb
+from packlight.serve.loadtest.ramp import raise_rate
 from packlight.serve.loadtest.rates import Ramp, poisson
 from packlight.serve.loadtest.result import Bound, Level, LoadResult, level_of, times_of, write_result
 from packlight.serve.loadtest.settings import Job, Observed
@@ -217,7 +217,7 @@ def fake_level(rate, *, carried, attempt=1):
 @pytest.mark.parametrize("limit", [50, 130, 700, 1234])
 def test_the_ramp_closes_in_on_the_limit(limit):
     told = []
-    levels = climb(
+    levels = raise_rate(
         lambda rate, attempt: fake_level(rate, carried=rate <= limit, attempt=attempt),
         Ramp(start=100, factor=1.5, refine=6, attempts=2),
         told.append,
@@ -232,7 +232,7 @@ def test_the_ramp_closes_in_on_the_limit(limit):
 
 
 def test_a_level_that_holds_at_the_second_attempt_is_carried():
-    levels = climb(
+    levels = raise_rate(
         lambda rate, attempt: fake_level(rate, carried=rate <= 150 and attempt == 2, attempt=attempt),
         Ramp(start=100, refine=0),
         lambda _: None,

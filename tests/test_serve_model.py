@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import Artifact, seal
+from packlight.runtime.artifact import Artifact, finalize
 from packlight.runtime.predictor import Predictor
 from packlight.serve.model import Model
 from packlight.serve.responses import Name
@@ -82,7 +82,7 @@ def test_a_cascade_whose_first_graph_keeps_weights_elsewhere_is_refused(narrow_r
     folder = shutil.copytree(narrow_run / "variants" / "both", tmp_path / "both")
     (folder / "first" / "other.onnx").write_bytes(b"x\x0a\x08location\x12")
     manifest = Artifact.open(narrow_run / "variants" / "both").manifest
-    seal(folder, manifest)
+    finalize(folder, manifest)
     with pytest.raises(ArtifactError, match=r"first/other\.onnx: keeps weights in another file"):
         Model.open(Name("m", "1"), folder)
 
@@ -91,8 +91,8 @@ def test_a_cascade_whose_second_graph_is_called_otherwise_is_looked_into_too(nar
     folder = shutil.copytree(narrow_run / "variants" / "both", tmp_path / "both")
     (folder / "second" / "graph.json").write_bytes(b"x\x12\x01a\x0a\x08location")
     part = Artifact.open(narrow_run / "variants" / "both" / "second").manifest
-    seal(folder / "second", msgspec.structs.replace(part, model_file="graph.json"))
-    seal(folder, Artifact.open(narrow_run / "variants" / "both").manifest)
+    finalize(folder / "second", msgspec.structs.replace(part, model_file="graph.json"))
+    finalize(folder, Artifact.open(narrow_run / "variants" / "both").manifest)
     with pytest.raises(ArtifactError, match=r"second/graph\.json: keeps weights in another file"):
         Model.open(Name("m", "1"), folder)
 
@@ -102,6 +102,6 @@ def test_a_graph_that_does_not_fit_its_labels_is_refused(tiny_run, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["id2label"][str(len(config["id2label"]))] = "one too many"
     (folder / "config.json").write_text(json.dumps(config))
-    seal(folder, Artifact.open(tiny_run / "variants" / "student-onnx-static").manifest)
+    finalize(folder, Artifact.open(tiny_run / "variants" / "student-onnx-static").manifest)
     with pytest.raises(ArtifactError, match="make the artifact again"):
         Model.open(Name("m", "1"), folder)

@@ -11,11 +11,11 @@ import pytest
 
 from packlight.serve.app import App, Target, create, target_of
 from packlight.serve.drain_flag import DrainFlag
-from packlight.serve.http_errors import Refusal
+from packlight.serve.http_errors import HTTPError
 from packlight.serve.keys import Keys
 from packlight.serve.logs import JsonLines, Log, write_all
 from packlight.serve.settings import Settings, read_settings, write_settings
-from packlight.serve.startup import Starting
+from packlight.serve.startup import StartupState
 from packlight.serve.tracing import Spans
 
 
@@ -70,7 +70,7 @@ def test_keys_are_compared_as_bytes():
         (None, "Bearer "),
         (None, "Bearer zwö"),
     ):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(HTTPError) as caught:
             keys.check(*given)
         assert caught.value.status == 401
 
@@ -141,7 +141,7 @@ def test_keys_of_the_environment_may_have_spaces_between(monkeypatch, tmp_path):
     keys.check("first", None)
     keys.check("zwö".encode().decode("latin-1"), None)
     for given in ("", " ", " zwö", "zwö "):
-        with pytest.raises(Refusal):
+        with pytest.raises(HTTPError):
             keys.check(given, None)
 
 
@@ -178,9 +178,9 @@ def test_lines_of_libraries_say_what_went_wrong():
 
 
 def test_a_start_fails_only_where_none_became_ready(tmp_path):
-    starting = Starting(tmp_path)
+    starting = StartupState(tmp_path)
     assert starting.failure is None
     starting.failed("no größe")
-    assert Starting(tmp_path).failure == "no größe"
+    assert StartupState(tmp_path).failure == "no größe"
     starting.became_ready()
-    assert Starting(tmp_path).failure is None
+    assert StartupState(tmp_path).failure is None

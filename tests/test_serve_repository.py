@@ -5,10 +5,10 @@ import msgspec
 import pytest
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import ONNX_INT8, Artifact, read_manifest, seal
+from packlight.runtime.artifact import ONNX_INT8, Artifact, finalize, read_manifest
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
-from packlight.serve.http_errors import Refusal
+from packlight.serve.http_errors import HTTPError
 from packlight.serve.repository import Repository, find, verify
 from packlight.serve.responses import Name
 from packlight.serve.settings import Limits
@@ -68,10 +68,10 @@ def test_a_folder_of_names_and_versions(artifact, tmp_path):
     assert opened.get("intent", "2").model.name.version == "2"
     assert opened.get("plain").model.name.version == "1"
     for model, version in (("other", None), ("intent", "3"), (".draft", None)):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(HTTPError) as caught:
             opened.get(model, version)
         assert caught.value.status == 404
-    with pytest.raises(Refusal, match="several"):
+    with pytest.raises(HTTPError, match="several"):
         opened.only()
 
 
@@ -153,7 +153,7 @@ def test_weights_in_another_file_are_refused_even_when_listed(artifact, tmp_path
         location="weights.data",
         size_threshold=0,
     )
-    seal(place, read_manifest(place))
+    finalize(place, read_manifest(place))
     with pytest.raises(ArtifactError, match="external data"):
         verify(place)
     shutil.copytree(artifact, tmp_path / "models/intent/1")
@@ -168,7 +168,7 @@ def test_weights_in_another_file_are_refused_even_when_listed(artifact, tmp_path
 def that_does_not_open(artifact, place):
     shutil.copytree(artifact, place)
     (place / ONNX_INT8).write_bytes(b"no graph")
-    seal(place, read_manifest(place))
+    finalize(place, read_manifest(place))
 
 
 def test_a_worker_serves_what_opens_and_refuses_the_rest(artifact, tmp_path):
@@ -214,7 +214,7 @@ def with_graph(artifact, place, name, content):
     """A copy whose graph has another name and content."""
     shutil.copytree(artifact, place)
     (place / name).write_bytes(content)
-    return seal(place, msgspec.structs.replace(read_manifest(place), model_file=name))
+    return finalize(place, msgspec.structs.replace(read_manifest(place), model_file=name))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_what_only_looks_like_it_is_served(artifact, tmp_path):
     with_graph(artifact, tmp_path / "artifact", "graph.onnx", b"location \x0a\x09locations \x0b\x08location")
     (tmp_path / "artifact/spiece.model").write_bytes(b"\x0a\x08location")
     (tmp_path / "artifact/merges.dat").touch()
-    seal(tmp_path / "artifact", read_manifest(tmp_path / "artifact"))
+    finalize(tmp_path / "artifact", read_manifest(tmp_path / "artifact"))
     refuse_external_data(Artifact.open(tmp_path / "artifact"))
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packlight.serve.http_errors import Refusal
+from packlight.serve.http_errors import HTTPError
 from packlight.serve.request_body import unpack
-from packlight.serve.requests import BINARY_DEFAULT, JSON_DEFAULT, Wanted, read_infer, read_plain
+from packlight.serve.requests import BINARY_DEFAULT, JSON_DEFAULT, RequestedOutput, read_infer, read_plain
 from packlight.serve.settings import Limits
 from packlight.serve.tensors import pack
 
@@ -35,7 +35,7 @@ def binary_request(texts, *, size=None, shape=None, cut=0):
 
 
 def status_of(body, length=None, limits=LIMITS):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         read_infer(body, length, limits)
     assert caught.value.reason
     return caught.value.status
@@ -60,7 +60,7 @@ def test_outputs_are_read():
         {"name": "label", "parameters": {"classification": 3, "unknown": {"deep": [1]}}},
     ]
     query = read_infer(request(["a"], outputs=outputs, parameters={"other": 1, "timeout": 2500}), None, LIMITS)
-    assert query.outputs == (Wanted("scores", binary=True), Wanted("label", classes=3))
+    assert query.outputs == (RequestedOutput("scores", binary=True), RequestedOutput("label", classes=3))
     assert query.timeout == pytest.approx(0.0025)
     assert read_infer(request(["a"], parameters={"binary_data_output": True}), None, LIMITS).outputs == BINARY_DEFAULT
 
@@ -143,7 +143,7 @@ def test_plain_requests():
     assert read_plain(b'{"text": "a"}', LIMITS).texts == ["a"]
     assert read_plain(b'{"text": ["a", "b"], "top_k": 3}', LIMITS).top_k == 3
     for body in (b'{"text": []}', b'{"text": 1}', b"{}", b'{"text": "a", "top_k": 0}', b'{"text": "a", "topk": 1}'):
-        with pytest.raises(Refusal, match=r"."):
+        with pytest.raises(HTTPError, match=r"."):
             read_plain(body, LIMITS)
 
 
@@ -152,7 +152,7 @@ def test_plain_requests():
 def test_any_bytes_are_read_or_refused(body, length):
     try:
         read_infer(body, length, LIMITS)
-    except Refusal as refusal:
+    except HTTPError as refusal:
         assert refusal.status in {400, 413}  # noqa: PT017 - a refusal is one of two outcomes
 
 
@@ -181,7 +181,7 @@ def requests():
 def test_any_json_is_read_or_refused(document):
     try:
         query = read_infer(json.dumps(document).encode(), None, LIMITS)
-    except Refusal as refusal:
+    except HTTPError as refusal:
         assert refusal.status in {400, 413}  # noqa: PT017 - as above
     else:
         assert all(isinstance(text, str) for text in query.texts)
@@ -224,7 +224,7 @@ def test_encodings():
     ids=["cut", "more", "no gzip", "no bytes", "no bytes deflated", "over", "bomb", "over deflated", "brotli", "twice"],
 )
 def test_bad_encodings_are_refused(packed, encoding, status):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         unpack(packed, encoding, LIMITS)
     assert caught.value.status == status
 
@@ -234,7 +234,7 @@ def test_bad_encodings_are_refused(packed, encoding, status):
 def test_any_compressed_bytes_are_unpacked_or_refused(packed, encoding):
     try:
         unpack(packed, encoding, LIMITS)
-    except Refusal as refusal:
+    except HTTPError as refusal:
         assert refusal.status in {400, 413}  # noqa: PT017 - as above
 
 

@@ -4,16 +4,16 @@ import struct
 import numpy as np
 import pytest
 
-from packlight.serve.requests import Query, Wanted
-from packlight.serve.responses import Answers, Name, infer_response, likeliest, plain_response
+from packlight.serve.requests import InferRequest, RequestedOutput
+from packlight.serve.responses import Name, Predictions, infer_response, likeliest, plain_response
 
 SCORES = np.array([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]], dtype=np.float32)
-ANSWERS = Answers(("a", "b", "oos"), ["b", "a"], [0.7, 0.5], [False, True], SCORES)
+ANSWERS = Predictions(("a", "b", "oos"), ["b", "a"], [0.7, 0.5], [False, True], SCORES)
 NAME = Name("intent", "3")
 
 
 def test_json_response_is_the_protocols():
-    payload = infer_response(NAME, Query(["x", "y"], "42"), ANSWERS)
+    payload = infer_response(NAME, InferRequest(["x", "y"], "42"), ANSWERS)
     document = json.loads(payload.body)
     assert payload.kind == "application/json"
     assert (document["model_name"], document["model_version"], document["id"]) == ("intent", "3", "42")
@@ -24,8 +24,12 @@ def test_json_response_is_the_protocols():
 
 
 def test_binary_response_splits_at_the_json_length():
-    outputs = (Wanted("label", binary=True), Wanted("scores", binary=True), Wanted("out_of_scope", binary=True))
-    payload = infer_response(NAME, Query(["x", "y"], None, outputs), ANSWERS)
+    outputs = (
+        RequestedOutput("label", binary=True),
+        RequestedOutput("scores", binary=True),
+        RequestedOutput("out_of_scope", binary=True),
+    )
+    payload = infer_response(NAME, InferRequest(["x", "y"], None, outputs), ANSWERS)
     document = json.loads(payload.body[: payload.json_length])
     assert "id" not in document
     sizes = [output["parameters"]["binary_data_size"] for output in document["outputs"]]
@@ -37,7 +41,7 @@ def test_binary_response_splits_at_the_json_length():
 
 
 def test_classification_is_value_index_label():
-    payload = infer_response(NAME, Query(["x", "y"], None, (Wanted("scores", classes=2),)), ANSWERS)
+    payload = infer_response(NAME, InferRequest(["x", "y"], None, (RequestedOutput("scores", classes=2),)), ANSWERS)
     (output,) = json.loads(payload.body)["outputs"]
     assert output["datatype"] == "BYTES"
     assert output["shape"] == [2, 2]
@@ -45,7 +49,7 @@ def test_classification_is_value_index_label():
 
 
 def test_more_classes_than_labels_are_all_of_them():
-    payload = infer_response(NAME, Query(["x", "y"], None, (Wanted("scores", classes=99),)), ANSWERS)
+    payload = infer_response(NAME, InferRequest(["x", "y"], None, (RequestedOutput("scores", classes=99),)), ANSWERS)
     assert json.loads(payload.body)["outputs"][0]["shape"] == [2, 3]
 
 

@@ -8,7 +8,7 @@ import pytest
 from packlight import extras
 from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, EngineError, MeasurementError, ModelError, PacklightError
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.report.card.sections import engines as engines_section
 from packlight.runtime.artifact import Artifact, read_manifest
 from packlight.runtime.engines import open_engine, torch_compiled
@@ -18,7 +18,7 @@ from packlight.shootout.contestants import gather
 from packlight.shootout.result import allowed, choose
 
 pytest_plugins = ["tiny_run", "command"]
-EFFORT = Effort(rounds=2, texts=4, seconds=0)
+EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 
 
 def row(name, ratio, accuracy):
@@ -198,7 +198,7 @@ def test_a_loss_that_is_no_share_is_refused(teacher, data, tmp_path):
 @pytest.mark.parametrize("as_json", [False, True])
 def test_the_verb_shows_a_table_or_json(packlight, teacher, tmp_path, monkeypatch, as_json):
     monkeypatch.setattr(
-        contestants, "_made", lambda *_: [contestants.Contestant("x-openvino", "openvino", "fp32", None, "why")]
+        contestants, "_made", lambda *_: [contestants.Candidate("x-openvino", "openvino", "fp32", None, "why")]
     )
     csv = tmp_path / "texts.csv"
     from tiny_models import toy_texts  # imports torch

@@ -10,9 +10,9 @@ from scipy.special import log_softmax, softmax
 
 from packlight.errors import ModelError
 from packlight.models.hf_model import open_classifier
-from packlight.steps.calibrate.fold import build_into_graph, build_into_model
+from packlight.steps.calibrate.fold import fold_into_graph, fold_into_model
 from packlight.steps.calibrate.rule import PLATEAU, Rule, calibration_error, choose_abstention, choose_rule
-from packlight.steps.calibrate.scores import compare_scores, margin, nearness
+from packlight.steps.calibrate.scores import class_distance, compare_scores, margin
 from packlight.steps.inference import logits_of
 
 OOS = 3
@@ -145,7 +145,7 @@ def test_nearness_is_the_mahalanobis_distance_by_hand():
     for point in features:
         steps = [point - np.array(mean) for mean in ([1.0, 0], [10, 0])]
         wanted.append(-min(step @ np.linalg.inv(covariance) @ step for step in steps))
-    assert nearness(features, train, labels, OOS) == pytest.approx(wanted)
+    assert class_distance(features, train, labels, OOS) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("coverage", [1.0, 0.9, 0.5, 0.001])
@@ -179,7 +179,7 @@ def test_built_into_a_model_it_says_what_the_rule_says(classifier_folder, tiny, 
     model, texts = open_classifier(classifier_folder(family)), tiny.toy_texts()[0][:10]
     encoder = tiny.text_encoder(classifier_folder(family))
     before = logits_of(model, encoder, texts)
-    build_into_model(model, RULE)
+    fold_into_model(model, RULE)
     torch.testing.assert_close(logits_of(model, encoder, texts), torch.from_numpy(RULE.apply(before.numpy())))
 
 
@@ -194,11 +194,11 @@ def test_built_into_a_graph_it_says_what_the_rule_says(onnx_file, trained_folder
         return session.run(["logits"], feed)[0]
 
     before = answers()
-    build_into_graph(graph, RULE, 4)
+    fold_into_graph(graph, RULE, 4)
     np.testing.assert_allclose(answers(), RULE.apply(before), atol=1e-5)
     # Calibrated again: both rules, and no more operators.
     nodes, second = len(graph.graph.node), Rule(oos=2, slope=0.5, shift=-3.0, temperature=0.8)
-    build_into_graph(graph, second, 4)
+    fold_into_graph(graph, second, 4)
     np.testing.assert_allclose(answers(), second.apply(RULE.apply(before)), atol=1e-5)
     assert len(graph.graph.node) == nodes
 
@@ -209,7 +209,7 @@ def test_a_graph_whose_output_is_read_inside_too_stays_whole():
     model = helper.make_model(
         helper.make_graph(nodes, "g", values[:1], values[1:]), opset_imports=[helper.make_opsetid("", 18)], ir_version=8
     )
-    build_into_graph(model, Rule(oos=1, slope=0.5, shift=1.0, temperature=2.0), 2)
+    fold_into_graph(model, Rule(oos=1, slope=0.5, shift=1.0, temperature=2.0), 2)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     logits, other = session.run(["logits", "other"], {"x": np.array([[4.0, 2.0]], dtype=np.float32)})
     assert logits.tolist() == [[2, 1]]
@@ -220,4 +220,4 @@ def test_a_last_layer_without_a_bias_is_refused(classifier_folder):
     model = open_classifier(classifier_folder("bert"))
     model.classifier.bias = None
     with pytest.raises(ModelError, match="no bias"):
-        build_into_model(model, RULE)
+        fold_into_model(model, RULE)

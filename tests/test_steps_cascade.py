@@ -12,8 +12,8 @@ from scipy.stats import gamma, poisson
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.engines.cascade import CONFIG_KEY, CascadeEngine, read_switch
-from packlight.steps.cascade.threshold import choose_switch, least_loss
+from packlight.runtime.engines.cascade import CONFIG_KEY, CascadeEngine, read_threshold
+from packlight.steps.cascade.threshold import choose_threshold, min_certifiable_drop
 
 
 def by_hand(confidence, first, second, weights, threshold):
@@ -34,7 +34,7 @@ CASES = st.lists(
 def test_the_switch_is_the_lowest_that_surely_loses_no_more(case, loss, confidence):
     levels, first, second, weights = (np.array(side) for side in zip(*case, strict=True))
     probability = levels / 8
-    chosen = choose_switch(probability, first, second, loss=loss, confidence=confidence, weights=weights)
+    chosen = choose_threshold(probability, first, second, loss=loss, confidence=confidence, weights=weights)
     alone = (weights * second).sum() / weights.sum()
     accuracy, kept = by_hand(probability, first, second, weights, chosen.threshold)
     assert chosen.accuracy == pytest.approx(accuracy)
@@ -60,7 +60,7 @@ def limit_of(weights, spoilt, confidence):
 def test_with_equal_weights_the_limit_is_the_exact_one_of_a_poisson_count():
     # Three of 200 spoilt: the mean at which three or fewer events are as likely as 5 % is 7.754.
     first = np.arange(200) >= 3
-    chosen = choose_switch(
+    chosen = choose_threshold(
         np.full(200, 0.5), first, np.ones(200, dtype=bool), loss=0.5, confidence=0.95, weights=np.ones(200)
     )
     assert chosen.spoilt == pytest.approx(0.015)
@@ -77,7 +77,7 @@ def test_the_stated_loss_is_kept_as_often_as_stated():
         # The less sure the first model, the likelier it spoils an answer; twice as likely out of scope.
         spoilt = draw.random(600) < (1 - probability) * np.where(outside, 0.2, 0.1)
         weights = np.where(outside, 0.2 / 0.1, 0.8 / 0.9)
-        chosen = choose_switch(
+        chosen = choose_threshold(
             probability, ~spoilt, np.ones(600, dtype=bool), loss=0.02, confidence=0.95, weights=weights
         )
         reach = max(0.0, 1 - chosen.threshold)
@@ -88,18 +88,18 @@ def test_the_stated_loss_is_kept_as_often_as_stated():
 def test_too_few_texts_vouch_for_nothing():
     right = np.ones(20, dtype=bool)
     weights = np.ones(20)
-    chosen = choose_switch(np.linspace(0.5, 1, 20), right, right, loss=0.1, confidence=0.95, weights=weights)
+    chosen = choose_threshold(np.linspace(0.5, 1, 20), right, right, loss=0.1, confidence=0.95, weights=weights)
     assert (chosen.kept, chosen.accuracy) == (0, pytest.approx(1))
     assert chosen.threshold > 1
-    least = least_loss(weights, confidence=0.95)
+    least = min_certifiable_drop(weights, confidence=0.95)
     assert least == pytest.approx(-np.log(0.05) / 20)
-    chosen = choose_switch(np.linspace(0.5, 1, 20), right, right, loss=least, confidence=0.95, weights=weights)
+    chosen = choose_threshold(np.linspace(0.5, 1, 20), right, right, loss=least, confidence=0.95, weights=weights)
     assert chosen.kept == 1
 
 
 def test_a_first_model_that_is_always_wrong_answers_nothing():
     wrong = np.zeros(500, dtype=bool)
-    chosen = choose_switch(np.linspace(0, 1, 500), wrong, ~wrong, loss=0.001, confidence=0.95, weights=np.ones(500))
+    chosen = choose_threshold(np.linspace(0, 1, 500), wrong, ~wrong, loss=0.001, confidence=0.95, weights=np.ones(500))
     assert chosen.threshold > 1
     assert (chosen.kept, chosen.accuracy) == (0, pytest.approx(1))
 
@@ -185,4 +185,4 @@ def test_an_altered_part_is_refused(cascade, tmp_path):
 def test_a_switch_that_is_not_there_is_said(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ArtifactError, match="needs packlight_cascade"):
-        read_switch(tmp_path / "config.json")
+        read_threshold(tmp_path / "config.json")

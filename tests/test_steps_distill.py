@@ -10,14 +10,14 @@ from torch.nn.functional import cross_entropy
 from packlight.errors import RecipeError
 from packlight.models import mean_pooling
 from packlight.models.hf_model import open_classifier, save_classifier
-from packlight.models.layers import spaced, take_layers
+from packlight.models.layers import evenly_spaced_layers, keep_layers
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.training import distillation_loss as module_distillation_loss
 from packlight.steps.training import teacher_targets as module_teacher_targets
 from packlight.steps.training.distillation_loss import distillation_loss
-from packlight.steps.training.teacher_targets import Teaching, cached_answers
+from packlight.steps.training.teacher_targets import TeacherOutputs, cached_answers
 
 STUDENT = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 TEACHER = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
@@ -71,25 +71,25 @@ def test_the_gradient_flows_to_the_student_only():
     [(1, 6, [0]), (2, 6, [0, 5]), (3, 6, [0, 2, 5]), (3, 12, [0, 6, 11]), (6, 6, [0, 1, 2, 3, 4, 5]), (1, 1, [0])],
 )
 def test_layers_are_evenly_spaced_from_first_to_last(count, held, chosen):
-    assert spaced(count, held) == chosen
+    assert evenly_spaced_layers(count, held) == chosen
 
 
 def test_any_number_of_layers_up_to_all_can_be_taken():
     for held in range(1, 30):
         for count in range(1, held + 1):
-            assert len(set(spaced(count, held))) == count
+            assert len(set(evenly_spaced_layers(count, held))) == count
 
 
 @pytest.mark.parametrize("count", [0, -1, 7])
 def test_more_or_less_than_the_teacher_has_is_refused(count):
     with pytest.raises(RecipeError, match="of a teacher with 6"):
-        spaced(count, 6)
+        evenly_spaced_layers(count, 6)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "mpnet"])
 def test_a_student_is_made_of_the_teachers_layers(classifier_folder, tmp_path, tiny, family):
     teacher = open_classifier(classifier_folder(family))
-    student = take_layers(teacher, [1])
+    student = keep_layers(teacher, [1])
     assert len(mean_pooling.encoder_layers(teacher)) == 2
     (kept,) = mean_pooling.encoder_layers(student)
     origin = mean_pooling.encoder_layers(teacher)[1].state_dict()
@@ -105,17 +105,17 @@ def test_a_student_is_made_of_the_teachers_layers(classifier_folder, tmp_path, t
 def test_taking_all_layers_is_the_teacher_itself(classifier_folder, tiny):
     teacher = open_classifier(classifier_folder("bert"))
     encoder, texts = tiny.text_encoder(classifier_folder("bert")), tiny.toy_texts()[0][:5]
-    assert torch.equal(logits_of(teacher, encoder, texts), logits_of(take_layers(teacher, 2), encoder, texts))
+    assert torch.equal(logits_of(teacher, encoder, texts), logits_of(keep_layers(teacher, 2), encoder, texts))
 
 
 @pytest.mark.parametrize("layers", [[], [2], [-1], [1, 0], [0, 0], 3, 0])
 def test_layers_that_the_teacher_lacks_are_refused(classifier_folder, layers):
     with pytest.raises(RecipeError, match="cannot be taken"):
-        take_layers(open_classifier(classifier_folder("bert")), layers)
+        keep_layers(open_classifier(classifier_folder("bert")), layers)
 
 
 class Answers:
-    """Stands in for `answers_of` and counts how often it is asked."""
+    """Stands in for `forward_all` and counts how often it is asked."""
 
     def __init__(self):
         self.times = 0
@@ -128,7 +128,7 @@ class Answers:
 @pytest.fixture
 def answers(monkeypatch):
     made = Answers()
-    monkeypatch.setattr(module_teacher_targets, "answers_of", made)
+    monkeypatch.setattr(module_teacher_targets, "forward_all", made)
     return made
 
 
@@ -179,11 +179,11 @@ def classroom(trained_folder, tiny):
 def test_a_student_learns_what_its_teacher_knows_and_not_the_labels(classroom, tiny, tmp_path):
     teacher, encoder, lesson, answers = classroom
     mistaken = replace(lesson, train_labels=[0] * len(lesson.train_labels))
-    student = take_layers(teacher, 1)
+    student = keep_layers(teacher, 1)
     with torch.no_grad():
         student.classifier.weight.zero_()
     options = tiny.options(Distill, epochs=8, patience=8, alpha=0.0)
-    distill(student, encoder, Teaching(answers), mistaken, options, work=tmp_path, seed=3)
+    distill(student, encoder, TeacherOutputs(answers), mistaken, options, work=tmp_path, seed=3)
     said = logits_of(student, encoder, lesson.train_texts).argmax(1)
     assert (said == answers.argmax(1)).float().mean() > 0.85
 
@@ -199,9 +199,9 @@ def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
     monkeypatch.setattr(module_distillation_loss, "distillation_loss", loss)
     # A rate so small that the same classes stay weak.
     options = tiny.options(
-        Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, boost_weak=boost
+        Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, hard_class_weight=boost
     )
-    history = distill(take_layers(teacher, 1), encoder, Teaching(answers), lesson, options, work=tmp_path, seed=3)
+    history = distill(keep_layers(teacher, 1), encoder, TeacherOutputs(answers), lesson, options, work=tmp_path, seed=3)
     return given, [lesson.labels.index(label) for label, _ in history[0].weak_classes]
 
 

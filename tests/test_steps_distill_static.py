@@ -16,7 +16,7 @@ from packlight.steps.distill_static.options import DistillStatic
 
 NGRAMS = NGrams(buckets=512, words=2, characters=(3, 4), max_words=16)
 OPTIONS = DistillStatic(
-    name="static", buckets=512, width=16, hidden=16, characters=(3, 4), max_length=16, epochs=8, batch_size=16,
+    name="static", buckets=512, embedding_dim=16, hidden_size=16, char_ngrams=(3, 4), max_length=16, epochs=8, batch_size=16,
     learning_rate=2e-2, dropout=0.1,
 )  # fmt: skip
 ODD = ["", "alarm", "🙂 größer", "will it rain in oslo " * 30, "ALARM"]

@@ -8,7 +8,7 @@ from packlight.steps.finetune.apply import finetune
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import features_of, logits_of
 from packlight.steps.training.centroids import COSINE_SCALE, TEXTS_PER_CLASS, start_from_centroids
-from packlight.steps.training.training_data import UNLABELLED, Lesson
+from packlight.steps.training.training_data import NO_LABEL, TrainingData
 
 
 def test_the_head_starts_from_the_classes_centroids(encoder_folder, tiny):
@@ -37,7 +37,7 @@ def test_a_large_class_is_read_in_part(encoder_folder, tiny):
     folder = encoder_folder("bert")
     rows = TEXTS_PER_CLASS + 10
     texts = ["play the song queen"] * TEXTS_PER_CLASS + ["rain in oslo"] * 10 + ["weather in paris"]
-    lesson = Lesson(texts, [0] * rows + [1], ["rain in oslo"], [1], ("music", "weather"), None)
+    lesson = TrainingData(texts, [0] * rows + [1], ["rain in oslo"], [1], ("music", "weather"), None)
     model, encoder = build_classifier(folder, lesson.labels, seed=0), tiny.text_encoder(folder)
     start_from_centroids(model, encoder, lesson)
     only = features_of(model, encoder, ["play the song queen"])[0]
@@ -53,7 +53,7 @@ def test_texts_without_a_label_leave_the_centroids_alone(encoder_folder, tiny):
         lesson = dataclasses.replace(
             lesson,
             train_texts=[*lesson.train_texts, *extra],
-            train_labels=[*lesson.train_labels, *[UNLABELLED] * len(extra)],
+            train_labels=[*lesson.train_labels, *[NO_LABEL] * len(extra)],
         )
         model = build_classifier(folder, tiny.LABELS, seed=0)
         start_from_centroids(model, tiny.text_encoder(folder), lesson)

@@ -55,7 +55,7 @@ def test_the_important_neurons_stay_and_the_folder_is_a_stock_checkpoint(
     silence(model)
     before = logits_of(model, encoder, texts)
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    smaller = prune(model, encoder, texts, labels, Prune(name="p", feed_forward=32))
+    smaller = prune(model, encoder, texts, labels, Prune(name="p", intermediate_size=32))
     # Only neurons that say nothing were taken out.
     torch.testing.assert_close(logits_of(smaller, encoder, texts), before, rtol=0, atol=1e-5)
     assert feed_forward_width(smaller) == 32
@@ -95,7 +95,7 @@ def test_importance_is_the_change_of_the_loss_to_first_order(opened):
 
 def test_layers_and_neurons_go_together(opened):
     model, encoder, texts, labels = opened("bert")
-    smaller = prune(model, encoder, texts, labels, Prune(name="p", layers=(1,), feed_forward=16))
+    smaller = prune(model, encoder, texts, labels, Prune(name="p", layers=(1,), intermediate_size=16))
     assert len(mean_pooling.encoder_layers(smaller)) == 1
     assert feed_forward_width(smaller) == 16
     only_layers = prune(model, encoder, texts, labels, Prune(name="p", layers=1))
@@ -104,8 +104,8 @@ def test_layers_and_neurons_go_together(opened):
 
 def test_a_block_as_wide_as_the_model_is_found_too(opened):
     model, encoder, texts, labels = opened("bert")
-    square = prune(model, encoder, texts, labels, Prune(name="p", feed_forward=32))
-    assert feed_forward_width(prune(square, encoder, texts, labels, Prune(name="p", feed_forward=8))) == 8
+    square = prune(model, encoder, texts, labels, Prune(name="p", intermediate_size=32))
+    assert feed_forward_width(prune(square, encoder, texts, labels, Prune(name="p", intermediate_size=8))) == 8
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_an_architecture_without_such_blocks_is_refused(opened):
     model, encoder, texts, labels = opened("bert")
     mean_pooling.encoder_layers(model)[0].extra = nn.Linear(32, 32)
     with pytest.raises(RecipeError, match="BertLayer has no feed-forward block"):
-        prune(model, encoder, texts, labels, Prune(name="p", feed_forward=8))
+        prune(model, encoder, texts, labels, Prune(name="p", intermediate_size=8))
     model.config = PretrainedConfig()
     with pytest.raises(RecipeError, match="the configuration of '' has no intermediate_size or hidden_dim"):
         feed_forward_width(model)

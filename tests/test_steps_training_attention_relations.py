@@ -6,12 +6,12 @@ import torch
 
 from packlight.errors import RecipeError
 from packlight.models.hf_model import open_classifier
-from packlight.models.layers import take_layers
+from packlight.models.layers import keep_layers
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.training.attention_relations import StudentRelations, TeacherRelations, check_relations_known
-from packlight.steps.training.teacher_targets import Teaching
+from packlight.steps.training.teacher_targets import TeacherOutputs
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra")
 
@@ -101,12 +101,12 @@ def test_unknown_architectures_and_narrow_models_are_refused(classifier_folder):
 def test_relations_are_what_a_student_learns_when_nothing_else_counts(classifier_folder, tiny, tmp_path):
     folder = classifier_folder("bert")
     teacher, encoder, lesson = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_lesson(train=32)
-    student = take_layers(teacher, [1])
+    student = keep_layers(teacher, [1])
     before = distance(student, teacher, encoder, lesson.train_texts, [0, 1, 2]).item()
     options = tiny.options(
         Distill, epochs=3, patience=3, alpha=0.0, temperature=0.01, relation_weight=30.0, learning_rate=1e-2
     )
-    teaching = Teaching(
+    teaching = TeacherOutputs(
         logits_of(teacher, encoder, lesson.train_texts),
         relations=TeacherRelations(teacher, encoder, lesson.train_texts),
     )

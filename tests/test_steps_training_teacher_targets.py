@@ -18,7 +18,7 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.step import check_options
 from packlight.steps.training.soft_labels import read_answers
-from packlight.steps.training.teacher_targets import lesson_of, taught_by
+from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 
 LABELS = ("alarm", "music")
 
@@ -110,14 +110,14 @@ def step(**options):
 
 
 def lesson(bench, **options):
-    return lesson_of(step(**options), bench, bench.origin.labels)
+    return student_training_data(step(**options), bench, bench.origin.labels)
 
 
 def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and_test(bench, data, tmp_path):
     given = ["a new text", "  ", "a new text", data.val.texts[0], data.test.texts[3], data.train.texts[1], "another"]
     (tmp_path / "extra.txt").write_text("\n".join(given))
     count = len(data.train)
-    made = lesson(bench, extra_texts=str(tmp_path / "extra.txt"), augment=2.0)
+    made = lesson(bench, unlabeled_texts=str(tmp_path / "extra.txt"), augment=2.0)
     assert list(made.train_texts[: count + 2]) == [*data.train.texts, "a new text", "another"]
     assert set(made.train_labels[count:]) == {-100}
     assert len(made.train_labels) == len(made.train_texts)
@@ -129,7 +129,7 @@ def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and
 def test_a_small_data_set_gets_more_texts_and_a_large_one_does_not(bench, data, tmp_path):
     count = len(data.train)
     (tmp_path / "extra.txt").write_text("a new text\nanother\n")
-    made = lesson(bench, min_texts=3 * count, extra_texts=str(tmp_path / "extra.txt"))
+    made = lesson(bench, min_texts=3 * count, unlabeled_texts=str(tmp_path / "extra.txt"))
     assert list(made.train_texts[: count + 2]) == [*data.train.texts, "a new text", "another"]
     assert 2.9 * count < len(made.train_texts) <= 3 * count
     assert set(made.train_labels[count:]) == {-100}
@@ -143,7 +143,7 @@ def test_without_either_there_are_the_training_texts_alone(bench, data):
 
 def test_several_teachers_are_averaged_each_with_its_own_tokenizer_and_labels(bench, teacher, other, tiny):
     plain = lesson(bench)
-    _, teaching = taught_by(step(teachers=("other",)), bench, open_classifier(teacher.path), plain)
+    _, teaching = teacher_outputs(step(teachers=("other",)), bench, open_classifier(teacher.path), plain)
     parts = []
     for artifact in (teacher, other):
         logits = logits_of(open_classifier(artifact.path), tiny.text_encoder(artifact.path), plain.train_texts)
@@ -164,7 +164,7 @@ def write_answers(file, data, labels, *, more=()):
 def test_a_file_of_answers_teaches_in_the_teachers_place_and_brings_its_own_texts(bench, data, tmp_path):
     held_out = [(data.val.texts[0], "oos"), (data.test.texts[0], "oos")]
     file = write_answers(tmp_path / "a.jsonl", data, bench.origin.labels, more=[("brand new", "music"), *held_out])
-    taught, teaching = taught_by(step(answers=file), bench, None, lesson(bench))
+    taught, teaching = teacher_outputs(step(soft_labels=file), bench, None, lesson(bench))
     assert list(taught.train_texts) == [*data.train.texts, "brand new"]
     assert taught.train_labels[-1] == -100
     probabilities = torch.softmax(teaching.logits, dim=1)
@@ -177,7 +177,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     short = SimpleNamespace(train=SimpleNamespace(texts=data.train.texts[1:], labels=data.train.labels[1:]))
     file = write_answers(tmp_path / "a.jsonl", short, bench.origin.labels)
     with pytest.raises(DataError, match="says nothing of the training text"):
-        taught_by(step(answers=file), bench, None, lesson(bench))
+        teacher_outputs(step(soft_labels=file), bench, None, lesson(bench))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
 )
 def test_a_file_of_answers_beside_what_only_a_teacher_can_answer_is_refused(options, said):
     with pytest.raises(RecipeError, match=f"distill: answers come from a file, but {said}"):
-        check_options(step(answers="a.jsonl", **options))
+        check_options(step(soft_labels="a.jsonl", **options))
 
 
 def test_a_recipe_that_contradicts_itself_is_refused_when_it_is_read():
@@ -269,5 +269,5 @@ def test_another_content_of_a_file_makes_the_student_again(bench, data, tmp_path
     marks = []
     for word in ("one", "one", "two"):
         file = write_answers(tmp_path / "a.jsonl", data, bench.origin.labels, more=[(word, "music")])
-        marks.append(distilled(bench, tmp_path, answers=file).manifest.fingerprint)
+        marks.append(distilled(bench, tmp_path, soft_labels=file).manifest.fingerprint)
     assert marks[0] == marks[1] != marks[2]

@@ -7,13 +7,13 @@ from torch.nn.functional import cross_entropy
 
 from packlight.models import mean_pooling
 from packlight.models.hf_model import build_classifier, open_classifier, save_classifier
-from packlight.models.layers import take_layers
+from packlight.models.layers import keep_layers
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import logits_of
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.history import Epoch, History
+from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.trainer import _judge, fit, schedule
-from packlight.steps.training.training_data import Lesson
+from packlight.steps.training.training_data import TrainingData
 
 
 class KilledError(Exception):
@@ -261,9 +261,9 @@ class Prediction:
 
 
 def test_an_epoch_is_judged_by_class_and_scope():
-    lesson = Lesson([], [], [], [], ("a", "b", "oos", "unseen"), "oos")
+    lesson = TrainingData([], [], [], [], ("a", "b", "oos", "unseen"), "oos")
     epoch = _judge(Prediction([0, 0, 0, 1, 2, 0], [0, 0, 1, 1, 2, 2], 4), lesson, 7)
-    assert epoch == Epoch(
+    assert epoch == EpochResult(
         epoch=7,
         accuracy=pytest.approx(4 / 6),
         in_scope_accuracy=0.75,
@@ -273,9 +273,9 @@ def test_an_epoch_is_judged_by_class_and_scope():
 
 
 def test_without_scope_every_text_is_in_scope():
-    lesson = Lesson([], [], [], [], ("a", "b"), None)
+    lesson = TrainingData([], [], [], [], ("a", "b"), None)
     assert _judge(Prediction([0, 0], [0, 1], 2), lesson, 1).in_scope_accuracy == 0.5
-    only_oos = Lesson([], [], [], [], ("a", "oos"), "oos")
+    only_oos = TrainingData([], [], [], [], ("a", "oos"), "oos")
     assert _judge(Prediction([0, 1], [1, 1], 2), only_oos, 1).in_scope_accuracy == 0.5
 
 
@@ -299,7 +299,7 @@ def test_after_mixed_precision_the_model_answers_in_float32_like_its_copy_and_it
     assert not torch.equal(answers, answers.bfloat16().float()), "the answers have the precision of bfloat16"
     save_classifier(model, tmp_path / "model", tokenizer_from=folder, max_length=tiny.MAX_LENGTH)
     assert torch.equal(logits_of(open_classifier(tmp_path / "model"), encoder, texts), answers)
-    copied = take_layers(model, 2)
+    copied = keep_layers(model, 2)
     with torch.no_grad():
         model.classifier.weight.zero_()
     assert torch.equal(logits_of(copied, encoder, texts), answers)

@@ -66,9 +66,9 @@ def test_the_manifest_says_what_was_cut_and_what_it_did(trim, parent):
 
 def test_fewer_pieces_cut_texts_otherwise_and_the_facts_say_so(trim):
     with pytest.raises(RecipeError, match=r"give at least \d+$") as error:
-        trim(pieces=2)
+        trim(vocab_size=2)
     least = int(str(error.value).rpartition(" ")[2])
-    facts = trim(pieces=least).manifest.facts
+    facts = trim(vocab_size=least).manifest.facts
     assert facts["pieces"]["after"] == least
     assert facts["val"]["texts_cut_otherwise"] > 0.9
     assert facts["val"]["pieces_per_text"]["after"] > facts["val"]["pieces_per_text"]["before"]
@@ -127,7 +127,7 @@ def texts_file(tiny, tmp_path):
 
 
 def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, texts_file, tmp_path):
-    words = ["trim", parent.path, "--data", texts_file, "--pieces", "100", "--out", tmp_path / "cut"]
+    words = ["trim", parent.path, "--data", texts_file, "--vocab-size", "100", "--out", tmp_path / "cut"]
     answer = packlight(*words)
     assert answer.status == 0, answer.err
     assert "100 of 1,024 pieces stay" in answer.err
@@ -142,8 +142,8 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--pieces", "3"], "special tokens and single characters without which texts would become unknown"),
-        (["--pieces", "0"], "greater than or equal to 1"),
+        (["--vocab-size", "3"], "special tokens and single characters without which texts would become unknown"),
+        (["--vocab-size", "0"], "greater than or equal to 1"),
         (["--corpus", "nowhere.txt"], "nowhere.txt: cannot be read"),
     ],
 )

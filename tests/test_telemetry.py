@@ -14,7 +14,7 @@ name: tiny
 steps:
   - {step: finetune, as: teacher, epochs: 1, min_updates: 0, batch_size: 16, max_length: 24, bf16: false}
   - {step: export, as: teacher-onnx}
-  - {step: quantize-onnx, as: teacher-static, mode: static, agreement: 0.0}
+  - {step: quantize-onnx, as: teacher-static, mode: static, min_agreement: 0.0}
 """
 TEXTS = ["wake me at nine"] * 50
 LINGER = 12

@@ -8,13 +8,13 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from packlight.models.hf_model import build_classifier, quiet, save_classifier
-from packlight.runtime.artifact import FORMAT, Artifact, Manifest, seal
+from packlight.models.hf_model import build_classifier, save_classifier, silence_transformers
+from packlight.runtime.artifact import FORMAT, Artifact, Manifest, finalize
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.finetune.apply import finetune
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.training_data import Lesson
+from packlight.steps.training.training_data import TrainingData
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
 LABELS = ("alarm", "music", "oos", "weather")
@@ -62,7 +62,7 @@ def toy_lesson(*, train=112):
     """The toy data set as a lesson: the first rows to train on, the rest as val."""
     texts, labels = toy_texts()
     ids = [LABELS.index(label) for label in labels]
-    return Lesson(texts[:train], ids[:train], texts[train:], ids[train:], LABELS, "oos")
+    return TrainingData(texts[:train], ids[:train], texts[train:], ids[train:], LABELS, "oos")
 
 
 def make_vocabulary(special):
@@ -106,7 +106,7 @@ def make_encoder(family, folder):
         eos_token_id=2,
         initializer_range=0.1,
     )
-    quiet()
+    silence_transformers()
     torch.manual_seed(7)
     AutoModel.from_config(config).save_pretrained(folder)
     return folder
@@ -157,5 +157,5 @@ def seal_variant(folder, *, engine="torch", precision="fp32", model_file="model.
         "facts": {},
         "files": {},
     }
-    seal(folder, Manifest(engine=engine, precision=precision, model_file=model_file, **(fields | other)))
+    finalize(folder, Manifest(engine=engine, precision=precision, model_file=model_file, **(fields | other)))
     return Artifact.open(folder)

@@ -13,12 +13,12 @@ name: tiny
 steps:
   - {step: finetune, as: teacher, epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false}
   - {step: export, as: teacher-onnx}
-  - {step: quantize-onnx, as: teacher-onnx-int8, mode: dynamic, agreement: 0.5}
+  - {step: quantize-onnx, as: teacher-onnx-int8, mode: dynamic, min_agreement: 0.5}
   - {step: distill, as: student, from: teacher, layers: 1, epochs: 1, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false}
-  - {step: quantize-torch, as: student-torch-int8, agreement: 0.5}
+  - {step: quantize-torch, as: student-torch-int8, min_agreement: 0.5}
   - {step: export, as: student-onnx, from: student}
-  - {step: quantize-onnx, as: student-onnx-int8, mode: dynamic, agreement: 0.5}
-  - {step: quantize-onnx, as: student-onnx-static, from: student-onnx, mode: static, agreement: 0.5}
+  - {step: quantize-onnx, as: student-onnx-int8, mode: dynamic, min_agreement: 0.5}
+  - {step: quantize-onnx, as: student-onnx-static, from: student-onnx, mode: static, min_agreement: 0.5}
 """
 
 
@@ -53,7 +53,7 @@ def four_layers(tiny, tmp_path_factory):
 def tiny_run(tiny, four_layers, tmp_path_factory):
     """The run's folder, with the variants' names of the built-in recipe."""
     from packlight.data import dataset_from_rows
-    from packlight.measure.rounds import Effort  # imports torch
+    from packlight.measure.rounds import BenchmarkConfig  # imports torch
     from packlight.pipeline import run
     from packlight.recipes.recipe import load_recipe
 
@@ -68,6 +68,6 @@ def tiny_run(tiny, four_layers, tmp_path_factory):
             folder / "run",
             model=str(four_layers),
             threads=1,
-            effort=Effort(rounds=2, texts=4, seconds=0),
+            effort=BenchmarkConfig(rounds=2, texts=4, seconds=0),
         )
     return folder / "run"

@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
+def atomic_write(path: Path, content: bytes | str) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 @contextmanager
-def folder_whole(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty sibling folder to fill; it takes the place of `path` when the block succeeds.
 
     On any exception the sibling is removed and `path` stays as it was. A folder cannot be exchanged for another in
@@ -80,11 +80,11 @@ def folder_whole(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def sweep(folder: Path, name: str | None = None) -> None:
+def remove_stale_temp(folder: Path, name: str | None = None) -> None:
     """Remove what killed processes left half-written in a folder; nobody else may be writing there.
 
     Args:
-        folder: where `write_whole` and `folder_whole` wrote; its subfolders are not looked at.
+        folder: where `atomic_write` and `atomic_folder` wrote; its subfolders are not looked at.
         name: of the file or folder that was written; by default any.
     """
     for suffix in (DRAFT, FORMER):

@@ -77,12 +77,12 @@ def _check() -> None:
         check()
 
 
-def say(message: str) -> None:
+def info(message: str) -> None:
     """One line for the reader on standard error; nothing when quiet was asked for."""
     _line(console, message)
 
 
-def complain(message: str) -> None:
+def warn(message: str) -> None:
     """A warning or an error on standard error, quiet or not."""
     _line(Console(stderr=True, highlight=False, emoji=False), message)
 

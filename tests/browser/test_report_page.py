@@ -13,7 +13,14 @@ from packlight.analysis.capacity import plan
 from packlight.analysis.recommend import PROFILES, Constraints, recommend
 from packlight.analysis.summary import pareto_front
 from packlight.cli import app
-from packlight.measure.results import read_measurements, read_raw, read_truth, right_of, samples_of, write_measurements
+from packlight.measure.results import (
+    correct_by_variant,
+    read_measurements,
+    read_raw,
+    read_truth,
+    samples_of,
+    write_measurements,
+)
 from packlight.report.html import write_html
 
 pytestmark = pytest.mark.browser
@@ -30,7 +37,7 @@ def taken(folder):
 @pytest.fixture(scope="module")
 def right(folder, taken):
     raws = [read_raw(folder, row.variant) for row in taken.measurements]
-    return right_of(raws, read_truth(folder, taken.chosen_on))
+    return correct_by_variant(raws, read_truth(folder, taken.chosen_on))
 
 
 def slide(page, name, place):

@@ -23,8 +23,8 @@ from packlight.data.splits import hold_out
 from packlight.errors import ModelError
 from packlight.measure import statistics
 from packlight.models import label_mapping, resolve
-from packlight.models.hf_model import build_classifier, labels_of, longest_text, open_classifier, save_classifier
-from packlight.models.layers import take_layers
+from packlight.models.hf_model import build_classifier, labels_of, max_positions, open_classifier, save_classifier
+from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.distill.apply import distill
@@ -32,9 +32,9 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.step import check_options
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.history import Epoch
-from packlight.steps.training.teacher_targets import Teaching
-from packlight.steps.training.training_data import Lesson
+from packlight.steps.training.history import EpochResult
+from packlight.steps.training.teacher_targets import TeacherOutputs
+from packlight.steps.training.training_data import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class DistillationConfig:
     patience: int = 2
     freeze_layers: int = 0
     freeze_epochs: int = 0
-    boost_weak: float = 1.0
+    hard_class_weight: float = 1.0
     seed: int = 0
 
     def step(self) -> Distill:
@@ -83,7 +83,7 @@ class DistillationConfig:
             patience=self.patience,
             freeze_layers=self.freeze_layers,
             freeze_epochs=self.freeze_epochs,
-            boost_weak=self.boost_weak,
+            hard_class_weight=self.hard_class_weight,
         )
         check_options(step)
         return step
@@ -106,9 +106,9 @@ class DistillationTrainer:
         self.teacher, self._teacher_files = _opened(config.teacher_model, config.tokenizer, self._scratch / "teacher")
         self.student: PreTrainedModel | None = None
         self._student_files = self._teacher_files
-        self.history: list[Epoch] = []
+        self.history: list[EpochResult] = []
 
-    def train(self, train_dataset: Iterable[Any], val_dataset: Iterable[Any] | None = None) -> list[Epoch]:
+    def train(self, train_dataset: Iterable[Any], val_dataset: Iterable[Any] | None = None) -> list[EpochResult]:
         """Teach the student.
 
         Args:
@@ -163,9 +163,9 @@ class DistillationTrainer:
         save_classifier(student, Path(folder), tokenizer_from=self._student_files, max_length=length)
         return Path(folder)
 
-    def _teaching(self, lesson: Lesson) -> Teaching:
+    def _teaching(self, lesson: TrainingData) -> TeacherOutputs:
         encoder = self._encoder(self.teacher, self._teacher_files)
-        return Teaching(logits_of(self.teacher, encoder, lesson.train_texts))
+        return TeacherOutputs(logits_of(self.teacher, encoder, lesson.train_texts))
 
     def _trained(self) -> PreTrainedModel:
         if self.student is None:
@@ -173,14 +173,14 @@ class DistillationTrainer:
         return self.student
 
     def _encoder(self, model: PreTrainedModel, files: Path) -> TextEncoder:
-        return TextEncoder(files / "tokenizer.json", min(self.config.max_length, longest_text(model)))
+        return TextEncoder(files / "tokenizer.json", min(self.config.max_length, max_positions(model)))
 
-    def _lesson(self, train: Split, val: Split) -> Lesson:
+    def _lesson(self, train: Split, val: Split) -> TrainingData:
         labels = labels_of(self.teacher)
         names = sorted({*train.labels, *val.labels})
         columns = dict(zip(names, label_mapping(labels, names).columns, strict=True))
         outside = scope_label(names, None)
-        return Lesson(
+        return TrainingData(
             train_texts=train.texts,
             train_labels=[columns[label] for label in train.labels],
             val_texts=val.texts,
@@ -189,11 +189,11 @@ class DistillationTrainer:
             oos_label=None if outside is None else labels[columns[outside]],
         )
 
-    def _make_student(self, lesson: Lesson) -> PreTrainedModel:
+    def _make_student(self, lesson: TrainingData) -> PreTrainedModel:
         given = self.config.student_model
         if given is None:
             self._student_files = self._teacher_files
-            return take_layers(self.teacher, self.config.layers)
+            return keep_layers(self.teacher, self.config.layers)
         if isinstance(given, str | Path) and not (checkpoint := resolve(given)).is_classifier:
             self._student_files = tokenizer_folder(checkpoint, self._scratch / "student")
             student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)

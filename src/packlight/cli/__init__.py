@@ -12,7 +12,7 @@ import typer
 from packlight.cli.app import app
 from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
-from packlight.progress import complain, say
+from packlight.progress import info, warn
 
 MAKING = ("finetune", "distill", "distill-static", "trim", "prune", "calibrate", "cascade", "export", "quantize")
 CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
@@ -37,7 +37,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         status = Exit.INTERRUPTED
     except PacklightError as error:
-        complain(f"error: {error}")
+        warn(f"error: {error}")
         status = error.exit
     except BrokenPipeError:
         # The reader of standard output went away, as `head` does.
@@ -48,7 +48,7 @@ def main() -> None:
         status = Exit.BUG
     # typer turns Ctrl-C into this status.
     if status == Exit.INTERRUPTED:
-        say("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
+        info("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
     sys.exit(int(status))
 
 
@@ -60,7 +60,7 @@ def _explain(error: Any) -> None:
     message, suggestion = _suggested(error.format_message().replace("Value error, ", ""))
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "packlight"
-    complain(f"error: {message[:1].lower()}{message[1:]}{suggestion}; `{name} --help` shows what can be given")
+    warn(f"error: {message[:1].lower()}{message[1:]}{suggestion}; `{name} --help` shows what can be given")
 
 
 def _suggested(message: str) -> tuple[str, str]:
@@ -74,4 +74,4 @@ def _suggested(message: str) -> tuple[str, str]:
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Warnings of packlight for the user; those of libraries are not the user's."""
     if category.__module__.startswith("packlight"):
-        complain(f"warning: {message}")
+        warn(f"warning: {message}")

@@ -24,7 +24,7 @@ from packlight.cli import (
     trim,
     verify,
 )
-from packlight.cli.quiet import can_be_quiet
+from packlight.cli.quiet import with_quiet
 from packlight.errors import Exit
 
 app = typer.Typer(
@@ -79,4 +79,4 @@ for verb in (
     engines.engines,
     recipes.recipes,
 ):
-    app.command()(can_be_quiet(verb))
+    app.command()(with_quiet(verb))

@@ -8,7 +8,7 @@ import typer
 
 from packlight.analysis import compare as comparing_compare
 from packlight.cli import options
-from packlight.cli.show import show, show_json
+from packlight.cli.show import print_tables, show_json
 from packlight.errors import Exit
 from packlight.report import comparison as comparing_comparison
 
@@ -47,7 +47,7 @@ def compare(
     elif markdown:
         typer.echo(comparing_comparison.render_markdown(comparison, gate), nl=False)
     else:
-        show(comparing_comparison.terminal_view(comparison, gate))
+        print_tables(comparing_comparison.terminal_view(comparison, gate))
     if gate is not None and not gate.passed:
         raise typer.Exit(Exit.CHECK_FAILED)
 

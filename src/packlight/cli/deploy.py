@@ -7,7 +7,7 @@ import typer
 
 from packlight.cli import options
 from packlight.cli.show import show_json
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.serve.deploy import deployment_of, write_deployment
 
@@ -38,4 +38,4 @@ def deploy(
     if as_json:
         show_json({"deployment": planned, "files": [str(file) for file in files]})
     else:
-        say(f"wrote {', '.join(file.name for file in files)} and models/ into {out}; README.md there has the commands")
+        info(f"wrote {', '.join(file.name for file in files)} and models/ into {out}; README.md there has the commands")

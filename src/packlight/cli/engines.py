@@ -10,10 +10,10 @@ from rich.text import Text
 
 from packlight import extras
 from packlight.cli import options
-from packlight.cli.show import show, show_json
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.show import print_tables, show_json
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.formatting import NONE, milliseconds, percent, times_within
-from packlight.progress import complain, say
+from packlight.progress import info, warn
 from packlight.runtime.artifact import read_manifest
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from packlight.shootout import Row, ShootOut
 
 
-@reads_texts
+@with_data_options
 def engines(
     artifact: Annotated[Path, typer.Argument(help="A float32 torch artifact, which all forms are made of.")],
-    source: Source,
+    source: DataOptions,
     others: Annotated[
         list[Path] | None,
         typer.Argument(help="Artifacts that take part as they are, such as a static one or a cascade."),
@@ -50,7 +50,7 @@ def engines(
     extras.require("torch", "transformers", "onnx", "onnxscript", purpose="`packlight engines`")
     labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
-    from packlight.measure.rounds import Effort  # with the next, time that --help need not wait for
+    from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
     from packlight.shootout import shoot_out  # imports torch
 
     outcome = shoot_out(
@@ -60,20 +60,20 @@ def engines(
         out=out,
         max_accuracy_loss=max_accuracy_loss,
         threads=threads,
-        effort=Effort(rounds=rounds, texts=texts, seconds=seconds),
+        effort=BenchmarkConfig(rounds=rounds, texts=texts, seconds=seconds),
         seed=source.seed,
     )
     if as_json:
         show_json(outcome)
     else:
-        show(_table(outcome), Text("\n".join(_said(outcome))))
-        say(f'artifact: {outcome.artifact}   next: packlight predict {outcome.artifact} "a text"')
+        print_tables(_table(outcome), Text("\n".join(_said(outcome))))
+        info(f'artifact: {outcome.artifact}   next: packlight predict {outcome.artifact} "a text"')
 
 
 def _warn(paths: list[Path], data: "Dataset") -> None:
     for path in paths:
         if read_manifest(path).data_sha256 != data.sha256:
-            complain(
+            warn(
                 f"warning: {path} was made from other texts or another split of them; where it was trained on texts that "
                 "are val here, its accuracy flatters it"
             )

@@ -7,17 +7,17 @@ import typer
 
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.cascade.options import Cascade
 from packlight.steps.distill_static.options import DistillStatic
 from packlight.steps.prune.options import Prune
 
 
-@reads_texts
+@with_data_options
 def calibrate(
     model: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/calibrated"),
     oos_rate: options.Traffic = None,
     coverage: Annotated[
@@ -36,12 +36,12 @@ def calibrate(
     make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
-@reads_texts
+@with_data_options
 def prune(
     model: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/pruned"),
-    feed_forward: Annotated[
+    intermediate_size: Annotated[
         int | None, typer.Option(min=1, help="Neurons kept in each feed-forward block; all by default.")
     ] = None,
     heads: Annotated[
@@ -56,23 +56,25 @@ def prune(
 ) -> None:
     """Remove layers, and the neurons and attention heads that matter least; heal the rest with `distill --student`.
 
-    Example: `packlight prune artifacts/teacher --data intents.csv --feed-forward 32 --out artifacts/pruned`
+    Example: `packlight prune artifacts/teacher --data intents.csv --intermediate-size 32 --out artifacts/pruned`
     """
     kept = None if layers is None else layers_of(layers)
-    step = checked(Prune(name=name_of(out), layers=kept, feed_forward=feed_forward, heads=heads, **given(texts=texts)))
+    step = checked(
+        Prune(name=name_of(out), layers=kept, intermediate_size=intermediate_size, heads=heads, **given(texts=texts))
+    )
     make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
-@reads_texts
+@with_data_options
 def distill_static(
     teacher: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/static"),
     buckets: Annotated[int | None, typer.Option(help="Rows of the embedding, which n-grams share.")] = None,
-    width: Annotated[int | None, typer.Option(help="Columns of the embedding.")] = None,
-    hidden: Annotated[int | None, typer.Option(min=1, help="Neurons of the head.")] = None,
+    embedding_dim: Annotated[int | None, typer.Option(help="Columns of the embedding.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Neurons of the head.")] = None,
     augment: teaching.Augment = None,
-    extra_texts: teaching.ExtraTexts = None,
+    unlabeled_texts: teaching.ExtraTexts = None,
     logit_weight: teaching.LogitWeight = None,
     epochs: options.Epochs = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Rate of the n-grams and the head.")] = None,
@@ -85,10 +87,10 @@ def distill_static(
     """
     chosen = given(
         buckets=buckets,
-        width=width,
-        hidden=hidden,
+        embedding_dim=embedding_dim,
+        hidden_size=hidden_size,
         augment=augment,
-        extra_texts=teaching.word(extra_texts),
+        unlabeled_texts=teaching.word(unlabeled_texts),
         logit_weight=logit_weight,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -96,19 +98,19 @@ def distill_static(
     )
     step = checked(DistillStatic(name=name_of(out), **chosen))
     labelled = source.read()
-    teaching.check_files(extra_texts, None, labelled)
+    teaching.check_files(unlabeled_texts, None, labelled)
     make(step, labelled, out, source.seed, as_json, origin=teacher)
 
 
-@reads_texts
+@with_data_options
 def cascade(
     second: Origin,
     first: Annotated[
         Path, typer.Option(help="The fast artifact, asked before SECOND: of `distill-static`, or an ONNX one.")
     ],
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/cascade"),
-    loss: Annotated[
+    max_accuracy_drop: Annotated[
         float | None, typer.Option(help="Accuracy that may be given up against SECOND alone, from 0 to 1.")
     ] = None,
     confidence: Annotated[
@@ -126,7 +128,7 @@ def cascade(
         Cascade(
             name=name_of(out),
             first=called,
-            **given(loss=loss, confidence=confidence, oos_rate=options.rate_of(oos_rate)),
+            **given(max_accuracy_drop=max_accuracy_drop, confidence=confidence, oos_rate=options.rate_of(oos_rate)),
         )
     )
     make(step, source.read(), out, source.seed, as_json, origin=second, others={called: str(first)})

@@ -11,25 +11,25 @@ from rich import box
 from rich.table import Table
 
 from packlight.cli import options
-from packlight.cli.show import show
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.show import print_tables
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit, PacklightError
 from packlight.extras import require
 from packlight.formatting import milliseconds
-from packlight.progress import say
+from packlight.progress import info
 from packlight.serve.loadtest.rates import Ramp, check_rates
 from packlight.serve.loadtest.result import Bound, Level, LoadResult, encode_result, write_result
-from packlight.serve.loadtest.target import Running, Target, halves, model_of, served
+from packlight.serve.loadtest.target import Running, Target, model_of, served, split_cpus
 
 RAMP = Ramp()
 
 
-@reads_texts
+@with_data_options
 def load(
     target: Annotated[
         str, typer.Argument(help="A server's URL, or an artifact's folder, which is served for the while.")
     ],
-    source: Source,
+    source: DataOptions,
     model: Annotated[str | None, typer.Option(help="The server's model; a packlight server says its only one.")] = None,
     p99: Annotated[float, typer.Option(min=0.001, help="Milliseconds that the p99 must stay under.")] = 10.0,
     rate: Annotated[
@@ -68,7 +68,7 @@ def load(
     headers = [_header(each) for each in header or ()]
     plot = _plot_beside(out) if out else None
     texts = [str(text) for text in source.read().test.texts]
-    server_side, generator_side = halves()
+    server_side, generator_side = split_cpus()
     with ExitStack() as stack:
         url, count = _target(target, workers, server_side, stack)
         name = model_of(url.url, model or (template and "peer"))
@@ -85,7 +85,7 @@ def load(
             path=path,
             template=template,
             headers=headers,
-            report=lambda level: say(_line(level)),
+            report=lambda level: info(_line(level)),
         )
     answered = any(level.answered for level in result.levels)
     if out and plot:
@@ -95,7 +95,7 @@ def load(
     if as_json:
         typer.echo(encode_result(result))
     else:
-        show(_table(result))
+        print_tables(_table(result))
     if not answered:
         raise typer.Exit(Exit.CHECK_FAILED)
     if result.sustained is None:

@@ -15,7 +15,7 @@ from packlight.data import Dataset
 from packlight.data.dataset import as_options
 from packlight.data.load import SAMPLE
 from packlight.errors import RecipeError
-from packlight.progress import complain, say
+from packlight.progress import info, warn
 from packlight.runtime.artifact import Artifact
 from packlight.steps.step import Step, check_options
 
@@ -55,19 +55,19 @@ def make(
         RecipeError: when the step cannot start from the origin, or from one of the others.
     """
     from packlight.models import resolve  # with the next, seconds that --help need not wait for
-    from packlight.pipeline.locking import alone_at
+    from packlight.pipeline.locking import lock_artifact
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.variant import check_parent, make_variant, open_parent
 
     starts = {PARENT: origin, **(others or {})} if origin else {}
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):
         raise RecipeError(f"{out}: is what the step starts from; give another --out")
-    with alone_at(out) as work:
+    with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():
             check_parent(step, artifact, None if name == PARENT else step.others[name])
             if artifact.manifest.data_sha256 != data.sha256:
-                complain(
+                warn(
                     f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "
                     "give the same --data, --oos-label and --seed unless that is meant"
                 )
@@ -89,7 +89,7 @@ def make(
     if as_json:
         show_json({"artifact": str(out), "made": new, "facts": artifact.manifest.facts})
     else:
-        say(f"artifact: {out}   next: {_next(artifact, data, origin)}")
+        info(f"artifact: {out}   next: {_next(artifact, data, origin)}")
 
 
 def _next(artifact: Artifact, data: Dataset, origin: str | None) -> str:

@@ -8,17 +8,17 @@ import typer
 from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import MeasurementError
-from packlight.progress import complain, say
+from packlight.progress import info, warn
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
 
 
-@reads_texts
+@with_data_options
 def measure(
     artifacts: Annotated[list[Path], typer.Argument(help="Artifacts' folders; speedups refer to the first row.")],
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("runs/measured"),
     reference: Annotated[
         list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
@@ -46,15 +46,15 @@ def measure(
     labelled = source.read()
     for artifact in opened:
         if artifact.manifest.data_sha256 != labelled.sha256:
-            complain(
+            warn(
                 f"warning: {artifact.name} was made from other texts or another split of them; where it was trained on "
                 "texts that are tested here, its accuracy flatters it"
             )
-    from packlight.measure.rounds import Effort  # with the next, time that --help need not wait for
-    from packlight.pipeline.locking import alone_in
+    from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
+    from packlight.pipeline.locking import lock_run
     from packlight.pipeline.measure_run import measure_run
 
-    with alone_in(out):
+    with lock_run(out):
         measurements, _ = measure_run(
             named,
             labelled,
@@ -62,7 +62,7 @@ def measure(
             references=reference or [],
             threads=threads or processor.cpu_budget(),
             seed=source.seed,
-            effort=Effort(rounds=rounds, texts=texts, seconds=seconds),
+            effort=BenchmarkConfig(rounds=rounds, texts=texts, seconds=seconds),
             again=again,
             quote=not no_texts,
         )
@@ -70,4 +70,4 @@ def measure(
         show_json(measurements)
         return
     show_run(out, measurements)
-    say(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}")
+    info(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}")

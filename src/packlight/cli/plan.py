@@ -10,7 +10,7 @@ from packlight.analysis import capacity
 from packlight.analysis.capacity.measured import HEADROOM, plan_from_load, read_load
 from packlight.cli import options
 from packlight.cli.results import read_raws
-from packlight.cli.show import console, show, show_json
+from packlight.cli.show import console, print_tables, show_json
 from packlight.errors import Exit, MeasurementError, PacklightError
 from packlight.measure.results import read_measurements, samples_of
 from packlight.report import capacity as report_capacity
@@ -85,7 +85,7 @@ def _from_load(
     if as_json:
         show_json(found)
     else:
-        show(load_capacity.terminal_table(found))
+        print_tables(load_capacity.terminal_table(found))
     if found.cheapest is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
@@ -114,6 +114,6 @@ def _from_run(
     if as_json:
         show_json(plans)
     else:
-        show(report_capacity.terminal_table(plans, width=console().width))
+        print_tables(report_capacity.terminal_table(plans, width=console().width))
     if not any(each.within_p99 and each.cheapest for each in plans):
         raise typer.Exit(Exit.NOTHING_FITS)

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from packlight.cli import options
-from packlight.cli.show import show, show_json
+from packlight.cli.show import print_tables, show_json
 from packlight.data.diagnostics import quoted
 from packlight.data.text_file import lines_of, read_lines
 from packlight.errors import DataError
@@ -41,7 +41,7 @@ def predict(
     if as_json:
         show_json(answers)
     else:
-        show(_table(answers))
+        print_tables(_table(answers))
 
 
 def _whole(texts: list[str]) -> list[str]:

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.cli import options
-from packlight.cli.show import show, show_json
+from packlight.cli.show import print_tables, show_json
 from packlight.formatting import megabytes
-from packlight.progress import say
+from packlight.progress import info
 from packlight.serve import push as pushing
 
 
@@ -33,21 +33,21 @@ def push(
     """
     parcel = pushing.pack(artifact, repo, private=not public)
     for remark in parcel.remarks:
-        say(f"mind: {remark}")
+        info(f"mind: {remark}")
     if not yes and not as_json:
         target = parcel.repo + (f"@{parcel.revision}" if parcel.revision else "")
-        show(Text(f"{artifact} -> {target}", style="bold"), _table(parcel))
+        print_tables(Text(f"{artifact} -> {target}", style="bold"), _table(parcel))
     url = pushing.push(parcel, message=message) if yes else None
     if as_json:
         files = [{"name": name, "size": size} for name, size in parcel.files]
         show_json({"repo": parcel.repo, "files": files, "remarks": parcel.remarks, "uploaded": yes, "commit": url})
     elif yes:
-        say(f"uploaded: {url}")
+        info(f"uploaded: {url}")
     else:
-        say("nothing was sent; add --yes to upload")
+        info("nothing was sent; add --yes to upload")
 
 
-def _table(parcel: pushing.Parcel) -> Table:
+def _table(parcel: pushing.UploadPlan) -> Table:
     table = Table("file", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("size", justify="right", footer=megabytes(parcel.size_bytes / 1e6))
     for name, size in parcel.files:

@@ -12,7 +12,7 @@ from packlight import progress
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks; answers and errors only.")]
 
 
-def can_be_quiet(verb: Callable[..., None]) -> Callable[..., None]:
+def with_quiet(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with one more option."""
 
     @functools.wraps(verb)

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from packlight.cli.show import show
+from packlight.cli.show import print_tables
 from packlight.errors import RecipeError
 from packlight.steps import step_types
 
@@ -27,15 +27,15 @@ def recipes(
     names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
     if name is not None:
         if name not in names:
-            raise RecipeError(_foreign(name, names))
+            raise RecipeError(_unknown_recipe(name, names))
         typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
     elif options:
-        show(*(part for step in step_types().values() for part in (_headline(step), _options(step))))
+        print_tables(*(part for step in step_types().values() for part in (_headline(step), _options(step))))
     else:
         typer.echo("\n".join(names))
 
 
-def _foreign(name: str, names: list[str]) -> str:
+def _unknown_recipe(name: str, names: list[str]) -> str:
     known = f"the built-in ones are {', '.join(names)}"
     if Path(name).is_file():
         return f"{name} is a file, which `packlight run --recipe {name}` takes; {known}, and this prints those"

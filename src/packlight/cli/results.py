@@ -13,10 +13,18 @@ from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import Percentile, Profile
 from packlight.analysis.summary import summarise
 from packlight.cli import options
-from packlight.cli.show import console, show, show_json
+from packlight.cli.show import console, print_tables, show_json
 from packlight.errors import Exit
-from packlight.measure.results import Measurements, Raw, read_measurements, read_raw, read_truth, right_of, samples_of
-from packlight.progress import say
+from packlight.measure.results import (
+    Measurements,
+    Raw,
+    correct_by_variant,
+    read_measurements,
+    read_raw,
+    read_truth,
+    samples_of,
+)
+from packlight.progress import info
 from packlight.report import advice as advice_advice
 from packlight.report import capacity as report_capacity
 from packlight.report import terminal_table, write_report
@@ -57,10 +65,10 @@ def report(
         p99_ms=p99_ms,
         prices=table,
         latency_samples=samples_of(raws),
-        right=right_of(raws, read_truth(place, measurements.chosen_on)),
+        right=correct_by_variant(raws, read_truth(place, measurements.chosen_on)),
     )
     page = write_html(place, prices=table, texts=not no_texts)
-    say(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
+    info(f"report: {page}, {written.report}   plot: {written.png}, {written.svg}")
 
 
 def recommend(
@@ -95,12 +103,12 @@ def recommend(
         max_accuracy_loss=max_accuracy_loss,
     )
     place = options.place_of(folder)
-    right = right_of(read_raws(measurements, place), read_truth(place, measurements.chosen_on))
+    right = correct_by_variant(read_raws(measurements, place), read_truth(place, measurements.chosen_on))
     picked = advice_recommend.recommend(measurements, constraints, right=right)
     if as_json:
         show_json(picked)
     else:
-        show(Text(advice_advice.render_text(picked, width=console().width)))
+        print_tables(Text(advice_advice.render_text(picked, width=console().width)))
     if picked.pick is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
@@ -121,11 +129,11 @@ def show_run(
         measurements, rate, utilisation=utilisation, p99_ms=p99_ms, prices=prices, latency_samples=samples_of(raws)
     )
     picked = advice_recommend.recommend(
-        measurements, Constraints(), right=right_of(raws, read_truth(folder, measurements.chosen_on))
+        measurements, Constraints(), right=correct_by_variant(raws, read_truth(folder, measurements.chosen_on))
     )
     summary = summarise(measurements)
     scatter = terminal_scatter(summary, width=width)
-    show(
+    print_tables(
         terminal_table(summary, width=width),
         *([scatter] if scatter is not None else []),
         report_capacity.terminal_table(plans, width=width),

@@ -9,14 +9,14 @@ from packlight import extras
 from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
-from packlight.cli.source import Source, reads_texts
-from packlight.progress import say
-from packlight.recipes.recipe import for_traffic, load_recipe
+from packlight.cli.source import DataOptions, with_data_options
+from packlight.progress import info
+from packlight.recipes.recipe import load_recipe, with_oos_rate
 
 
-@reads_texts
+@with_data_options
 def run(
-    source: Source,
+    source: DataOptions,
     model: options.Model = "minilm",
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
@@ -41,9 +41,9 @@ def run(
     plan = load_recipe(recipe)
     rate = options.rate_of(oos_rate)
     if rate is not None:
-        plan = for_traffic(plan, rate)
+        plan = with_oos_rate(plan, rate)
     texts = source.read()
-    from packlight.measure.rounds import Effort  # time that --help need not wait for
+    from packlight.measure.rounds import BenchmarkConfig  # time that --help need not wait for
     from packlight.pipeline import run as carry_out  # imports torch
 
     outcome = carry_out(
@@ -54,7 +54,7 @@ def run(
         threads=threads,
         train_threads=train_threads,
         seed=source.seed,
-        effort=Effort(seconds=seconds),
+        effort=BenchmarkConfig(seconds=seconds),
         again=again,
         quote=not no_texts,
     )
@@ -63,5 +63,5 @@ def run(
         return
     show_run(out, outcome.measurements)
     if not outcome.made and not outcome.measured:
-        say("nothing had changed, so nothing was done again")
-    say(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")
+        info("nothing had changed, so nothing was done again")
+    info(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")

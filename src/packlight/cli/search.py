@@ -12,11 +12,11 @@ from packlight import extras
 from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import checked
 from packlight.cli import options
-from packlight.cli.show import show, show_json
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.show import print_tables, show_json
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit, PacklightError
 from packlight.formatting import NONE, megabytes, milliseconds, percent
-from packlight.progress import say
+from packlight.progress import info
 from packlight.report.advice import render_text
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ Kind = Literal["transformer", "static", "cascade"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@reads_texts
+@with_data_options
 def search(
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("runs/search"),
     max_latency_ms: Annotated[float | None, typer.Option(help="Mean milliseconds for one text.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="On val, from 0 to 1.")] = None,
@@ -87,10 +87,10 @@ def search(
     if as_json:
         show_json(outcome)
     else:
-        show(_table(outcome), Text("\n".join(_said(outcome))))
-        say(f"recipes: {out / 'recipes'}   artifacts: {out / 'variants'}   all figures: {out / 'search.json'}")
+        print_tables(_table(outcome), Text("\n".join(_said(outcome))))
+        info(f"recipes: {out / 'recipes'}   artifacts: {out / 'variants'}   all figures: {out / 'search.json'}")
         if (out / "report.html").is_file():
-            say(f"report: {out / 'report.html'}")
+            info(f"report: {out / 'report.html'}")
     if outcome.pick is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 

@@ -13,7 +13,7 @@ def console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPE_WIDTH)
 
 
-def show(*parts: RenderableType) -> None:
+def print_tables(*parts: RenderableType) -> None:
     """Print tables and texts with an empty line between them."""
     screen = console()
     for index, part in enumerate(parts):

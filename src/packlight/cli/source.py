@@ -35,7 +35,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class DataOptions:
     """Where labelled texts are, and how they are read and split."""
 
     data: str
@@ -55,12 +55,12 @@ class Source:
         )
 
 
-def reads_texts(verb: Callable[..., None]) -> Callable[..., None]:
+def with_data_options(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb whose parameter `source` is asked for by five options: `--data` in its place, the others last."""
 
     @functools.wraps(verb)
     def call(**options: Any) -> None:
-        verb(source=Source(**{name: options.pop(name) for name in OPTIONS}), **options)
+        verb(source=DataOptions(**{name: options.pop(name) for name in OPTIONS}), **options)
 
     asked = {
         name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -7,7 +7,7 @@ import typer
 
 from packlight.cli import options, teaching
 from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import RecipeError
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
@@ -17,9 +17,9 @@ from packlight.steps.quantize_torch.options import QuantizeTorch
 from packlight.steps.step import Step
 
 
-@reads_texts
+@with_data_options
 def finetune(
-    source: Source,
+    source: DataOptions,
     model: options.Model = "minilm",
     out: options.Out = Path("artifacts/teacher"),
     epochs: options.Epochs = None,
@@ -37,10 +37,10 @@ def finetune(
     make(step, source.read(), out, source.seed, as_json, model=model)
 
 
-@reads_texts
+@with_data_options
 def distill(
     teacher: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/student"),
     student: Annotated[
         str | None, typer.Option(help="A checkpoint to start from; layers of the teacher by default.")
@@ -52,10 +52,10 @@ def distill(
     temperature: Annotated[float | None, typer.Option(help="Softens the teacher's answers; above 0.")] = None,
     freeze_layers: Annotated[int, typer.Option(min=0, help="So many first layers rest at first.")] = 0,
     freeze_epochs: Annotated[int, typer.Option(min=0, help="And for so many epochs.")] = 0,
-    boost_weak: Annotated[float, typer.Option(min=1, help="Factor on the loss of weak classes.")] = 1.0,
+    hard_class_weight: Annotated[float, typer.Option(min=1, help="Factor on the loss of weak classes.")] = 1.0,
     augment: teaching.Augment = None,
-    extra_texts: teaching.ExtraTexts = None,
-    answers: Annotated[
+    unlabeled_texts: teaching.ExtraTexts = None,
+    soft_labels: Annotated[
         Path | None,
         typer.Option(
             help="A CSV or JSONL file of texts with class probabilities, from any source, that teaches instead of TEACHER."
@@ -90,8 +90,8 @@ def distill(
         learning_rate=learning_rate,
         max_length=max_length,
         augment=augment,
-        extra_texts=teaching.word(extra_texts),
-        answers=teaching.word(answers),
+        unlabeled_texts=teaching.word(unlabeled_texts),
+        soft_labels=teaching.word(soft_labels),
         logit_weight=logit_weight,
         hidden_weight=hidden_weight,
         relation_weight=relation_weight,
@@ -102,19 +102,19 @@ def distill(
         layers=layers_of(layers),
         freeze_layers=freeze_layers,
         freeze_epochs=freeze_epochs,
-        boost_weak=boost_weak,
+        hard_class_weight=hard_class_weight,
         **chosen,
     )
     checked(step)
     labelled = source.read()
-    teaching.check_files(extra_texts, answers, labelled)
+    teaching.check_files(unlabeled_texts, soft_labels, labelled)
     make(step, labelled, out, source.seed, as_json, origin=teacher, model=student)
 
 
-@reads_texts
+@with_data_options
 def export(
     model: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/onnx"),
     fuse: Annotated[
         bool, typer.Option(help="Join attention, layer norm and GELU into ONNX Runtime's operators.")
@@ -133,12 +133,12 @@ def export(
     make(step, source.read(), out, source.seed, as_json, origin=model)
 
 
-@reads_texts
+@with_data_options
 def quantize(
     model: Annotated[
         str, typer.Argument(help="An ONNX artifact's folder; with --mode torch any fine-tuned classifier.")
     ],
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/int8"),
     mode: Annotated[
         Literal["static", "dynamic", "torch"],
@@ -159,7 +159,7 @@ def quantize(
     reduce_range: Annotated[
         bool | None, typer.Option(help="7-bit weights; where the processor lacks VNNI by default.")
     ] = None,
-    agreement: Annotated[
+    min_agreement: Annotated[
         float | None, typer.Option(help="Least share of val's labels that stay the parent's; 0.9 by default.")
     ] = None,
     as_json: options.AsJson = False,
@@ -169,7 +169,7 @@ def quantize(
     Example: `packlight quantize artifacts/student-onnx --data intents.csv --mode static`
     """
     chosen = given(embeddings=embeddings, calibration=calibration, per_channel=per_channel, reduce_range=reduce_range)
-    common = given(agreement=agreement)
+    common = given(min_agreement=min_agreement)
     step: Step
     if mode == "torch":
         if chosen:

@@ -28,15 +28,15 @@ def word(file: Path | None) -> str | None:
     return None if file is None else str(file)
 
 
-def check_files(extra_texts: Path | None, answers: Path | None, data: Dataset) -> None:
+def check_files(unlabeled_texts: Path | None, soft_labels: Path | None, data: Dataset) -> None:
     """Read the files once, so that one that cannot be read is found out before a model is opened.
 
     Raises:
         DataError: names the file and its line.
     """
-    if extra_texts is not None:
-        read_lines(extra_texts)
-    if answers is not None:
+    if unlabeled_texts is not None:
+        read_lines(unlabeled_texts)
+    if soft_labels is not None:
         from packlight.steps.training.soft_labels import read_answers  # seconds that --help need not wait for
 
-        read_answers(answers, data.labels)
+        read_answers(soft_labels, data.labels)

@@ -7,17 +7,17 @@ import typer
 
 from packlight.cli import options
 from packlight.cli.making import Origin, checked, given, make, name_of
-from packlight.cli.source import Source, reads_texts
+from packlight.cli.source import DataOptions, with_data_options
 from packlight.data.text_file import read_lines
 from packlight.steps.trim_vocabulary.options import TrimVocabulary
 
 
-@reads_texts
+@with_data_options
 def trim(
     model: Origin,
-    source: Source,
+    source: DataOptions,
     out: options.Out = Path("artifacts/trimmed"),
-    pieces: Annotated[
+    vocab_size: Annotated[
         int | None,
         typer.Option(
             min=1,
@@ -32,9 +32,11 @@ def trim(
 ) -> None:
     """Cut a classifier's vocabulary, and its embedding, to the pieces that the training texts use.
 
-    Example: `packlight trim artifacts/teacher --data intents.csv --pieces 8000 --out artifacts/trimmed`
+    Example: `packlight trim artifacts/teacher --data intents.csv --vocab-size 8000 --out artifacts/trimmed`
     """
-    step = TrimVocabulary(name=name_of(out), **given(pieces=pieces, corpus=None if corpus is None else str(corpus)))
+    step = TrimVocabulary(
+        name=name_of(out), **given(vocab_size=vocab_size, corpus=None if corpus is None else str(corpus))
+    )
     checked(step)
     if corpus is not None:
         # A file that cannot be read is found out before the model is opened.

@@ -7,7 +7,7 @@ import typer
 
 from packlight.cli import options
 from packlight.cli.show import show_json
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.golden import verify as check
 
@@ -31,7 +31,7 @@ def verify(
         show_json(found)
         return
     files = len(Artifact.open(artifact).manifest.files)
-    say(
+    info(
         f"{artifact}: verified. {files} files match their hashes; {found.texts} golden texts, answered in "
         f"{found.seconds:.2f} s: token ids equal, {found.labels_changed} labels changed, logits differ by "
         f"{found.distance:.2g} on average (tolerance {found.tolerance:.2g}), by {found.largest_difference:.2g} at most"

@@ -6,7 +6,7 @@ from packlight.data.dataset import Dataset
 from packlight.data.oos_label import scope_label
 from packlight.data.splits import with_splits
 from packlight.data.table import Row
-from packlight.data.validation import check_enough, check_labels, judged, split_of, warn_of_oddities
+from packlight.data.validation import check_enough, check_labels, split_of, validate_rows, warn_of_quality_issues
 
 
 def assemble(source: str, parts: Mapping[str, Iterable[Row]], *, oos_label: str | None, seed: int) -> Dataset:
@@ -24,12 +24,12 @@ def assemble(source: str, parts: Mapping[str, Iterable[Row]], *, oos_label: str 
     Warns:
         DataWarning: of what bends the figures, with counts.
     """
-    examples = judged(parts)
+    examples = validate_rows(parts)
     check_enough(examples)
     check_labels(examples)
     label = scope_label(sorted({e.label for e in examples["train"]}), oos_label)
     splits = with_splits(examples, seed=seed)
-    warn_of_oddities(examples)
+    warn_of_quality_issues(examples)
     return Dataset(
         source=source,
         train=split_of(splits["train"]),

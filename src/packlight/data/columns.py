@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from packlight.data.dataset import split_named
-from packlight.data.diagnostics import Fault, quoted, refuse, warn
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.table import Table
 from packlight.errors import DataError
 
@@ -74,10 +74,10 @@ def rows_by_split(table: Table) -> dict[str, Table]:
         name = split_named(str(cell))
         if name is None:
             what = f"the split is {quoted(cell)}"
-            faults.append(Fault(table.file, number, what, "write train, val or test, or remove the column"))
+            faults.append(Diagnostic(table.file, number, what, "write train, val or test, or remove the column"))
         else:
             places.setdefault(name, []).append(place)
-    refuse(faults)
+    raise_row_errors(faults)
     return {name: _taken(table, chosen) for name, chosen in places.items()}
 
 

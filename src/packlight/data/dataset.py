@@ -91,7 +91,7 @@ def as_options(reading: Mapping[str, str | int]) -> list[str]:
 T = TypeVar("T")
 
 
-def spread(texts: Sequence[T], count: int) -> list[T]:
+def evenly_spaced(texts: Sequence[T], count: int) -> list[T]:
     """`count` texts, or rows, evenly spaced over all, so that every class of a sorted file is among them."""
     taken = min(count, len(texts))
     return [texts[place * len(texts) // taken] for place in range(taken)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from packlight.errors import DataError
 
-SHOWN = 5
+MAX_SHOWN = 5
 
 
 class DataWarning(UserWarning):
@@ -14,7 +14,7 @@ class DataWarning(UserWarning):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Diagnostic:
     """What is wrong in one row of a file, and how to mend it."""
 
     file: str
@@ -26,7 +26,7 @@ class Fault:
         return f"{self.file}, row {self.number}: {self.what}; {self.remedy}"
 
 
-def refuse(faults: Sequence[Fault]) -> None:
+def raise_row_errors(faults: Sequence[Diagnostic]) -> None:
     """Raise all faults as one error, the first five in full; return when there are none.
 
     Raises:
@@ -36,9 +36,9 @@ def refuse(faults: Sequence[Fault]) -> None:
         return
     if len(faults) == 1:
         raise DataError(str(faults[0]))
-    lines = [f"{len(faults)} rows cannot be used:", *(f"  {fault}" for fault in faults[:SHOWN])]
-    if len(faults) > SHOWN:
-        lines.append(f"  and {len(faults) - SHOWN} more")
+    lines = [f"{len(faults)} rows cannot be used:", *(f"  {fault}" for fault in faults[:MAX_SHOWN])]
+    if len(faults) > MAX_SHOWN:
+        lines.append(f"  and {len(faults) - MAX_SHOWN} more")
     raise DataError("\n".join(lines))
 
 

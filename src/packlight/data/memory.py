@@ -6,10 +6,10 @@ from typing import Any
 from packlight.data.build import assemble
 from packlight.data.columns import choose_columns
 from packlight.data.dataset import Dataset, Split
-from packlight.data.diagnostics import Fault, quoted, refuse
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
 from packlight.data.formats.parquet_reader import named
 from packlight.data.table import Row, Table, table_of
-from packlight.data.validation import judged, split_of
+from packlight.data.validation import split_of, validate_rows
 from packlight.errors import DataError
 
 PAIR = 2
@@ -60,7 +60,7 @@ def read_rows(
     """
     if isinstance(rows, Split) and len(rows):
         return rows
-    return split_of(judged({name: _rows(rows, name, text_column, label_column)})[name])
+    return split_of(validate_rows({name: _rows(rows, name, text_column, label_column)})[name])
 
 
 def _rows(rows: Any, name: str, text_column: str | None, label_column: str | None) -> list[Row]:
@@ -105,6 +105,6 @@ def _by_records(rows: Iterable[Any], name: str) -> Table:
             records.append((number, {"text": row[0], "label": row[1]}))
         else:
             remedy = 'give ("hello", "greeting") or {"text": "hello", "label": "greeting"}'
-            faults.append(Fault(name, number, f"{quoted(row)} is no pair and no mapping", remedy))
-    refuse(faults)
+            faults.append(Diagnostic(name, number, f"{quoted(row)} is no pair and no mapping", remedy))
+    raise_row_errors(faults)
     return table_of(name, records)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from packlight.data.diagnostics import SHOWN
+from packlight.data.diagnostics import MAX_SHOWN
 from packlight.errors import DataError
 
 # Compared without case, spaces, hyphens and underscores.
@@ -35,4 +35,6 @@ def _near(given: str, labels: Sequence[str]) -> str:
     near = [lowered[name] for name in get_close_matches(given.lower(), lowered, n=3)]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"choose one of them: {', '.join(map(repr, labels[:SHOWN]))}" + (", ..." if len(labels) > SHOWN else "")
+    return f"choose one of them: {', '.join(map(repr, labels[:MAX_SHOWN]))}" + (
+        ", ..." if len(labels) > MAX_SHOWN else ""
+    )

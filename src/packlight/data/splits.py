@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from packlight.data.dataset import Split
-from packlight.data.diagnostics import SHOWN
-from packlight.data.validation import Example, sameness, split_of
+from packlight.data.diagnostics import MAX_SHOWN
+from packlight.data.validation import Example, dedup_key, split_of
 from packlight.errors import DataError
 
 FRACTIONS: Mapping[str, float] = {"val": 0.1, "test": 0.2}
@@ -27,11 +27,11 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
     wanted = [name for name in FRACTIONS if name not in parts]
     if not wanted:
         return {name: list(examples) for name, examples in parts.items()}
-    given = {sameness(e.text) for name, examples in parts.items() if name != "train" for e in examples}
+    given = {dedup_key(e.text) for name, examples in parts.items() if name != "train" for e in examples}
     place = _places(parts["train"], wanted, given, seed)
     made = {name: list(examples) for name, examples in parts.items()} | {name: [] for name in ("train", *wanted)}
     for example in parts["train"]:
-        made[place.get(sameness(example.text), "train")].append(example)
+        made[place.get(dedup_key(example.text), "train")].append(example)
     empty = [name for name in wanted if not made[name]]
     if empty:
         raise DataError(
@@ -52,7 +52,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
     """The split of each text that leaves train."""
     labels_of = defaultdict[str, set[str]](set)
     for example in train:
-        labels_of[sameness(example.text)].add(example.label)
+        labels_of[dedup_key(example.text)].add(example.label)
     texts_of = defaultdict[str, list[str]](list)
     free_of = defaultdict[str, list[str]](list)
     for text, labels in labels_of.items():
@@ -93,8 +93,8 @@ def _check_splittable(texts_of: Mapping[str, Sequence[str]]) -> None:
     """Refuse labels with a single text."""
     single = sorted(label for label, texts in texts_of.items() if len(texts) < MINIMUM_TEXTS)
     if single:
-        shown = ", ".join(map(repr, single[:SHOWN])) + (
-            f" and {len(single) - SHOWN} more" if len(single) > SHOWN else ""
+        shown = ", ".join(map(repr, single[:MAX_SHOWN])) + (
+            f" and {len(single) - MAX_SHOWN} more" if len(single) > MAX_SHOWN else ""
         )
         raise DataError(
             f"not enough rows: labels with fewer than {MINIMUM_TEXTS} different texts: {shown}; splits are made from "

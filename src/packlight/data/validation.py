@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from packlight.data.dataset import Split
-from packlight.data.diagnostics import SHOWN, Fault, quoted, refuse, warn
+from packlight.data.diagnostics import MAX_SHOWN, Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.table import Row
 from packlight.errors import DataError
 
@@ -26,14 +26,14 @@ class Example:
     label: str
 
 
-def judged(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]]:
+def validate_rows(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]]:
     """The rows of each split as examples.
 
     Raises:
         DataError: for rows without a text or a label; the first five of all splits in full, and their count.
     """
     outcomes = {name: [_judge(row) for row in rows] for name, rows in parts.items()}
-    refuse([outcome for part in outcomes.values() for outcome in part if isinstance(outcome, Fault)])
+    raise_row_errors([outcome for part in outcomes.values() for outcome in part if isinstance(outcome, Diagnostic)])
     return {name: [e for e in part if isinstance(e, Example)] for name, part in outcomes.items()}
 
 
@@ -42,7 +42,7 @@ def split_of(examples: Sequence[Example]) -> Split:
     return Split(tuple(e.text for e in examples), tuple(e.label for e in examples))
 
 
-def sameness(text: str) -> str:
+def dedup_key(text: str) -> str:
     """What two texts share that count as duplicates: all but case, white space and Unicode's spelling variants."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
@@ -89,13 +89,13 @@ def check_labels(parts: Mapping[str, Sequence[Example]]) -> None:
         lines = [
             f"the label {quoted(label)} is in {name} (rows: {len(found)}, the first {found[0].file}, row {found[0].number}) "
             "and not in train"
-            for (label, name), found in list(strange.items())[:SHOWN]
+            for (label, name), found in list(strange.items())[:MAX_SHOWN]
         ]
         more = f"; and more such labels: {len(strange) - len(lines)}" if len(strange) > len(lines) else ""
         raise DataError(f"{'; '.join(lines)}{more}; add texts with it to train, or remove those rows")
 
 
-def warn_of_oddities(parts: Mapping[str, Sequence[Example]]) -> None:
+def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
     """Warn, with counts, of what makes figures look better or worse than they are.
 
     These are texts that stand in two given splits, texts with two labels, and labels that differ in case alone.
@@ -111,7 +111,7 @@ def warn_of_oddities(parts: Mapping[str, Sequence[Example]]) -> None:
             )
     labels_of = defaultdict[str, set[str]](set)
     for example in (e for examples in parts.values() for e in examples):
-        labels_of[sameness(example.text)].add(example.label)
+        labels_of[dedup_key(example.text)].add(example.label)
     torn = [(text, labels) for text, labels in labels_of.items() if len(labels) > 1]
     if torn:
         text, labels = torn[0]
@@ -123,7 +123,7 @@ def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
     """The first example of each different text, in order."""
     first = dict[str, Example]()
     for example in examples:
-        first.setdefault(sameness(example.text), example)
+        first.setdefault(dedup_key(example.text), example)
     return first
 
 
@@ -131,30 +131,32 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
     """Warn of labels that differ in case or inner white space alone."""
     spellings = defaultdict[str, list[str]](list)
     for label in sorted(labels):
-        spellings[sameness(label)].append(label)
+        spellings[dedup_key(label)].append(label)
     twins = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
     if twins:
-        warn(f"labels in several spellings, each a class of its own: {len(twins)}; {'; '.join(twins[:SHOWN])}")
+        warn(f"labels in several spellings, each a class of its own: {len(twins)}; {'; '.join(twins[:MAX_SHOWN])}")
 
 
-def _judge(row: Row) -> Example | Fault:
+def _judge(row: Row) -> Example | Diagnostic:
     """One row's example, or what is wrong with it."""
     if row.text is None or (isinstance(row.text, str) and not row.text.strip()):
-        return Fault(row.file, row.number, "the text is empty", "write one or remove the row")
+        return Diagnostic(row.file, row.number, "the text is empty", "write one or remove the row")
     if not isinstance(row.text, str):
         what = f"the text is {quoted(row.text)} of type {type(row.text).__name__}"
-        return Fault(row.file, row.number, what, "give a string, or choose the right column with --text-column")
+        return Diagnostic(row.file, row.number, what, "give a string, or choose the right column with --text-column")
     label = _label(row.label)
     if label is None:
         what = f"the label is {quoted(row.label)} of type {type(row.label).__name__}"
-        return Fault(row.file, row.number, what, "give one label, a string or an integer")
+        return Diagnostic(row.file, row.number, what, "give one label, a string or an integer")
     if not label:
-        return Fault(row.file, row.number, f"the label of {quoted(row.text)} is missing", "write one or remove the row")
+        return Diagnostic(
+            row.file, row.number, f"the label of {quoted(row.text)} is missing", "write one or remove the row"
+        )
     try:
         f"{row.text}{label}".encode()
     except UnicodeEncodeError as error:
         what = f"half a character ({error.object[error.start]!r}) in {quoted(row.text)}"
-        return Fault(row.file, row.number, what, "write the whole character or remove it")
+        return Diagnostic(row.file, row.number, what, "write the whole character or remove it")
     return Example(row.file, row.number, row.text.strip(), label)
 
 

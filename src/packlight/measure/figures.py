@@ -27,7 +27,7 @@ RATE = 1000.0
 
 
 @dataclass(frozen=True)
-class Identity:
+class VariantInfo:
     """What a row says of a variant besides its figures."""
 
     variant: str
@@ -45,7 +45,7 @@ class Identity:
 
 
 def derive(
-    identities: Sequence[Identity],
+    identities: Sequence[VariantInfo],
     raws: Mapping[str, Raw],
     data: Dataset,
     *,
@@ -68,7 +68,7 @@ def derive(
 
 
 def _row(
-    identity: Identity,
+    identity: VariantInfo,
     raws: Mapping[str, Raw],
     drawn: Mapping[str, timing.Resampled],
     baseline: str,

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from packlight.errors import ModelError
 from packlight.models import resolve
-from packlight.models.hf_model import labels_of, longest_text
+from packlight.models.hf_model import labels_of, max_positions
 from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.engines import Engine, Logits, open_engine
 from packlight.runtime.engines.graph import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
@@ -115,7 +115,7 @@ class _ObjectEngine:
     ) -> None:
         self._model = model.eval()
         self._tokenizer = tokenizer
-        self._longest = min(tokenizer.model_max_length, longest_text(model))
+        self._longest = min(tokenizer.model_max_length, max_positions(model))
         self.labels = labels_of(model) if labels is None else tuple(labels)
         if len(self.labels) != model.config.num_labels:
             raise ModelError(f"labels= names {len(self.labels)} labels, and the model has {model.config.num_labels}")

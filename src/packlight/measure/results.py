@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from packlight.errors import MeasurementError
-from packlight.files import DAMAGED_JSON, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.measure.environment import Environment
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     label_agreement: float
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class BandwidthSample(msgspec.Struct, frozen=True, kw_only=True):
     """How fast an array of a size is read again and again."""
 
     bytes: int
@@ -87,7 +87,7 @@ class MachineRates(msgspec.Struct, frozen=True, kw_only=True):
     """the same of unsigned by signed 8-bit integers"""
     bytes_per_s: float
     """read from memory: of the largest array in `reads`"""
-    reads: tuple[Reading, ...]
+    reads: tuple[BandwidthSample, ...]
     """smaller arrays first; those that fit a cache are read faster"""
     threads: int
 
@@ -264,7 +264,7 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
         return self.predictions if split == "test" else self.val_predictions
 
 
-class Truth(msgspec.Struct, frozen=True, kw_only=True):
+class TrueLabels(msgspec.Struct, frozen=True, kw_only=True):
     """A split that `raw/` was observed on; beside the raw files as `raw/_val.json` and `raw/_test.json`."""
 
     split: Judged
@@ -329,7 +329,7 @@ def samples_of(raws: Iterable[Raw]) -> dict[str, list[float]]:
     return {raw.variant: [each for samples in raw.latency_ms for each in samples] for raw in raws}
 
 
-def right_of(raws: Iterable[Raw], truth: Truth) -> dict[str, list[bool]]:
+def correct_by_variant(raws: Iterable[Raw], truth: TrueLabels) -> dict[str, list[bool]]:
     """For each variant whose answers mean something, which texts of the split it answered rightly."""
     return {raw.variant: right for raw in raws if (right := truth.right(raw)) is not None}
 
@@ -337,7 +337,7 @@ def right_of(raws: Iterable[Raw], truth: Truth) -> dict[str, list[bool]]:
 def write_measurements(value: Measurements, folder: Path) -> Path:
     """Write `measurements.json` into a run's folder and return its path."""
     path = folder / FILE_NAME
-    write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     return path
 
 
@@ -358,7 +358,7 @@ def read_measurements(place: Path) -> Measurements:
 def write_raw(value: Raw, folder: Path) -> Path:
     """Write `raw/<variant>.json` into a run's folder and return its path."""
     path = raw_path(folder, value.variant)
-    write_whole(path, msgspec.json.encode(value))
+    atomic_write(path, msgspec.json.encode(value))
     return path
 
 
@@ -374,14 +374,14 @@ def read_raw(folder: Path, variant: str) -> Raw:
     return _decode(path, Raw)
 
 
-def write_truth(value: Truth, folder: Path) -> Path:
+def write_truth(value: TrueLabels, folder: Path) -> Path:
     """Write `raw/_val.json` or `raw/_test.json` into a run's folder and return its path."""
     path = truth_path(folder, value.split)
-    write_whole(path, msgspec.json.encode(value))
+    atomic_write(path, msgspec.json.encode(value))
     return path
 
 
-def read_truth(folder: Path, split: Judged) -> Truth:
+def read_truth(folder: Path, split: Judged) -> TrueLabels:
     """Read a split of a run.
 
     Raises:
@@ -390,7 +390,7 @@ def read_truth(folder: Path, split: Judged) -> Truth:
     path = truth_path(folder, split)
     if not path.is_file():
         raise MeasurementError(f"{path}: the run's {split} split is missing; measure it again")
-    return _decode(path, Truth)
+    return _decode(path, TrueLabels)
 
 
 def truth_path(folder: Path, split: Judged) -> Path:

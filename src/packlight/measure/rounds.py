@@ -25,7 +25,7 @@ from packlight.measure import timing
 from packlight.measure.results import Judged, Raw
 from packlight.measure.steal import share_stolen, ticks
 from packlight.measure.worker import Reply
-from packlight.measure.worker_process import Process, Subject
+from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.models import label_mapping
 from packlight.progress import bar
 
@@ -36,7 +36,7 @@ PAUSE = 0.05
 WARM_TEXTS = 5
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
+class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     rounds: int = 5
@@ -48,7 +48,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """no round is begun after the least that would end later than this; what was measured before a restart counts"""
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
+class RoundResult(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     """One line of the journal: one variant in one round."""
 
     round: int
@@ -73,7 +73,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     scope_scores: list[float]
 
 
-class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
+class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     """One line of the journal: what a variant answered to each split; nothing where its answers mean nothing."""
 
     variant: str
@@ -81,12 +81,12 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     peak_memory_mb: float
 
 
-def observe(
-    subjects: Sequence[Subject],
+def run_benchmark(
+    subjects: Sequence[BenchmarkTarget],
     data: Dataset,
     *,
     threads: int,
-    effort: Effort,
+    effort: BenchmarkConfig,
     seed: int,
     journal: Path,
     judged: Sequence[str],
@@ -110,7 +110,7 @@ def observe(
     """
     turns, answers = _read(journal)
     timed = data.split(splits[-1])
-    places = _asked(timed, effort, seed)
+    places = _sample_texts(timed, effort, seed)
     if _enough(subjects, effort, seed, turns) and all(subject.variant in answers for subject in subjects):
         return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
     texts = [timed.texts[place] for place in places]
@@ -128,12 +128,14 @@ def observe(
     return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
 
 
-def timed_texts(data: Dataset, effort: Effort, seed: int) -> list[str]:
+def timed_texts(data: Dataset, effort: BenchmarkConfig, seed: int) -> list[str]:
     """The texts that every variant answers alone in each round."""
-    return [data.test.texts[place] for place in _asked(data.test, effort, seed)[: effort.texts]]
+    return [data.test.texts[place] for place in _sample_texts(data.test, effort, seed)[: effort.texts]]
 
 
-def _enough(subjects: Sequence[Subject], effort: Effort, seed: int, turns: Sequence[Turn]) -> bool:
+def _enough(
+    subjects: Sequence[BenchmarkTarget], effort: BenchmarkConfig, seed: int, turns: Sequence[RoundResult]
+) -> bool:
     """Whether no further round is to be measured, going by the whole rounds that there are."""
     whole = _whole_rounds(subjects, turns)
     if whole < effort.rounds:
@@ -148,13 +150,13 @@ def _enough(subjects: Sequence[Subject], effort: Effort, seed: int, turns: Seque
     return all(estimate.settled for estimate in timing.judged(drawn, subjects[0].variant).values())
 
 
-def _whole_rounds(subjects: Sequence[Subject], turns: Sequence[Turn]) -> int:
+def _whole_rounds(subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
     """How many rounds, from the first on, every variant has had its turn in."""
     timed = {(turn.round, turn.variant) for turn in turns}
     return next(number for number in itertools.count() if any((number, each.variant) not in timed for each in subjects))
 
 
-def _own(subject: Subject, turns: Sequence[Turn]) -> list[Turn]:
+def _own(subject: BenchmarkTarget, turns: Sequence[RoundResult]) -> list[RoundResult]:
     return sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
 
 
@@ -166,10 +168,10 @@ def journal_name(parts: Sequence[str]) -> str:
 def _run_rounds(
     processes: Sequence[Process],
     texts: Sequence[str],
-    effort: Effort,
+    effort: BenchmarkConfig,
     seed: int,
     journal: Path,
-    turns: list[Turn],
+    turns: list[RoundResult],
 ) -> None:
     subjects = [process.subject for process in processes]
     with bar("measuring speed", total=effort.rounds * len(processes)) as progress:
@@ -186,12 +188,12 @@ def _run_rounds(
                 progress.advance()
 
 
-def _turn(process: Process, texts: Sequence[str], number: int, effort: Effort) -> Turn:
+def _turn(process: Process, texts: Sequence[str], number: int, effort: BenchmarkConfig) -> RoundResult:
     start, before = time.perf_counter(), ticks()
     time.sleep(PAUSE)
     milliseconds, cpu_milliseconds = process.latency(texts[: effort.texts], warm=WARM_TEXTS)
     rate = process.throughput(texts[:BATCH])
-    return Turn(
+    return RoundResult(
         round=number,
         variant=process.subject.variant,
         milliseconds=milliseconds,
@@ -202,7 +204,7 @@ def _turn(process: Process, texts: Sequence[str], number: int, effort: Effort) -
     )
 
 
-def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Answers:
+def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Predictions:
     """Answer whole splits; those that have no texts are left out.
 
     `ids` are the places of the engine's labels among the data's; None where the answers mean nothing.
@@ -210,7 +212,7 @@ def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Seq
     name, memory = process.subject.variant, process.peak_memory_mb
     asked = [split for split in splits if len(data.split(split))] if ids is not None else []
     answered = {split: _answered(process, data.split(split).texts, split, ids or ()) for split in asked}
-    return Answers(variant=name, splits=answered, peak_memory_mb=memory())
+    return Predictions(variant=name, splits=answered, peak_memory_mb=memory())
 
 
 def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int]) -> Answered:
@@ -253,7 +255,7 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
 
 
-def _asked(split: Split, effort: Effort, seed: int) -> list[int]:
+def _sample_texts(split: Split, effort: BenchmarkConfig, seed: int) -> list[int]:
     """The places in a split of a round's texts: those timed alone, and as many as a batch holds."""
     chooser, count = random.Random(seed), max(effort.texts, BATCH)  # noqa: S311 - no secret
     if len(split) >= count:
@@ -261,7 +263,13 @@ def _asked(split: Split, effort: Effort, seed: int) -> list[int]:
     return chooser.choices(range(len(split)), k=count)
 
 
-def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers, places: Sequence[int], effort: Effort) -> Raw:
+def _raw(
+    subject: BenchmarkTarget,
+    turns: Sequence[RoundResult],
+    answers: Predictions,
+    places: Sequence[int],
+    effort: BenchmarkConfig,
+) -> Raw:
     own = _own(subject, turns)
     steal = [turn.steal for turn in own if turn.steal is not None]
     test, val = answers.splits.get("test"), answers.splits.get("val")
@@ -282,23 +290,23 @@ def _raw(subject: Subject, turns: Sequence[Turn], answers: Answers, places: Sequ
     )
 
 
-def _read(journal: Path) -> tuple[list[Turn], dict[str, Answers]]:
+def _read(journal: Path) -> tuple[list[RoundResult], dict[str, Predictions]]:
     """What the journal's whole lines say in the end; one that a kill cut short is left out."""
-    turns: dict[tuple[int, str], Turn] = {}
-    answers: dict[str, Answers] = {}
+    turns: dict[tuple[int, str], RoundResult] = {}
+    answers: dict[str, Predictions] = {}
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
-            entry = msgspec.json.decode(line, type=Turn | Answers)
+            entry = msgspec.json.decode(line, type=RoundResult | Predictions)
         except DAMAGED_JSON:
             continue
-        if isinstance(entry, Turn):
+        if isinstance(entry, RoundResult):
             turns[entry.round, entry.variant] = entry
         else:
             answers[entry.variant] = entry
     return list(turns.values()), answers
 
 
-def _append(journal: Path, entry: Turn | Answers) -> None:
+def _append(journal: Path, entry: RoundResult | Predictions) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("ab") as stream:
         stream.write(b"\n" + msgspec.json.encode(entry))

@@ -25,7 +25,7 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
-class Subject:
+class BenchmarkTarget:
     """What is measured."""
 
     variant: str
@@ -38,7 +38,7 @@ class Subject:
 class Process:
     """A running worker with one engine open; a context manager."""
 
-    def __init__(self, subject: Subject, threads: int) -> None:
+    def __init__(self, subject: BenchmarkTarget, threads: int) -> None:
         """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
         self.subject = subject
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__

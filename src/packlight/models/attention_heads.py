@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from packlight.errors import ModelError
-from packlight.models.mean_pooling import Family, encoder_layers, family_of, layers_path
+from packlight.models.mean_pooling import ArchitectureLayout, encoder_layers, family_of, layers_path
 
 CONFIG_KEY = "packlight_heads"
 COUNTS = ("num_attention_heads", "n_heads")
@@ -26,7 +26,7 @@ WIDTHS = ("all_head_size", "dim")
 """what attention modules call the number of their heads, and the width of all together"""
 
 
-def held(model: PreTrainedModel) -> int:
+def num_heads(model: PreTrainedModel) -> int:
     """Heads of each layer; 0 where the configuration does not say.
 
     Raises:
@@ -41,12 +41,12 @@ def held(model: PreTrainedModel) -> int:
     return said
 
 
-def size(model: PreTrainedModel) -> int:
+def head_dim(model: PreTrainedModel) -> int:
     """Channels of a head."""
     return int(model.config.hidden_size // model.config.num_attention_heads)
 
 
-def known_family(model: PreTrainedModel) -> Family:
+def known_family(model: PreTrainedModel) -> ArchitectureLayout:
     """Where the model keeps its projections.
 
     Raises:
@@ -68,7 +68,7 @@ def outputs(model: PreTrainedModel) -> list[nn.Linear]:
     return [_linear(layer, family.output) for layer in encoder_layers(model)]
 
 
-def keep(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
+def keep_heads(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
     """Leave only some heads of each layer, in place.
 
     Args:
@@ -78,7 +78,7 @@ def keep(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
     Raises:
         ModelError: when it is not known where the model keeps its heads.
     """
-    family, width = known_family(model), size(model)
+    family, width = known_family(model), head_dim(model)
     for layer, heads in zip(encoder_layers(model), chosen, strict=True):
         channels = (heads[:, None] * width + torch.arange(width)).flatten()
         for name in (family.query, family.key, family.value):
@@ -97,7 +97,7 @@ def keep(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
     setattr(model.config, CONFIG_KEY, len(chosen[0]))
 
 
-def cut(model: PreTrainedModel, *, filled: bool = True) -> None:
+def shrink_heads(model: PreTrainedModel, *, filled: bool = True) -> None:
     """Cut out the heads that a stock checkpoint was padded with, in place; nothing where it was not.
 
     Args:
@@ -107,10 +107,10 @@ def cut(model: PreTrainedModel, *, filled: bool = True) -> None:
     Raises:
         ModelError: when the configuration's number cannot be, or what would be cut says something.
     """
-    count = held(model)
+    count = num_heads(model)
     if not _is_cut(model):
         return
-    family, first = known_family(model), count * size(model)
+    family, first = known_family(model), count * head_dim(model)
     for layer in encoder_layers(model) if filled else ():
         value, out = _linear(layer, family.value), _linear(layer, family.output)
         if value.weight[first:].any() or value.bias[first:].any() or out.weight[:, first:].any():
@@ -118,10 +118,10 @@ def cut(model: PreTrainedModel, *, filled: bool = True) -> None:
                 f"{CONFIG_KEY} in config.json is {count}, but the heads after these are not zero: the checkpoint was "
                 f"trained on elsewhere; take {CONFIG_KEY} out of config.json to open it with all its heads"
             )
-    keep(model, [torch.arange(count)] * len(encoder_layers(model)))
+    keep_heads(model, [torch.arange(count)] * len(encoder_layers(model)))
 
 
-def padded(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def pad_heads(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state in stock shapes: zeros where heads were taken out.
 
     Args:
@@ -140,7 +140,7 @@ def padded(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Ten
 
 def _is_cut(model: PreTrainedModel) -> bool:
     """Whether there are fewer heads than the stock configuration says."""
-    return held(model) < getattr(model.config, "num_attention_heads", 0)
+    return num_heads(model) < getattr(model.config, "num_attention_heads", 0)
 
 
 def _axes(model: PreTrainedModel) -> Iterator[tuple[str, int]]:

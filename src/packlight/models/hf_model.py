@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.utils import logging
 
 from packlight.errors import ModelError
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.models import attention_heads, label_mapping, mean_pooling
 from packlight.models.checkpoint import WEIGHTS
 
@@ -28,7 +28,7 @@ _REFUSALS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 """how transformers says that a folder is not a model: no file, no such architecture, other shapes, damaged weights"""
 
 
-def quiet() -> None:
+def silence_transformers() -> None:
     """Let transformers print neither remarks nor progress bars."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -44,7 +44,7 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
     Raises:
         ModelError: when the folder holds no such model, or weights are missing.
     """
-    quiet()
+    silence_transformers()
     model: PreTrainedModel
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -87,7 +87,7 @@ def _fold(model: PreTrainedModel, folder: Path, *, filled: bool = True) -> None:
     if mean_pooling.is_pooled(model):
         mean_pooling.fold(model)
     try:
-        attention_heads.cut(model, filled=filled)
+        attention_heads.shrink_heads(model, filled=filled)
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
 
@@ -98,7 +98,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     Raises:
         ModelError: when the folder holds no encoder that transformers opens.
     """
-    quiet()
+    silence_transformers()
     torch.manual_seed(seed)
     try:
         config = AutoConfig.from_pretrained(encoder_folder, **_OPEN)
@@ -115,7 +115,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     if pooled:
         mean_pooling.fold(model)
         mean_pooling.start_head(model)
-    attention_heads.cut(model)
+    attention_heads.shrink_heads(model)
     model.eval()
     return model
 
@@ -134,7 +134,7 @@ def labels_of(model: PreTrainedModel) -> tuple[str, ...]:
     return tuple(str(id2label[index]) for index in range(len(id2label)))
 
 
-def longest_text(model: PreTrainedModel) -> int:
+def max_positions(model: PreTrainedModel) -> int:
     """Tokens that the model's positions reach; a very large number where it does not count them."""
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if not isinstance(positions, nn.Embedding):
@@ -161,9 +161,11 @@ def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Pat
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
     config.pop("_name_or_path", None)
-    write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False, default=str) + "\n")
+    atomic_write(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False, default=str) + "\n")
     save_file(
-        attention_heads.padded(model, mean_pooling.stock_state(model)), folder / WEIGHTS, metadata={"format": "pt"}
+        attention_heads.pad_heads(model, mean_pooling.hub_state_dict(model)),
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
     )
     copy_tokenizer(tokenizer_from, folder, max_length=max_length)
 
@@ -181,12 +183,12 @@ def copy_tokenizer(source: Path, folder: Path, *, max_length: int) -> None:
     document["padding"] = None
     document["truncation"] = None
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "tokenizer.json", json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    atomic_write(folder / "tokenizer.json", json.dumps(document, ensure_ascii=False, separators=(",", ":")))
     config_file = source / "tokenizer_config.json"
     settings = json.loads(config_file.read_text(encoding="utf-8")) if config_file.is_file() else {}
     settings.pop("auto_map", None)
     settings["model_max_length"] = max_length
-    write_whole(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     if (special := source / "special_tokens_map.json").is_file():
         shutil.copyfile(special, folder / special.name)
 

@@ -11,7 +11,7 @@ from packlight.errors import RecipeError
 from packlight.models import mean_pooling
 
 
-def take_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTrainedModel:
+def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTrainedModel:
     """A student made of some of the teacher's layers, with its embeddings and head.
 
     Args:
@@ -22,7 +22,7 @@ def take_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
         RecipeError: when the teacher lacks one of them.
     """
     held = len(mean_pooling.encoder_layers(teacher))
-    chosen = spaced(layers, held) if isinstance(layers, int) else list(layers)
+    chosen = evenly_spaced_layers(layers, held) if isinstance(layers, int) else list(layers)
     if not chosen or min(chosen) < 0 or max(chosen) >= held or sorted(set(chosen)) != chosen:
         raise RecipeError(f"layers {chosen} cannot be taken: give rising numbers from 0 to {held - 1}")
     student = copy.deepcopy(teacher)
@@ -38,7 +38,7 @@ def take_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
     return student
 
 
-def spaced(count: int, held: int) -> list[int]:
+def evenly_spaced_layers(count: int, held: int) -> list[int]:
     """`count` of `held` layers, evenly spaced, the first and the last among them; the first where it is one.
 
     Raises:

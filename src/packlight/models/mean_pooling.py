@@ -30,7 +30,7 @@ SCALE = 64.0
 
 
 @dataclass(frozen=True)
-class Family:
+class ArchitectureLayout:
     """Where one architecture keeps the parts that pooling touches; names are below the model."""
 
     layers: str
@@ -60,7 +60,7 @@ _BERT_LAYER: Mapping[str, Any] = {
     "depth": "num_hidden_layers",
 }
 
-_ROBERTA = Family(
+_ROBERTA = ArchitectureLayout(
     layers="roberta.encoder.layer",
     head_dense="classifier.dense",
     head_final="classifier.out_proj",
@@ -69,8 +69,8 @@ _ROBERTA = Family(
     **_BERT_LAYER,
 )
 
-FAMILIES: Mapping[str, Family] = {
-    "bert": Family(
+FAMILIES: Mapping[str, ArchitectureLayout] = {
+    "bert": ArchitectureLayout(
         layers="bert.encoder.layer",
         head_dense="bert.pooler.dense",
         head_final="classifier",
@@ -81,7 +81,7 @@ FAMILIES: Mapping[str, Family] = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
-    "electra": Family(
+    "electra": ArchitectureLayout(
         layers="electra.encoder.layer",
         head_dense="classifier.dense",
         head_final="classifier.out_proj",
@@ -89,7 +89,7 @@ FAMILIES: Mapping[str, Family] = {
         head_scale=1.0,
         **_BERT_LAYER,
     ),
-    "distilbert": Family(
+    "distilbert": ArchitectureLayout(
         layers="distilbert.transformer.layer",
         depth="n_layers",
         query="attention.q_lin",
@@ -149,7 +149,7 @@ def _kept(mask: Tensor) -> Tensor:
     return row if row.dtype == torch.bool else row > -1.0
 
 
-def family_of(model: PreTrainedModel) -> Family | None:
+def family_of(model: PreTrainedModel) -> ArchitectureLayout | None:
     """The family of a transformers model, or None where a mean cannot be written as a stock layer."""
     return FAMILIES.get(model.config.model_type)
 
@@ -200,7 +200,7 @@ def layers_path(model: PreTrainedModel) -> str:
     return found[0]
 
 
-def stock_state(model: PreTrainedModel) -> dict[str, Tensor]:
+def hub_state_dict(model: PreTrainedModel) -> dict[str, Tensor]:
     """The state of the model with its pooling layer written out, as a stock checkpoint holds it."""
     state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     if is_pooled(model):
@@ -223,7 +223,7 @@ def start_head(model: PreTrainedModel) -> None:
         dense.bias.fill_(family.head_shift)
 
 
-def _layer_constants(family: Family, model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+def _layer_constants(family: ArchitectureLayout, model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     hidden = model.config.hidden_size
     inner = getattr(model.config, "intermediate_size", None) or model.config.hidden_dim
     dtype = next(model.parameters()).dtype

@@ -6,9 +6,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from packlight.pipeline.runner import Outcome, run
+    from packlight.pipeline.runner import RunOutcome, run
 
-__all__ = ["Outcome", "run"]
+__all__ = ["RunOutcome", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from packlight.errors import PacklightError
-from packlight.files import sweep
+from packlight.files import remove_stale_temp
 
 LOCK = ".lock"
 WRITTEN_IN = ("variants", "variants/*", "raw", "work", "work/*")
@@ -17,7 +17,7 @@ WRITTEN_IN = ("variants", "variants/*", "raw", "work", "work/*")
 
 
 @contextmanager
-def alone_in(out: Path) -> Iterator[None]:
+def lock_run(out: Path) -> Iterator[None]:
     """Keep a second run out of a run's folder, and sweep what a killed one left.
 
     Raises:
@@ -25,12 +25,12 @@ def alone_in(out: Path) -> Iterator[None]:
     """
     with _locked(out, out):
         for folder in (out, *(each for pattern in WRITTEN_IN for each in out.glob(pattern) if each.is_dir())):
-            sweep(folder)
+            remove_stale_temp(folder)
         yield
 
 
 @contextmanager
-def alone_at(artifact: Path) -> Iterator[Path]:
+def lock_artifact(artifact: Path) -> Iterator[Path]:
     """The same for one artifact: give a hidden folder beside it to work in, which a kill leaves to be gone on from.
 
     Raises:
@@ -38,8 +38,8 @@ def alone_at(artifact: Path) -> Iterator[Path]:
     """
     work = artifact.parent / f".{artifact.name}.work"
     with _locked(work, artifact):
-        sweep(artifact.parent, artifact.name)
-        sweep(work)
+        remove_stale_temp(artifact.parent, artifact.name)
+        remove_stale_temp(work)
         try:
             yield work
         finally:

@@ -11,9 +11,9 @@ from packlight import __version__
 from packlight.data import SPLITS, Dataset
 from packlight.errors import MeasurementError, MissingExtraError
 from packlight.extras import installed, require
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.measure import environment, timing
-from packlight.measure.figures import Identity, derive
+from packlight.measure.figures import VariantInfo, derive
 from packlight.measure.results import (
     DataSummary,
     Judged,
@@ -21,20 +21,20 @@ from packlight.measure.results import (
     Parity,
     Portability,
     Raw,
-    Truth,
+    TrueLabels,
+    correct_by_variant,
     read_measurements,
     read_raw,
     read_truth,
-    right_of,
     samples_of,
     write_measurements,
     write_raw,
     write_truth,
 )
-from packlight.measure.roofline.rows import Counted, add_roofline
-from packlight.measure.rounds import Effort, journal_name, observe, timed_texts
-from packlight.measure.worker_process import Subject
-from packlight.progress import say
+from packlight.measure.roofline.rows import WorkSource, add_roofline
+from packlight.measure.rounds import BenchmarkConfig, journal_name, run_benchmark, timed_texts
+from packlight.measure.worker_process import BenchmarkTarget
+from packlight.progress import info
 from packlight.report import write_report
 from packlight.report.card import write_card
 from packlight.report.html import write_html
@@ -55,7 +55,7 @@ def measure_run(
     references: Sequence[str],
     threads: int,
     seed: int,
-    effort: Effort,
+    effort: BenchmarkConfig,
     again: bool = False,
     quote: bool = True,
 ) -> tuple[Measurements, bool]:
@@ -83,8 +83,8 @@ def measure_run(
         (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
         wide = [row.variant for row in known.measurements if not row.stable]
-        doubt = f", but known to less than {timing.PRECISION:.0%}: {', '.join(wide)}; --again measures anew"
-        say("measurements: up to date" + (doubt if wide else ""))
+        doubt = f", but known to less than {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures anew"
+        info("measurements: up to date" + (doubt if wide else ""))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
@@ -95,8 +95,8 @@ def measure_run(
     beside = _prepare(references, artifacts, data, out)
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
     judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
-    say(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
-    raws = observe(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
+    info(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
+    raws = run_benchmark(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
     identities = [
         *map(_identity_of_reference, beside),
         *(identity_of(each, out, measured=artifacts) for each in artifacts.values()),
@@ -110,15 +110,15 @@ def measure_run(
     for artifact in artifacts.values():
         _record(artifact, measurements)
     _write_page(out, quote=quote)
-    write_whole(out / MEASURED, journal.name)
+    atomic_write(out / MEASURED, journal.name)
     shutil.rmtree(out / "work" / "references", ignore_errors=True)
     return measurements, True
 
 
-def subject_of(artifact: Artifact) -> Subject:
+def subject_of(artifact: Artifact) -> BenchmarkTarget:
     """What is measured of an artifact."""
     manifest = artifact.manifest
-    return Subject(
+    return BenchmarkTarget(
         variant=manifest.name,
         folder=artifact.path,
         engine=manifest.engine,
@@ -127,7 +127,7 @@ def subject_of(artifact: Artifact) -> Subject:
     )
 
 
-def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()) -> Identity:
+def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()) -> VariantInfo:
     """What a row says of an artifact besides its figures.
 
     Args:
@@ -140,7 +140,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
     ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]
     parity, portability = manifest.facts.get("parity"), manifest.facts.get("portability")
     below = artifact.path.is_relative_to(out)
-    return Identity(
+    return VariantInfo(
         variant=manifest.name,
         parent=next((name for name in ancestors if name in measured), manifest.parent),
         step=manifest.step,
@@ -157,7 +157,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
 
 
 def summarise_run(
-    identities: Sequence[Identity],
+    identities: Sequence[VariantInfo],
     raws: Sequence[Raw],
     data: Dataset,
     *,
@@ -194,16 +194,19 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
     write_measurements(measurements, out)
     try:
         write_report(
-            measurements, out, latency_samples=samples_of(raws), right=right_of(raws, truths[measurements.chosen_on])
+            measurements,
+            out,
+            latency_samples=samples_of(raws),
+            right=correct_by_variant(raws, truths[measurements.chosen_on]),
         )
     except MissingExtraError as error:
-        say(f"no report was written: {error}")
+        info(f"no report was written: {error}")
 
 
-def truth_of(data: Dataset, split: Judged) -> Truth:
+def truth_of(data: Dataset, split: Judged) -> TrueLabels:
     """A split as it is kept beside what was observed on it."""
     part = data.split(split)
-    return Truth(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
+    return TrueLabels(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
 
 
 def _write_page(out: Path, *, quote: bool) -> None:
@@ -211,7 +214,7 @@ def _write_page(out: Path, *, quote: bool) -> None:
     try:
         write_html(out, texts=quote)
     except MissingExtraError as error:
-        say(f"no report.html was written: {error}")
+        info(f"no report.html was written: {error}")
 
 
 def _prepare(
@@ -229,8 +232,8 @@ def _prepare(
     return [prepare(name, data, tokenizer, out / "work" / "references" / name) for name in names]
 
 
-def _identity_of_reference(reference: "Reference") -> Identity:
-    return Identity(
+def _identity_of_reference(reference: "Reference") -> VariantInfo:
+    return VariantInfo(
         variant=reference.name,
         parent=None,
         step="reference",
@@ -244,12 +247,14 @@ def _identity_of_reference(reference: "Reference") -> Identity:
     )
 
 
-def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact]) -> dict[str, Counted]:
+def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact]) -> dict[str, WorkSource]:
     """Where the work of each row is counted from."""
-    found = {each.name: Counted(each.folder, each.subject.engine, SAFETENSORS, each.max_length) for each in references}
+    found = {
+        each.name: WorkSource(each.folder, each.subject.engine, SAFETENSORS, each.max_length) for each in references
+    }
     for name, artifact in artifacts.items():
         manifest = artifact.manifest
-        found[name] = Counted(artifact.path, manifest.engine, manifest.model_file, manifest.max_length)
+        found[name] = WorkSource(artifact.path, manifest.engine, manifest.model_file, manifest.max_length)
     return found
 
 
@@ -259,7 +264,7 @@ def _settings(
     references: Sequence[str],
     threads: int,
     seed: int,
-    effort: Effort,
+    effort: BenchmarkConfig,
 ) -> list[str]:
     """Everything that what is observed depends on, the machine and its libraries among it."""
     here = environment.describe(threads)
@@ -298,4 +303,4 @@ def _record(artifact: Artifact, measurements: Measurements) -> None:
         write_manifest(artifact.path, manifest)
         write_card(artifact, measurements)
     except OSError as error:
-        say(f"{artifact.path}: its card is left as it is ({error.strerror})")
+        info(f"{artifact.path}: its card is left as it is ({error.strerror})")

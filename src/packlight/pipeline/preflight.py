@@ -8,11 +8,11 @@ from packlight.recipes.recipe import Recipe
 from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.cascade.options import Cascade
 from packlight.steps.distill.options import Distill
-from packlight.steps.out_of_scope import check_scope, traffic_weights
+from packlight.steps.out_of_scope import check_oos_examples, oos_rate_weights
 from packlight.steps.training.soft_labels import read_answers
 
 
-def check_against_data(recipe: Recipe, data: Dataset) -> None:
+def preflight(recipe: Recipe, data: Dataset) -> None:
     """Check every step against the labelled texts and the other files that it reads.
 
     Raises:
@@ -20,13 +20,13 @@ def check_against_data(recipe: Recipe, data: Dataset) -> None:
         RecipeError: when a step needs out-of-scope texts that `val` lacks.
     """
     for step in recipe.steps:
-        answers = step.answers if isinstance(step, Distill) else None
+        answers = step.soft_labels if isinstance(step, Distill) else None
         for file in step.files:
             if file == answers:
                 read_answers(Path(file), data.labels)
             else:
                 read_lines(Path(file))
         if isinstance(step, Calibrate):
-            check_scope(data, where=step.name)
+            check_oos_examples(data, where=step.name)
         if isinstance(step, Calibrate | Cascade):
-            traffic_weights(data, step.oos_rate, where=step.name)
+            oos_rate_weights(data, step.oos_rate, where=step.name)

@@ -17,10 +17,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from packlight.data import Dataset
 from packlight.errors import ModelError
-from packlight.files import folder_whole
-from packlight.measure.worker_process import Subject
+from packlight.files import atomic_folder
+from packlight.measure.worker_process import BenchmarkTarget
 from packlight.models import Checkpoint, label_mapping, reference_config, resolve_reference
-from packlight.models.hf_model import open_classifier, quiet, rename_labels, save_classifier, set_labels
+from packlight.models.hf_model import open_classifier, rename_labels, save_classifier, set_labels, silence_transformers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.runtime.artifact import SAFETENSORS
 
@@ -41,9 +41,9 @@ class Reference:
     """texts are cut to so many tokens"""
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> BenchmarkTarget:
         """What is measured."""
-        return Subject(
+        return BenchmarkTarget(
             variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True, oos_label=self.oos_label
         )
 
@@ -77,7 +77,7 @@ def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Referenc
     mark = json.dumps({"name": name, "trained": fits, "labels": data.labels})
     marked = folder / "reference.json"
     if not (marked.is_file() and marked.read_text(encoding="utf-8") == mark):
-        with folder_whole(folder) as draft:
+        with atomic_folder(folder) as draft:
             if checkpoint is not None and fits:
                 _take(checkpoint, data, draft)
             else:
@@ -106,7 +106,7 @@ def _take(checkpoint: Checkpoint, data: Dataset, folder: Path) -> None:
 
 
 def _build(name: str, data: Dataset, tokenizer: Path, folder: Path) -> None:
-    quiet()
+    silence_transformers()
     config = AutoConfig.for_model(**reference_config(name))
     set_labels(config, data.labels)
     torch.manual_seed(0)

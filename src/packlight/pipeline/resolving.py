@@ -15,10 +15,10 @@ import msgspec
 import torch
 
 from packlight.errors import ArtifactError, PacklightError, RecipeError
-from packlight.files import DAMAGED_JSON, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.models import Checkpoint
 from packlight.models.labels import knows
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import MANIFEST, read_manifest
 from packlight.runtime.processor import cpu_budget, has_vnni
 from packlight.steps.finetune.options import Finetune
@@ -68,7 +68,7 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
     except FileNotFoundError:
         known = msgspec.structs.replace(here(), **_made_with(artifact))
         settled = known if threads is None else msgspec.structs.replace(known, threads=threads)
-        write_whole(file, msgspec.json.format(msgspec.json.encode(settled), indent=2) + b"\n")
+        atomic_write(file, msgspec.json.format(msgspec.json.encode(settled), indent=2) + b"\n")
         return settled
     except (OSError, *DAMAGED_JSON) as error:
         raise PacklightError(
@@ -76,14 +76,14 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
         ) from error
     now = here()
     if threads is not None and threads != known.threads:
-        say(
+        info(
             f"training threads: {threads} from now on, {known.threads} before; what was trained with those is made again"
         )
         known = msgspec.structs.replace(known, threads=threads)
-        write_whole(file, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+        atomic_write(file, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
     elif differing := [name for name in known.__struct_fields__ if getattr(known, name) != getattr(now, name)]:
         kept = ", ".join(f"{name} {msgspec.to_builtins(getattr(known, name))}" for name in differing)
-        say(f"continuing with {kept}, as this run began; this machine's own choice would be different ({file.name})")
+        info(f"continuing with {kept}, as this run began; this machine's own choice would be different ({file.name})")
     return known
 
 
@@ -111,7 +111,7 @@ def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), check
 
 def adopts(step: Finetune, checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
     """Whether a fine-tuning takes a classifier as it is, because it already knows the data's labels."""
-    return not step.train_anyway and knows(checkpoint, labels)
+    return not step.continue_training and knows(checkpoint, labels)
 
 
 def check_device(step: Step) -> None:

@@ -15,11 +15,11 @@ from pathlib import Path
 from packlight.data import Dataset
 from packlight.extras import require
 from packlight.measure.results import Measurements
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
-from packlight.pipeline.locking import alone_in
+from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import check_against_data
+from packlight.pipeline.preflight import preflight
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.recipes.recipe import Recipe, write_recipe
@@ -32,7 +32,7 @@ DEFAULT_MODEL = "minilm"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run left behind."""
 
     folder: Path
@@ -52,10 +52,10 @@ def run(
     threads: int | None = None,
     train_threads: int | None = None,
     seed: int = 0,
-    effort: Effort | None = None,
+    effort: BenchmarkConfig | None = None,
     again: bool = False,
     quote: bool = True,
-) -> Outcome:
+) -> RunOutcome:
     """Carry out a recipe, or what is left of it, in a folder.
 
     Args:
@@ -85,9 +85,9 @@ def run(
         "vl_convert",
         purpose="`packlight run`",
     )
-    check_against_data(recipe, data)
+    preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
-    with alone_in(out):
+    with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
         resolved = settle(out / FILE, threads=train_threads)
         made: list[str] = []
@@ -113,11 +113,11 @@ def run(
             references=recipe.references,
             threads=threads or processor.cpu_budget(),
             seed=seed,
-            effort=effort or Effort(),
+            effort=effort or BenchmarkConfig(),
             again=again,
             quote=quote,
         )
-    return Outcome(out, measurements, tuple(made), measured)
+    return RunOutcome(out, measurements, tuple(made), measured)
 
 
 def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:

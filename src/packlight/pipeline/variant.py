@@ -15,13 +15,13 @@ import msgspec
 from packlight import __version__
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
-from packlight.files import folder_whole, sha256_of
+from packlight.files import atomic_folder, sha256_of
 from packlight.measure import environment
 from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
-from packlight.progress import say
-from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, read_manifest, seal
+from packlight.progress import info
+from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, finalize, read_manifest
 from packlight.runtime.golden import seal_with_golden
 from packlight.runtime.provenance import FACT, write_notice
 from packlight.steps import apply
@@ -75,26 +75,28 @@ def make_variant(
     """
     others, resolved = others or {}, resolved or here()
     step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-    mark = mark_of(step, data.sha256, parent=parent, checkpoint=checkpoint, others=others, seed=seed)
-    if (done := _finished(folder, mark, parent)) is not None:
+    mark = fingerprint_of(step, data.sha256, parent=parent, checkpoint=checkpoint, others=others, seed=seed)
+    if (done := _reusable_artifact(folder, mark, parent)) is not None:
         # A run that was killed after its last act left this.
         shutil.rmtree(work, ignore_errors=True)
-        say(f"{step.name}: up to date")
+        info(f"{step.name}: up to date")
         return done, False
     check_device(step)
-    _ready(work, mark)
+    _prepare_work_dir(work, mark)
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
-    say(f"{step.name}: {step.kind} from {origin}")
+    info(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
-    with on_threads(getattr(step, "threads", None) or resolved.threads), folder_whole(folder) as draft:
-        _fill(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
+    with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
+        _write_artifact(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
-    say(f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_said(artifact)}")
+    info(
+        f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_summary_line(artifact)}"
+    )
     return artifact, True
 
 
-def mark_of(
+def fingerprint_of(
     step: Step,
     data: str,
     *,
@@ -187,7 +189,7 @@ def _content(file: Path) -> str:
         raise DataError(f"{file}: cannot be read ({error.strerror}); give a file of texts") from error
 
 
-def _ready(work: Path, mark: str) -> None:
+def _prepare_work_dir(work: Path, mark: str) -> None:
     """An empty work folder, or the one that this very variant left when it was interrupted."""
     owner = work / "fingerprint"
     if work.is_dir() and not (owner.is_file() and owner.read_text() == mark):
@@ -196,9 +198,9 @@ def _ready(work: Path, mark: str) -> None:
     owner.write_text(mark)
 
 
-def _fill(step: Step, bench: StepContext, mark: str) -> None:
-    made = apply(step, bench)
-    parent = bench.parent
+def _write_artifact(step: Step, context: StepContext, mark: str) -> None:
+    made = apply(step, context)
+    parent = context.parent
     trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
     facts = made.facts | trained
     manifest = Manifest(
@@ -209,22 +211,22 @@ def _fill(step: Step, bench: StepContext, mark: str) -> None:
         options=step.options(),
         lineage=lineage_of(parent),
         fingerprint=mark,
-        data_sha256=bench.data.sha256,
+        data_sha256=context.data.sha256,
         engine=made.engine,
         precision=made.precision,
         model_file=made.model_file,
         max_length=made.max_length,
-        oos_label=bench.data.oos_label or (parent.manifest.oos_label if parent else None),
+        oos_label=context.data.oos_label or (parent.manifest.oos_label if parent else None),
         batch_invariant=made.batch_invariant,
         abstain_below=made.abstain_below,
         libraries={"packlight": __version__, **environment.library_versions()},
         facts=facts,
     )
-    write_notice(manifest, bench.draft)
-    sealed = seal_with_golden(bench.draft, manifest)
+    write_notice(manifest, context.output_dir)
+    sealed = seal_with_golden(context.output_dir, manifest)
     if isinstance(step, QuantizeOnnx | QuantizeTorch):
-        agreement = agreement_with_parent(step, bench.origin, Artifact.open(bench.draft), bench.data)
-        seal(bench.draft, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))
+        agreement = agreement_with_parent(step, context.origin, Artifact.open(context.output_dir), context.data)
+        finalize(context.output_dir, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))
 
 
 def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
@@ -240,7 +242,7 @@ def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
     return (*manifest.lineage, entry)
 
 
-def _said(artifact: Artifact) -> str:
+def _summary_line(artifact: Artifact) -> str:
     facts = artifact.manifest.facts
     if "val_accuracy" in facts:
         return f", {facts['val_accuracy']:.1%} on val"
@@ -251,7 +253,7 @@ def _said(artifact: Artifact) -> str:
     return ""
 
 
-def _finished(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:
+def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:
     """The artifact, if it is whole and made of the same; an altered one is made again.
 
     Raises:
@@ -266,5 +268,5 @@ def _finished(folder: Path, mark: str, parent: Artifact | None) -> Artifact | No
         same = manifest.fingerprint == mark and manifest.parent == (parent.name if parent else None)
         return Artifact.open(folder) if same else None
     except ArtifactError as error:
-        say(f"{error}; it is made again")
+        info(f"{error}; it is made again")
         return None

@@ -1,5 +1,5 @@
 """Recipes: what is done to a model, step by step, as plain data."""
 
-from packlight.recipes.recipe import Recipe, for_traffic, load_recipe, parse_recipe, write_recipe
+from packlight.recipes.recipe import Recipe, load_recipe, parse_recipe, with_oos_rate, write_recipe
 
-__all__ = ["Recipe", "for_traffic", "load_recipe", "parse_recipe", "write_recipe"]
+__all__ = ["Recipe", "load_recipe", "parse_recipe", "with_oos_rate", "write_recipe"]

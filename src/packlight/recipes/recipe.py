@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from packlight.errors import RecipeError
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.steps import step_types
 from packlight.steps.calibrate.options import SAME, Calibrate
 from packlight.steps.cascade.options import Cascade
@@ -79,7 +79,7 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     return recipe
 
 
-def for_traffic(recipe: Recipe, oos_rate: OosRate) -> Recipe:
+def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
     """The recipe with an expected share of out-of-scope texts for every step that chooses a threshold by one.
 
     Args:
@@ -103,7 +103,7 @@ def for_traffic(recipe: Recipe, oos_rate: OosRate) -> Recipe:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe with every option spelled out."""
-    write_whole(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
+    atomic_write(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
 
 
 @cache

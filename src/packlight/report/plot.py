@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from packlight.analysis.summary import Row, Summary
 from packlight.extras import load, require
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.formatting import milliseconds, times
 from packlight.report.labels import Label, place
 from packlight.report.legend import FRONT_COLOUR, PURPOSE, QUIET, Bubbles, colours_of, draw_legends
@@ -54,8 +54,8 @@ def write_plot(summary: Summary, folder: Path) -> tuple[Path, Path]:
         MissingExtraError: when matplotlib is not installed.
     """
     png, svg = folder / "plot.png", folder / "plot.svg"
-    write_whole(png, render_plot(summary, "png"))
-    write_whole(svg, render_plot(summary, "svg"))
+    atomic_write(png, render_plot(summary, "png"))
+    atomic_write(svg, render_plot(summary, "svg"))
     return png, svg
 
 

@@ -42,7 +42,7 @@ def rows_under(summary: Summary) -> Sequence[tuple[Row, Roofline]]:
     return [(row, row.roofline) for row in summary.rows if row.roofline is not None]
 
 
-def roofs_in_words(rates: MachineRates) -> str:
+def describe_machine_rates(rates: MachineRates) -> str:
     """What the machine does at best, in a sentence."""
     threads = f"{rates.threads} thread{'s' * (rates.threads > 1)}"
     read = f"{digits(rates.bytes_per_s / 1e9)} GB/s from memory"
@@ -65,4 +65,4 @@ def render_roofline(summary: Summary) -> str | None:
         " | ".join([row.variant, *(column.cell(roof) for column in COLUMNS), BINDS[roof.binds]]) for row, roof in rows
     ]
     table = [" | ".join(headings), "--- |" + " ---: |" * len(COLUMNS) + " ---", *lines]
-    return f"{roofs_in_words(summary.machine)} {MEANING}\n\n" + "".join(f"| {line} |\n" for line in table)
+    return f"{describe_machine_rates(summary.machine)} {MEANING}\n\n" + "".join(f"| {line} |\n" for line in table)

@@ -8,7 +8,7 @@ from packlight.analysis import capacity, recommend
 from packlight.analysis.capacity import PriceTable
 from packlight.analysis.recommend import Constraints
 from packlight.analysis.summary import Row, Summary, summarise
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.formatting import percent
 from packlight.measure.results import Measurements
 from packlight.report import advice as advice_module
@@ -78,7 +78,7 @@ def write_report(
         )
     png, svg = write_plot(summary, folder)
     page = folder / "report.md"
-    write_whole(
+    atomic_write(
         page, render_report(summary, report_capacity.render_markdown(plans), advice_module.render_markdown(advice))
     )
     return Paths(page, png, svg)

@@ -30,7 +30,7 @@ from typing import Any, Literal
 import msgspec
 
 from packlight.errors import ArtifactError
-from packlight.files import DAMAGED_JSON, sha256_of, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write, sha256_of
 
 Activation = Literal["softmax", "sigmoid"]
 FORMAT = 1
@@ -178,7 +178,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactError(f"{file}: damaged manifest ({error}); make the artifact again") from error
 
 
-def seal(path: Path, manifest: Manifest) -> Manifest:
+def finalize(path: Path, manifest: Manifest) -> Manifest:
     """List every file of a folder with its hash and write the manifest: the last act of a step.
 
     Raises:
@@ -197,7 +197,7 @@ def seal(path: Path, manifest: Manifest) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `packlight.json` as it is; the files are not looked at."""
-    write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    atomic_write(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def read_labels(config: Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from packlight.runtime.engines import Logits
 Scores = Logits
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """An artifact's decision."""
 
     label: str
@@ -20,12 +20,12 @@ class Verdict(NamedTuple):
     out_of_scope: bool
 
 
-def judge(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Verdict:
+def decide(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Decision:
     """What an artifact decides of one text with these scores, [labels]; the first of equal ones is taken."""
     best = int(scores.argmax())
     label, score = labels[best], float(scores[best])
     unsure = manifest.abstain_below is not None and score < manifest.abstain_below
-    return Verdict(label, score, unsure or label == manifest.oos_label)
+    return Decision(label, score, unsure or label == manifest.oos_label)
 
 
 def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:

@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from packlight.errors import ArtifactError
-from packlight.files import DAMAGED_JSON, write_whole
-from packlight.runtime.artifact import FIRST, SECOND, Artifact, Manifest, seal
+from packlight.files import DAMAGED_JSON, atomic_write
+from packlight.runtime.artifact import FIRST, SECOND, Artifact, Manifest, finalize
 from packlight.runtime.engines import Engine, Logits, open_engine
-from packlight.runtime.engines.cascade import confidence, read_switch
+from packlight.runtime.engines.cascade import confidence, read_threshold
 from packlight.runtime.engines.static import read_ngrams
 from packlight.runtime.tokenization import TextEncoder
 
@@ -99,10 +99,10 @@ def seal_with_golden(draft: Path, manifest: Manifest) -> Manifest:
         ArtifactError: as `seal` and `Artifact.open` do.
     """
     (draft / FILE).unlink(missing_ok=True)
-    sealed = seal(draft, manifest)
+    sealed = finalize(draft, manifest)
     artifact = Artifact.open(draft)
-    write_whole(draft / FILE, msgspec.json.encode(record(artifact)))
-    return seal(draft, sealed)
+    atomic_write(draft / FILE, msgspec.json.encode(record(artifact)))
+    return finalize(draft, sealed)
 
 
 def record(artifact: Artifact) -> Golden:
@@ -216,7 +216,9 @@ def _texts(artifact: Artifact) -> tuple[str, ...]:
     candidates = [*UNUSUAL, *everyday[:: len(everyday) // TEXTS]]
     if artifact.manifest.engine == "cascade":
         first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
-        margins = confidence(_answers(first.logits, candidates)) - read_switch(artifact.path / "config.json").threshold
+        margins = (
+            confidence(_answers(first.logits, candidates)) - read_threshold(artifact.path / "config.json").threshold
+        )
         candidates = [text for text, margin in zip(candidates, margins, strict=True) if abs(margin) > NEAR_SWITCH]
     return tuple(candidates[:TEXTS])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnxruntime
 
 from packlight.errors import ArtifactError, EngineError
-from packlight.files import cache_folder, sha256_of, write_whole
+from packlight.files import atomic_write, cache_folder, sha256_of
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.processor import cpu_flags
 
@@ -116,7 +116,7 @@ def _optimised(
     try:
         session = _session_and_draft(artifact.model_path, options)
         with contextlib.suppress(OSError):
-            write_whole(seal, sha256_of(draft))
+            atomic_write(seal, sha256_of(draft))
             draft.replace(kept)
     finally:
         with contextlib.suppress(OSError):

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.decision import Scores, judge, probabilities
+from packlight.runtime.decision import Scores, decide, probabilities
 from packlight.runtime.engines import Engine, open_engine
 
 BATCH = 32
 
 
 @dataclass(frozen=True)
-class Answer:
+class LabelScore:
     """One label and its probability."""
 
     label: str
@@ -31,7 +31,7 @@ class Prediction:
     """probability from 0 to 1: softmax over all labels, or of this label alone where several may hold"""
     out_of_scope: bool
     """whether the label is the one for texts outside all others, or too improbable to be given"""
-    top: tuple[Answer, ...]
+    top: tuple[LabelScore, ...]
     """the likeliest labels, the likeliest first"""
 
 
@@ -76,7 +76,7 @@ class Predictor:
         return predictions
 
     def _say(self, text: str, scores: Scores, top_k: int) -> Prediction:
-        verdict = judge(scores, self.engine.labels, self.artifact.manifest)
+        verdict = decide(scores, self.engine.labels, self.artifact.manifest)
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
-        top = tuple(Answer(self.engine.labels[index], float(scores[index])) for index in order)
+        top = tuple(LabelScore(self.engine.labels[index], float(scores[index])) for index in order)
         return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top)

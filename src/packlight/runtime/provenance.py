@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.models.base_model import BaseModel
 from packlight.runtime.artifact import Manifest
 
@@ -39,7 +39,7 @@ def notice(manifest: Manifest) -> str | None:
 def write_notice(manifest: Manifest, folder: Path) -> None:
     """Write an artifact's NOTICE into its folder, where there is somebody to name; before the folder is sealed."""
     if (text := notice(manifest)) is not None:
-        write_whole(folder / NOTICE, text)
+        atomic_write(folder / NOTICE, text)
 
 
 def _attribution(model: BaseModel) -> str:

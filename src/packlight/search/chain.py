@@ -48,14 +48,14 @@ def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
     if student.pieces and space.kept_pieces(student.pieces) < space.vocabulary:
         # All pieces in use are what the step keeps by itself.
         pieces = None if student.pieces == WHOLE else space.kept_pieces(student.pieces)
-        steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, pieces=pieces)))
+        steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, vocab_size=pieces)))
     narrower, fewer = student.feed_forward < WHOLE, student.heads < WHOLE
     if student.layers < space.layers or narrower or fewer:
         step = Prune(
             name="prune",
             parent=steps[-1].name if steps else teacher,
             layers=student.layers if student.layers < space.layers else None,
-            feed_forward=space.kept_neurons(student.feed_forward) if narrower else None,
+            intermediate_size=space.kept_neurons(student.feed_forward) if narrower else None,
             heads=space.kept_heads(student.heads) if fewer else None,
             texts=PRUNING_TEXTS,
         )
@@ -75,14 +75,14 @@ def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
         mode=student.int8,
         embeddings=student.embeddings,
         calibration_texts=PROBE_TEXTS,
-        agreement=0.0,
+        min_agreement=0.0,
     )
     return (*shape, onnx, _named(_shape(student), int8))
 
 
 def ngram_bytes(ngrams: Ngrams, space: Space, labels: int) -> int:
     """Bytes of a static student's tensors: int8 rows, a scale for each column, and a float32 head."""
-    hidden = DistillStatic(name="ngrams", **space.ngram_options).hidden
+    hidden = DistillStatic(name="ngrams", **space.ngram_options).hidden_size
     head = (ngrams.width + 1) * hidden + (hidden + 1) * labels
     return ngrams.buckets * ngrams.width + 4 * (ngrams.width + head)
 
@@ -111,7 +111,7 @@ def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, 
 
 def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]:
     prefix = f"n{ngrams.buckets // 1024}k-w{ngrams.width}"
-    options = {"buckets": ngrams.buckets, "width": ngrams.width, "augment": float(ngrams.ngram_augment)}
+    options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width, "augment": float(ngrams.ngram_augment)}
     taught = DistillStatic(name="ngrams", parent=teacher, **(options | dict(space.ngram_options)))
     step = _named(prefix, taught)
     return (step, *_calibrated(prefix, step, space))

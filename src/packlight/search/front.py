@@ -10,7 +10,7 @@ from packlight.data import Dataset
 from packlight.formatting import megabytes, milliseconds, percent, points, times
 from packlight.measure import environment
 from packlight.measure.results import DataSummary, Measurement, Measurements
-from packlight.search.rows import Row, misses_of
+from packlight.search.rows import Row, violations_of
 
 LIMITS = ("max_latency_ms", "min_accuracy", "max_size_mb")
 
@@ -37,8 +37,8 @@ def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str
         pick: the variant of the front that is one more where it is not among them.
     """
     front = front_of(rows)
-    keeping = [row for row in front if not misses_of(row, limits)]
-    chosen = keeping or sorted(front, key=lambda row: max(miss.by for miss in misses_of(row, limits)))[:3]
+    keeping = [row for row in front if not violations_of(row, limits)]
+    chosen = keeping or sorted(front, key=lambda row: max(miss.by for miss in violations_of(row, limits)))[:3]
     if len(chosen) > most:
         # The ends stay, and of what lies between every so many.
         chosen = [chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most)]
@@ -127,7 +127,7 @@ def _binding(
 
 def _next_best(pick: Row, front: Sequence[Row], limits: Constraints) -> Iterator[str]:
     """The next more accurate that keeps the limits."""
-    better = [row for row in front if row.values[0] > pick.values[0] and not misses_of(row, limits)]
+    better = [row for row in front if row.values[0] > pick.values[0] and not violations_of(row, limits)]
     if better:
         nearest = min(better, key=lambda row: row.values[0])
         yield f"The next more accurate within the limits is {nearest.variant}: {_against(nearest, pick)}."

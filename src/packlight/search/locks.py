@@ -61,7 +61,7 @@ POLL = 0.1
 
 
 @contextmanager
-def held(file: Path, deadline: Deadline = NEVER) -> Iterator[None]:
+def hold_lock(file: Path, deadline: Deadline = NEVER) -> Iterator[None]:
     """Hold a lock file while the block runs; wait for it until the deadline.
 
     Raises:
@@ -86,10 +86,10 @@ def taken(stream: TextIO, *, shared: bool = False) -> bool:
 
 def as_one(out: Path) -> AbstractContextManager[None]:
     """Hold the lock of the folder's study while the block runs."""
-    return held(out / "work" / "locks" / "study")
+    return hold_lock(out / "work" / "locks" / "study")
 
 
-class Seat:
+class SearchLock:
     """A place among the processes that search in a folder; a context manager."""
 
     def __init__(self, out: Path) -> None:

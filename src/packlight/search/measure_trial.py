@@ -13,11 +13,11 @@ import numpy as np
 from packlight.data import Dataset
 from packlight.measure.figures import derive
 from packlight.measure.results import Latency, Measurement
-from packlight.measure.rounds import Effort, observe
+from packlight.measure.rounds import BenchmarkConfig, run_benchmark
 from packlight.pipeline.measure_run import identity_of, subject_of
 from packlight.runtime.artifact import Artifact
 
-TRIAL_EFFORT = Effort(texts=40, seconds=15)
+TRIAL_EFFORT = BenchmarkConfig(texts=40, seconds=15)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def observe_on_val(
     *,
     threads: int,
     seed: int,
-    effort: Effort,
+    effort: BenchmarkConfig,
     judged: bool = True,
 ) -> Observed:
     """Time a variant beside the baseline, and compare its answers to `val` with the labels; `test` is not read.
@@ -72,7 +72,7 @@ def observe_on_val(
     journal = out / "work" / "trials" / f"{artifact.name}.jsonl"
     # One that a killed process left was taken at another time.
     journal.unlink(missing_ok=True)
-    raws = observe(
+    raws = run_benchmark(
         [subject_of(baseline), subject_of(artifact)],
         data,
         threads=threads,

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 
 from packlight.errors import PacklightError
-from packlight.files import DAMAGED_JSON, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.search.locks import as_one
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What all trials of a folder have in common."""
 
     data: str
@@ -20,7 +20,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """fingerprint; None while it is not known yet"""
 
 
-def check(out: Path, about: About) -> None:
+def check(out: Path, about: Metadata) -> None:
     """Compare what is known of a search that is to begin with the one that the folder holds, if it holds any.
 
     Raises:
@@ -30,7 +30,7 @@ def check(out: Path, about: About) -> None:
         _compare(out, about)
 
 
-def settle(out: Path, about: About) -> None:
+def record(out: Path, about: Metadata) -> None:
     """The same, and write it down where the folder holds no search yet.
 
     Raises:
@@ -38,10 +38,10 @@ def settle(out: Path, about: About) -> None:
     """
     with as_one(out):
         if not _compare(out, about):
-            write_whole(_file(out), msgspec.json.encode(about))
+            atomic_write(_file(out), msgspec.json.encode(about))
 
 
-def _compare(out: Path, about: About) -> bool:
+def _compare(out: Path, about: Metadata) -> bool:
     """Whether the folder holds a search, which then is about the same."""
     known = _read(out)
     if known is None:
@@ -55,10 +55,10 @@ def _compare(out: Path, about: About) -> bool:
     return True
 
 
-def _read(out: Path) -> About | None:
+def _read(out: Path) -> Metadata | None:
     file = _file(out)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=About)
+        return msgspec.json.decode(file.read_bytes(), type=Metadata)
     except FileNotFoundError:
         return None
     except (OSError, *DAMAGED_JSON) as error:

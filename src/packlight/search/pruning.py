@@ -14,7 +14,7 @@ import numpy as np
 from packlight.analysis.recommend import Constraints
 from packlight.formatting import megabytes, milliseconds, percent
 from packlight.measure.timing import PRECISION
-from packlight.search.rows import Known, Point, Row
+from packlight.search.rows import Point, ProbeResult, Row
 
 LEAST_CURVES = 2
 """trainings of finished trials of a family before which nobody knows how much is still gained"""
@@ -24,7 +24,7 @@ ROUNDING = 0.01
 """by how much the size of a taught model may differ from that of the untaught one"""
 
 
-def why_skip(known: Known, limits: Constraints) -> str | None:
+def skip_reason(known: ProbeResult, limits: Constraints) -> str | None:
     """The limit that an untaught model breaks already, in words; None when it may be taught."""
     size, latency = limits.max_size_mb, limits.max_latency_ms
     if size is not None and known.size_mb > size * (1 + ROUNDING):
@@ -34,7 +34,7 @@ def why_skip(known: Known, limits: Constraints) -> str | None:
     return None
 
 
-def hope(now: Point, family: str, rows: Sequence[Row]) -> float | None:
+def projected_accuracy(now: Point, family: str, rows: Sequence[Row]) -> float | None:
     """The best accuracy on val that a trial can still reach, going by what finished ones of its family gained.
 
     Args:
@@ -62,7 +62,7 @@ def accuracy_at(curve: Sequence[Point], share: float) -> float:
     return float(np.interp(share, [point.share for point in curve], [point.accuracy for point in curve]))
 
 
-def why_cut(hopeful: float, known: Known, limits: Constraints, rows: Sequence[Row]) -> str | None:
+def prune_reason(hopeful: float, known: ProbeResult, limits: Constraints, rows: Sequence[Row]) -> str | None:
     """Why a trial that can reach `hopeful` at best is not worth finishing, in words; None when it may be."""
     if limits.min_accuracy is not None and hopeful < limits.min_accuracy:
         return f"at best {percent(hopeful)} on val, {percent(limits.min_accuracy)} asked"

@@ -6,14 +6,14 @@ from typing import Literal
 import msgspec
 
 from packlight.analysis.recommend import Constraints, Recommendation
-from packlight.analysis.recommend.constraints import Miss, figure_misses
+from packlight.analysis.recommend.constraints import Violation, figure_violations
 from packlight.measure.results import Measurement
 from packlight.search.space import Design
 
 State = Literal["finished", "skipped", "cut", "refused", "stopped", "running"]
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What an untaught model already says of the taught one."""
 
     latency_ms: float
@@ -48,7 +48,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     same_as: int | None = None
     """the earlier trial of the same variant, whose figures these are"""
     seconds: float = 0.0
-    known: Known | None = None
+    known: ProbeResult | None = None
     curve: tuple[Point, ...] = ()
     hopeful: float | None = None
     """the best accuracy on val that a trial which was cut could have had"""
@@ -65,9 +65,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.measured.val.accuracy, self.measured.latency_ms.mean, self.measured.size_mb
 
 
-def misses_of(row: Row, limits: Constraints) -> Sequence[Miss]:
+def violations_of(row: Row, limits: Constraints) -> Sequence[Violation]:
     """The limits that a finished trial breaks."""
-    return tuple(figure_misses(row.measured, limits)) if row.measured else ()
+    return tuple(figure_violations(row.measured, limits)) if row.measured else ()
 
 
 FILE = "search.json"

@@ -15,34 +15,34 @@ from pathlib import Path
 import msgspec
 
 from packlight.analysis.recommend import Constraints
-from packlight.analysis.recommend.constraints import checked, figure_misses
+from packlight.analysis.recommend.constraints import checked, figure_violations
 from packlight.data import Dataset
 from packlight.errors import PacklightError
 from packlight.extras import require
-from packlight.files import folder_whole, sweep, write_whole
+from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
-from packlight.measure.rounds import BATCH, Effort
+from packlight.measure.rounds import BATCH, BenchmarkConfig
 from packlight.models import resolve
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.resolving import FILE as RESOLVED
 from packlight.pipeline.resolving import Resolved, complete
 from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.runner import DEFAULT_MODEL
-from packlight.pipeline.variant import check_parent, make_variant, mark_of, open_parent
-from packlight.progress import checking, complain, say
+from packlight.pipeline.variant import check_parent, fingerprint_of, make_variant, open_parent
+from packlight.progress import checking, info, warn
 from packlight.recipes.recipe import VERSION, Recipe, load_recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.search.chain import steps_of
 from packlight.search.front import advise, members_of
-from packlight.search.locks import Deadline, OutOfTime, Seat, as_one, held
+from packlight.search.locks import Deadline, OutOfTime, SearchLock, as_one, hold_lock
 from packlight.search.measure_trial import TRIAL_EFFORT
-from packlight.search.metadata import About, check, settle
+from packlight.search.metadata import Metadata, check, record
 from packlight.search.rows import FILE, Member, Row, SearchOutcome
 from packlight.search.space import FAMILIES, Family, Space, space_of
 from packlight.search.store import Store
-from packlight.search.trial import Workshop, tell_reader
+from packlight.search.trial import TrialRunner, report_trial
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
@@ -74,8 +74,8 @@ def search(
     train_threads: int | None = None,
     seed: int = 0,
     space: Space | None = None,
-    trial_effort: Effort = TRIAL_EFFORT,
-    effort: Effort | None = None,
+    trial_effort: BenchmarkConfig = TRIAL_EFFORT,
+    effort: BenchmarkConfig | None = None,
     quote: bool = True,
 ) -> SearchOutcome:
     """Search for the recipe to ship under limits, or go on with a search.
@@ -109,17 +109,17 @@ def search(
     limits = checked(limits or Constraints(percentile="mean"))
     threads = threads or processor.cpu_budget()
     deadline = Deadline(minutes)
-    about = About(data=data.sha256, seed=seed, threads=threads)
-    with Seat(out) as seat:
+    about = Metadata(data=data.sha256, seed=seed, threads=threads)
+    with SearchLock(out) as seat:
         # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
         check(out, about)
         with as_one(out):
             resolved = settle_here(out / RESOLVED, threads=train_threads)
         try:
             origin = (
-                _teach(data, out, model, about, deadline, resolved)
+                _train_teacher(data, out, model, about, deadline, resolved)
                 if teacher is None
-                else _take(teacher, data, out, about, deadline)
+                else _adopt_teacher(teacher, data, out, about, deadline)
             )
             baseline = _baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
@@ -129,7 +129,7 @@ def search(
             ) from error
         space = space or space_of(origin, data, families)
         store = Store(out, limits, space, seed=seed)
-        shop = Workshop(
+        shop = TrialRunner(
             data=data,
             out=out,
             teacher=origin,
@@ -146,20 +146,22 @@ def search(
             quote=quote,
         )
         try:
-            effort = effort or Effort()
+            effort = effort or BenchmarkConfig()
             _try(shop, trials, effort)
             return _end(shop, seat, effort)
         finally:
             store.close()
 
 
-def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadline, resolved: Resolved) -> Artifact:
+def _train_teacher(
+    data: Dataset, out: Path, model: str, about: Metadata, deadline: Deadline, resolved: Resolved
+) -> Artifact:
     """The teacher that the built-in recipe makes."""
     step = _teaching()
-    with held(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
+    with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         checkpoint = resolve(step.model or model)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-        mark = mark_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
+        mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))
         artifact, _ = make_variant(
             step,
@@ -171,24 +173,24 @@ def _teach(data: Dataset, out: Path, model: str, about: About, deadline: Deadlin
             resolved=resolved,
         )
         # Not before: a teacher that could not be made binds nobody.
-        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
+        record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
     return artifact
 
 
-def _take(given: str, data: Dataset, out: Path, about: About, deadline: Deadline) -> Artifact:
+def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadline: Deadline) -> Artifact:
     """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
-    with held(out / "work" / "locks" / TEACHER, deadline):
+    with hold_lock(out / "work" / "locks" / TEACHER, deadline):
         artifact = open_parent(given, data, out / "work" / "given")
         check_parent(Distill(name="student"), artifact)
-        settle(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
+        record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
         if artifact.manifest.data_sha256 != data.sha256:
-            complain(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
+            warn(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
         place = out / "variants" / artifact.name
         if (
             not ((place / MANIFEST).is_file() and read_manifest(place).fingerprint == artifact.manifest.fingerprint)
             and place.resolve() != artifact.path.resolve()
         ):
-            with folder_whole(place) as draft:
+            with atomic_folder(place) as draft:
                 artifact.copy(draft)
         return Artifact.open(place)
 
@@ -203,14 +205,14 @@ def _teaching() -> Finetune:
 def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:
     """The teacher in ONNX, which every trial is timed beside."""
     step = Export(name=f"{teacher.name[:50]}-onnx", parent=teacher.name)
-    with held(out / "work" / "locks" / step.name, deadline):
+    with hold_lock(out / "work" / "locks" / step.name, deadline):
         deadline.check()
         return make_variant(
             step, out / "variants" / step.name, out / "work" / step.name, data, parent=teacher, seed=seed
         )[0]
 
 
-def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
+def _try(shop: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None:
     """Trials until there are enough, the time is over, or nothing new is proposed."""
     repeated = 0
     while repeated < REPEATED:
@@ -226,12 +228,12 @@ def _try(shop: Workshop, trials: int | None, effort: Effort) -> None:
             shop.store.tell(trial, msgspec.structs.replace(same, number=trial.number, seconds=0.0, same_as=same.number))
             continue
         repeated = 0
-        say(f"trial {trial.number}: {name}{shop.deadline}")
+        info(f"trial {trial.number}: {name}{shop.deadline}")
         row = shop.run(trial.number, design)
         shop.store.tell(trial, row)
-        tell_reader(row, shop.deadline)
+        report_trial(row, shop.deadline)
         _give_up(shop.store.rows())
-    say("the last proposals had all been tried; the search ends here")
+    info("the last proposals had all been tried; the search ends here")
 
 
 def _tried(rows: Sequence[Row]) -> int:
@@ -246,7 +248,7 @@ def _give_up(rows: Sequence[Row]) -> None:
         raise PacklightError(f"none of {len(tried)} trials could be made; the last one: {tried[-1].why}")
 
 
-def _seconds_to_measure(rows: Sequence[Row], shop: Workshop, effort: Effort) -> float:
+def _seconds_to_measure(rows: Sequence[Row], shop: TrialRunner, effort: BenchmarkConfig) -> float:
     """About how long the front's final measuring takes."""
     members = [row.values[1] for row in members_of(rows, shop.limits, MOST_MEMBERS)]
     reference = max(members, default=10.0)
@@ -254,7 +256,7 @@ def _seconds_to_measure(rows: Sequence[Row], shop: Workshop, effort: Effort) -> 
     return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
 
 
-def _end(shop: Workshop, seat: Seat, effort: Effort) -> SearchOutcome:
+def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> SearchOutcome:
     """The outcome, measured by the last process."""
     # Once this one has asked in vain, another may be alone, sweep the folder and write these files: so they are written
     # before, and by the last process again, as others may have told trials since.
@@ -262,11 +264,11 @@ def _end(shop: Workshop, seat: Seat, effort: Effort) -> SearchOutcome:
     if seat.alone():
         return _conclude(shop, effort)
     if outcome.front:
-        say(f"{shop.out}: another process still searches; the last one measures the front on test")
+        info(f"{shop.out}: another process still searches; the last one measures the front on test")
     return outcome
 
 
-def _conclude(shop: Workshop, effort: Effort | None = None) -> SearchOutcome:
+def _conclude(shop: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
     """Say what to ship, and write that and the recipes; with an effort, measure the front before."""
     rows = shop.store.rows()
     advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
@@ -283,13 +285,13 @@ def _conclude(shop: Workshop, effort: Effort | None = None) -> SearchOutcome:
         advice=advice,
         remarks=tuple(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
     )
-    write_whole(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+    atomic_write(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
     return outcome
 
 
-def _measure(shop: Workshop, members: Sequence[Row], effort: Effort) -> dict[str, Measurement]:
+def _measure(shop: TrialRunner, members: Sequence[Row], effort: BenchmarkConfig) -> dict[str, Measurement]:
     for folder in (shop.out, shop.out / "variants", shop.out / "work"):
-        sweep(folder)
+        remove_stale_temp(folder)
     variants = shop.out / "variants"
     artifacts = {each.name: each for each in (shop.teacher, shop.baseline)}
     artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
@@ -326,18 +328,18 @@ def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) 
     if row is None:
         return []
     said = [f"On test {pick} is right on {percent(row.accuracy)} and answers in {milliseconds(row.latency_ms.mean)}."]
-    broken = [miss.words for miss in figure_misses(msgspec.structs.replace(row, val=None), limits)]
+    broken = [miss.words for miss in figure_violations(msgspec.structs.replace(row, val=None), limits)]
     return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
 
 
-def _write_recipe(shop: Workshop, row: Row) -> None:
+def _write_recipe(shop: TrialRunner, row: Row) -> None:
     assert row.design is not None  # it is finished
     steps = steps_of(row.design, shop.space, shop.teacher.name)
     recipe = Recipe(version=VERSION, name=str(row.variant), steps=(shop.first, *steps))
     write_recipe(recipe, shop.out / "recipes" / f"{row.variant}.yaml")
 
 
-def _write_run_recipe(shop: Workshop, members: Sequence[Row]) -> None:
+def _write_run_recipe(shop: TrialRunner, members: Sequence[Row]) -> None:
     """One recipe of all that is measured, for the report."""
     baseline = Export(name=shop.baseline.name, parent=shop.teacher.name)
     steps: dict[str, Step] = {step.name: step for step in (shop.first, baseline)}

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from packlight.data import Dataset
 from packlight.errors import RecipeError
-from packlight.models.attention_heads import held
+from packlight.models.attention_heads import num_heads
 from packlight.models.hf_model import open_classifier
 from packlight.models.layers import feed_forward_width
 from packlight.models.mean_pooling import encoder_layers, family_of
@@ -221,4 +221,4 @@ def _neurons(model: PreTrainedModel) -> int | None:
 
 
 def _heads(model: PreTrainedModel) -> int | None:
-    return None if family_of(model) is None else held(model) or None
+    return None if family_of(model) is None else num_heads(model) or None

@@ -11,18 +11,18 @@ import msgspec
 from packlight.analysis.recommend import Constraints
 from packlight.data import Dataset
 from packlight.errors import MeasurementError, PacklightError
-from packlight.files import DAMAGED_JSON, sweep, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write, remove_stale_temp
 from packlight.formatting import megabytes, milliseconds, percent
-from packlight.measure.rounds import Effort
+from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline.resolving import Resolved
 from packlight.pipeline.variant import make_variant
-from packlight.progress import checking, say
+from packlight.progress import checking, info
 from packlight.runtime.artifact import Artifact
 from packlight.search.chain import ngram_bytes, probe_of, steps_of
-from packlight.search.locks import Deadline, OutOfTime, held
+from packlight.search.locks import Deadline, OutOfTime, hold_lock
 from packlight.search.measure_trial import Observed, observe_on_val
-from packlight.search.pruning import hope, why_cut, why_skip
-from packlight.search.rows import Known, Point, Row
+from packlight.search.pruning import projected_accuracy, prune_reason, skip_reason
+from packlight.search.rows import Point, ProbeResult, Row
 from packlight.search.space import Design, Space, Student
 from packlight.search.store import Store
 from packlight.steps.distill.options import Distill
@@ -35,12 +35,12 @@ Watch = Callable[[Step], Callable[[int, float], None]]
 """for a step, what is told its epochs"""
 
 
-class Cut(Exception):  # noqa: N818 - a decision, not an error
+class TrialPruned(Exception):  # noqa: N818 - a decision, not an error
     """The trial is not worth finishing."""
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TrialRunner:
     """All that trials are made with."""
 
     data: Dataset
@@ -56,7 +56,7 @@ class Workshop:
     seed: int
     threads: int
     resolved: Resolved
-    effort: Effort
+    effort: BenchmarkConfig
     deadline: Deadline
     quote: bool = True
     """whether report.html quotes test texts"""
@@ -69,7 +69,7 @@ class Workshop:
             row = trial.finish()
         except OutOfTime:
             row = trial.row("stopped", "the time was over")
-        except Cut as reason:
+        except TrialPruned as reason:
             row = trial.row("skipped" if trial.point is None else "cut", str(reason))
         except MeasurementError:
             raise
@@ -87,8 +87,8 @@ class Workshop:
         for step in steps:
             self.deadline.check()
             # Whatever shows progress can be ended; a training goes on later from its last epoch.
-            with held(self._lock(step.name), self.deadline), checking(self.deadline.check):
-                sweep(self.out / "variants", step.name)
+            with hold_lock(self._lock(step.name), self.deadline), checking(self.deadline.check):
+                remove_stale_temp(self.out / "variants", step.name)
                 artifact = self._make(step, made, watch)
             made[step.name] = artifact
         return artifact
@@ -108,7 +108,7 @@ class Workshop:
                 resolved=self.resolved,
                 on_epoch=watch(step),
             )
-        except Cut:
+        except TrialPruned:
             # Nobody goes on from its checkpoints.
             shutil.rmtree(work, ignore_errors=True)
             raise
@@ -116,7 +116,7 @@ class Workshop:
 
     def observe(self, artifact: Artifact, *, judged: bool) -> tuple[Observed, float]:
         """Measure a variant beside the baseline, one process at a time, and say what the baseline counts as."""
-        with held(self._lock("stopwatch"), self.deadline):
+        with hold_lock(self._lock("stopwatch"), self.deadline):
             seen = observe_on_val(
                 artifact,
                 self.baseline,
@@ -129,22 +129,22 @@ class Workshop:
             )
         return seen, self.store.reference(seen.baseline_ms)
 
-    def probe(self, student: Student) -> Known:
+    def probe(self, student: Student) -> ProbeResult:
         """Size and latency of a student before it is taught; measured once for each shape."""
         steps = probe_of(student, self.space, self.teacher.name)
         name = steps[-1].name
         kept = self.out / "work" / "probes" / f"{name}.json"
         # Probes of one shape share its export, which is gone when the first of them is done.
-        with held(self._lock(f"{steps[-2].name}.probe"), self.deadline):
+        with hold_lock(self._lock(f"{steps[-2].name}.probe"), self.deadline):
             try:
-                return msgspec.json.decode(kept.read_bytes(), type=Known)
+                return msgspec.json.decode(kept.read_bytes(), type=ProbeResult)
             except (OSError, *DAMAGED_JSON):
                 pass
             artifact = self.make(steps, {self.teacher.name: self.teacher}, lambda _: lambda _number, _accuracy: None)
             seen, reference = self.observe(artifact, judged=False)
             row = seen.beside(reference)
-            known = Known(latency_ms=row.latency_ms.mean, size_mb=row.size_mb)
-            write_whole(kept, msgspec.json.encode(known))
+            known = ProbeResult(latency_ms=row.latency_ms.mean, size_mb=row.size_mb)
+            atomic_write(kept, msgspec.json.encode(known))
             # The shape is taught next; its forms for the stopwatch have served.
             for step in steps[-2:]:
                 self.drop(step.name)
@@ -162,12 +162,12 @@ class Workshop:
 class _Trial:
     """One trial in the making."""
 
-    def __init__(self, shop: Workshop, number: int, design: Design) -> None:
+    def __init__(self, shop: TrialRunner, number: int, design: Design) -> None:
         self._shop = shop
         self._number = number
         self._design = design
         self._steps = steps_of(design, shop.space, shop.teacher.name)
-        self._known: Known | None = None
+        self._known: ProbeResult | None = None
         self._curve: list[Point] = []
         self._hopeful: float | None = None
 
@@ -200,8 +200,8 @@ class _Trial:
         """
         shop = self._shop
         self._known = self._foreseen()
-        if (reason := why_skip(self._known, shop.limits)) is not None:
-            raise Cut(reason)
+        if (reason := skip_reason(self._known, shop.limits)) is not None:
+            raise TrialPruned(reason)
         made = {shop.teacher.name: shop.teacher}
         # Two trials of one student share its export, which is gone when the first of them is done.
         exports = [step for step in self._steps if isinstance(step, Export)]
@@ -216,7 +216,7 @@ class _Trial:
         shop, known = self._shop, dict(made)
         if not exports:
             return known[self._steps[-1].name]
-        with held(shop.out / "work" / "locks" / f"{exports[0].name}.shipping", shop.deadline):
+        with hold_lock(shop.out / "work" / "locks" / f"{exports[0].name}.shipping", shop.deadline):
             artifact = shop.make(steps, known, self._watch)
             for export in exports:
                 shop.drop(export.name)
@@ -232,20 +232,20 @@ class _Trial:
                     Point(share=epoch["epoch"] / step.epochs, accuracy=epoch["val_accuracy"]) for epoch in epochs
                 ]
 
-    def _foreseen(self) -> Known:
+    def _foreseen(self) -> ProbeResult:
         """What the untaught model says: size and latency of a student, size alone of n-grams."""
         shop, design = self._shop, self._design
         size = latency = 0.0
         if design.ngrams is not None:
             size += ngram_bytes(design.ngrams, shop.space, len(shop.teacher.labels)) / 1e6
         if design.student is not None:
-            if why_skip(Known(latency_ms=0.0, size_mb=size), shop.limits):
-                return Known(latency_ms=0.0, size_mb=size)
+            if skip_reason(ProbeResult(latency_ms=0.0, size_mb=size), shop.limits):
+                return ProbeResult(latency_ms=0.0, size_mb=size)
             known = shop.probe(design.student)
             size += known.size_mb
             # How many texts a cascade passes on is not known before both are taught.
             latency = known.latency_ms if design.ngrams is None else 0.0
-        return Known(latency_ms=latency, size_mb=size)
+        return ProbeResult(latency_ms=latency, size_mb=size)
 
     def _watch(self, step: Step) -> Callable[[int, float], None]:
         def after(number: int, accuracy: float) -> None:
@@ -263,14 +263,14 @@ class _Trial:
         shop = self._shop
         self._curve.append(point)
         rows = shop.store.rows()
-        self._hopeful = hope(point, self._design.family, rows)
+        self._hopeful = projected_accuracy(point, self._design.family, rows)
         if self._hopeful is None or self._known is None or point.share >= 1:
             return
-        if (reason := why_cut(self._hopeful, self._known, shop.limits, rows)) is not None:
-            raise Cut(reason)
+        if (reason := prune_reason(self._hopeful, self._known, shop.limits, rows)) is not None:
+            raise TrialPruned(reason)
 
 
-def tell_reader(row: Row, deadline: Deadline) -> None:
+def report_trial(row: Row, deadline: Deadline) -> None:
     """One line about a trial that has ended."""
     name = f"trial {row.number}"
     if row.measured is not None:
@@ -278,4 +278,4 @@ def tell_reader(row: Row, deadline: Deadline) -> None:
         said = f"{row.variant}: {percent(accuracy)} on val, {milliseconds(latency)}, {megabytes(size)}"
     else:
         said = f"{row.state}: {row.why}"
-    say(f"{name} {said}; {row.seconds:.0f} s{deadline}")
+    info(f"{name} {said}; {row.seconds:.0f} s{deadline}")

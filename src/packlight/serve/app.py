@@ -23,20 +23,20 @@ import msgspec
 from packlight.errors import PacklightError
 from packlight.runtime.engines import Logits
 from packlight.serve import openapi, payloads
-from packlight.serve.asgi import END, ClientGoneError, Header, Message, Receive, Request, Scope, Send
+from packlight.serve.asgi import CONNECTION_CLOSE, ClientGoneError, Header, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
 from packlight.serve.drain_flag import DrainFlag
-from packlight.serve.http_errors import Refusal, malformed, overloaded, unavailable
+from packlight.serve.http_errors import HTTPError, malformed, overloaded, unavailable
 from packlight.serve.keys import Keys
 from packlight.serve.logs import FLUSH_SECONDS, Log
 from packlight.serve.metrics import Metrics
 from packlight.serve.model import Model
 from packlight.serve.repository import Repository, Served
-from packlight.serve.request_body import Reading, unpack
+from packlight.serve.request_body import BodyTimeouts, unpack
 from packlight.serve.requests import read_infer, read_plain
 from packlight.serve.responses import JSON, Name, Payload, infer_response, plain_response
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
-from packlight.serve.startup import Starting
+from packlight.serve.startup import StartupState
 from packlight.serve.tracing import Tracing, open_tracing
 
 PROCESS_SECONDS = 1.0
@@ -105,9 +105,9 @@ class App:
         self._keys = keys
         self._metrics = Metrics(Path(settings.runtime) / METRICS_FOLDER if settings.runtime else None)
         self._log = Log(access=settings.access_log)
-        self._reading = Reading(self._limits.body_seconds)
+        self._reading = BodyTimeouts(self._limits.body_seconds)
         self._drain = DrainFlag(Path(settings.runtime))
-        self._starting = Starting(Path(settings.runtime))
+        self._starting = StartupState(Path(settings.runtime))
         self._tracing = tracing
         self._repository = Repository(Path(settings.path), settings.name, self._queue, self)
         self._prefix = secrets.token_hex(4)
@@ -183,7 +183,7 @@ class App:
         reason = None
         try:
             reply = await self._dispatch(exchange)
-        except Refusal as refusal:
+        except HTTPError as refusal:
             # A reason may quote what the client wrote, which no log holds.
             reason = MALFORMED if refusal.status == 400 else refusal.reason  # bad request
             reply = Reply(Payload(_encode({"error": refusal.reason}), JSON), refusal.status, refusal.headers)
@@ -217,14 +217,14 @@ class App:
     async def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
         allowed = sorted(method for method, route in self._handlers if route == target.route)
         if not allowed:
-            raise Refusal(404, "there is no such route; see /docs")
+            raise HTTPError(404, "there is no such route; see /docs")
         if exchange.request.method == "OPTIONS" and self._settings.cors_origins:
             preflight = (
                 (b"access-control-allow-methods", ", ".join(allowed).encode()),
                 (b"access-control-allow-headers", b"content-type, x-api-key, authorization, x-request-id"),
             )
             return Reply(Payload(b"", JSON), 200, preflight)
-        raise Refusal(405, "this route does not take that method", headers=((b"allow", ", ".join(allowed).encode()),))
+        raise HTTPError(405, "this route does not take that method", headers=((b"allow", ", ".join(allowed).encode()),))
 
     def _admit(self, exchange: Exchange, route: str) -> None:
         if not self._keys or route == "document":
@@ -339,13 +339,13 @@ class App:
     async def _models(self, exchange: Exchange, target: Target) -> Reply:
         del exchange, target
         if not self._settings.page:
-            raise Refusal(404, "there is no such route; see /docs")
+            raise HTTPError(404, "there is no such route; see /docs")
         return _json(payloads.models(self._repository))
 
     async def _expose(self, exchange: Exchange, target: Target) -> Reply:
         del exchange, target
         if not self._settings.metrics:
-            raise Refusal(404, "metrics are off")
+            raise HTTPError(404, "metrics are off")
         self._metrics.queued = self._repository.queued
         return Reply(Payload(self._metrics.expose(), self._metrics.content_type))
 
@@ -353,14 +353,14 @@ class App:
         del target
         payload = self._documents.get(exchange.request.path)
         if payload is None:
-            raise Refusal(404, "the page is off")
+            raise HTTPError(404, "the page is off")
         return Reply(payload, 200, GUARDED)
 
     def _messages(self, exchange: Exchange, reply: Reply) -> tuple[Message, Message]:
         kind, request_id = reply.payload.kind.encode(), exchange.id.encode()
         headers = [(b"content-type", kind), (b"x-request-id", request_id), *reply.headers]
         if self._drain.raised:
-            headers.append(END)
+            headers.append(CONNECTION_CLOSE)
         if self._settings.cors_origins:
             origin = exchange.request.header(b"origin")
             if origin in self._settings.cors_origins:
@@ -486,8 +486,8 @@ async def _chunked(request: Request, cap: int) -> bytes:
         else:
             parts.clear()
     if size > cap:
-        ending = (END,) if size > DISCARDED * cap else ()
-        raise Refusal(413, f"the body is larger than {cap} bytes", headers=ending)
+        ending = (CONNECTION_CLOSE,) if size > DISCARDED * cap else ()
+        raise HTTPError(413, f"the body is larger than {cap} bytes", headers=ending)
     return b"".join(parts)
 
 

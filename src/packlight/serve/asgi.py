@@ -9,7 +9,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 LATIN = "latin-1"
-END: Header = (b"connection", b"close")
+CONNECTION_CLOSE: Header = (b"connection", b"close")
 """of a response after which the connection ends"""
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from packlight.runtime.engines import Logits
-from packlight.serve.http_errors import late, overloaded
+from packlight.serve.http_errors import deadline_exceeded, overloaded
 from packlight.serve.model import Rows
 from packlight.serve.settings import Limits
 
@@ -183,7 +183,7 @@ class Batcher:
             return False
         if job.started is None:
             if now > job.deadline:
-                job.done.set_exception(late())
+                job.done.set_exception(deadline_exceeded())
                 return False
             job.started = now
             self._on_start(now - job.arrived)

@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Iterable
 
 from packlight.serve.asgi import LATIN
-from packlight.serve.http_errors import Refusal
+from packlight.serve.http_errors import HTTPError
 
 BEARER = "bearer "
 
@@ -38,7 +38,7 @@ class Keys:
         # every key is compared, whichever matches, so that the time tells nothing
         matches = [hmac.compare_digest(offered, known) for known in self._hashes]
         if not any(matches):
-            raise Refusal(
+            raise HTTPError(
                 401,
                 "an API key is needed: X-API-Key, or Authorization: Bearer",
                 headers=((b"www-authenticate", b"Bearer"),),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.decision import judge, probabilities
+from packlight.runtime.decision import decide, probabilities
 from packlight.runtime.engines import Engine, Logits, open_engine
 from packlight.runtime.engines.onnxruntime import OnnxEngine
 from packlight.runtime.golden import has_golden, replay
 from packlight.runtime.tokenization import TextEncoder
 from packlight.serve.external import refuse_external_data
-from packlight.serve.responses import Answers, Name
+from packlight.serve.responses import Name, Predictions
 
 Rows = list[list[int]]
 WARM_TEXTS = ("warm up", "a second text that is somewhat longer than the first one, to meet another shape")
@@ -88,11 +88,11 @@ class Model:
         """Logits of one micro-batch: float32 of shape [texts, labels]."""
         return self._split.logits_of(rows) if self._split is not None else self._engine.logits(texts)
 
-    def answers(self, logits: Logits) -> Answers:
+    def answers(self, logits: Logits) -> Predictions:
         """What the offline predictor says of texts with these logits, [texts, labels], and all scores."""
         scores = probabilities(logits, self.artifact.activation)
-        verdicts = [judge(row, self.labels, self.artifact.manifest) for row in scores]
-        return Answers(
+        verdicts = [decide(row, self.labels, self.artifact.manifest) for row in scores]
+        return Predictions(
             labels=self.labels,
             chosen=[each.label for each in verdicts],
             confidence=[each.score for each in verdicts],

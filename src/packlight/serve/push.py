@@ -23,7 +23,7 @@ _LOCAL_PATH = re.compile(r'"(?:/|~/|[A-Za-z]:\\\\)[^"]*"')
 
 
 @dataclass(frozen=True)
-class Parcel:
+class UploadPlan:
     """What would be sent, and where."""
 
     artifact: Artifact
@@ -41,7 +41,7 @@ class Parcel:
         return sum(size for _, size in self.files)
 
 
-def pack(folder: Path, repo: str, *, private: bool = True) -> Parcel:
+def pack(folder: Path, repo: str, *, private: bool = True) -> UploadPlan:
     """Verify an artifact and list what a push would send; nothing is sent.
 
     Args:
@@ -59,10 +59,10 @@ def pack(folder: Path, repo: str, *, private: bool = True) -> Parcel:
     artifact = Artifact.open(folder)
     names = [*artifact.manifest.files, MANIFEST, *([CARD] if (folder / CARD).is_file() else [])]
     files = tuple((name, (folder / name).stat().st_size) for name in sorted(names))
-    return Parcel(artifact, parsed[0], parsed[1], private, files, _remarks(artifact))
+    return UploadPlan(artifact, parsed[0], parsed[1], private, files, _remarks(artifact))
 
 
-def push(parcel: Parcel, *, message: str | None = None) -> str:
+def push(parcel: UploadPlan, *, message: str | None = None) -> str:
     """Upload a parcel as one commit, creating the repository where there is none.
 
     Returns:
@@ -100,7 +100,7 @@ def push(parcel: Parcel, *, message: str | None = None) -> str:
     return str(commit.commit_url)
 
 
-def _operations(parcel: Parcel) -> "list[CommitOperationAdd]":
+def _operations(parcel: UploadPlan) -> "list[CommitOperationAdd]":
     from huggingface_hub import CommitOperationAdd  # (slow to import)
 
     folder = parcel.artifact.path

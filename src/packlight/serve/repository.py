@@ -26,7 +26,7 @@ from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.runtime.golden import ReplayError
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
-from packlight.serve.http_errors import Refusal, unavailable
+from packlight.serve.http_errors import HTTPError, unavailable
 from packlight.serve.model import Model
 from packlight.serve.responses import Name
 
@@ -158,7 +158,7 @@ class Repository:
         versions = self._served.get(model, {})
         served = self._newest.get(model) if version is None else versions.get(version)
         if served is None:
-            raise Refusal(404, "there is no model of that name and version")
+            raise HTTPError(404, "there is no model of that name and version")
         return served
 
     def only(self) -> Served:
@@ -170,7 +170,7 @@ class Repository:
         if not self._newest:
             raise unavailable("no model is loaded")
         if len(self._newest) > 1:
-            raise Refusal(400, 'several models are served; name one as "model"')
+            raise HTTPError(400, 'several models are served; name one as "model"')
         return next(iter(self._newest.values()))
 
     def versions(self, model: str) -> list[str]:

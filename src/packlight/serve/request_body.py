@@ -5,8 +5,8 @@ import time
 import zlib
 from types import TracebackType
 
-from packlight.serve.asgi import END
-from packlight.serve.http_errors import Refusal, malformed, too_large
+from packlight.serve.asgi import CONNECTION_CLOSE
+from packlight.serve.http_errors import HTTPError, malformed, too_large
 from packlight.serve.settings import Limits
 
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -34,7 +34,7 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
         # RFC 9110, 8.4.1.2: some senders leave out zlib's frame; its first byte always has the low nibble 8
         framed = body[:1] and body[0] & 0x0F == zlib.DEFLATED and (int.from_bytes(body[:2]) % 31) == 0
         return _inflate(body, zlib.MAX_WBITS if framed else RAW_DEFLATE, limits.unpacked_bytes)
-    raise Refusal(
+    raise HTTPError(
         415, "Content-Encoding is not one of gzip, deflate, identity", headers=((b"accept-encoding", b"gzip, deflate"),)
     )
 
@@ -60,7 +60,7 @@ LOOKS = 4
 LATE = "the body came too slowly"
 
 
-class Reading:
+class BodyTimeouts:
     """The tasks that wait for a body; entered by each while it does."""
 
     def __init__(self, seconds: float) -> None:
@@ -93,4 +93,4 @@ class Reading:
         assert task is not None  # as above
         del self._since[task]
         if isinstance(error, asyncio.CancelledError) and error.args == (LATE,) and task.uncancel() == 0:
-            raise Refusal(408, LATE, headers=(END,)) from error
+            raise HTTPError(408, LATE, headers=(CONNECTION_CLOSE,)) from error

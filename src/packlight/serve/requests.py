@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from packlight.serve.http_errors import Refusal, malformed, too_large
+from packlight.serve.http_errors import HTTPError, malformed, too_large
 from packlight.serve.settings import Limits
 from packlight.serve.tensors import Parameters, Tensor, check_sizes, texts_of
 
@@ -15,7 +15,7 @@ MICROSECONDS = 1e-6
 LONGEST_TIMEOUT = 1 << 63
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class RequestedOutput(msgspec.Struct, frozen=True):
     """One output that is asked for."""
 
     name: str
@@ -24,21 +24,21 @@ class Wanted(msgspec.Struct, frozen=True):
     """above 0: the so many likeliest, as `value:index:label`"""
 
 
-JSON_DEFAULT = (Wanted(LABEL), Wanted(SCORES))
-BINARY_DEFAULT = (Wanted(LABEL, binary=True), Wanted(SCORES, binary=True))
+JSON_DEFAULT = (RequestedOutput(LABEL), RequestedOutput(SCORES))
+BINARY_DEFAULT = (RequestedOutput(LABEL, binary=True), RequestedOutput(SCORES, binary=True))
 
 
-class Query(msgspec.Struct, frozen=True):
+class InferRequest(msgspec.Struct, frozen=True):
     """What one request asks."""
 
     texts: list[str]
     id: str | None = None
-    outputs: tuple[Wanted, ...] = JSON_DEFAULT
+    outputs: tuple[RequestedOutput, ...] = JSON_DEFAULT
     timeout: float | None = None
     """seconds, where the client states its own"""
 
 
-class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PlainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /predict`."""
 
     text: str | list[str]
@@ -65,10 +65,10 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 _request = msgspec.json.Decoder(_Request)
-_plain = msgspec.json.Decoder(Plain)
+_plain = msgspec.json.Decoder(PlainRequest)
 
 
-def read_infer(body: bytes, json_length: str | None, limits: Limits) -> Query:
+def read_infer(body: bytes, json_length: str | None, limits: Limits) -> InferRequest:
     """Read a request to `…/infer`.
 
     Args:
@@ -87,18 +87,18 @@ def read_infer(body: bytes, json_length: str | None, limits: Limits) -> Query:
     texts = texts_of(tensor, _slice(tensor, binary), limits)
     parameters = request.parameters
     if parameters is None and request.outputs is None:
-        return Query(texts, request.id)
+        return InferRequest(texts, request.id)
     parameters = parameters or {}
-    return Query(texts, request.id, _outputs(request.outputs, parameters), _timeout(parameters))
+    return InferRequest(texts, request.id, _outputs(request.outputs, parameters), _timeout(parameters))
 
 
-def read_plain(body: bytes, limits: Limits) -> Plain:
+def read_plain(body: bytes, limits: Limits) -> PlainRequest:
     """Read a request to `/predict`.
 
     Raises:
         Refusal: 400 with the reason for anything malformed, 413 above a limit.
     """
-    plain: Plain = _decode(_plain, body)
+    plain: PlainRequest = _decode(_plain, body)
     if plain.top_k < 1:
         raise malformed("top_k must be 1 or more")
     if not plain.texts:
@@ -145,18 +145,20 @@ def _slice(tensor: Tensor, binary: memoryview | None) -> memoryview | None:
     return binary
 
 
-def _outputs(outputs: list[_Output] | None, parameters: Parameters) -> tuple[Wanted, ...]:
+def _outputs(outputs: list[_Output] | None, parameters: Parameters) -> tuple[RequestedOutput, ...]:
     all_binary = parameters.get("binary_data_output") is True
     if not outputs:
         return BINARY_DEFAULT if all_binary else JSON_DEFAULT
-    wanted: list[Wanted] = []
+    wanted: list[RequestedOutput] = []
     for output in outputs:
         if output.name not in OUTPUTS:
             raise malformed(f"there is no output {output.name[:40]!r}; there are: {', '.join(OUTPUTS)}")
         if any(other.name == output.name for other in wanted):
             raise malformed(f"output {output.name!r} is asked for twice")
         own = output.parameters or {}
-        wanted.append(Wanted(output.name, own.get("binary_data", all_binary) is True, _classes(output.name, own)))
+        wanted.append(
+            RequestedOutput(output.name, own.get("binary_data", all_binary) is True, _classes(output.name, own))
+        )
     return tuple(wanted)
 
 
@@ -179,4 +181,4 @@ def _timeout(parameters: Parameters) -> float | None:
     return None
 
 
-__all__ = ["Plain", "Query", "Refusal", "Wanted", "read_infer", "read_plain"]
+__all__ = ["HTTPError", "InferRequest", "PlainRequest", "RequestedOutput", "read_infer", "read_plain"]

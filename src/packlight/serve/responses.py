@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from packlight.serve.requests import LABEL, SCORES, Query, Wanted
+from packlight.serve.requests import LABEL, SCORES, InferRequest, RequestedOutput
 from packlight.serve.tensors import pack
 
 Scores = npt.NDArray[np.float32]
@@ -16,7 +16,7 @@ OCTETS = "application/octet-stream"
 _encode = msgspec.json.Encoder().encode
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """A model's answers to the texts of one request."""
 
     labels: tuple[str, ...]
@@ -46,7 +46,7 @@ class Payload(NamedTuple):
     """how much of the body is JSON, where binary tensors follow"""
 
 
-def infer_response(name: Name, query: Query, answers: Answers) -> Payload:
+def infer_response(name: Name, query: InferRequest, answers: Predictions) -> Payload:
     """The response to `…/infer`."""
     outputs = []
     tail = []
@@ -65,7 +65,7 @@ def infer_response(name: Name, query: Query, answers: Answers) -> Payload:
     return Payload(b"".join((json, *tail)), OCTETS, len(json))
 
 
-def plain_response(answers: Answers, top_k: int, *, single: bool) -> Payload:
+def plain_response(answers: Predictions, top_k: int, *, single: bool) -> Payload:
     """The response to `/predict`: an object for one text, `{"predictions": […]}` for a list."""
     order = likeliest(answers.scores, top_k)
     items = [
@@ -91,7 +91,7 @@ def likeliest(scores: Scores, count: int) -> list[list[int]]:
     return order
 
 
-def _output(wanted: Wanted, answers: Answers) -> tuple[dict[str, Any], bytes | None]:
+def _output(wanted: RequestedOutput, answers: Predictions) -> tuple[dict[str, Any], bytes | None]:
     """One output's JSON, and its bytes where it was asked for in binary."""
     rows = len(answers.chosen)
     if wanted.classes:
@@ -115,7 +115,7 @@ def _output(wanted: Wanted, answers: Answers) -> tuple[dict[str, Any], bytes | N
     return _with_size(output, bytes(answers.out_of_scope))
 
 
-def _classification(answers: Answers, best: list[list[int]]) -> list[str]:
+def _classification(answers: Predictions, best: list[list[int]]) -> list[str]:
     return [
         f"{row[index]:.6f}:{index}:{answers.labels[index]}"
         for row, indices in zip(answers.scores, best, strict=True)
@@ -123,7 +123,9 @@ def _classification(answers: Answers, best: list[list[int]]) -> list[str]:
     ]
 
 
-def _bytes_output(wanted: Wanted, shape: list[int], values: Sequence[str]) -> tuple[dict[str, Any], bytes | None]:
+def _bytes_output(
+    wanted: RequestedOutput, shape: list[int], values: Sequence[str]
+) -> tuple[dict[str, Any], bytes | None]:
     output: dict[str, Any] = {"name": wanted.name, "datatype": "BYTES", "shape": shape}
     if not wanted.binary:
         output["data"] = values

@@ -20,7 +20,7 @@ from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.logs import Log
 from packlight.serve.repository import NAME, verify
 from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
-from packlight.serve.startup import Starting
+from packlight.serve.startup import StartupState
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
     runtime = Path(settings.runtime or tempfile.mkdtemp(prefix="packlight-serve-"))
     try:
         _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
-        _run(settings, DrainFlag(runtime), Starting(runtime), log)
+        _run(settings, DrainFlag(runtime), StartupState(runtime), log)
     finally:
         if not settings.runtime:
             shutil.rmtree(runtime, ignore_errors=True)
@@ -75,7 +75,7 @@ def _prepare(settings: Settings, runtime: Path) -> None:
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
 
 
-def _run(settings: Settings, flag: DrainFlag, starting: Starting, log: Log) -> None:
+def _run(settings: Settings, flag: DrainFlag, starting: StartupState, log: Log) -> None:
     from packlight.serve.supervisor import Supervisor  # the extra
 
     log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)

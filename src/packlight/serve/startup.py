@@ -3,12 +3,12 @@
 import contextlib
 from pathlib import Path
 
-from packlight.files import write_whole
+from packlight.files import atomic_write
 
 READY, REASON = "ready", "reason"
 
 
-class Starting:
+class StartupState:
     """Whether a worker ever became ready, and why one could not."""
 
     def __init__(self, runtime: Path) -> None:
@@ -24,7 +24,7 @@ class Starting:
     def failed(self, reason: str) -> None:
         """One worker cannot start."""
         with contextlib.suppress(OSError):
-            write_whole(self._reason, reason)
+            atomic_write(self._reason, reason)
 
     @property
     def failure(self) -> str | None:

@@ -13,7 +13,7 @@ from types import FrameType
 from packlight.errors import PacklightError
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.logs import Log
-from packlight.serve.startup import Starting
+from packlight.serve.startup import StartupState
 from packlight.serve.worker import work
 
 RESPAWN_SECONDS = 0.1
@@ -35,7 +35,7 @@ class Supervisor:
         self,
         workers: int,
         flag: DrainFlag,
-        starting: Starting,
+        starting: StartupState,
         log: Log,
         *,
         grace_seconds: float,

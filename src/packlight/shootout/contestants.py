@@ -7,10 +7,10 @@ from pathlib import Path
 from packlight.data import Dataset
 from packlight.errors import MeasurementError, ModelError, PacklightError
 from packlight.extras import require
-from packlight.measure.worker_process import Process, Subject
+from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.pipeline.measure_run import subject_of
 from packlight.pipeline.variant import make_variant
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.shootout.forms import make_compiled, make_openvino
 from packlight.steps.export.options import Export
@@ -19,7 +19,7 @@ from packlight.steps.step import Step
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Candidate:
     """One form on one engine."""
 
     name: str
@@ -33,7 +33,7 @@ class Contestant:
     """whether it was there before"""
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> BenchmarkTarget:
         """What is measured of it."""
         assert self.artifact is not None  # asked of those that run
         return subject_of(self.artifact)
@@ -56,7 +56,7 @@ def check_origin(artifact: Artifact) -> None:
 
 def gather(
     parent: Artifact, others: Sequence[Artifact], data: Dataset, work: Path, *, threads: int, seed: int
-) -> list[Contestant]:
+) -> list[Candidate]:
     """All contestants, torch eager first; those that cannot be made or opened here say why.
 
     Args:
@@ -79,13 +79,13 @@ def gather(
     return found
 
 
-def _as_given(artifact: Artifact) -> Contestant:
+def _as_given(artifact: Artifact) -> Candidate:
     manifest = artifact.manifest
     note = "answers on one thread" if manifest.engine == "static" else ""
-    return Contestant(artifact.name, manifest.engine, manifest.precision, artifact, note, given=True)
+    return Candidate(artifact.name, manifest.engine, manifest.precision, artifact, note, given=True)
 
 
-def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Contestant]:
+def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Candidate]:
     def by_step(step: Step, origin: Artifact) -> Artifact:
         return make_variant(step, work / step.name, work / f"{step.name}.work", data, parent=origin, seed=seed)[0]
 
@@ -96,7 +96,7 @@ def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Contes
         # Before an export that would be for nothing.
         require("openvino", *(["nncf"] if precision == "int8" else []), purpose="this contestant")
         graph = by_step(Export(name=name("plain"), fuse=False), parent)
-        say(f"{called}: openvino from {graph.name}")
+        info(f"{called}: openvino from {graph.name}")
         return make_openvino(parent, graph, work / called, called, data, precision=precision, seed=seed)
 
     fused = Export(name=name("ort"))
@@ -114,24 +114,24 @@ def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Contes
     ]
 
 
-def _form(name: str, engine: str, precision: str, note: str, make: Callable[[], Artifact]) -> Contestant:
+def _form(name: str, engine: str, precision: str, note: str, make: Callable[[], Artifact]) -> Candidate:
     try:
-        return Contestant(name, engine, precision, make(), note)
+        return Candidate(name, engine, precision, make(), note)
     except PacklightError as error:
-        say(f"{name}: takes no part: {error}")
-        return Contestant(name, engine, precision, None, str(error))
+        info(f"{name}: takes no part: {error}")
+        return Candidate(name, engine, precision, None, str(error))
 
 
-def _tried(contestant: Contestant, threads: int) -> Contestant:
+def _tried(contestant: Candidate, threads: int) -> Candidate:
     """The contestant, once its engine was seen to open: one that does not must not end the others' measuring."""
     if contestant.artifact is None:
         return contestant
-    say(f"{contestant.name}: opening it" + (", which compiles it" * (contestant.engine == "torch-compiled")))
+    info(f"{contestant.name}: opening it" + (", which compiles it" * (contestant.engine == "torch-compiled")))
     try:
         with Process(contestant.subject, threads) as process:
             process.labels  # noqa: B018 - asking waits until it is open
     except MeasurementError as error:
         reason = str(error).removeprefix(f"{contestant.name}: ")
-        say(f"{contestant.name}: takes no part: {reason}")
-        return Contestant(contestant.name, contestant.engine, contestant.precision, None, reason)
+        info(f"{contestant.name}: takes no part: {reason}")
+        return Candidate(contestant.name, contestant.engine, contestant.precision, None, reason)
     return contestant

@@ -8,8 +8,8 @@ import msgspec
 
 from packlight import __version__
 from packlight.data import Dataset
-from packlight.data.dataset import spread
-from packlight.files import folder_whole
+from packlight.data.dataset import evenly_spaced
+from packlight.files import atomic_folder
 from packlight.measure import environment
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.variant import lineage_of
@@ -26,7 +26,7 @@ CALIBRATION_TEXTS = 512
 
 def make_compiled(parent: Artifact, folder: Path, name: str) -> Artifact:
     """The parent itself, to be opened through `torch.compile`; compiling is done by the engine, on each machine."""
-    with folder_whole(folder) as draft:
+    with atomic_folder(folder) as draft:
         copy_description(parent.path, draft)
         shutil.copyfile(parent.model_path, draft / SAFETENSORS)
         manifest = _manifest(parent, name, "compile", {}, parent.manifest.data_sha256, 0)
@@ -53,12 +53,12 @@ def make_openvino(
         MissingExtraError: when openvino, or nncf for int8, is not installed.
     """
     options: dict[str, Any] = {"precision": precision}
-    with folder_whole(folder) as draft:
+    with atomic_folder(folder) as draft:
         copy_description(parent.path, draft)
         if precision == "int8":
             options["calibration_texts"] = CALIBRATION_TEXTS
             encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
-            write_openvino_int8(graph.model_path, draft, encoder, spread(data.train.texts, CALIBRATION_TEXTS))
+            write_openvino_int8(graph.model_path, draft, encoder, evenly_spaced(data.train.texts, CALIBRATION_TEXTS))
         else:
             write_openvino(graph.model_path, draft)
         manifest = _manifest(parent, name, "openvino", options, data.sha256, seed)

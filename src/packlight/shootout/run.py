@@ -9,15 +9,15 @@ import numpy as np
 
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, PacklightError
-from packlight.files import folder_whole
+from packlight.files import atomic_folder
 from packlight.measure import environment, timing
 from packlight.measure.results import Raw
-from packlight.measure.rounds import Effort, observe
-from packlight.pipeline.locking import alone_at
-from packlight.progress import say
+from packlight.measure.rounds import BenchmarkConfig, run_benchmark
+from packlight.pipeline.locking import lock_artifact
+from packlight.progress import info
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest, write_manifest
-from packlight.shootout.contestants import Contestant, check_origin, gather
+from packlight.shootout.contestants import Candidate, check_origin, gather
 from packlight.shootout.result import Row, ShootOut, allowed, choose
 
 MAX_ACCURACY_LOSS = 0.005
@@ -32,7 +32,7 @@ def shoot_out(
     out: Path = OUT,
     max_accuracy_loss: float = MAX_ACCURACY_LOSS,
     threads: int | None = None,
-    effort: Effort | None = None,
+    effort: BenchmarkConfig | None = None,
     seed: int = 0,
 ) -> ShootOut:
     """Find the fastest engine for a classifier on this machine, and write its artifact with the figures.
@@ -62,8 +62,8 @@ def shoot_out(
     check_origin(parent)
     opened = [Artifact.open(path) for path in others]
     _check_place(out, [parent, *opened])
-    threads, effort = threads or processor.cpu_budget(), effort or Effort()
-    with alone_at(out) as work:
+    threads, effort = threads or processor.cpu_budget(), effort or BenchmarkConfig()
+    with lock_artifact(out) as work:
         contestants = gather(parent, opened, data, work, threads=threads, seed=seed)
         outcome = _measure(contestants, data, work, threads, effort, seed, max_accuracy_loss)
         place = _record(outcome, next(each for each in contestants if each.name == outcome.winner), out)
@@ -72,11 +72,11 @@ def shoot_out(
 
 
 def _measure(
-    contestants: Sequence[Contestant],
+    contestants: Sequence[Candidate],
     data: Dataset,
     work: Path,
     threads: int,
-    effort: Effort,
+    effort: BenchmarkConfig,
     seed: int,
     max_accuracy_loss: float,
 ) -> ShootOut:
@@ -84,8 +84,8 @@ def _measure(
     journal = work / "rounds.jsonl"
     # One that an interrupted call left was taken at another time.
     journal.unlink(missing_ok=True)
-    say(f"timing {len(running)} contestants side by side on {threads} thread{'s' * (threads > 1)}")
-    raws = observe(
+    info(f"timing {len(running)} contestants side by side on {threads} thread{'s' * (threads > 1)}")
+    raws = run_benchmark(
         [each.subject for each in running],
         data,
         threads=threads,
@@ -124,7 +124,7 @@ def _measure(
 
 
 def _row(
-    contestant: Contestant,
+    contestant: Candidate,
     raw: Raw | None,
     drawn: Mapping[str, timing.Resampled],
     baseline: str,
@@ -152,14 +152,14 @@ def _check_place(out: Path, given: Sequence[Artifact]) -> None:
         raise ArtifactError(f"{out}: exists and is no artifact; remove it yourself, or give another --out")
 
 
-def _record(outcome: ShootOut, winner: Contestant, out: Path) -> Path:
+def _record(outcome: ShootOut, winner: Candidate, out: Path) -> Path:
     """Write the figures into the winner's manifest, and the winner to `out` unless it has a place of its own."""
     assert winner.artifact is not None  # it ran
     source = winner.artifact
     if winner.given:
         _note(source.path, outcome)
         return source.path
-    with folder_whole(out) as draft:
+    with atomic_folder(out) as draft:
         source.copy(draft)
         _note(draft, outcome)
     Artifact.open(out)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from packlight.data import Dataset
-from packlight.data.dataset import spread
+from packlight.data.dataset import evenly_spaced
 from packlight.errors import ParityError
 from packlight.progress import bar
 from packlight.runtime.artifact import Artifact
@@ -47,7 +47,7 @@ def agreement_with_parent(
     Raises:
         ParityError: when it is below what the step asks for.
     """
-    texts = spread(data.val.texts, AGREEMENT_TEXTS)
+    texts = evenly_spaced(data.val.texts, AGREEMENT_TEXTS)
     answers = []
     for each in (parent, child):
         engine = open_engine(each)
@@ -57,4 +57,4 @@ def agreement_with_parent(
                 labels.append(int(engine.logits([text]).argmax()))
                 progress.advance()
         answers.append(labels)
-    return check_agreement(answers[0], answers[1], least=step.agreement, name=step.name)
+    return check_agreement(answers[0], answers[1], least=step.min_agreement, name=step.name)

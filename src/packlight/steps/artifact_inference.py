@@ -13,7 +13,7 @@ from packlight.runtime.predictor import BATCH
 Floats = npt.NDArray[np.floating]
 
 
-def answer_texts(artifact: Artifact, texts: Sequence[str]) -> Floats:
+def predict_logits(artifact: Artifact, texts: Sequence[str]) -> Floats:
     """Logits of texts, [texts, labels], each alone where its answer would depend on the batch."""
     engine = open_engine(artifact)
     size = BATCH if artifact.manifest.batch_invariant else 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from packlight.data import Dataset
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.models import Checkpoint
 from packlight.runtime.artifact import Artifact
 
@@ -22,9 +22,9 @@ class StepContext:
     checkpoint: Checkpoint | None
     """what `finetune`, or the student of `distill`, starts from"""
     parent: Artifact | None
-    work: Path
+    work_dir: Path
     """for checkpoints and caches; outlives a kill"""
-    draft: Path
+    output_dir: Path
     """to be filled"""
     others: Mapping[str, Artifact] = field(default_factory=dict)
     """the variants besides the parent that the step starts from, by name"""
@@ -68,4 +68,4 @@ def write_own_config(folder: Path, architecture: str, labels: Sequence[str], own
         "problem_type": "single_label_classification",
         **own,
     }
-    write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")

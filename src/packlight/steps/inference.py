@@ -16,16 +16,16 @@ BATCH = 64
 
 def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Logits of each text: float32 of shape [texts, labels], on the CPU."""
-    return answers_of(model, encoder, texts)[0]
+    return forward_all(model, encoder, texts)[0]
 
 
 def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """What the final layer sees for each text: float32 of shape [texts, hidden]."""
-    return answers_of(model, encoder, texts)[1]
+    return forward_all(model, encoder, texts)[1]
 
 
 @torch.no_grad()
-def answers_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Logits [texts, labels] and what the final layer sees [texts, hidden], both float32 on the CPU."""
     final = final_layer(model)
     logits = torch.empty(len(texts), final.out_features)

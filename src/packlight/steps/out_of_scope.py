@@ -11,7 +11,7 @@ from packlight.steps.step import OosRate
 Floats = npt.NDArray[np.floating]
 
 
-def traffic_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
+def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
     """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
 
     Args:
@@ -52,7 +52,7 @@ def check_one_label(artifact: Artifact, *, where: str) -> None:
         )
 
 
-def check_scope(data: Dataset, *, where: str) -> None:
+def check_oos_examples(data: Dataset, *, where: str) -> None:
     """Check that an out-of-scope threshold can be chosen, where there is such a label at all.
 
     Args:

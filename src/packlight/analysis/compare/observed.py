@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from packlight.errors import MeasurementError
 from packlight.formatting import digits, megabytes, milliseconds, percent
-from packlight.measure.results import Measurement, Measurements, Raw, Truth, read_measurements, read_raw, read_truth
+from packlight.measure.results import (
+    Measurement,
+    Measurements,
+    Raw,
+    TrueLabels,
+    read_measurements,
+    read_raw,
+    read_truth,
+)
 
 
 class Metric(NamedTuple):
@@ -59,7 +67,7 @@ class Observed:
     name: str
     measurements: Measurements
     raws: Mapping[str, Raw]
-    truth: Truth | None
+    truth: TrueLabels | None
     """None in runs that were measured before the test split was kept"""
 
     def row(self, variant: str) -> Measurement:
@@ -104,5 +112,5 @@ def same_test(before: Observed, after: Observed) -> bool:
     return first.texts == second.texts and _answers(first) == _answers(second)
 
 
-def _answers(truth: Truth) -> list[str]:
+def _answers(truth: TrueLabels) -> list[str]:
     return [truth.labels[answer] for answer in truth.answers]

@@ -7,15 +7,15 @@ portable    as balanced, among those that plain ONNX Runtime runs
 last-mile   the fastest within a stated loss of accuracy
 """
 
-from packlight.analysis.recommend.constraints import PROFILES, Constraints, Miss
-from packlight.analysis.recommend.playbook import Near, Recommendation, RunnerUp, recommend
+from packlight.analysis.recommend.constraints import PROFILES, Constraints, Violation
+from packlight.analysis.recommend.playbook import NearestRow, Recommendation, RunnerUp, recommend
 
 __all__ = [
     "PROFILES",
     "Constraints",
-    "Miss",
-    "Near",
+    "NearestRow",
     "Recommendation",
     "RunnerUp",
+    "Violation",
     "recommend",
 ]

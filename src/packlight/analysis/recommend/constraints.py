@@ -61,7 +61,7 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return ALLOWED_LOSS[self.profile] if self.max_accuracy_loss is None else self.max_accuracy_loss
 
 
-class Miss(msgspec.Struct, frozen=True, kw_only=True):
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One constraint that a row does not keep."""
 
     constraint: str
@@ -82,9 +82,9 @@ def checked(constraints: Constraints) -> Constraints:
         raise PacklightError(f"constraints cannot be used: {error}; profiles are {', '.join(PROFILES)}") from error
 
 
-def misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Miss, ...]:
+def violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Violation, ...]:
     """Every constraint that a row breaks, those of the profile among them; nothing when it can be picked."""
-    return (*_profile_misses(row, measurements, wanted), *figure_misses(row, wanted))
+    return (*_profile_violations(row, measurements, wanted), *figure_violations(row, wanted))
 
 
 def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
@@ -114,41 +114,41 @@ def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
     return not row.batch_invariant or (flips or 0) > BATCH_FLIPS * texts
 
 
-def _profile_misses(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Miss]:
+def _profile_violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Violation]:
     own = row.choice
     if own is None:
-        yield Miss(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
+        yield Violation(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
-        yield Miss(constraint="profile", by=1.0, words="it needs the training of a student")
+        yield Violation(constraint="profile", by=1.0, words="it needs the training of a student")
     if wanted.profile == "portable" and row.engine != "onnxruntime":
-        yield Miss(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
+        yield Violation(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
     best = most_accurate(measurements.measurements)
     if wanted.profile in WITHIN_LOSS and best is not None and best.choice is not None and own is not None:
         loss = best.choice.accuracy - own.accuracy
         if loss > wanted.allowed_loss + 1e-12:
             allowed = points(wanted.allowed_loss).lstrip("+±")
             words = f"it loses {points(loss).lstrip('+')} against {best.variant}, {allowed} are allowed"
-            yield Miss(
+            yield Violation(
                 constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.choice.accuracy, words=words
             )
 
 
-def figure_misses(row: Measurement, wanted: Constraints) -> Iterator[Miss]:
+def figure_violations(row: Measurement, wanted: Constraints) -> Iterator[Violation]:
     """The explicit limits that a row's figures break."""
     latency = getattr(row.latency_ms, wanted.percentile)
     if wanted.max_latency_ms is not None and latency > wanted.max_latency_ms:
         words = f"{wanted.percentile} {milliseconds(latency)}, {milliseconds(wanted.max_latency_ms)} asked"
-        yield Miss(constraint="max_latency_ms", by=latency / wanted.max_latency_ms - 1, words=words)
+        yield Violation(constraint="max_latency_ms", by=latency / wanted.max_latency_ms - 1, words=words)
     accuracy = row.choice.accuracy if row.choice is not None else None
     if wanted.min_accuracy is not None and accuracy is not None and accuracy < wanted.min_accuracy:
         words = f"accuracy {percent(accuracy)}, {percent(wanted.min_accuracy)} asked"
-        yield Miss(constraint="min_accuracy", by=1 - accuracy / wanted.min_accuracy, words=words)
+        yield Violation(constraint="min_accuracy", by=1 - accuracy / wanted.min_accuracy, words=words)
     if wanted.max_size_mb is not None and row.size_mb > wanted.max_size_mb:
         words = f"size {megabytes(row.size_mb)}, {megabytes(wanted.max_size_mb)} asked"
-        yield Miss(constraint="max_size_mb", by=row.size_mb / wanted.max_size_mb - 1, words=words)
+        yield Violation(constraint="max_size_mb", by=row.size_mb / wanted.max_size_mb - 1, words=words)
     if wanted.max_memory_mb is not None and row.peak_memory_mb > wanted.max_memory_mb:
         words = f"memory {megabytes(row.peak_memory_mb)}, {megabytes(wanted.max_memory_mb)} asked"
-        yield Miss(constraint="max_memory_mb", by=row.peak_memory_mb / wanted.max_memory_mb - 1, words=words)
+        yield Violation(constraint="max_memory_mb", by=row.peak_memory_mb / wanted.max_memory_mb - 1, words=words)
     if wanted.min_throughput is not None and row.throughput_batch32 < wanted.min_throughput:
         words = f"{digits(row.throughput_batch32)} texts a second, {digits(wanted.min_throughput)} asked"
-        yield Miss(constraint="min_throughput", by=1 - row.throughput_batch32 / wanted.min_throughput, words=words)
+        yield Violation(constraint="min_throughput", by=1 - row.throughput_batch32 / wanted.min_throughput, words=words)

@@ -10,11 +10,11 @@ from packlight.analysis.recommend.constraints import (
     ONE_AT_A_TIME,
     WITHIN_LOSS,
     Constraints,
-    Miss,
+    Violation,
     checked,
     depends_on_batch,
-    misses,
     most_accurate,
+    violations,
 )
 from packlight.analysis.recommend.evidence import (
     Comparison,
@@ -56,11 +56,11 @@ class RunnerUp(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str
 
 
-class Near(msgspec.Struct, frozen=True, kw_only=True):
+class NearestRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that comes close where none keeps every constraint."""
 
     variant: str
-    misses: tuple[Miss, ...]
+    misses: tuple[Violation, ...]
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
     runners_up: tuple[RunnerUp, ...]
-    nearest: tuple[Near, ...]
+    nearest: tuple[NearestRow, ...]
     """only where nothing keeps every constraint; the nearest first"""
 
 
@@ -86,7 +86,7 @@ class Case:
     measurements: Measurements
     wanted: Constraints
     right: Right | None
-    broken: dict[str, tuple[Miss, ...]]
+    broken: dict[str, tuple[Violation, ...]]
     """for each variant, the constraints that it breaks"""
     eligible: tuple[Measurement, ...]
     """the rows that break none; without those that depend on the batch, where there are others and texts share batches"""
@@ -130,7 +130,7 @@ def recommend(measurements: Measurements, constraints: Constraints, *, right: Ri
         PacklightError: when a constraint is out of range.
     """
     wanted = checked(constraints)
-    broken = {row.variant: misses(row, measurements, wanted) for row in measurements.measurements}
+    broken = {row.variant: violations(row, measurements, wanted) for row in measurements.measurements}
     fitting = tuple(row for row in measurements.measurements if not broken[row.variant])
     eligible = steady(fitting, measurements, wanted)
     best = most_accurate(eligible)
@@ -314,7 +314,9 @@ def _costs_more(row: Measurement, pick: Measurement, case: Case) -> str:
     return f"{milliseconds(row.latency_ms.mean)}, {slower} times as long; {accuracy}"
 
 
-def _nothing(measurements: Measurements, wanted: Constraints, broken: dict[str, tuple[Miss, ...]]) -> Recommendation:
+def _nothing(
+    measurements: Measurements, wanted: Constraints, broken: dict[str, tuple[Violation, ...]]
+) -> Recommendation:
     rows = [row for row in measurements.measurements if row.choice is not None]
     near = sorted(rows, key=lambda row: (sum(miss.by for miss in broken[row.variant]), row.latency_ms.mean))[:NEAREST]
     return Recommendation(
@@ -325,11 +327,11 @@ def _nothing(measurements: Measurements, wanted: Constraints, broken: dict[str, 
         reasons=tuple(_why_nothing(rows, broken)),
         cautions=(),
         runners_up=(),
-        nearest=tuple(Near(variant=row.variant, misses=broken[row.variant]) for row in near),
+        nearest=tuple(NearestRow(variant=row.variant, misses=broken[row.variant]) for row in near),
     )
 
 
-def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Miss, ...]]) -> Iterator[str]:
+def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Violation, ...]]) -> Iterator[str]:
     if not rows:
         yield "No variant has an accuracy, so none can be recommended; measure at least one with trained weights."
         return

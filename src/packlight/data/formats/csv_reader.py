@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from packlight.data.columns import LABEL_NAMES, TEXT_NAMES
-from packlight.data.diagnostics import Fault, quoted, refuse
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
 from packlight.data.formats.decoding import decoded
 from packlight.data.table import Table
 from packlight.errors import DataError
@@ -38,7 +38,7 @@ def read_delimited(file: str, data: bytes) -> Table:
     while names and not names[-1]:  # spreadsheets export empty columns on the right
         names.pop()
     _check_header(file, header_row, names)
-    refuse(list(_ragged(file, names, records, delimiter)))
+    raise_row_errors(list(_ragged(file, names, records, delimiter)))
     if not records:
         raise DataError(f"{file} has a header and no rows: add a text and its label in each row")
     columns = zip(*(record[: len(names)] for _, record in records), strict=True)
@@ -92,10 +92,10 @@ def _check_header(file: str, row: int, names: list[str]) -> None:
         raise DataError(f"{file}, row {row}: the column {twice[0]!r} comes twice; give each column its own name")
 
 
-def _ragged(file: str, names: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Iterator[Fault]:
+def _ragged(file: str, names: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Iterator[Diagnostic]:
     """The rows with fewer fields than the header, or with more that are not blank."""
     for number, record in records:
         if len(record) < len(names) or any(field.strip() for field in record[len(names) :]):
             fields = "1 field" if len(record) == 1 else f"{len(record)} fields"
             remedy = f"put a text that holds a {DELIMITERS[delimiter]} in double quotes"
-            yield Fault(file, number, f"{fields} where the header has {len(names)}", remedy)
+            yield Diagnostic(file, number, f"{fields} where the header has {len(names)}", remedy)

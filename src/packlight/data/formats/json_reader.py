@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from packlight.data.dataset import split_named
-from packlight.data.diagnostics import Fault, quoted, refuse
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
 from packlight.data.formats.decoding import decoded
 from packlight.data.table import Table, table_of
 from packlight.errors import DataError
@@ -27,17 +27,17 @@ def read_json_lines(file: str, data: bytes) -> Table:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             what = f"no valid JSON ({error.msg} at character {error.pos + 1})"
-            faults.append(Fault(file, number, what, "write one object a line"))
+            faults.append(Diagnostic(file, number, what, "write one object a line"))
             continue
         except (RecursionError, ValueError) as error:
-            faults.append(Fault(file, number, _excess(error), "write one object with a text and its label"))
+            faults.append(Diagnostic(file, number, _excess(error), "write one object with a text and its label"))
             continue
         if isinstance(value, dict):
             records.append((number, value))
         else:
             what = f"{quoted(value)} is no JSON object"
-            faults.append(Fault(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}'))
-    refuse(faults)
+            faults.append(Diagnostic(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}'))
+    raise_row_errors(faults)
     return table_of(file, records)
 
 
@@ -87,6 +87,6 @@ def _table(file: str, items: list[object]) -> Table:
             records.append((number, {"text": item[0], "label": item[1]}))
         else:
             remedy = 'write ["hello", "greeting"] or {"text": "hello", "label": "greeting"}'
-            faults.append(Fault(file, number, f"{quoted(item)} is no pair and no object", remedy))
-    refuse(faults)
+            faults.append(Diagnostic(file, number, f"{quoted(item)} is no pair and no object", remedy))
+    raise_row_errors(faults)
     return table_of(file, records)

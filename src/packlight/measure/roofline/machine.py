@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from packlight.measure.results import MachineRates, Reading
+from packlight.measure.results import BandwidthSample, MachineRates
 from packlight.runtime.ort_session import onnxruntime
 
 IR_VERSION, OPSET = 8, 17
@@ -97,7 +97,7 @@ READ_AT_LEAST = 64 * MB
 
 def measure_machine(threads: int) -> MachineRates:
     """Measure this machine on so many threads, each rate the best of several timings."""
-    reads = tuple(Reading(bytes=size, bytes_per_s=_bytes_per_s(size, threads)) for size in WORKING_SETS)
+    reads = tuple(BandwidthSample(bytes=size, bytes_per_s=_bytes_per_s(size, threads)) for size in WORKING_SETS)
     return MachineRates(
         fp32_macs_per_s=_macs_per_s(np.ones((ROWS, INNER), np.float32), np.ones((INNER, COLUMNS), np.float32), threads),
         int8_macs_per_s=_macs_per_s(np.ones((ROWS, INNER), np.uint8), np.ones((INNER, COLUMNS), np.int8), threads),

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from packlight.files import DAMAGED_JSON, write_whole
+from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.measure.results import MachineRates, Measurement, Measurements
 from packlight.measure.roofline import ENGINES, measure_machine, roofline, work_of
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.tokenization import TextEncoder
 
 
-class Counted(NamedTuple):
+class WorkSource(NamedTuple):
     """What work is counted from: a variant's folder while it is there."""
 
     folder: Path
@@ -23,7 +23,7 @@ class Counted(NamedTuple):
 
 
 def add_roofline(
-    measurements: Measurements, variants: Mapping[str, Counted], texts: Sequence[str], *, threads: int, kept: Path
+    measurements: Measurements, variants: Mapping[str, WorkSource], texts: Sequence[str], *, threads: int, kept: Path
 ) -> Measurements:
     """The measurements with the machine's rates and each row's place under them.
 
@@ -39,7 +39,7 @@ def add_roofline(
     return msgspec.structs.replace(measurements, measurements=rows, machine=rates)
 
 
-def _under(row: Measurement, counted: Counted, texts: Sequence[str], rates: MachineRates) -> Measurement:
+def _under(row: Measurement, counted: WorkSource, texts: Sequence[str], rates: MachineRates) -> Measurement:
     if counted.engine not in ENGINES:
         return row
     encoder = TextEncoder(counted.folder / "tokenizer.json", counted.max_length)
@@ -55,7 +55,7 @@ def _rates(threads: int, kept: Path) -> MachineRates:
     try:
         return msgspec.json.decode(kept.read_bytes(), type=MachineRates)
     except (OSError, *DAMAGED_JSON):
-        say("measuring the machine's own rates")
+        info("measuring the machine's own rates")
         rates = measure_machine(threads)
-        write_whole(kept, msgspec.json.encode(rates))
+        atomic_write(kept, msgspec.json.encode(rates))
         return rates

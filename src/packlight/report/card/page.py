@@ -7,7 +7,7 @@ from typing import Any
 
 from packlight.analysis.summary import summarise
 from packlight.data.load import SAMPLE
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.formatting import NONE, digits, megabytes, milliseconds, percent, percent_interval
 from packlight.measure.results import Measurement, Measurements
 from packlight.report import render_markdown
@@ -26,7 +26,7 @@ _INCLUDED = {"static": "and no tokenizer to go with it", "cascade": "with both o
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
     """Write `README.md` into the artifact's folder."""
-    write_whole(artifact.path / CARD, render_card(artifact, measurements))
+    atomic_write(artifact.path / CARD, render_card(artifact, measurements))
 
 
 def render_card(artifact: Artifact, measurements: Measurements) -> str:

@@ -13,7 +13,7 @@ from packlight.measure.results import (
     Judged,
     Measurements,
     Raw,
-    Truth,
+    TrueLabels,
     raw_path,
     read_measurements,
     read_raw,
@@ -31,12 +31,12 @@ class Run:
     """the folder as a command names it; never an absolute path, which would say whose machine it was"""
     measurements: Measurements
     raws: dict[str, Raw]
-    truths: dict[Judged, Truth]
+    truths: dict[Judged, TrueLabels]
     manifests: dict[str, Manifest]
     has_recipe: bool
 
     @property
-    def truth(self) -> Truth | None:
+    def truth(self) -> TrueLabels | None:
         """The test split; None where it is not there."""
         return self.truths.get("test")
 
@@ -59,7 +59,7 @@ def read_run(folder: Path) -> Run:
     variants = [row.variant for row in measurements.measurements]
     raws = {name: read_raw(folder, name) for name in variants if raw_path(folder, name).is_file()}
     splits = [split for split in get_args(Judged) if truth_path(folder, split).is_file()]
-    truths: dict[Judged, Truth] = {split: read_truth(folder, split) for split in splits}
+    truths: dict[Judged, TrueLabels] = {split: read_truth(folder, split) for split in splits}
     for truth in truths.values():
         _check_lengths(folder, raws, truth)
     manifests = [read_manifest(path.parent) for path in sorted(folder.glob(f"variants/*/{MANIFEST}"))]
@@ -73,7 +73,7 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _check_lengths(folder: Path, raws: dict[str, Raw], truth: Truth) -> None:
+def _check_lengths(folder: Path, raws: dict[str, Raw], truth: TrueLabels) -> None:
     for raw in raws.values():
         more = (raw.confidences, raw.scope_scores) if truth.split == "test" else ()
         for answers in (raw.answers(truth.split), *more):

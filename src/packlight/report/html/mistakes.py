@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from packlight.measure.results import Measurement, Raw, Truth
+from packlight.measure.results import Measurement, Raw, TrueLabels
 
 UNKNOWN = "a label that the data lacks"
 PAIRS = 8
@@ -72,7 +72,7 @@ class StepEffect(msgspec.Struct, frozen=True, kw_only=True):
     """wrong before, right now"""
 
 
-def mistakes(row: Measurement, raw: Raw, truth: Truth) -> Mistakes | None:
+def mistakes(row: Measurement, raw: Raw, truth: TrueLabels) -> Mistakes | None:
     """What a variant answers wrongly; None where its answers mean nothing."""
     if raw.predictions is None:
         return None
@@ -108,7 +108,7 @@ def mistakes(row: Measurement, raw: Raw, truth: Truth) -> Mistakes | None:
     )  # fmt: skip
 
 
-def effect(parent: Raw, raw: Raw, truth: Truth) -> StepEffect | None:
+def effect(parent: Raw, raw: Raw, truth: TrueLabels) -> StepEffect | None:
     """What a step broke and fixed; None where one of the two has no answers."""
     before, after = truth.right(parent), truth.right(raw)
     if before is None or after is None:
@@ -139,7 +139,7 @@ def quoted(wrong: Iterable[Mistakes], effects: Iterable[StepEffect]) -> set[str]
     return {query.text for query in queries if query.text}
 
 
-def _queries(raw: Raw, truth: Truth) -> Iterator[Query]:
+def _queries(raw: Raw, truth: TrueLabels) -> Iterator[Query]:
     given = raw.predictions or []
     confidences: Sequence[float | None] = raw.confidences or [None] * len(given)
     for text, answer, label, confidence in zip(truth.texts, truth.answers, given, confidences, strict=True):

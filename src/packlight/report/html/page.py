@@ -6,7 +6,7 @@ import msgspec
 
 from packlight.analysis.capacity import UTILISATION, PriceTable, default_prices
 from packlight.analysis.summary import Summary, summarise
-from packlight.measure.results import Measurement, Raw, Truth, right_of, samples_of
+from packlight.measure.results import Measurement, Raw, TrueLabels, correct_by_variant, samples_of
 from packlight.report.html.advice import Evidence, Pick, evidence_of, pick_of
 from packlight.report.html.curves import Curve, cumulative, risk_coverage, roc, service_times
 from packlight.report.html.folder import Run
@@ -102,7 +102,7 @@ def describe(run: Run, *, prices: PriceTable | None = None, texts: bool = True) 
 def _right(run: Run) -> Mapping[str, Sequence[bool]]:
     """For each variant, which texts of the split that chooses it answered rightly."""
     truth = run.truths.get(run.measurements.chosen_on)
-    return right_of(run.raws.values(), truth) if truth is not None else {}
+    return correct_by_variant(run.raws.values(), truth) if truth is not None else {}
 
 
 def _scopes(run: Run) -> list[Scope]:
@@ -118,7 +118,7 @@ def _scopes(run: Run) -> list[Scope]:
     return found
 
 
-def _roc(truth: Truth, raw: Raw, oos_label: str | None) -> tuple[Curve | None, tuple[float, float] | None]:
+def _roc(truth: TrueLabels, raw: Raw, oos_label: str | None) -> tuple[Curve | None, tuple[float, float] | None]:
     if oos_label not in truth.labels or raw.scope_scores is None or raw.predictions is None:
         return None, None
     outside = truth.labels.index(oos_label)

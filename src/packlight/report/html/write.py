@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from packlight.analysis.capacity import PriceTable
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.report.html.folder import read_run
 from packlight.report.html.page import describe
 from packlight.report.html.render import render_html
@@ -25,5 +25,5 @@ def write_html(folder: Path, *, prices: PriceTable | None = None, texts: bool = 
         MissingExtraError: when the template engine or the plotting library is not installed.
     """
     path = folder / FILE_NAME
-    write_whole(path, render_html(describe(read_run(folder), prices=prices, texts=texts)))
+    atomic_write(path, render_html(describe(read_run(folder), prices=prices, texts=texts)))
     return path

@@ -20,7 +20,7 @@ CONFIG_KEY = "packlight_cascade"
 OpenEngine = Callable[..., Engine]
 
 
-class Switch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When the first model's answer is taken."""
 
     threshold: float
@@ -47,7 +47,7 @@ class CascadeEngine:
             ArtifactError: when one of the two is damaged, or their labels differ.
         """
         self.labels = artifact.labels
-        self._switch = read_switch(artifact.path / "config.json")
+        self._switch = read_threshold(artifact.path / "config.json")
         parts = [Artifact.open(artifact.path / name) for name in (FIRST, SECOND)]
         if set(parts[0].labels) != set(parts[1].labels) or parts[1].labels != self.labels:
             raise ArtifactError(f"{artifact.path}: its two models have other labels; make the artifact again")
@@ -80,13 +80,13 @@ def confidence(logits: Logits) -> npt.NDArray[np.float64]:
     return probability
 
 
-def read_switch(config: Path) -> Switch:
+def read_threshold(config: Path) -> CascadeThreshold:
     """A cascade's switch, from its `config.json`.
 
     Raises:
         ArtifactError: when that does not say it.
     """
     try:
-        return msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], Switch)
+        return msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], CascadeThreshold)
     except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise ArtifactError(f"{config}: needs {CONFIG_KEY} of a cascade ({error!r})") from error

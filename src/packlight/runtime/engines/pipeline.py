@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, Pipeline, pipeline
 
-from packlight.models.hf_model import labels_of, longest_text, open_classifier, quiet
+from packlight.models.hf_model import labels_of, max_positions, open_classifier, silence_transformers
 from packlight.runtime.engine import Logits
 from packlight.runtime.processor import cpu_budget
 
@@ -23,10 +23,10 @@ class PipelineEngine:
         self.threads = threads or cpu_budget()
         torch.set_num_threads(self.threads)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        quiet()
+        silence_transformers()
         model = open_classifier(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tokenizer.model_max_length = min(tokenizer.model_max_length, longest_text(model))
+        tokenizer.model_max_length = min(tokenizer.model_max_length, max_positions(model))
         self._pipeline: Pipeline = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
         self.labels = labels_of(model)
         self._ids = {label: index for index, label in enumerate(self.labels)}

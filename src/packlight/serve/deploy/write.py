@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from packlight.errors import PacklightError
-from packlight.files import folder_whole, write_whole
+from packlight.files import atomic_folder, atomic_write
 from packlight.origin import WHEEL
 from packlight.runtime.artifact import Artifact
 from packlight.serve.deploy.compose import compose
@@ -48,8 +48,8 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         "README.md": readme(deployment),
     }
     for name in FILES:
-        write_whole(out / name, contents[name])
-    with folder_whole(out / "models" / deployment.name / VERSION) as draft:
+        atomic_write(out / name, contents[name])
+    with atomic_folder(out / "models" / deployment.name / VERSION) as draft:
         artifact.copy(draft)
     Artifact.open(out / "models" / deployment.name / VERSION)
     return tuple(out / name for name in FILES)

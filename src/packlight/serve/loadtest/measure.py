@@ -10,7 +10,7 @@ from packlight.errors import PacklightError
 from packlight.measure.environment import describe
 from packlight.serve.loadtest.client import address_of, http_request, infer_body
 from packlight.serve.loadtest.process import GeneratorProcess
-from packlight.serve.loadtest.ramp import climb, hold
+from packlight.serve.loadtest.ramp import confirm_rate, raise_rate
 from packlight.serve.loadtest.rates import Ramp, check_rates
 from packlight.serve.loadtest.result import Bound, Level, LoadResult, Source
 from packlight.serve.loadtest.target import Target
@@ -60,14 +60,14 @@ def measure_load(
     bodies = [infer_body(text) if template is None else fill(template, text) for text in texts]
     requests = [http_request(address, body, headers) for body in bodies]
     with GeneratorProcess(generator_processors) as generator:
-        run = hold(generator, target, address, requests, bound, ramp.seconds)
+        run = confirm_rate(generator, target, address, requests, bound, ramp.seconds)
         if rates:
             levels = []
             for rate in rates:
                 levels.append(run(rate, 1))
                 report(levels[-1])
         else:
-            levels = list(climb(run, ramp, report))
+            levels = list(raise_rate(run, ramp, report))
     return LoadResult(
         packlight=__version__,
         target=target.url,

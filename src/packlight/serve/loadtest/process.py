@@ -26,13 +26,13 @@ PATIENCE = 5.0
 """seconds"""
 
 
-class Fault(msgspec.Struct, frozen=True, tag=True):
+class JobFailed(msgspec.Struct, frozen=True, tag=True):
     """Why a job came to nothing."""
 
     reason: str
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
+class JobDone(msgspec.Struct, frozen=True, tag=True):
     """A job's outcome."""
 
     observed: Observed
@@ -68,8 +68,8 @@ class GeneratorProcess:
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
             raise MeasurementError(f"the load generator's process {self._end()}; load again:\n{self._last_words()}")
-        answer = msgspec.json.decode(line, type=Done | Fault)
-        if isinstance(answer, Fault):
+        answer = msgspec.json.decode(line, type=JobDone | JobFailed)
+        if isinstance(answer, JobFailed):
             raise MeasurementError(f"{job.address.host}:{job.address.port}: {answer.reason}")
         return answer.observed
 
@@ -109,9 +109,9 @@ def main(jobs: BinaryIO, outcomes: BinaryIO) -> None:
         gc.collect()
         gc.disable()  # a pause would be charged to the server
         try:
-            answer: Done | Fault = Done(Generator(job).run())
+            answer: JobDone | JobFailed = JobDone(Generator(job).run())
         except OSError as error:
-            answer = Fault(f"cannot connect ({error.strerror or error})")
+            answer = JobFailed(f"cannot connect ({error.strerror or error})")
         gc.enable()
         outcomes.write(msgspec.json.encode(answer) + b"\n")
         outcomes.flush()

@@ -13,7 +13,7 @@ WARM_SECONDS = 1.0
 MOST_LEVELS = 24
 
 
-def climb(run: Callable[[float, int], Level], ramp: Ramp, report: Callable[[Level], None]) -> tuple[Level, ...]:
+def raise_rate(run: Callable[[float, int], Level], ramp: Ramp, report: Callable[[Level], None]) -> tuple[Level, ...]:
     """Run levels until the highest rate that keeps the bound is known to the refinement.
 
     Args:
@@ -41,7 +41,7 @@ def climb(run: Callable[[float, int], Level], ramp: Ramp, report: Callable[[Leve
     return tuple(levels)
 
 
-def hold(
+def confirm_rate(
     generator: GeneratorProcess,
     target: Target,
     address: Address,

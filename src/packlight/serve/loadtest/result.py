@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.measure.environment import Environment
 from packlight.serve.loadtest.settings import Observed
 
@@ -131,7 +131,7 @@ def times_of(microseconds: list[int]) -> Times | None:
 
 def write_result(result: LoadResult, path: Path) -> None:
     """Write the JSON file."""
-    write_whole(path, msgspec.json.format(encode_result(result), indent=2) + b"\n")
+    atomic_write(path, msgspec.json.format(encode_result(result), indent=2) + b"\n")
 
 
 def encode_result(result: LoadResult) -> bytes:

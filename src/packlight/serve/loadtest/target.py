@@ -182,7 +182,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def halves() -> tuple[frozenset[int] | None, frozenset[int] | None]:
+def split_cpus() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     """Processors for the server and for the generator, apart where there are two; None where they cannot be bound."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None

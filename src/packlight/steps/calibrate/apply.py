@@ -6,39 +6,39 @@ import msgspec
 import numpy as np
 import onnx
 
-from packlight.data.dataset import spread
+from packlight.data.dataset import evenly_spaced
 from packlight.models.hf_model import open_classifier, save_classifier
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines.static import scale_head
 from packlight.runtime.tokenization import TextEncoder
-from packlight.steps.artifact_inference import answer_texts
-from packlight.steps.calibrate.fold import build_into_graph, build_into_model
+from packlight.steps.artifact_inference import predict_logits
+from packlight.steps.calibrate.fold import fold_into_graph, fold_into_model
 from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.calibrate.rule import Rule, calibration_error, choose_abstention, choose_rule
-from packlight.steps.calibrate.scores import Floats, compare_scores, nearness
+from packlight.steps.calibrate.scores import Floats, class_distance, compare_scores
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.inference import features_of
-from packlight.steps.out_of_scope import check_one_label, check_scope, traffic_weights
-from packlight.steps.training.training_data import Lesson, lesson_for
+from packlight.steps.out_of_scope import check_one_label, check_oos_examples, oos_rate_weights
+from packlight.steps.training.training_data import TrainingData, training_data
 
 FEATURE_TEXTS = 4096
 """training texts that class means and the covariance are taken from"""
 
 
-def apply(step: Calibrate, bench: StepContext) -> StepResult:
+def apply(step: Calibrate, context: StepContext) -> StepResult:
     """Choose a threshold and a temperature on `val` and fold them into the last layer."""
-    parent, data = bench.origin, bench.data
+    parent, data = context.origin, context.data
     manifest = parent.manifest
     check_one_label(parent, where=step.name)
-    check_scope(data, where=step.name)
-    lesson = lesson_for(data, parent.labels)
+    check_oos_examples(data, where=step.name)
+    lesson = training_data(data, parent.labels)
     truth = np.array(lesson.val_labels)
     oos = parent.labels.index(lesson.oos_label) if lesson.oos_label is not None else None
-    weights = None if step.oos_rate is None else traffic_weights(data, step.oos_rate, where=step.name)
-    logits = answer_texts(parent, data.val.texts)
+    weights = None if step.oos_rate is None else oos_rate_weights(data, step.oos_rate, where=step.name)
+    logits = predict_logits(parent, data.val.texts)
     rule = choose_rule(logits, truth, oos, weights=weights)
-    _build(parent, rule, bench)
+    _build(parent, rule, context)
     after = rule.apply(logits)
     facts: dict[str, object] = {
         "rule": msgspec.to_builtins(rule),
@@ -53,14 +53,14 @@ def apply(step: Calibrate, bench: StepContext) -> StepResult:
         abstention = choose_abstention(after, truth, coverage=step.coverage)
         threshold = abstention.threshold
         facts["abstention"] = msgspec.to_builtins(abstention)
-        say(f"  abstains below {threshold:.2f}: answers {abstention.coverage:.0%} of val, {abstention.risk:.1%} wrong")
+        info(f"  abstains below {threshold:.2f}: answers {abstention.coverage:.0%} of val, {abstention.risk:.1%} wrong")
     else:
         recall, inside = _recall_and_inside(after, truth, oos)
         facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": inside}
-        extra = {"distance": _nearness(bench, lesson, oos)} if manifest.engine == "torch" else {}
+        extra = {"distance": _nearness(context, lesson, oos)} if manifest.engine == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
-        say(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
+        info(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
     return StepResult(
         manifest.engine,
         manifest.precision,
@@ -72,23 +72,23 @@ def apply(step: Calibrate, bench: StepContext) -> StepResult:
     )
 
 
-def _build(parent: Artifact, rule: Rule, bench: StepContext) -> None:
+def _build(parent: Artifact, rule: Rule, context: StepContext) -> None:
     """Fill the draft with the parent's model under the rule."""
     manifest = parent.manifest
     if manifest.engine == "torch":
         model = open_classifier(parent.path)
-        build_into_model(model, rule)
-        save_classifier(model, bench.draft, tokenizer_from=parent.path, max_length=manifest.max_length)
+        fold_into_model(model, rule)
+        save_classifier(model, context.output_dir, tokenizer_from=parent.path, max_length=manifest.max_length)
         return
-    copy_description(parent.path, bench.draft)
-    target = bench.draft / manifest.model_file
+    copy_description(parent.path, context.output_dir)
+    target = context.output_dir / manifest.model_file
     target.parent.mkdir(parents=True, exist_ok=True)
     if manifest.engine == "static":
         shutil.copyfile(parent.model_path, target)
         scale_head(target, *rule.factors(len(parent.labels)))
         return
     graph = onnx.load_model(parent.model_path)
-    build_into_graph(graph, rule, len(parent.labels))
+    fold_into_graph(graph, rule, len(parent.labels))
     onnx.checker.check_model(graph)
     onnx.save_model(graph, target)
 
@@ -98,11 +98,11 @@ def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[flo
     return float(right[outside].mean()), float(right[~outside].mean())
 
 
-def _nearness(bench: StepContext, lesson: Lesson, oos: int) -> Floats:
-    parent, data = bench.origin, bench.data
+def _nearness(context: StepContext, lesson: TrainingData, oos: int) -> Floats:
+    parent, data = context.origin, context.data
     model = open_classifier(parent.path)
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
-    rows = spread(range(len(data.train)), FEATURE_TEXTS)
+    rows = evenly_spaced(range(len(data.train)), FEATURE_TEXTS)
     train = features_of(model, encoder, [data.train.texts[row] for row in rows]).numpy().astype(float)
     val = features_of(model, encoder, data.val.texts).numpy().astype(float)
-    return nearness(val, train, [lesson.train_labels[row] for row in rows], oos)
+    return class_distance(val, train, [lesson.train_labels[row] for row in rows], oos)

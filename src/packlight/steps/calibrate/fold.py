@@ -14,7 +14,7 @@ OWN = "logits_before_calibration"
 FACTOR, OFFSET = "calibration_factor", "calibration_offset"
 
 
-def build_into_model(model: PreTrainedModel, rule: Rule) -> None:
+def fold_into_model(model: PreTrainedModel, rule: Rule) -> None:
     """Scale and shift the rows of the last layer, in place.
 
     Raises:
@@ -29,7 +29,7 @@ def build_into_model(model: PreTrainedModel, rule: Rule) -> None:
         final.bias.mul_(factor).add_(offset)
 
 
-def build_into_graph(model: onnx.ModelProto, rule: Rule, labels: int) -> None:
+def fold_into_graph(model: onnx.ModelProto, rule: Rule, labels: int) -> None:
     """Put `logits * factor + offset` before the output, in place: two operators on one short row.
 
     A graph that has these already gets their composition.

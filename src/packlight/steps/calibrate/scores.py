@@ -72,7 +72,7 @@ def compare_scores(
     }
 
 
-def nearness(features: Floats, train_features: Floats, train_labels: Sequence[int], oos: int) -> Floats:
+def class_distance(features: Floats, train_features: Floats, train_labels: Sequence[int], oos: int) -> Floats:
     """Minus the squared Mahalanobis distance to the nearest mean of a class in scope: [texts].
 
     Args:

@@ -4,45 +4,47 @@ import msgspec
 import numpy as np
 
 from packlight.errors import RecipeError
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import FIRST, SECOND, write_manifest
 from packlight.runtime.engines.cascade import CONFIG_KEY, confidence
-from packlight.steps.artifact_inference import answer_texts
+from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.cascade.options import Cascade
-from packlight.steps.cascade.threshold import choose_switch, least_loss
+from packlight.steps.cascade.threshold import choose_threshold, min_certifiable_drop
 from packlight.steps.context import StepContext, StepResult, write_own_config
-from packlight.steps.out_of_scope import check_one_label, traffic_weights
-from packlight.steps.training.training_data import lesson_for
+from packlight.steps.out_of_scope import check_one_label, oos_rate_weights
+from packlight.steps.training.training_data import training_data
 
 
-def apply(step: Cascade, bench: StepContext) -> StepResult:
+def apply(step: Cascade, context: StepContext) -> StepResult:
     """Combine a fast first model with the parent, under a threshold chosen on `val`."""
-    first, second, data = bench.others[step.first], bench.origin, bench.data
+    first, second, data = context.others[step.first], context.origin, context.data
     if set(first.labels) != set(second.labels):
         raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
     for each in (first, second):
         check_one_label(each, where=step.name)
-    truth = np.array(lesson_for(data, second.labels).val_labels)
-    weights = traffic_weights(data, step.oos_rate, where=step.name)
+    truth = np.array(training_data(data, second.labels).val_labels)
+    weights = oos_rate_weights(data, step.oos_rate, where=step.name)
     order = [first.labels.index(label) for label in second.labels]
-    quick = answer_texts(first, data.val.texts)[:, order]
-    slow = answer_texts(second, data.val.texts)
-    choice = choose_switch(
+    quick = predict_logits(first, data.val.texts)[:, order]
+    slow = predict_logits(second, data.val.texts)
+    choice = choose_threshold(
         confidence(quick),
         quick.argmax(axis=1) == truth,
         slow.argmax(axis=1) == truth,
-        loss=step.loss,
+        loss=step.max_accuracy_drop,
         confidence=step.confidence,
         weights=weights,
     )
     if not choice.kept:
-        say(f"  {_nothing_kept(step, first.name, least_loss(weights, confidence=step.confidence))}")
+        info(f"  {_nothing_kept(step, first.name, min_certifiable_drop(weights, confidence=step.confidence))}")
     for artifact, name in ((first, FIRST), (second, SECOND)):
         # Not its card and its figures: they are written again and again, and would make other bytes of the cascade.
-        artifact.copy_files(bench.draft / name)
-        write_manifest(bench.draft / name, msgspec.structs.replace(artifact.manifest, measurement=None))
-    write_own_config(bench.draft, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}})
-    say(
+        artifact.copy_files(context.output_dir / name)
+        write_manifest(context.output_dir / name, msgspec.structs.replace(artifact.manifest, measurement=None))
+    write_own_config(
+        context.output_dir, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}}
+    )
+    info(
         f"  {first.name} answers {choice.kept:.0%} of val and spoils {choice.spoilt:.1%} of the answers, "
         f"at most {choice.spoilt_limit:.1%} with {step.confidence:.0%} confidence"
     )
@@ -59,13 +61,13 @@ def apply(step: Cascade, bench: StepContext) -> StepResult:
 
 def _nothing_kept(step: Cascade, first: str, least: float) -> str:
     """Why the first model is never sure enough, and what to do."""
-    if least > step.loss:
+    if least > step.max_accuracy_drop:
         reason = f"val has too few texts to vouch for less than {least:.2g}"
         remedy = "add texts to val, or state a higher loss or a lower confidence"
     else:
         reason = f"{first} spoils more answers than that even where it is surest"
         remedy = "state a higher loss, or take a better first model"
     return (
-        f"{first} answers nothing: no threshold keeps the loss within {step.loss:g} with {step.confidence:.0%} "
+        f"{first} answers nothing: no threshold keeps the loss within {step.max_accuracy_drop:g} with {step.confidence:.0%} "
         f"confidence; {reason}; {remedy}"
     )

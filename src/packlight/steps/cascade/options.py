@@ -15,7 +15,7 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
 
     first: Name
     """the fast model, such as one of `distill-static`"""
-    loss: Share = 0.01
+    max_accuracy_drop: Share = 0.01
     """accuracy that may be given up against the parent alone"""
     confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.95
     """that no more is given up, as far as val's texts can tell"""

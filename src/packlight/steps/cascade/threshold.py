@@ -37,7 +37,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     second_accuracy: float
 
 
-def choose_switch(
+def choose_threshold(
     probability: Floats, first_right: Flags, second_right: Flags, *, loss: float, confidence: float, weights: Floats
 ) -> Choice:
     """The lowest threshold at which the first model surely spoils no more than `loss` of the second one's answers.
@@ -72,7 +72,7 @@ def choose_switch(
     )
 
 
-def least_loss(weights: Floats, *, confidence: float) -> float:
+def min_certifiable_drop(weights: Floats, *, confidence: float) -> float:
     """The smallest loss that texts with these weights, [texts], can vouch for, were not one answer spoilt."""
     none = np.zeros(1)
     return float(_upper_limit(none, none, float(weights.max() / weights.sum()), confidence)[0])

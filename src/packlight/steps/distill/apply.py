@@ -26,13 +26,13 @@ from packlight.models.hf_model import (
     build_classifier,
     final_layer,
     labels_of,
-    longest_text,
+    max_positions,
     open_classifier,
     save_classifier,
 )
-from packlight.models.layers import take_layers
+from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
@@ -40,23 +40,28 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.distillation_loss import distillation_loss
-from packlight.steps.training.history import Epoch, started_from, training_facts
-from packlight.steps.training.teacher_targets import Teaching, lesson_of, taught_by, teacher_encoder
+from packlight.steps.training.history import EpochResult, started_from, training_facts
+from packlight.steps.training.teacher_targets import (
+    TeacherOutputs,
+    student_training_data,
+    teacher_encoder,
+    teacher_outputs,
+)
 from packlight.steps.training.trainer import fit
-from packlight.steps.training.training_data import UNLABELLED, Lesson
+from packlight.steps.training.training_data import NO_LABEL, TrainingData
 
 
 def distill(
     student: PreTrainedModel,
     encoder: TextEncoder,
-    teaching: Teaching,
-    lesson: Lesson,
+    teaching: TeacherOutputs,
+    lesson: TrainingData,
     options: Distill,
     *,
     work: Path,
     seed: int,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> list[Epoch]:
+    on_epoch: Callable[[EpochResult], None] = lambda _: None,
+) -> list[EpochResult]:
     """Train a student in place.
 
     Args:
@@ -83,7 +88,7 @@ def distill(
             alpha=options.alpha,
             temperature=options.temperature,
             logit_weight=options.logit_weight,
-            weights=_weights(class_weights.to(logits.device), labels) if options.boost_weak > 1 else None,
+            weights=_weights(class_weights.to(logits.device), labels) if options.hard_class_weight > 1 else None,
         )
         if teaching.features is not None:
             wanted = teaching.features[chosen].to(logits.device)
@@ -92,12 +97,12 @@ def distill(
             loss = loss + options.relation_weight * relations.distance(teaching.relations, chosen.tolist())
         return loss
 
-    def after(epoch: Epoch) -> None:
+    def after(epoch: EpochResult) -> None:
         class_weights.fill_(1.0)
-        class_weights[[lesson.labels.index(label) for label, _ in epoch.weak_classes]] = options.boost_weak
+        class_weights[[lesson.labels.index(label) for label, _ in epoch.weak_classes]] = options.hard_class_weight
         on_epoch(epoch)
 
-    with _Watched(student) as watched, ExitStack() as stack:
+    with _FinalLayerInput(student) as watched, ExitStack() as stack:
         relations = stack.enter_context(StudentRelations(student)) if teaching.relations is not None else None
         return fit(
             student,
@@ -115,10 +120,10 @@ def distill(
 
 def _weights(class_weights: Tensor, labels: Tensor) -> Tensor:
     """Each text's factor; 1 for texts without a label."""
-    return torch.where(labels == UNLABELLED, 1.0, class_weights[labels.clamp_min(0)])
+    return torch.where(labels == NO_LABEL, 1.0, class_weights[labels.clamp_min(0)])
 
 
-class _Watched:
+class _FinalLayerInput:
     """Remembers what the last layer of a model saw last: `seen`, [batch, width]."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -136,57 +141,57 @@ class _Watched:
         self.seen = inputs[0].float()
 
 
-def apply(step: Distill, bench: StepContext) -> StepResult:
+def apply(step: Distill, context: StepContext) -> StepResult:
     """Train the student on the labels and on the teacher's logits."""
-    teacher = open_classifier(bench.origin.path)
-    lesson = lesson_of(step, bench, labels_of(teacher))
+    teacher = open_classifier(context.origin.path)
+    lesson = student_training_data(step, context, labels_of(teacher))
     # A student that cannot be made is found out before the teacher has answered every text.
-    student, encoder, tokenizer = _student(step, bench, teacher, lesson)
+    student, encoder, tokenizer = _student(step, context, teacher, lesson)
     _check_width(step, student, teacher)
-    _check_relations(step, bench, (student, encoder), teacher, lesson)
-    lesson, teaching = taught_by(step, bench, teacher, lesson)
+    _check_relations(step, context, (student, encoder), teacher, lesson)
+    lesson, teaching = teacher_outputs(step, context, teacher, lesson)
     history = distill(
         student,
         encoder,
         teaching,
         lesson,
         step,
-        work=bench.work / "training",
-        seed=bench.seed,
-        on_epoch=lambda epoch: _tell(step.name, epoch, bench),
+        work=context.work_dir / "training",
+        seed=context.seed,
+        on_epoch=lambda epoch: _tell(step.name, epoch, context),
     )
-    facts = training_facts(history) | (started_from(bench.checkpoint) if bench.checkpoint else {})
+    facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
     facts["texts"] = len(lesson.train_texts)
-    save_classifier(student, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    save_classifier(student, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return StepResult("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
 
 
 def _student(
-    step: Distill, bench: StepContext, teacher: PreTrainedModel, lesson: Lesson
+    step: Distill, context: StepContext, teacher: PreTrainedModel, lesson: TrainingData
 ) -> tuple[PreTrainedModel, TextEncoder, Path]:
     """The untaught student, its tokenizer, and the folder of that."""
-    checkpoint = bench.checkpoint
+    checkpoint = context.checkpoint
     if step.start is not None:
-        start = bench.others[step.start]
+        start = context.others[step.start]
         if start.labels != tuple(lesson.labels):
             raise ModelError(
                 f"{step.name}: {step.start} has other labels than its teacher, or in another order; start from a variant of "
-                f"{bench.origin.name}"
+                f"{context.origin.name}"
             )
         length = min(step.max_length, start.manifest.max_length)
         return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
     if checkpoint is None:
-        parent = bench.origin
+        parent = context.origin
         length = min(step.max_length, parent.manifest.max_length)
-        return take_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
+        return keep_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
     if checkpoint.labels is None:
-        student = build_classifier(checkpoint.path, lesson.labels, seed=bench.seed)
+        student = build_classifier(checkpoint.path, lesson.labels, seed=context.seed)
     elif checkpoint.labels == tuple(lesson.labels):
         student = open_classifier(checkpoint.path)
     else:
         raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
-    tokenizer = tokenizer_folder(checkpoint, bench.work)
-    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(student)))
+    tokenizer = tokenizer_folder(checkpoint, context.work_dir)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(student)))
     if checkpoint.labels is None:
         start_from_centroids(student, encoder, lesson)
     return student, encoder, tokenizer
@@ -200,10 +205,10 @@ def _check_width(step: Distill, student: PreTrainedModel, teacher: PreTrainedMod
 
 def _check_relations(
     step: Distill,
-    bench: StepContext,
+    context: StepContext,
     taught: tuple[PreTrainedModel, TextEncoder],
     teacher: PreTrainedModel,
-    lesson: Lesson,
+    lesson: TrainingData,
 ) -> None:
     """Relations are compared token by token, so that both must cut texts into as many."""
     if step.relation_weight == 0:
@@ -211,7 +216,7 @@ def _check_relations(
     student, own = taught
     for model in (student, teacher):
         check_relations_known(model)
-    theirs = teacher_encoder(step, bench)
+    theirs = teacher_encoder(step, context)
     pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
     for text, mine, given in pairs:
         if len(mine) != len(given):
@@ -221,7 +226,7 @@ def _check_relations(
             )
 
 
-def _tell(name: str, epoch: Epoch, bench: StepContext) -> None:
+def _tell(name: str, epoch: EpochResult, context: StepContext) -> None:
     weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
-    say(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
-    bench.on_epoch(epoch.epoch, epoch.accuracy)
+    info(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
+    context.on_epoch(epoch.epoch, epoch.accuracy)

@@ -22,7 +22,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """which of the teacher's layers, counted from 0; a number takes so many, evenly spaced"""
     teachers: tuple[Name, ...] = ()
     """variants whose logits are averaged with the parent's"""
-    answers: str | None = None
+    soft_labels: str | None = None
     """a file of texts with class probabilities, from any source, that teaches in the parent's place"""
     alpha: Share = 0.1
     """weight of the labels against the teacher's answers"""
@@ -37,7 +37,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """unlabelled texts made of the training texts, for each of them, that the teacher answers"""
     min_texts: Count = 0
     """more unlabelled texts are made, until the student has this many texts in all; helps small data sets"""
-    extra_texts: str | None = None
+    unlabeled_texts: str | None = None
     """a file of unlabelled texts, one a line, that the teacher answers"""
     epochs: Positive = 6
     min_updates: Count = 300
@@ -46,7 +46,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     """so many layers, and the embeddings, stay as they are at first"""
     freeze_epochs: Count = 0
     """after so many epochs they are trained too"""
-    boost_weak: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    hard_class_weight: Annotated[float, msgspec.Meta(ge=1)] = 1.0
     """factor on the loss of the classes that the student struggles with; 1 for none"""
 
     @property
@@ -64,13 +64,13 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
             "hidden_weight": self.hidden_weight > 0,
             "augment": self.augment > 0,
             "min_texts": self.min_texts > 0,
-            "extra_texts": self.extra_texts is not None,
+            "unlabeled_texts": self.unlabeled_texts is not None,
         }
-        if self.answers and (wrong := [key for key, given in beside.items() if given]):
+        if self.soft_labels and (wrong := [key for key, given in beside.items() if given]):
             return f"answers come from a file, but {wrong[0]} needs a teacher that is asked; give one of the two"
         return None
 
     @property
     def files(self) -> tuple[str, ...]:
         """The answers and the unlabelled texts."""
-        return tuple(file for file in (self.answers, self.extra_texts) if file)
+        return tuple(file for file in (self.soft_labels, self.unlabeled_texts) if file)

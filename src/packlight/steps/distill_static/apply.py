@@ -25,8 +25,8 @@ from packlight.runtime.ngrams import NGrams, Rows
 from packlight.steps.context import StepContext, StepResult, write_own_config
 from packlight.steps.distill_static.options import DistillStatic
 from packlight.steps.training.distillation_loss import distillation_loss
-from packlight.steps.training.teacher_targets import lesson_of, taught_by
-from packlight.steps.training.training_data import Lesson
+from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
+from packlight.steps.training.training_data import TrainingData
 
 INT8_LIMIT = 127
 
@@ -46,9 +46,9 @@ class StaticStudent(nn.Module):
     def __init__(self, options: DistillStatic, labels: int) -> None:
         """Start with small random vectors; the seed is the caller's."""
         super().__init__()
-        self.embedding = nn.Parameter(torch.randn(options.buckets, options.width) * START)
-        self.first = nn.Linear(options.width, options.hidden)
-        self.last = nn.Linear(options.hidden, labels)
+        self.embedding = nn.Parameter(torch.randn(options.buckets, options.embedding_dim) * START)
+        self.first = nn.Linear(options.embedding_dim, options.hidden_size)
+        self.last = nn.Linear(options.hidden_size, labels)
         self.drop = nn.Dropout(HEAD_DROPOUT)
         self._rounded: Tensor | None = None
 
@@ -91,7 +91,7 @@ class StaticEpoch:
 
 
 def distill_static(
-    lesson: Lesson,
+    lesson: TrainingData,
     teacher_logits: Tensor,
     ngrams: NGrams,
     options: DistillStatic,
@@ -190,15 +190,15 @@ def _batch(texts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(np.concatenate(texts)), torch.from_numpy(offsets), torch.from_numpy(weights)
 
 
-def apply(step: DistillStatic, bench: StepContext) -> StepResult:
+def apply(step: DistillStatic, context: StepContext) -> StepResult:
     """Train hashed n-gram embeddings and a small head on the teacher's logits."""
-    parent = bench.origin
+    parent = context.origin
     teacher = open_classifier(parent.path)
-    lesson, teaching = taught_by(step, bench, teacher, lesson_of(step, bench, parent.labels))
+    lesson, teaching = teacher_outputs(step, context, teacher, student_training_data(step, context, parent.labels))
     ngrams = NGrams(
         buckets=step.buckets,
-        words=step.words,
-        characters=tuple(sorted(set(step.characters))),
+        words=step.word_ngrams,
+        characters=tuple(sorted(set(step.char_ngrams))),
         max_words=step.max_length,
     )
     student, history = distill_static(
@@ -206,11 +206,11 @@ def apply(step: DistillStatic, bench: StepContext) -> StepResult:
         teaching.logits,
         ngrams,
         step,
-        seed=bench.seed,
-        on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
+        seed=context.seed,
+        on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
     )
-    save_static(student, bench.draft / STATIC)
-    write_own_config(bench.draft, "PacklightStatic", parent.labels, {CONFIG_KEY: msgspec.to_builtins(ngrams)})
+    save_static(student, context.output_dir / STATIC)
+    write_own_config(context.output_dir, "PacklightStatic", parent.labels, {CONFIG_KEY: msgspec.to_builtins(ngrams)})
     best = max(history, key=lambda epoch: (epoch.accuracy, epoch.epoch))
     facts = {
         "best_epoch": best.epoch,

@@ -15,19 +15,19 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
 
     buckets: Annotated[int, msgspec.Meta(ge=256, le=1 << 22)] = 32768
     """rows of the embedding, shared by all n-grams that hash alike"""
-    width: Annotated[int, msgspec.Meta(ge=4, le=1024)] = 128
-    hidden: Positive = 256
+    embedding_dim: Annotated[int, msgspec.Meta(ge=4, le=1024)] = 128
+    hidden_size: Positive = 256
     """neurons of the head"""
-    words: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    word_ngrams: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
     """the longest n-gram of words"""
-    characters: tuple[Annotated[int, msgspec.Meta(ge=1, le=8)], ...] = (3, 4, 5)
+    char_ngrams: tuple[Annotated[int, msgspec.Meta(ge=1, le=8)], ...] = (3, 4, 5)
     """lengths of the n-grams of characters"""
     alpha: Share = 0.1
     temperature: Rate = 2.0
     logit_weight: Weight = 0.05
     augment: Weight = 2.0
     """unlabelled texts made of the training texts, for each of them, that the teacher answers"""
-    extra_texts: str | None = None
+    unlabeled_texts: str | None = None
     """a file of unlabelled texts, one a line, that the teacher answers"""
     dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.3
     """share of a text's n-grams that are left out in training"""
@@ -42,4 +42,4 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     @property
     def files(self) -> tuple[str, ...]:
         """The unlabelled texts."""
-        return (self.extra_texts,) if self.extra_texts else ()
+        return (self.unlabeled_texts,) if self.unlabeled_texts else ()

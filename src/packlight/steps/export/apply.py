@@ -10,17 +10,17 @@ from packlight.steps.export.parity import check_export
 from packlight.steps.onnx.export_graph import export
 
 
-def apply(step: Export, bench: StepContext) -> StepResult:
+def apply(step: Export, context: StepContext) -> StepResult:
     """Export the parent as an ONNX graph and compare its logits with the parent's."""
-    parent = bench.origin
-    copy_description(parent.path, bench.draft)
-    target = bench.draft / ONNX_FP32
+    parent = context.origin
+    copy_description(parent.path, context.output_dir)
+    target = context.output_dir / ONNX_FP32
     model = export(parent.path, target, step)
     parity = check_export(
         model,
         target,
         TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
-        bench.data.val.texts,
+        context.data.val.texts,
         tolerance=step.tolerance,
         name=step.name,
     )

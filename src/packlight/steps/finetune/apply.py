@@ -15,35 +15,35 @@ from transformers import PreTrainedModel
 from packlight.models.hf_model import (
     build_classifier,
     labels_of,
-    longest_text,
+    max_positions,
     open_classifier,
     rename_labels,
     save_classifier,
 )
 from packlight.models.labels import knows
 from packlight.models.tokenizer import tokenizer_folder
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.history import Epoch, started_from, training_facts
+from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.trainer import fit
-from packlight.steps.training.training_data import Lesson, lesson_for
+from packlight.steps.training.training_data import TrainingData, training_data
 
 
 def finetune(
     model: PreTrainedModel,
     encoder: TextEncoder,
-    lesson: Lesson,
+    lesson: TrainingData,
     options: Finetune,
     *,
     work: Path,
     seed: int,
     fresh_head: bool = True,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> list[Epoch]:
+    on_epoch: Callable[[EpochResult], None] = lambda _: None,
+) -> list[EpochResult]:
     """Train a classifier on labelled texts, in place.
 
     Args:
@@ -76,34 +76,34 @@ def finetune(
     )
 
 
-def apply(step: Finetune, bench: StepContext) -> StepResult:
+def apply(step: Finetune, context: StepContext) -> StepResult:
     """Fine-tune the encoder, or adopt a classifier that already has the data's labels."""
-    checkpoint = bench.checkpoint
+    checkpoint = context.checkpoint
     assert checkpoint is not None  # resolved before any work
-    tokenizer = tokenizer_folder(checkpoint, bench.work)
-    known = knows(checkpoint, bench.data.labels)
+    tokenizer = tokenizer_folder(checkpoint, context.work_dir)
+    known = knows(checkpoint, context.data.labels)
     if checkpoint.labels is not None and not known:
-        say(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
+        info(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
     if known:
         model = open_classifier(checkpoint.path)
-        rename_labels(model, bench.data.labels)
+        rename_labels(model, context.data.labels)
     else:
-        model = build_classifier(checkpoint.path, bench.data.labels, seed=bench.seed)
-    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, longest_text(model)))
+        model = build_classifier(checkpoint.path, context.data.labels, seed=context.seed)
+    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(model)))
     facts: dict[str, Any] = started_from(checkpoint)
-    if known and not step.train_anyway:
-        say(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
+    if known and not step.continue_training:
+        info(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
     else:
         history = finetune(
             model,
             encoder,
-            lesson_for(bench.data, labels_of(model)),
+            training_data(context.data, labels_of(model)),
             step,
-            work=bench.work / "training",
-            seed=bench.seed,
+            work=context.work_dir / "training",
+            seed=context.seed,
             fresh_head=not known,
-            on_epoch=lambda epoch: bench.on_epoch(epoch.epoch, epoch.accuracy),
+            on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)
-    save_classifier(model, bench.draft, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    save_classifier(model, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return StepResult("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)

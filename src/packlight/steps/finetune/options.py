@@ -14,5 +14,5 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     """Hub id, folder or word; null for the run's --model"""
     epochs: Count = 3
     """0 leaves the encoder as it was pretrained, and its head at the class centroids"""
-    train_anyway: bool = False
+    continue_training: bool = False
     """go on training a model that already classifies the data's labels"""

@@ -24,7 +24,7 @@ from transformers.masking_utils import AttentionMaskInterface
 from packlight.models.hf_model import open_classifier
 from packlight.steps.export.options import Export
 from packlight.steps.onnx.fusion import fuse
-from packlight.steps.onnx.strip_metadata import tidy
+from packlight.steps.onnx.strip_metadata import strip_metadata
 
 ATTENTION = "packlight_onnx"
 ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "camembert")
@@ -57,7 +57,7 @@ def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
     graph = _trace(model, options.opset)
     if options.fuse:
         graph = fuse(graph, heads=parent.config.num_attention_heads, hidden=parent.config.hidden_size)
-    tidy(graph)
+    strip_metadata(graph)
     onnx.checker.check_model(graph)
     onnx.save_model(graph, target)
     return parent

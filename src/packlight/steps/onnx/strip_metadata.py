@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import onnx
 
 
-def tidy(model: onnx.ModelProto) -> None:
+def strip_metadata(model: onnx.ModelProto) -> None:
     """Remove remarks, source lines, types of inner tensors and constants that nothing reads, in place."""
     del model.metadata_props[:]
     model.ClearField("doc_string")

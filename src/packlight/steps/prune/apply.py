@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from packlight.data.dataset import spread
+from packlight.data.dataset import evenly_spaced
 from packlight.errors import ModelError, RecipeError
 from packlight.models import attention_heads
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
-from packlight.models.layers import feed_forward_width, take_layers, width_name
+from packlight.models.layers import feed_forward_width, keep_layers, width_name
 from packlight.models.mean_pooling import encoder_layers
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
-from packlight.steps.prune.importance import contributions
+from packlight.steps.prune.importance import taylor_importance
 from packlight.steps.prune.options import Prune
-from packlight.steps.training.training_data import lesson_for
+from packlight.steps.training.training_data import training_data
 
 
 def prune(
@@ -44,9 +44,9 @@ def prune(
         RecipeError: when more is to be kept than there is, or nothing would be removed.
     """
     held = len(encoder_layers(model))
-    smaller = take_layers(model, held if options.layers is None else options.layers)
+    smaller = keep_layers(model, held if options.layers is None else options.layers)
     width = feed_forward_width(smaller)
-    kept, kept_heads = options.feed_forward, options.heads
+    kept, kept_heads = options.intermediate_size, options.heads
     if kept is not None and kept > width:
         raise RecipeError(f"{options.name}: {kept} feed-forward neurons cannot be kept of {width}")
     several = head_count(smaller, options)
@@ -63,7 +63,7 @@ def prune(
             _keep(layer, width, _best(importance, kept))
         setattr(smaller.config, width_name(smaller), kept)
     if scores is not None and kept_heads is not None:
-        attention_heads.keep(smaller, [_best(importance, kept_heads) for importance in scores])
+        attention_heads.keep_heads(smaller, [_best(importance, kept_heads) for importance in scores])
     smaller.eval()
     return smaller
 
@@ -75,7 +75,7 @@ def neuron_importance(
     width = feed_forward_width(model)
     downs = [_blocks(layer, width)[1] for layer in encoder_layers(model)]
     totals = [torch.zeros(width) for _ in downs]
-    for text in contributions(model, downs, encoder, texts, labels, title="weighing neurons"):
+    for text in taylor_importance(model, downs, encoder, texts, labels, title="weighing neurons"):
         for total, contribution in zip(totals, text, strict=True):
             total.add_(contribution.square())
     return totals
@@ -89,9 +89,9 @@ def head_importance(
     Raises:
         ModelError: when it is not known where the model keeps its heads.
     """
-    readers, size = attention_heads.outputs(model), attention_heads.size(model)
-    totals = [torch.zeros(attention_heads.held(model)) for _ in readers]
-    for text in contributions(model, readers, encoder, texts, labels, title="weighing heads"):
+    readers, size = attention_heads.outputs(model), attention_heads.head_dim(model)
+    totals = [torch.zeros(attention_heads.num_heads(model)) for _ in readers]
+    for text in taylor_importance(model, readers, encoder, texts, labels, title="weighing heads"):
         for total, contribution in zip(totals, text, strict=True):
             total.add_(contribution.reshape(-1, size).sum(dim=1).abs())
     return totals
@@ -103,7 +103,7 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
     Raises:
         RecipeError: when there are not so many, or it is not known where they are.
     """
-    several = attention_heads.held(model)
+    several = attention_heads.num_heads(model)
     if options.heads is not None:
         try:
             attention_heads.known_family(model)
@@ -138,12 +138,12 @@ def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:
     up.out_features = down.in_features = len(neurons)
 
 
-def apply(step: Prune, bench: StepContext) -> StepResult:
+def apply(step: Prune, context: StepContext) -> StepResult:
     """Remove layers, neurons and attention heads."""
-    parent = bench.origin
+    parent = context.origin
     model = open_classifier(parent.path)
-    lesson = lesson_for(bench.data, labels_of(model))
-    rows = spread(range(len(lesson.train_texts)), step.texts)
+    lesson = training_data(context.data, labels_of(model))
+    rows = evenly_spaced(range(len(lesson.train_texts)), step.texts)
     length = parent.manifest.max_length
     smaller = prune(
         model,
@@ -152,6 +152,6 @@ def apply(step: Prune, bench: StepContext) -> StepResult:
         [lesson.train_labels[row] for row in rows],
         step,
     )
-    save_classifier(smaller, bench.draft, tokenizer_from=parent.path, max_length=length)
+    save_classifier(smaller, context.output_dir, tokenizer_from=parent.path, max_length=length)
     counts = {"parameters_before": model.num_parameters(), "parameters": smaller.num_parameters()}
     return StepResult("torch", "fp32", SAFETENSORS, length, batch_invariant=True, facts=counts)

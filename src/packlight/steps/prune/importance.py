@@ -10,7 +10,7 @@ from packlight.progress import bar
 from packlight.runtime.tokenization import TextEncoder
 
 
-def contributions(
+def taylor_importance(
     model: PreTrainedModel,
     readers: Sequence[nn.Module],
     encoder: TextEncoder,

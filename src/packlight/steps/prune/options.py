@@ -11,7 +11,7 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
 
     layers: tuple[Count, ...] | Positive | None = None
     """which layers are kept, counted from 0; a number keeps so many, evenly spaced; null for all"""
-    feed_forward: Positive | None = None
+    intermediate_size: Positive | None = None
     """neurons kept in each feed-forward block; null for all"""
     heads: Positive | None = None
     """attention heads kept in each layer; null for all"""
@@ -23,5 +23,5 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
     @property
     def contradiction(self) -> str | None:
         """Nothing to remove."""
-        nothing = self.layers is self.feed_forward is self.heads is None
-        return "nothing to remove: give layers, feed_forward or heads" if nothing else None
+        nothing = self.layers is self.intermediate_size is self.heads is None
+        return "nothing to remove: give layers, intermediate_size or heads" if nothing else None

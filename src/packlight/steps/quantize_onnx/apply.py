@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from packlight.data.dataset import spread
-from packlight.progress import bar, say
+from packlight.data.dataset import evenly_spaced
+from packlight.progress import bar, info
 from packlight.runtime.artifact import ONNX_INT8
 from packlight.runtime.ort_session import open_on_cpu
 from packlight.runtime.tokenization import TextEncoder
@@ -18,7 +18,7 @@ from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.portability import check_portability
 from packlight.steps.quantize_onnx.quantize import product_names, quantize_onnx
-from packlight.steps.training.training_data import lesson_for
+from packlight.steps.training.training_data import training_data
 
 WATCHED_TEXTS = 64
 """of val, for the error that one product in int8 makes, and for the check of portability"""
@@ -36,16 +36,16 @@ class _Attempt:
     file: Path
 
 
-def apply(step: QuantizeOnnx, bench: StepContext) -> StepResult:
+def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     """Quantize the parent's graph to int8, keeping in float32 what int8 would spoil."""
-    parent = bench.origin
+    parent = context.origin
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
-    texts = bench.data.val.texts
+    texts = context.data.val.texts
     wanted = _logits(parent.model_path, encoder, texts).argmax(axis=1)
 
     def attempt(options: QuantizeOnnx, in_float: Collection[str] = ()) -> _Attempt:
-        file = bench.work / f"{options.calibration}-{len(in_float)}.onnx"
-        _quantize(options, bench, encoder, file, in_float)
+        file = context.work_dir / f"{options.calibration}-{len(in_float)}.onnx"
+        _quantize(options, context, encoder, file, in_float)
         return _Attempt(options, tuple(in_float), _logits(file, encoder, texts), file)
 
     def agreement(made: _Attempt) -> float:
@@ -54,26 +54,26 @@ def apply(step: QuantizeOnnx, bench: StepContext) -> StepResult:
     both = step.mode == "static" and step.calibration == "auto"
     methods = ("minmax", "percentile") if both else ("minmax",) if step.calibration == "auto" else (step.calibration,)
     attempts = [attempt(msgspec.structs.replace(step, calibration=method)) for method in methods]
-    best = _more_often_right(attempts, bench) if both else attempts[0]
-    if agreement(best) < step.agreement:
-        order = _sensitive_first(best.options, bench, encoder)
+    best = _more_often_right(attempts, context) if both else attempts[0]
+    if agreement(best) < step.min_agreement:
+        order = _sensitive_first(best.options, context, encoder)
         for count in range(1, len(order) + 1):
             best = attempt(best.options, order[:count])
-            if agreement(best) >= step.agreement:
+            if agreement(best) >= step.min_agreement:
                 break
-        say(f"  {len(best.in_float)} of {len(order)} products stay in float, so that the labels stay the parent's")
-    target = bench.draft / ONNX_INT8
+        info(f"  {len(best.in_float)} of {len(order)} products stay in float, so that the labels stay the parent's")
+    target = context.output_dir / ONNX_INT8
     target.parent.mkdir(parents=True, exist_ok=True)
-    copy_description(parent.path, bench.draft)
+    copy_description(parent.path, context.output_dir)
     best.file.replace(target)
-    portability = check_portability(target, encoder, spread(texts, WATCHED_TEXTS))
+    portability = check_portability(target, encoder, evenly_spaced(texts, WATCHED_TEXTS))
     facts: dict[str, Any] = {
         "portability": msgspec.to_builtins(portability),
         "in_float": list(best.in_float),
         **({"calibration": best.options.calibration} if step.mode == "static" else {}),
     }
     if not portability.portable:
-        say(
+        info(
             f"  without VNNI {portability.saturated:,} of {portability.pairs:,} sums would saturate and "
             f"{portability.changed_labels} of {portability.texts} texts get another label; `reduce_range: true` avoids it"
         )
@@ -88,39 +88,39 @@ def apply(step: QuantizeOnnx, bench: StepContext) -> StepResult:
     )
 
 
-def _more_often_right(attempts: Sequence[_Attempt], bench: StepContext) -> _Attempt:
+def _more_often_right(attempts: Sequence[_Attempt], context: StepContext) -> _Attempt:
     """The attempt that answers more of val rightly.
 
     Raises:
         ModelError: when the data has other labels than the model.
     """
-    truth = np.array(lesson_for(bench.data, bench.origin.labels).val_labels)
+    truth = np.array(training_data(context.data, context.origin.labels).val_labels)
     return max(attempts, key=lambda made: float((made.logits.argmax(axis=1) == truth).mean()))
 
 
 def _quantize(
-    options: QuantizeOnnx, bench: StepContext, encoder: TextEncoder, file: Path, in_float: Collection[str]
+    options: QuantizeOnnx, context: StepContext, encoder: TextEncoder, file: Path, in_float: Collection[str]
 ) -> None:
     quantize_onnx(
-        bench.origin.model_path,
+        context.origin.model_path,
         file,
         options,
         encoder=encoder,
-        calibration_texts=spread(bench.data.train.texts, options.calibration_texts),
+        calibration_texts=evenly_spaced(context.data.train.texts, options.calibration_texts),
         in_float=in_float,
     )
 
 
-def _sensitive_first(options: QuantizeOnnx, bench: StepContext, encoder: TextEncoder) -> list[str]:
+def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextEncoder) -> list[str]:
     """The products of the graph, those first whose int8 form alone moves the logits most."""
-    texts = spread(bench.data.val.texts, WATCHED_TEXTS)
-    wanted = _logits(bench.origin.model_path, encoder, texts)
-    names = product_names(bench.origin.model_path)
-    file = bench.work / "alone.onnx"
+    texts = evenly_spaced(context.data.val.texts, WATCHED_TEXTS)
+    wanted = _logits(context.origin.model_path, encoder, texts)
+    names = product_names(context.origin.model_path)
+    file = context.work_dir / "alone.onnx"
     errors = {}
     with bar("how much int8 spoils", total=len(names)) as progress:
         for name in names:
-            _quantize(options, bench, encoder, file, [other for other in names if other != name])
+            _quantize(options, context, encoder, file, [other for other in names if other != name])
             errors[name] = float(np.square(_logits(file, encoder, texts) - wanted).mean())
             progress.advance()
     return sorted(names, key=lambda name: -errors[name])

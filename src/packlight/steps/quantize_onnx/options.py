@@ -21,5 +21,5 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     """training texts that static ranges are taken from"""
     embeddings: Literal["int8", "int4"] = "int8"
     """bits of the embeddings"""
-    agreement: Share = 0.9
+    min_agreement: Share = 0.9
     """least share of labels, on val texts, that must stay the parent's"""

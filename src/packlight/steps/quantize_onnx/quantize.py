@@ -27,7 +27,7 @@ from packlight.runtime.ort_session import open_on_cpu
 from packlight.runtime.processor import has_vnni
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.onnx.fusion import DOMAIN, allow_own_operators
-from packlight.steps.onnx.strip_metadata import tidy
+from packlight.steps.onnx.strip_metadata import strip_metadata
 from packlight.steps.quantize_onnx.int4_embeddings import embeddings_to_int4
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 
@@ -63,14 +63,14 @@ def quantize_onnx(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     model = onnx.load_model(source)
-    tidy(model)
+    strip_metadata(model)
     if options.embeddings == "int4":
         embeddings_to_int4(model)
     int8 = _dynamic(model, options, in_float)
     if options.mode == "static":
         seen = observe(model, _dynamic_inputs(int8), encoder, calibration_texts)
         _fix_ranges(int8, RANGES[options.calibration](seen))
-    tidy(int8)
+    strip_metadata(int8)
     onnx.checker.check_model(int8)
     onnx.save_model(int8, target)
 

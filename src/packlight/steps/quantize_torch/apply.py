@@ -7,11 +7,11 @@ from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_torch.options import QuantizeTorch
 
 
-def apply(_: QuantizeTorch, bench: StepContext) -> StepResult:
+def apply(_: QuantizeTorch, context: StepContext) -> StepResult:
     """Quantize every linear layer to dynamic int8."""
-    parent = bench.origin
-    copy_description(parent.path, bench.draft)
-    save_int8(quantize(open_classifier(parent.path)), bench.draft / SAFETENSORS_INT8)
+    parent = context.origin
+    copy_description(parent.path, context.output_dir)
+    save_int8(quantize(open_classifier(parent.path)), context.output_dir / SAFETENSORS_INT8)
     length = parent.manifest.max_length
     return StepResult(
         "torch",

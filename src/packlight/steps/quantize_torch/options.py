@@ -9,5 +9,5 @@ class QuantizeTorch(Step, frozen=True, kw_only=True, tag="quantize-torch"):
     needs = ("torch",)
     makes = "torch-int8"
 
-    agreement: Share = 0.9
+    min_agreement: Share = 0.9
     """least share of labels, on val texts, that must stay the parent's"""

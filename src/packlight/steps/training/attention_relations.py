@@ -22,7 +22,7 @@ PADDED = -1e4
 """score of a token that is not there: finite, so that no difference of two of them is undefined"""
 
 
-def check_relations_known(model: PreTrainedModel) -> mean_pooling.Family:
+def check_relations_known(model: PreTrainedModel) -> mean_pooling.ArchitectureLayout:
     """Where the model keeps its queries, keys and values.
 
     Raises:
@@ -31,7 +31,7 @@ def check_relations_known(model: PreTrainedModel) -> mean_pooling.Family:
     family = mean_pooling.family_of(model)
     if family is None:
         raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
-    width = attention_heads.held(model) * attention_heads.size(model)
+    width = attention_heads.num_heads(model) * attention_heads.head_dim(model)
     if width < RELATION_HEADS:
         raise RecipeError(f"relation_weight: needs at least {RELATION_HEADS} hidden units, the model has {width}")
     return family

@@ -11,14 +11,14 @@ from packlight.models import mean_pooling
 from packlight.models.hf_model import final_layer
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.inference import features_of
-from packlight.steps.training.training_data import UNLABELLED, Lesson
+from packlight.steps.training.training_data import NO_LABEL, TrainingData
 
 COSINE_SCALE = 20.0
 
 TEXTS_PER_CLASS = 200
 
 
-def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: Lesson) -> None:
+def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: TrainingData) -> None:
     """Set the final layer to the scaled unit centroids of each class's labelled training texts, in place."""
     chosen = _some_of_each(lesson.train_labels)
     features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
@@ -38,7 +38,7 @@ def _some_of_each(labels: Sequence[int]) -> list[int]:
     taken: Counter[int] = Counter()
     chosen = []
     for index, label in enumerate(labels):
-        if label != UNLABELLED and taken[label] < TEXTS_PER_CLASS:
+        if label != NO_LABEL and taken[label] < TEXTS_PER_CLASS:
             taken[label] += 1
             chosen.append(index)
     return chosen

@@ -14,7 +14,7 @@ DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 
 from torch import Tensor, nn
 
-from packlight.steps.training.training_data import UNLABELLED
+from packlight.steps.training.training_data import NO_LABEL
 
 
 def distillation_loss(
@@ -41,7 +41,7 @@ def distillation_loss(
         logit_weight: weight of the mean squared error of the logits.
         weights: factor on each text's loss, [batch]; None for 1.
     """
-    hard = nn.functional.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
+    hard = nn.functional.cross_entropy(student, labels, ignore_index=NO_LABEL, reduction="none")
     soft = nn.functional.kl_div(
         nn.functional.log_softmax(student / temperature, dim=-1),
         nn.functional.log_softmax(teacher / temperature, dim=-1),

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.models import Checkpoint
 from packlight.runtime.provenance import FACT
 
@@ -26,7 +26,7 @@ PARTS = ("model.safetensors", "optimizer.pt", "scheduler.pt", STATE)
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochResult:
     """What `val` says after an epoch."""
 
     epoch: int
@@ -46,7 +46,7 @@ class History:
         self._file = work / FILE
         self.checkpoint = _last_whole(work)
         """the folder to go on from; None to start anew"""
-        self.epochs: list[Epoch] = []
+        self.epochs: list[EpochResult] = []
         """what `val` said after each epoch, the first first"""
         if self.checkpoint is not None:
             done = round(_state(self.checkpoint)["epoch"])
@@ -55,10 +55,10 @@ class History:
                 self.epochs, self.checkpoint = [], None
                 shutil.rmtree(work)
 
-    def record(self, epoch: Epoch) -> None:
+    def record(self, epoch: EpochResult) -> None:
         """Add an epoch and keep it on disk."""
         self.epochs.append(epoch)
-        write_whole(self._file, msgspec.json.encode(self.epochs))
+        atomic_write(self._file, msgspec.json.encode(self.epochs))
 
 
 def _last_whole(work: Path) -> Path | None:
@@ -79,14 +79,14 @@ def _state(checkpoint: Path) -> dict[str, float]:
     return state
 
 
-def _read(file: Path) -> list[Epoch]:
+def _read(file: Path) -> list[EpochResult]:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=list[Epoch])
+        return msgspec.json.decode(file.read_bytes(), type=list[EpochResult])
     except (OSError, msgspec.MsgspecError):
         return []
 
 
-def training_facts(history: Sequence[Epoch]) -> dict[str, object]:
+def training_facts(history: Sequence[EpochResult]) -> dict[str, object]:
     """What a training found out, for the manifest."""
     if not history:
         return {}

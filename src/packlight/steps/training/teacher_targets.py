@@ -28,7 +28,7 @@ from transformers import PreTrainedModel
 
 from packlight.data.text_file import read_lines
 from packlight.errors import DataError
-from packlight.files import write_whole
+from packlight.files import atomic_write
 from packlight.models import label_mapping
 from packlight.models.hf_model import open_classifier
 from packlight.runtime.artifact import Artifact
@@ -36,15 +36,15 @@ from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext
 from packlight.steps.distill.options import Distill
 from packlight.steps.distill_static.options import DistillStatic
-from packlight.steps.inference import answers_of
+from packlight.steps.inference import forward_all
 from packlight.steps.training.attention_relations import TeacherRelations
 from packlight.steps.training.augment import augment
 from packlight.steps.training.soft_labels import LEAST, read_answers
-from packlight.steps.training.training_data import UNLABELLED, Lesson, lesson_for
+from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TeacherOutputs:
     """What the teacher says of the lesson's training texts."""
 
     logits: Tensor
@@ -83,38 +83,38 @@ def cached_answers(
         damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
         with damage, np.load(file, allow_pickle=False) as known:
             return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])
-    logits, features = answers_of(teacher, encoder, texts)
+    logits, features = forward_all(teacher, encoder, texts)
     buffer = io.BytesIO()
     np.savez(buffer, logits=logits.numpy(), features=features.numpy())
-    write_whole(file, buffer.getvalue())
+    atomic_write(file, buffer.getvalue())
     return logits, features
 
 
-def lesson_of(step: Distill | DistillStatic, bench: StepContext, labels: tuple[str, ...]) -> Lesson:
+def student_training_data(step: Distill | DistillStatic, context: StepContext, labels: tuple[str, ...]) -> TrainingData:
     """The training texts, and after them the unlabelled ones: those of the file, and those made by augmentation.
 
     Raises:
         DataError: when the file of texts cannot be read.
     """
-    lesson = lesson_for(bench.data, labels)
+    lesson = training_data(context.data, labels)
     # Texts of val and test are no teaching material, labelled or not.
-    held_out = {*lesson.train_texts, *bench.data.val.texts, *bench.data.test.texts}
-    given = read_lines(Path(step.extra_texts)) if step.extra_texts else []
+    held_out = {*lesson.train_texts, *context.data.val.texts, *context.data.test.texts}
+    given = read_lines(Path(step.unlabeled_texts)) if step.unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
     least = step.min_texts if isinstance(step, Distill) else 0
     count = max(round(step.augment * len(lesson.train_texts)), least - len(lesson.train_texts) - len(given))
-    made = augment(lesson.train_texts, count, seed=bench.seed) if count > 0 else []
+    made = augment(lesson.train_texts, count, seed=context.seed) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         lesson,
         train_texts=[*lesson.train_texts, *extra],
-        train_labels=[*lesson.train_labels, *[UNLABELLED] * len(extra)],
+        train_labels=[*lesson.train_labels, *[NO_LABEL] * len(extra)],
     )
 
 
-def taught_by(
-    step: Distill | DistillStatic, bench: StepContext, teacher: PreTrainedModel, lesson: Lesson
-) -> tuple[Lesson, Teaching]:
+def teacher_outputs(
+    step: Distill | DistillStatic, context: StepContext, teacher: PreTrainedModel, lesson: TrainingData
+) -> tuple[TrainingData, TeacherOutputs]:
     """The teachers' answers to the lesson's training texts: the mean of their logits.
 
     A file of answers stands in their place, and adds the texts that only it has.
@@ -122,32 +122,32 @@ def taught_by(
     Raises:
         DataError: when the file of answers cannot be read, or says nothing of a training text.
     """
-    encoder = teacher_encoder(step, bench)
-    if isinstance(step, Distill) and step.answers is not None:
-        lesson, logits = _from_file(Path(step.answers), bench, lesson)
+    encoder = teacher_encoder(step, context)
+    if isinstance(step, Distill) and step.soft_labels is not None:
+        lesson, logits = _from_file(Path(step.soft_labels), context, lesson)
         features = None
     else:
-        logits, features = _asked(bench, bench.origin, teacher, lesson, encoder.max_length)
-        others = [bench.others[name] for name in step.teachers] if isinstance(step, Distill) else []
+        logits, features = _asked(context, context.origin, teacher, lesson, encoder.max_length)
+        others = [context.others[name] for name in step.teachers] if isinstance(step, Distill) else []
         for other in others:
             columns = label_mapping(other.labels, lesson.labels).columns
-            more, _ = _asked(bench, other, open_classifier(other.path), lesson, encoder.max_length)
+            more, _ = _asked(context, other, open_classifier(other.path), lesson, encoder.max_length)
             logits = logits + more[:, list(columns)]
         logits = logits / (1 + len(others))
     hidden = isinstance(step, Distill) and step.hidden_weight > 0
     relations = None
     if isinstance(step, Distill) and step.relation_weight > 0:
         relations = TeacherRelations(teacher, encoder, lesson.train_texts)
-    return lesson, Teaching(logits, features if hidden else None, relations)
+    return lesson, TeacherOutputs(logits, features if hidden else None, relations)
 
 
-def teacher_encoder(step: Distill | DistillStatic, bench: StepContext) -> TextEncoder:
+def teacher_encoder(step: Distill | DistillStatic, context: StepContext) -> TextEncoder:
     """The parent's tokenizer, at the length that the student learns with."""
-    return TextEncoder(bench.origin.tokenizer_path, min(step.max_length, bench.origin.manifest.max_length))
+    return TextEncoder(context.origin.tokenizer_path, min(step.max_length, context.origin.manifest.max_length))
 
 
 def _asked(
-    bench: StepContext, artifact: Artifact, model: PreTrainedModel, lesson: Lesson, length: int
+    context: StepContext, artifact: Artifact, model: PreTrainedModel, lesson: TrainingData, length: int
 ) -> tuple[Tensor, Tensor]:
     files = artifact.manifest.files
     return cached_answers(
@@ -155,14 +155,14 @@ def _asked(
         TextEncoder(artifact.tokenizer_path, min(length, artifact.manifest.max_length)),
         lesson.train_texts,
         key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
-        folder=bench.work.parent / "teacher-answers",
+        folder=context.work_dir.parent / "teacher-answers",
     )
 
 
-def _from_file(file: Path, bench: StepContext, lesson: Lesson) -> tuple[Lesson, Tensor]:
+def _from_file(file: Path, context: StepContext, lesson: TrainingData) -> tuple[TrainingData, Tensor]:
     """Logits from a file of answers: the logarithms of its probabilities."""
     answers = read_answers(file, lesson.labels)
-    held_out = {*bench.data.val.texts, *bench.data.test.texts}
+    held_out = {*context.data.val.texts, *context.data.test.texts}
     known = set(lesson.train_texts)
     extra = [text for text in answers if text not in known and text not in held_out]
     texts, labels = [], []
@@ -170,10 +170,8 @@ def _from_file(file: Path, bench: StepContext, lesson: Lesson) -> tuple[Lesson, 
         if text in answers:
             texts.append(text)
             labels.append(label)
-        elif label != UNLABELLED:
+        elif label != NO_LABEL:
             raise DataError(f"{file}: says nothing of the training text {text!r}; answer all texts of train")
-    lesson = dataclasses.replace(
-        lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[UNLABELLED] * len(extra)]
-    )
+    lesson = dataclasses.replace(lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[NO_LABEL] * len(extra)])
     probabilities = np.array([answers[text] for text in lesson.train_texts], dtype=np.float32)
     return lesson, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))

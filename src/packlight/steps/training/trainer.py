@@ -31,11 +31,11 @@ from packlight.models.mean_pooling import encoder_layers
 from packlight.progress import Bar, bar
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
-from packlight.steps.training.history import Epoch, History
+from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.options import Training
-from packlight.steps.training.training_data import Lesson
+from packlight.steps.training.training_data import TrainingData
 
-__all__ = ["Epoch", "Objective", "bf16_here", "device_here", "fit"]
+__all__ = ["EpochResult", "Objective", "bf16_here", "device_here", "fit"]
 
 EVAL_BATCH = 128
 
@@ -71,7 +71,7 @@ class Items(TorchDataset[Item]):
 def fit(
     model: PreTrainedModel,
     encoder: TextEncoder,
-    lesson: Lesson,
+    lesson: TrainingData,
     objective: Objective,
     options: Training,
     *,
@@ -79,8 +79,8 @@ def fit(
     seed: int,
     title: str,
     frozen: tuple[int, int] = (0, 0),
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> list[Epoch]:
+    on_epoch: Callable[[EpochResult], None] = lambda _: None,
+) -> list[EpochResult]:
     """Train a model in place and leave it with the weights of its best epoch on `val`.
 
     Args:
@@ -125,7 +125,7 @@ def fit(
                 optimizers=(_optimizer(model, options), None),
                 callbacks=[
                     EarlyStoppingCallback(early_stopping_patience=patience),
-                    _Freezer(model, *frozen),
+                    _FreezeCallback(model, *frozen),
                     _ProgressCallback(progress, history),
                 ],
             )
@@ -190,7 +190,7 @@ class _Trainer(Trainer):
         return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
 
 
-class _Freezer(TrainerCallback):
+class _FreezeCallback(TrainerCallback):
     """Rests the first layers and the embeddings, and wakes them after some epochs."""
 
     def __init__(self, model: PreTrainedModel, layers: int, epochs: int) -> None:
@@ -282,7 +282,7 @@ def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimiz
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
-def _judge(prediction: EvalPrediction, lesson: Lesson, number: int) -> Epoch:
+def _judge(prediction: EvalPrediction, lesson: TrainingData, number: int) -> EpochResult:
     truth = np.asarray(prediction.label_ids)
     right = np.asarray(prediction.predictions).argmax(axis=-1) == truth
     count = len(lesson.labels)
@@ -291,7 +291,7 @@ def _judge(prediction: EvalPrediction, lesson: Lesson, number: int) -> Epoch:
     in_scope = np.array([lesson.labels[index] != lesson.oos_label for index in truth])
     accuracy = float(right.mean())
     weak = [index for index in np.argsort(per_class, kind="stable")[:WEAK_CLASSES] if per_class[index] < accuracy]
-    return Epoch(
+    return EpochResult(
         epoch=number,
         accuracy=accuracy,
         in_scope_accuracy=float(right[in_scope].mean()) if in_scope.any() else accuracy,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from packlight.data import Dataset
 from packlight.models import label_mapping
 
-UNLABELLED = -100
+NO_LABEL = -100
 """label id of a training text that only a teacher says something about"""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """What is trained on, and what the training is watched by; label ids are in the model's own order.
 
     A training text without a label has the id `UNLABELLED`.
@@ -25,11 +25,11 @@ class Lesson:
     oos_label: str | None
 
 
-def lesson_for(data: Dataset, model_labels: Sequence[str]) -> Lesson:
+def training_data(data: Dataset, model_labels: Sequence[str]) -> TrainingData:
     """The data with label ids in a model's own order; `test` is no part of it."""
     columns = label_mapping(model_labels, data.labels).columns
     ids = {label: columns[index] for index, label in enumerate(data.labels)}
-    return Lesson(
+    return TrainingData(
         train_texts=data.train.texts,
         train_labels=[ids[label] for label in data.train.labels],
         val_texts=data.val.texts,

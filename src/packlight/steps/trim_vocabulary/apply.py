@@ -13,35 +13,35 @@ from packlight.data import Dataset
 from packlight.data.text_file import read_lines
 from packlight.formatting import megabytes, percent, points
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
-from packlight.progress import say
+from packlight.progress import info
 from packlight.runtime.artifact import SAFETENSORS, Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.inference import logits_of
-from packlight.steps.training.training_data import lesson_for
+from packlight.steps.training.training_data import training_data
 from packlight.steps.trim_vocabulary.embedding import cut_embedding, fixed_ids
 from packlight.steps.trim_vocabulary.options import TrimVocabulary
 from packlight.steps.trim_vocabulary.tokenizer import open_tokenizer, segment, trim_tokenizer, write_tokenizer
 
 
-def apply(step: TrimVocabulary, bench: StepContext) -> StepResult:
+def apply(step: TrimVocabulary, context: StepContext) -> StepResult:
     """Remove the vocabulary that the texts do not use, with its embeddings."""
-    parent, data = bench.origin, bench.data
+    parent, data = context.origin, context.data
     more = read_lines(Path(step.corpus)) if step.corpus else []
     model = open_classifier(parent.path)
     trimmed = trim_tokenizer(
-        parent.tokenizer_path, [*data.train.texts, *more], pieces=step.pieces, fixed=fixed_ids(model)
+        parent.tokenizer_path, [*data.train.texts, *more], pieces=step.vocab_size, fixed=fixed_ids(model)
     )
-    folder = bench.work / "tokenizer"
+    folder = context.work_dir / "tokenizer"
     write_tokenizer(trimmed, parent.path, folder)
     before = _labels(model, parent.tokenizer_path, parent, data)
     cut_embedding(model, trimmed.old_ids)
     after = _labels(model, folder / "tokenizer.json", parent, data)
-    save_classifier(model, bench.draft, tokenizer_from=folder, max_length=parent.manifest.max_length)
+    save_classifier(model, context.output_dir, tokenizer_from=folder, max_length=parent.manifest.max_length)
     facts = _compared(open_tokenizer(parent.tokenizer_path), trimmed.tokenizer, data)
     facts["val_agreement"] = _share(before == after)
     facts["val"] |= _right(before, after, labels_of(model), data)
-    saved = parent.model_path.stat().st_size - (bench.draft / SAFETENSORS).stat().st_size
+    saved = parent.model_path.stat().st_size - (context.output_dir / SAFETENSORS).stat().st_size
     _tell(facts, saved)
     return StepResult(
         "torch",
@@ -80,7 +80,7 @@ def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, 
 
 def _right(before: Tensor, after: Tensor, labels: Sequence[str], data: Dataset) -> dict[str, Any]:
     """Accuracy on `val`, and of its out-of-scope texts alone: they have the most words that no training text has."""
-    lesson = lesson_for(data, labels)
+    lesson = training_data(data, labels)
     truth = torch.tensor(lesson.val_labels)
     figures = {"accuracy": torch.ones_like(truth, dtype=torch.bool)}
     if lesson.oos_label is not None:
@@ -98,7 +98,7 @@ def _share(right: Tensor) -> float:
 
 def _tell(facts: dict[str, Any], saved: int) -> None:
     pieces, val = facts["pieces"], facts["val"]
-    say(
+    info(
         f"  {pieces['after']:,} of {pieces['before']:,} pieces stay, {megabytes(saved / 1e6)} less; on val "
         f"{percent(val['texts_cut_otherwise'])} of the texts are cut otherwise, "
         f"{val['pieces_per_text']['after']:.1f} pieces a text ({val['pieces_per_text']['before']:.1f} before), "
@@ -106,4 +106,4 @@ def _tell(facts: dict[str, Any], saved: int) -> None:
     )
     lost = {name: val[name]["after"] - val[name]["before"] for name in ("accuracy", "oos_recall") if name in val}
     words = {"accuracy": "accuracy on val", "oos_recall": "recall of its out-of-scope texts"}
-    say("  " + ", ".join(f"{words[name]} {points(change)}" for name, change in lost.items()))
+    info("  " + ", ".join(f"{words[name]} {points(change)}" for name, change in lost.items()))

@@ -12,7 +12,7 @@ Document = dict[str, Any]
 """the section `model` of a tokenizer.json"""
 
 
-class Inventory(ABC):
+class VocabularyModel(ABC):
     """The pieces of one tokenizer's model, and which of them depend on which."""
 
     def __init__(self, model: Document) -> None:
@@ -69,7 +69,7 @@ def byte_pieces() -> frozenset[str]:
     return frozenset(f"<0x{byte:02X}>" for byte in range(256))
 
 
-class BytePairs(Inventory):
+class BytePairs(VocabularyModel):
     """A byte-pair vocabulary, in which the more frequent pieces come first, with its merges."""
 
     def __init__(self, model: Document) -> None:
@@ -143,7 +143,7 @@ class BytePairs(Inventory):
         return seen
 
 
-class Unigrams(Inventory):
+class Unigrams(VocabularyModel):
     """Pieces with the logarithm of their probability; a piece's place is its id."""
 
     @cached_property
@@ -179,7 +179,7 @@ class Unigrams(Inventory):
         return float(self.model["vocab"][self.ids[piece]][1])
 
 
-class WordPieces(Inventory):
+class WordPieces(VocabularyModel):
     """A word-piece vocabulary, in which the more frequent pieces come first."""
 
     def __init__(self, model: Document, tokenizer: Tokenizer) -> None:

@@ -9,7 +9,7 @@ class TrimVocabulary(Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
     needs = ("torch",)
     makes = "torch"
 
-    pieces: Positive | None = None
+    vocab_size: Positive | None = None
     """so many are kept: those that the texts use first, then the tokenizer's most frequent; null for those in use"""
     corpus: str | None = None
     """a file of texts, one a line, whose pieces are kept as well"""

@@ -12,12 +12,12 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from packlight.errors import ModelError, ParityError, RecipeError
-from packlight.files import write_whole
-from packlight.steps.trim_vocabulary.inventories import BytePairs, Inventory, Unigrams, WordPieces
+from packlight.files import atomic_write
+from packlight.steps.trim_vocabulary.inventories import BytePairs, Unigrams, VocabularyModel, WordPieces
 
 
 def choose(
-    inventory: Inventory,
+    inventory: VocabularyModel,
     used: Mapping[str, int],
     *,
     always: Collection[str],
@@ -59,7 +59,7 @@ def choose(
     return kept
 
 
-def _with_parts(inventory: Inventory, pieces: Iterable[str]) -> set[str]:
+def _with_parts(inventory: VocabularyModel, pieces: Iterable[str]) -> set[str]:
     return {part for piece in pieces for part in inventory.parts(piece)}
 
 
@@ -83,7 +83,7 @@ class TrimmedTokenizer:
         return Tokenizer.from_str(json.dumps(self.document))
 
 
-def rewrite(tokenizer: Tokenizer, inventory: Inventory, kept: Collection[str]) -> TrimmedTokenizer:
+def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[str]) -> TrimmedTokenizer:
     """A tokenizer, which neither pads nor cuts, with the kept pieces of its model and all its added tokens.
 
     Raises:
@@ -108,7 +108,7 @@ def rewrite(tokenizer: Tokenizer, inventory: Inventory, kept: Collection[str]) -
     return trimmed
 
 
-def added_apart(tokenizer: Tokenizer, inventory: Inventory) -> set[str]:
+def added_apart(tokenizer: Tokenizer, inventory: VocabularyModel) -> set[str]:
     """Added tokens that are no pieces of the model itself."""
     return {token.content for token in tokenizer.get_added_tokens_decoder().values()} - inventory.ids.keys()
 
@@ -123,13 +123,13 @@ def ids_in_post_processor(document: Mapping[str, Any]) -> set[int]:
 def write_tokenizer(trimmed: TrimmedTokenizer, source: Path, folder: Path) -> None:
     """Write the tokenizer's files into a folder; `source` is the folder of the old ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "tokenizer.json", json.dumps(trimmed.document, ensure_ascii=False, separators=(",", ":")))
+    atomic_write(folder / "tokenizer.json", json.dumps(trimmed.document, ensure_ascii=False, separators=(",", ":")))
     if (file := source / "tokenizer_config.json").is_file():
         settings = json.loads(file.read_text(encoding="utf-8"))
         if (added := settings.get("added_tokens_decoder")) is not None:
             new = {int(old): token for old, token in added.items() if int(old) in trimmed.new_ids}
             settings["added_tokens_decoder"] = {str(trimmed.new_ids[old]): token for old, token in new.items()}
-        write_whole(folder / file.name, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+        atomic_write(folder / file.name, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     if (special := source / "special_tokens_map.json").is_file():
         shutil.copyfile(special, folder / special.name)
 
@@ -270,7 +270,7 @@ def trim_tokenizer(
     return trimmed
 
 
-def _inventory(tokenizer: Tokenizer, model: dict[str, object]) -> Inventory:
+def _inventory(tokenizer: Tokenizer, model: dict[str, object]) -> VocabularyModel:
     kind = model["type"]
     if kind == "WordPiece":
         return WordPieces(model, tokenizer)

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - mkdocs loads this file by its path
-"""What mkdocs needs to know of packlight: the command line's reference, and which pages there are."""
+"""Hooks for mkdocs: generate the command-line reference and expand patterns in the navigation."""
 
 from pathlib import Path
 from typing import Any
@@ -10,37 +10,37 @@ from mkdocs.structure.files import File, Files
 
 from packlight.cli.app import app
 
-MADE = "cli.md"
+GENERATED = "reference/cli.md"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave out pages that are not written yet, and write out patterns such as `decisions/*.md`."""
+    """Expand patterns such as `decisions/*.md` in the navigation and drop pages that don't exist."""
     docs = Path(config.docs_dir)
     config.nav = [kept for entry in config.nav or [] if (kept := _existing(entry, docs)) is not None]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the command line's reference."""
-    files.append(File.generated(config, MADE, content=cli_reference()))
+    """Add the generated command-line reference."""
+    files.append(File.generated(config, GENERATED, content=cli_reference()))
     return files
 
 
 def cli_reference() -> str:
-    """Every verb with its options, as Markdown, from the application itself."""
+    """Render every command with its options as Markdown, from the application itself."""
     group: Any = typer.main.get_command(app)
     verbs = [_verb(name, command) for name, command in group.commands.items() if not command.hidden]
     opening = (
-        "# Command line\n\n`packlight VERB --help` shows the same. Tables go to standard output, remarks and progress to standard "
-        "error. [The exit status](exit-codes.md) says how a command ended. "
-        "`packlight --install-completion` sets up your shell; `NO_COLOR=1` turns colours off.\n"
+        "# Command line\n\n`packlight COMMAND --help` shows the same text. Results go to standard output; messages and progress go to "
+        "standard error. [Exit codes](exit-codes.md) tell you how a command ended. Set up shell completion with "
+        "`packlight --install-completion`, and turn off colours with `NO_COLOR=1`.\n"
     )
     return "\n".join([opening, *verbs])
 
 
 def _verb(name: str, command: Any) -> str:
     help_text = "\n".join(line.strip() for line in (command.help or "").splitlines())
-    lines = [f"## {name}", "", help_text, "", "| option | default | |", "| --- | --- | --- |"]
+    lines = [f"## {name}", "", help_text, "", "| option | default | description |", "| --- | --- | --- |"]
     lines += [_option(parameter) for parameter in command.params if parameter.name != "help"]
     return "\n".join(lines) + "\n"
 
@@ -58,9 +58,9 @@ def _names(parameter: Any) -> str:
 
 
 def _existing(entry: Any, docs: Path) -> Any:
-    """The navigation's entry without pages that are missing; None when nothing is left of it."""
+    """Return a navigation entry without its missing pages, or None if nothing is left."""
     if isinstance(entry, str):
-        return entry if entry == MADE or (docs / entry).is_file() else None
+        return entry if entry == GENERATED or (docs / entry).is_file() else None
     kept = {}
     for title, below in entry.items():
         if isinstance(below, str) and "*" in below:

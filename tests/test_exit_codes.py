@@ -1,4 +1,4 @@
-"""Every row of docs/exit-codes.md, through the command line."""
+"""Every row of docs/reference/exit-codes.md, through the command line."""
 
 import http.server
 import json
@@ -15,7 +15,7 @@ from packlight.errors import Exit, PacklightError, ParityError
 from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 
 pytest_plugins = ["command"]
-PAGE = Path(__file__).parent.parent / "docs" / "exit-codes.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "exit-codes.md"
 TEXTS = [f"text {number}" for number in range(100)]
 
 

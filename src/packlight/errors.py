@@ -13,7 +13,7 @@
 A message names what was given, what was expected and what to do next. Anything that is not a
 `PacklightError` is a bug and keeps its traceback.
 
-`Exit` is every status that the command line ends with; `docs/exit-codes.md` says more of each.
+`Exit` is every status that the command line ends with; `docs/reference/exit-codes.md` says more of each.
 """
 
 from enum import IntEnum

@@ -229,7 +229,7 @@ def _hash(numbers: npt.ArrayLike) -> str:
 
 def _hint(artifact: Artifact) -> str:
     if artifact.manifest.precision == "int8" and artifact.manifest.engine not in ("static", "cascade"):
-        return ": int8 needs VNNI, or weights quantized with `reduce_range: true`. See docs/quantization.md"
+        return ": int8 needs VNNI, or weights quantized with `reduce_range: true`. See docs/reference/quantization.md"
     return ". Install the versions that packlight.json names"
 
 

@@ -121,7 +121,7 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
     words = ("--layers", "1", "--epochs", "1", "--max-length", "24", "--soft-labels", tmp_path / "answers.jsonl")
     answer = step("distill", "teacher", *words, out="by-answers")
     assert answer.status == 0, answer.err
-    assert Artifact.open(made / "by-answers").manifest.options["answers"] == str(tmp_path / "answers.jsonl")
+    assert Artifact.open(made / "by-answers").manifest.options["soft_labels"] == str(tmp_path / "answers.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
         ("distill-static", ["teacher", "--unlabeled-texts", "nowhere.txt"], "nowhere.txt: cannot be read"),
         ("cascade", ["static", "--first", "static"], "is static, but cascade starts from onnx or onnx-int8 or torch"),
         ("cascade", ["onnx", "--first", "teacher"], "is torch, but cascade starts from static or onnx-int8 or onnx"),
-        ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "loss"),
+        ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "max_accuracy_drop"),
         ("cascade", ["onnx"], "--first"),
         ("cascade", ["onnx", "--first", "Not A Name"], "--first Not A Name: its last part names the variant"),
         ("distill", ["teacher", "--soft-labels", "nowhere.csv"], "nowhere.csv: cannot be read as a file of answers"),

@@ -124,7 +124,7 @@ def check_error(answer, said):
         ("quantize", ["student", "--mode", "dynamic"], "or use `--mode torch`"),
         ("quantize", ["student-onnx", "--mode", "torch"], "is onnx, but quantize-torch starts from torch"),
         ("quantize", ["student", "--mode", "torch", "--embeddings", "int4"], "--mode torch has no --embeddings"),
-        ("quantize", ["student-onnx", "--min-agreement", "2"], "agreement"),
+        ("quantize", ["student-onnx", "--min-agreement", "2"], "min_agreement"),
         ("export", ["student", "--tolerance", "-1"], "tolerance"),
         ("export", ["student-static"], "give the variant that it was made from (student-onnx)"),
         ("distill", ["student-onnx"], "is onnx, but distill starts from torch"),
@@ -158,7 +158,7 @@ def test_options_of_a_step_reach_it(chain, packlight, tmp_path, place):
     answer = packlight("quantize", chain / "student-onnx", *words, *read, "--out", tmp_path / "small")
     assert answer.status == 0, answer.err
     done = Artifact.open(tmp_path / "small").manifest.options
-    wanted = {"embeddings": "int4", "calibration": "percentile", "agreement": 0.5, "per_channel": False}
+    wanted = {"embeddings": "int4", "calibration": "percentile", "min_agreement": 0.5, "per_channel": False}
     assert {name: done[name] for name in wanted} == wanted
     answer = packlight("export", chain / "student", "--tolerance", "0.01", *read, "--out", tmp_path / "onnx")
     assert answer.err.splitlines()[-1].endswith(

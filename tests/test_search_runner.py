@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 pytest_plugins = ["searched", "command"]
 EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
 STUDENT = {"batch_size": 16, "bf16": False}
-NGRAMS = {"epochs": 4, "hidden": 16, "batch_size": 16}
+NGRAMS = {"epochs": 4, "hidden_size": 16, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from packlight.errors import RecipeError
 from packlight.models import mean_pooling
 from packlight.models.hf_model import open_classifier, save_classifier
 from packlight.models.layers import evenly_spaced_layers, keep_layers
+from packlight.steps.distill import apply as distill_apply
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
-from packlight.steps.training import distillation_loss as module_distillation_loss
-from packlight.steps.training import teacher_targets as module_teacher_targets
+from packlight.steps.training import teacher_targets
 from packlight.steps.training.distillation_loss import distillation_loss
 from packlight.steps.training.teacher_targets import TeacherOutputs, cached_answers
 
@@ -128,7 +128,7 @@ class Answers:
 @pytest.fixture
 def answers(monkeypatch):
     made = Answers()
-    monkeypatch.setattr(module_teacher_targets, "forward_all", made)
+    monkeypatch.setattr(teacher_targets, "forward_all", made)
     return made
 
 
@@ -196,7 +196,7 @@ def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
         given.append(None if weights is None else dict(zip(labels.tolist(), weights.tolist(), strict=True)))
         return distillation_loss(student, teacher_logits, labels, weights=weights, **rest)
 
-    monkeypatch.setattr(module_distillation_loss, "distillation_loss", loss)
+    monkeypatch.setattr(distill_apply, "distillation_loss", loss)
     # A rate so small that the same classes stay weak.
     options = tiny.options(
         Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, hard_class_weight=boost

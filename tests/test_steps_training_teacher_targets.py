@@ -187,7 +187,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
         ({"hidden_weight": 1.0}, "hidden_weight needs a teacher"),
         ({"augment": 1.0}, "augment needs a teacher"),
         ({"min_texts": 500}, "min_texts needs a teacher"),
-        ({"extra_texts": "more.txt"}, "extra_texts needs a teacher"),
+        ({"unlabeled_texts": "more.txt"}, "unlabeled_texts needs a teacher"),
     ],
 )
 def test_a_file_of_answers_beside_what_only_a_teacher_can_answer_is_refused(options, said):
@@ -241,7 +241,7 @@ def test_what_the_student_cannot_do_is_said_before_the_teacher_is_asked(
 def test_a_student_from_another_encoder_learns_from_unlabelled_texts_too(bench, encoder_folder, tmp_path, family):
     (tmp_path / "extra.txt").write_text("a new text\nand another\n")
     encoder = encoder_folder(family)
-    options = {"student": str(encoder), "augment": 1.0, "extra_texts": str(tmp_path / "extra.txt")}
+    options = {"student": str(encoder), "augment": 1.0, "unlabeled_texts": str(tmp_path / "extra.txt")}
     student, _ = make_variant(
         step(**options),
         tmp_path / "student",

@@ -134,7 +134,7 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
     assert "accuracy on val" in answer.err
     assert "recall of its out-of-scope texts" in answer.err
     assert f"next: packlight export {tmp_path / 'cut'}" in answer.err
-    assert Artifact.open(tmp_path / "cut").manifest.options == {"pieces": 100, "corpus": None}
+    assert Artifact.open(tmp_path / "cut").manifest.options == {"vocab_size": 100, "corpus": None}
     again = packlight(*words, "--json")
     assert json.loads(again.out)["made"] is False
 

@@ -31,7 +31,7 @@ def check_agreement(
         raise ParityError(
             f"{name}: only {agreement:.1%} of {len(labels)} validation texts keep the parent's label, fewer than the "
             f"{least:.1%} asked for; try `mode: dynamic`, `per_channel: true` or `reduce_range: true`, or lower "
-            "`agreement` if that is acceptable",
+            "`min_agreement` if that is acceptable",
         )
     return agreement
 

@@ -52,7 +52,7 @@ def prune(
     several = head_count(smaller, options)
     if len(encoder_layers(smaller)) == held and kept in (None, width) and kept_heads in (None, several):
         raise RecipeError(
-            f"{options.name}: nothing to remove: give fewer layers than {held}, or feed_forward below {width}, "
+            f"{options.name}: nothing to remove: give fewer layers than {held}, or intermediate_size below {width}, "
             f"or heads below {several}"
         )
     # All is weighed before anything is taken out.

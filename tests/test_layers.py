@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import packlight
+from packlight.extras import EXTRA_OF
 
 PACKAGE = Path(packlight.__file__).parent
 BASE = {"errors", "extras", "files", "formatting", "hub", "origin", "progress", "telemetry"}
@@ -30,7 +31,17 @@ ROOMS = (
     "cli",
 )
 """in import order: a room imports only the base and the rooms before it"""
-HEAVY = ("torch", "transformers", "onnxruntime", "onnx", "accelerate", "matplotlib", "huggingface_hub", "datasets")
+HEAVY = (
+    "torch",
+    "transformers",
+    "onnxruntime",
+    "onnx",
+    "accelerate",
+    "matplotlib",
+    "huggingface_hub",
+    "datasets",
+    "scipy",
+)
 WITHOUT_TORCH = ("torch", "transformers", "onnx", "onnxscript", "accelerate")
 SERIALIZED_FORMS = ("analysis", "report")
 """rooms that read results as plain data"""
@@ -132,6 +143,19 @@ def loaded_by(code, *, forbidden=()):
 
 def test_importing_packlight_loads_no_heavy_library():
     assert loaded_by("import packlight; packlight.errors; dir(packlight)") == []
+
+
+def test_the_command_line_starts_without_any_extra():
+    assert loaded_by("from packlight.cli import app", forbidden=tuple(EXTRA_OF)) == []
+
+
+def test_running_an_artifact_needs_no_scipy():
+    code = (
+        "import packlight, packlight.serve.server, packlight.serve.worker, packlight.measure.worker, packlight.report.table\n"
+        "import packlight.cli.predict, packlight.cli.serve\n"
+        "packlight.Predictor, packlight.plan, packlight.read_measurements"
+    )
+    assert "scipy" not in loaded_by(code, forbidden=("scipy", "sklearn", *WITHOUT_TORCH))
 
 
 def test_asking_for_help_loads_no_heavy_library():

@@ -88,6 +88,14 @@ def test_softmax_survives_large_logits():
     assert probabilities(np.array([1000.0, 1000.0], dtype=np.float32)) == pytest.approx([0.5, 0.5])
 
 
+def test_the_sigmoid_of_large_logits_is_a_probability_and_no_warning():
+    logits = np.array([-1000.0, -3.0, 0.0, 3.0, 1000.0], dtype=np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        found = probabilities(logits, "sigmoid")
+    assert found.dtype == np.float32
+    assert found == pytest.approx([0, 1 / (1 + np.exp(3)), 0.5, 1 / (1 + np.exp(-3)), 1])
+
+
 def test_an_onnx_artifact_is_answered_without_torch(tiny_run):
     code = (
         "import sys\n"

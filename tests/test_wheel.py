@@ -24,3 +24,13 @@ def test_an_artifact_predicts_without_torch(tiny_run, tmp_path):
     (answer,) = json.loads(run("-m", "packlight", "predict", artifact, "wake me", "--json", folder=tmp_path))
     assert answer["text"] == "wake me"
     assert 0 < answer["score"] <= 1
+
+
+def test_the_base_install_is_small(tmp_path):
+    code = (
+        "import importlib.metadata as m\n"
+        "files = (each.locate() for found in m.distributions() if found.name not in ('pip', 'setuptools') for each in found.files)\n"
+        "print(sum(each.stat().st_size for each in files if each.suffix != '.pyc' and each.is_file()))"
+    )
+    assert int(run("-c", code, folder=tmp_path)) < 260e6
+    assert run("-c", "import importlib.util as i; print(i.find_spec('scipy'))", folder=tmp_path).strip() == "None"

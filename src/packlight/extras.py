@@ -13,6 +13,7 @@ EXTRA_OF = {
     "accelerate": "compress",
     "onnx": "compress",
     "onnxscript": "compress",
+    "scipy": "report",
     "matplotlib": "report",
     "jinja2": "report",
     "vl_convert": "report",
@@ -23,6 +24,7 @@ EXTRA_OF = {
     "httptools": "serve",
     "opentelemetry": "otel",
     "optuna": "search",
+    "sklearn": "sklearn",
     "openvino": "openvino",
     "nncf": "openvino",
 }

@@ -28,10 +28,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from packlight.errors import MeasurementError
-from packlight.measure.statistics import CONFIDENCE
+from packlight.measure.statistics import CONFIDENCE, t_quantile
 
 PRECISION = 0.05
 """a ratio is stable when its 95 % interval lies within this share of it"""
@@ -156,7 +155,7 @@ def _estimate(log: float, over_rounds: Floats, over_texts: Floats, rounds: int) 
     down, up = np.percentile(over_texts - log, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)))
     texts_low, texts_high = max(0.0, -down), max(0.0, up)
     # The bootstrap's standard error of a median is no smaller than the true one, so n / (n - 1) is not needed.
-    reach = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, rounds - 1) * over_rounds.std())
+    reach = t_quantile(rounds) * float(over_rounds.std())
     low, high = np.hypot(texts_low, reach), np.hypot(texts_high, reach)
     return Estimate(
         value=float(np.exp(log)),

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
-from scipy.special import softmax
 
 from packlight.errors import PacklightError
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.decision import probabilities
 from packlight.runtime.engines import Engine, open_engine
 
 DECIMALS = 5
@@ -135,7 +135,7 @@ def _predict(engine: Engine, texts: list[str], batch: int, inside: list[int]) ->
     best = logits.argmax(axis=1)
     return Reply(
         predictions=best.tolist(),
-        confidences=softmax(logits, axis=1).max(axis=1).round(DECIMALS).tolist(),
+        confidences=probabilities(logits).max(axis=1).round(DECIMALS).tolist(),
         scope_scores=logits[:, inside].max(axis=1).round(DECIMALS).tolist(),
     )
 

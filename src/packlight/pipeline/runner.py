@@ -80,6 +80,7 @@ def run(
         "accelerate",
         "onnx",
         "onnxscript",
+        "scipy",
         "matplotlib",
         "jinja2",
         "vl_convert",

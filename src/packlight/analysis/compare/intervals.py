@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
-from packlight.measure.statistics import CONFIDENCE, expanded_percentiles
+from packlight.measure.statistics import CONFIDENCE, NORMAL, expanded_percentiles
 from packlight.measure.timing import ratio, resample
 
 RESAMPLES = 2000
@@ -32,7 +31,7 @@ def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
     lost = float(np.sum(right_before & ~right_after)) + 0.5
     n = len(right_before) + 2.0
     change = (gained - lost) / n
-    reach = float(scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(((gained + lost) / n - change**2) / n)
+    reach = NORMAL * math.sqrt(((gained + lost) / n - change**2) / n)
     return max(-1.0, change - reach), min(1.0, change + reach)
 
 

@@ -75,7 +75,7 @@ class CascadeEngine:
 def confidence(logits: Logits) -> npt.NDArray[np.float64]:
     """The softmax probability of each row's likeliest label, [texts]: what the switch looks at."""
     wide = logits.astype(float)
-    # The likeliest label's own exponential is 1; scipy's softmax takes several times as long on one row.
+    # The likeliest label's own exponential is 1.
     probability: npt.NDArray[np.float64] = 1 / np.exp(wide - wide.max(axis=1, keepdims=True)).sum(axis=1)
     return probability
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httptools
 import msgspec
 
 from packlight.errors import PacklightError
@@ -91,6 +90,8 @@ class Connection:
 
     def __init__(self, host: str, port: int) -> None:
         """Begin to connect."""
+        import httptools  # an extra; the rest of this module is imported without it
+
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own

@@ -59,13 +59,12 @@ def trained_folder(tiny, encoder_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def onnx_file(trained_folder, tmp_path_factory):
     """Family -> an exported float32 graph of `trained_folder`; not to be written to."""
-    from packlight.steps.export.options import Export  # beside the next
     from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
     def make(family):
         target = tmp_path_factory.mktemp(f"{family}-onnx") / "model.onnx"
-        export(trained_folder(family), target, Export(name="onnx"))
+        export(trained_folder(family), target)
         return target
 
     return make
@@ -74,13 +73,12 @@ def onnx_file(trained_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def unfused_file(trained_folder, tmp_path_factory):
     """Family -> the same in standard operators only; not to be written to."""
-    from packlight.steps.export.options import Export  # beside the next
     from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
     def make(family):
         target = tmp_path_factory.mktemp(f"{family}-unfused") / "model.onnx"
-        export(trained_folder(family), target, Export(name="onnx", fuse=False, opset=20))
+        export(trained_folder(family), target, fuse=False, opset=20)
         return target
 
     return make

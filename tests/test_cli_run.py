@@ -21,7 +21,7 @@ steps:
   - {step: distill, as: student, layers: 1, epochs: 1, min_updates: 0, learning_rate: 4.0e-3, max_length: 24}
   - {step: quantize-torch, as: student-torch, min_agreement: 0}
   - {step: export, as: student-onnx, from: student}
-  - {step: quantize-onnx, as: student-dynamic, min_agreement: 0}
+  - {step: quantize-onnx, as: student-dynamic, mode: dynamic, min_agreement: 0}
   - {step: quantize-onnx, as: student-static, from: student-onnx, mode: static, min_agreement: 0}
 """
 PHRASES = {

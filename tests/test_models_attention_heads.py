@@ -20,7 +20,6 @@ from packlight.models.layers import keep_layers
 from packlight.models.torch_int8 import open_int8, quantize, save_int8
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
-from packlight.steps.export.options import Export
 from packlight.steps.inference import logits_of
 from packlight.steps.onnx.export_graph import export
 from packlight.steps.prune.apply import head_importance, prune
@@ -154,7 +153,7 @@ def test_the_graph_has_smaller_attention_and_int8_agrees(pruned, opened, tiny, t
     _, encoder, _, _ = opened(family)
     texts = tiny.toy_texts()[0]
     full, small = tmp_path / "full.onnx", tmp_path / "int8.onnx"
-    parent = export(pruned(family), full, Export(name="e"))
+    parent = export(pruned(family), full)
     expected = logits_of(parent, encoder, texts).numpy()
     assert np.abs(ask(full, encoder, texts) - expected).max() < 1e-3
     graph = onnx.load_model(full).graph
@@ -173,7 +172,7 @@ def test_the_graph_has_smaller_attention_and_int8_agrees(pruned, opened, tiny, t
 
 def test_standard_operators_have_fewer_heads_too(pruned, opened, tmp_path):
     _, encoder, texts, _ = opened("bert")
-    parent = export(pruned("bert"), tmp_path / "plain.onnx", Export(name="e", fuse=False))
+    parent = export(pruned("bert"), tmp_path / "plain.onnx", fuse=False)
     expected = logits_of(parent, encoder, texts).numpy()
     assert np.abs(ask(tmp_path / "plain.onnx", encoder, texts) - expected).max() < 1e-3
 
@@ -195,7 +194,7 @@ def test_int8_in_torch_holds_no_padding(pruned, opened, tmp_path, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_what_runs_is_counted_as_work(pruned, tmp_path, family):
-    export(pruned(family), tmp_path / "full.onnx", Export(name="e"))
+    export(pruned(family), tmp_path / "full.onnx")
     graph = work_of(tmp_path, "onnxruntime", [9], model_file="full.onnx")
     tensors = work_of(pruned(family), "pipeline", [9])
     assert tensors.macs == graph.macs

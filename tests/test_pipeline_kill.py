@@ -22,7 +22,7 @@ name: killed
 steps:
   - {step: finetune, as: teacher, epochs: 3, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false}
   - {step: export, as: teacher-onnx}
-  - {step: quantize-onnx, as: teacher-onnx-int8, min_agreement: 0.5}
+  - {step: quantize-onnx, as: teacher-onnx-int8, mode: dynamic, min_agreement: 0.5}
 """
 VARIANTS = ("teacher", "teacher-onnx", "teacher-onnx-int8")
 

@@ -58,6 +58,7 @@ def test_a_child_carries_its_parents_fingerprint(artifact, data):
         parent=parent.manifest.fingerprint,
         data=data.sha256,
         seed=0,
+        generation=2,
     )
     assert [step["name"] for step in manifest.lineage] == ["teacher", "student", "student-onnx"]
     assert manifest.data_sha256 == data.sha256
@@ -74,7 +75,7 @@ def test_a_child_carries_its_parents_fingerprint(artifact, data):
         (Export(name="x"), "teacher-onnx", r"is onnx, but export starts from torch; .*\(teacher\)"),
         (QuantizeTorch(name="x"), "student-torch-int8", r"is torch-int8, but .*\(student\)"),
         (Distill(name="x"), "student-onnx-static", r"is onnx-int8, but .*\(student-onnx\)"),
-        (QuantizeOnnx(name="x"), "teacher-onnx-int8", r"is onnx-int8, but .*\(teacher-onnx\)"),
+        (QuantizeOnnx(name="x", mode="dynamic"), "teacher-onnx-int8", r"is onnx-int8, but .*\(teacher-onnx\)"),
     ],
 )
 def test_a_parent_of_the_wrong_kind_is_refused_with_what_to_do(artifact, step, parent, words):
@@ -110,7 +111,7 @@ def test_what_is_no_artifact_is_never_replaced(encoder_folder, data, tmp_path, c
 def test_an_empty_folder_is_filled(artifact, data, tmp_path):
     (tmp_path / "onnx").mkdir()
     made, new = make_variant(
-        QuantizeOnnx(name="onnx", min_agreement=0.5),
+        QuantizeOnnx(name="onnx", mode="dynamic", min_agreement=0.5),
         tmp_path / "onnx",
         tmp_path / "work",
         data,
@@ -127,7 +128,11 @@ def test_work_of_another_variant_is_not_gone_on_from(artifact, data, tmp_path):
     (work / "fingerprint").write_text("of something else")
     (work / "training").mkdir()
     make_variant(
-        QuantizeOnnx(name="onnx", min_agreement=0.5), tmp_path / "onnx", work, data, parent=artifact("student-onnx")
+        QuantizeOnnx(name="onnx", mode="dynamic", min_agreement=0.5),
+        tmp_path / "onnx",
+        work,
+        data,
+        parent=artifact("student-onnx"),
     )
     assert not work.exists()
 
@@ -137,7 +142,7 @@ def test_the_out_of_scope_label_is_inherited(artifact, tmp_path):
     without = dataset_from_rows(rows)
     assert without.oos_label is None
     made, _ = make_variant(
-        QuantizeOnnx(name="onnx", min_agreement=0),
+        QuantizeOnnx(name="onnx", mode="dynamic", min_agreement=0),
         tmp_path / "onnx",
         tmp_path / "work",
         without,

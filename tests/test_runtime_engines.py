@@ -49,7 +49,7 @@ def artifact(tiny, trained_folder, onnx_file, tmp_path_factory):
             elif variant == "onnxruntime fp32":
                 shutil.copyfile(onnx_file("bert"), folder / file)
             else:
-                options = QuantizeOnnx(name="q")
+                options = QuantizeOnnx(name="q", mode="dynamic")
                 quantize_onnx(onnx_file("bert"), folder / file, options, encoder=None, calibration_texts=())
             made[variant] = tiny.seal_variant(folder, engine=engine, precision=precision, model_file=file)
         return made[variant]

@@ -57,7 +57,7 @@ def test_equal_beginnings_have_equal_names_and_others_have_not():
     contents = {}
     for design in designs:
         for step in steps_of(design, SPACE, TEACHER):
-            plain = (step.kind, step.parent, tuple(step.others), yaml.safe_dump(step.options()))
+            plain = (step.kind, step.parent, tuple(step.other_parents), yaml.safe_dump(step.options()))
             assert contents.setdefault(step.name, plain) == plain
     assert len(set(contents.values())) == len(contents)
     (one, *_) = [design for design in designs if design.family == "transformer"]

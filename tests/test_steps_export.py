@@ -9,7 +9,6 @@ import torch
 
 from packlight.errors import ModelError
 from packlight.models.hf_model import open_classifier
-from packlight.steps.export.options import Export
 from packlight.steps.onnx.export_graph import ONE_OPERATOR, export
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
@@ -102,7 +101,7 @@ def test_one_file_is_written_and_nothing_is_said(classifier_folder, tmp_path, mo
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")
-        parent = export(classifier_folder("distilbert"), out / "onnx" / "model.onnx", Export(name="e"))
+        parent = export(classifier_folder("distilbert"), out / "onnx" / "model.onnx")
     assert [file for file in out.rglob("*") if file.is_file()] == [out / "onnx" / "model.onnx"]
     assert not list(scratch.iterdir())
     assert not list(here.iterdir())
@@ -128,4 +127,4 @@ def test_the_graph_carries_its_weights_and_nothing_of_its_making(onnx_file):
 
 def test_a_folder_without_a_classifier_is_refused(tmp_path):
     with pytest.raises(ModelError, match="not a sequence classifier"):
-        export(tmp_path, tmp_path / "model.onnx", Export(name="e"))
+        export(tmp_path, tmp_path / "model.onnx")

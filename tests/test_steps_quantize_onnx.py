@@ -23,7 +23,7 @@ def quantized(onnx_file, trained_folder, tiny, tmp_path_factory):
     def make(family, **options):
         target = tmp_path_factory.mktemp(family) / "int8.onnx"
         encoder, texts = tiny.text_encoder(trained_folder(family)), tiny.toy_lesson().train_texts
-        step = QuantizeOnnx(name="int8", **options)
+        step = QuantizeOnnx(name="int8", **({"mode": "dynamic"} | options))
         quantize_onnx(onnx_file(family), target, step, encoder=encoder, calibration_texts=texts)
         return target
 
@@ -128,7 +128,13 @@ def test_reduced_weights_keep_to_seven_bits(quantized, family, per_channel):
 @pytest.mark.parametrize("vnni", [True, False])
 def test_the_range_is_reduced_where_the_processor_lacks_vnni(onnx_file, tmp_path, monkeypatch, vnni):
     monkeypatch.setattr(module, "has_vnni", lambda: vnni)
-    quantize_onnx(onnx_file("bert"), tmp_path / "int8.onnx", QuantizeOnnx(name="q"), encoder=None, calibration_texts=())
+    quantize_onnx(
+        onnx_file("bert"),
+        tmp_path / "int8.onnx",
+        QuantizeOnnx(name="q", mode="dynamic"),
+        encoder=None,
+        calibration_texts=(),
+    )
     arrays = weights(tmp_path / "int8.onnx").values()
     widest = max(int(np.abs(array.astype(int)).max()) for array in arrays if array.dtype == np.int8 and array.size > 1)
     assert (widest > 64) is vnni

@@ -110,7 +110,7 @@ def step(**options):
 
 
 def lesson(bench, **options):
-    return student_training_data(step(**options), bench, bench.origin.labels)
+    return student_training_data(bench, bench.origin.labels, **options)
 
 
 def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and_test(bench, data, tmp_path):
@@ -143,7 +143,7 @@ def test_without_either_there_are_the_training_texts_alone(bench, data):
 
 def test_several_teachers_are_averaged_each_with_its_own_tokenizer_and_labels(bench, teacher, other, tiny):
     plain = lesson(bench)
-    _, teaching = teacher_outputs(step(teachers=("other",)), bench, open_classifier(teacher.path), plain)
+    _, teaching = teacher_outputs(bench, open_classifier(teacher.path), plain, max_length=24, teachers=("other",))
     parts = []
     for artifact in (teacher, other):
         logits = logits_of(open_classifier(artifact.path), tiny.text_encoder(artifact.path), plain.train_texts)
@@ -164,7 +164,7 @@ def write_answers(file, data, labels, *, more=()):
 def test_a_file_of_answers_teaches_in_the_teachers_place_and_brings_its_own_texts(bench, data, tmp_path):
     held_out = [(data.val.texts[0], "oos"), (data.test.texts[0], "oos")]
     file = write_answers(tmp_path / "a.jsonl", data, bench.origin.labels, more=[("brand new", "music"), *held_out])
-    taught, teaching = teacher_outputs(step(soft_labels=file), bench, None, lesson(bench))
+    taught, teaching = teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
     assert list(taught.train_texts) == [*data.train.texts, "brand new"]
     assert taught.train_labels[-1] == -100
     probabilities = torch.softmax(teaching.logits, dim=1)
@@ -177,13 +177,13 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     short = SimpleNamespace(train=SimpleNamespace(texts=data.train.texts[1:], labels=data.train.labels[1:]))
     file = write_answers(tmp_path / "a.jsonl", short, bench.origin.labels)
     with pytest.raises(DataError, match="says nothing of the training text"):
-        teacher_outputs(step(soft_labels=file), bench, None, lesson(bench))
+        teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"teachers": ("other",)}, "teachers needs a teacher that is asked"),
+        ({"teachers": ("other",)}, "teachers needs a teacher"),
         ({"hidden_weight": 1.0}, "hidden_weight needs a teacher"),
         ({"augment": 1.0}, "augment needs a teacher"),
         ({"min_texts": 500}, "min_texts needs a teacher"),
@@ -191,7 +191,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     ],
 )
 def test_a_file_of_answers_beside_what_only_a_teacher_can_answer_is_refused(options, said):
-    with pytest.raises(RecipeError, match=f"distill: answers come from a file, but {said}"):
+    with pytest.raises(RecipeError, match=f"distill: soft_labels come from a file, but {said}"):
         check_options(step(soft_labels="a.jsonl", **options))
 
 

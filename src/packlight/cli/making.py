@@ -65,7 +65,7 @@ def make(
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():
-            check_parent(step, artifact, None if name == PARENT else step.others[name])
+            check_parent(step, artifact, None if name == PARENT else step.other_parents[name])
             if artifact.manifest.data_sha256 != data.sha256:
                 warn(
                     f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "

@@ -4,11 +4,8 @@ import hashlib
 
 import msgspec
 
-GENERATIONS = {"calibrate": 2, "export": 2, "quantize-onnx": 2}
-"""by the step's word, 1 where it is not here; raised when a step's code changes so that its results do"""
 
-
-def fingerprint(*, kind: str, options: object, parent: str, data: str, seed: int) -> str:
+def fingerprint(*, kind: str, options: object, parent: str, data: str, seed: int, generation: int = 1) -> str:
     """Hash of everything that determines a variant.
 
     Args:
@@ -17,9 +14,10 @@ def fingerprint(*, kind: str, options: object, parent: str, data: str, seed: int
         parent: fingerprint of the parent, or hash of the checkpoint that it starts from.
         data: hash of the data set.
         seed: of the run.
+        generation: of the step's code.
     """
     document = {
-        "generation": GENERATIONS.get(kind, 1),
+        "generation": generation,
         "kind": kind,
         "options": options,
         "parent": parent,

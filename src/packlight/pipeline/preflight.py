@@ -1,15 +1,7 @@
-"""What the data and the files say against a recipe, asked before hours of work lead up to it."""
-
-from pathlib import Path
+"""Check a recipe against the data and the files that it reads, before hours of work lead up to them."""
 
 from packlight.data import Dataset
-from packlight.data.text_file import read_lines
 from packlight.recipes.recipe import Recipe
-from packlight.steps.calibrate.options import Calibrate
-from packlight.steps.cascade.options import Cascade
-from packlight.steps.distill.options import Distill
-from packlight.steps.out_of_scope import check_oos_examples, oos_rate_weights
-from packlight.steps.training.soft_labels import read_answers
 
 
 def preflight(recipe: Recipe, data: Dataset) -> None:
@@ -20,13 +12,4 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
         RecipeError: when a step needs out-of-scope texts that `val` lacks.
     """
     for step in recipe.steps:
-        answers = step.soft_labels if isinstance(step, Distill) else None
-        for file in step.files:
-            if file == answers:
-                read_answers(Path(file), data.labels)
-            else:
-                read_lines(Path(file))
-        if isinstance(step, Calibrate):
-            check_oos_examples(data, where=step.name)
-        if isinstance(step, Calibrate | Cascade):
-            oos_rate_weights(data, step.oos_rate, where=step.name)
+        step.check_data(data)

@@ -17,11 +17,9 @@ import torch
 from packlight.errors import ArtifactError, PacklightError, RecipeError
 from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.models import Checkpoint
-from packlight.models.labels import knows
 from packlight.progress import info
 from packlight.runtime.artifact import MANIFEST, read_manifest
 from packlight.runtime.processor import cpu_budget, has_vnni
-from packlight.steps.finetune.options import Finetune
 from packlight.steps.step import Step
 from packlight.steps.training.trainer import bf16_here, device_here
 
@@ -96,7 +94,7 @@ def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), check
         labels: of the data.
         checkpoint: what the step starts from, where that is no artifact.
     """
-    if isinstance(step, Finetune) and checkpoint is not None and adopts(step, checkpoint, labels):
+    if checkpoint is not None and step.adopts(checkpoint, labels):
         return step
     null = {name for name in Resolved.__struct_fields__ if getattr(step, name, ...) is None}
     device = getattr(step, "device", None) or resolved.device
@@ -107,11 +105,6 @@ def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), check
         # The processor's threads only fetch the texts there.
         chosen.pop("threads", None)
     return msgspec.structs.replace(step, **chosen)
-
-
-def adopts(step: Finetune, checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
-    """Whether a fine-tuning takes a classifier as it is, because it already knows the data's labels."""
-    return not step.continue_training and knows(checkpoint, labels)
 
 
 def check_device(step: Step) -> None:

@@ -25,8 +25,6 @@ from packlight.pipeline.variant import make_variant
 from packlight.recipes.recipe import Recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
-from packlight.steps.distill.options import Distill
-from packlight.steps.finetune.options import Finetune
 
 DEFAULT_MODEL = "minilm"
 
@@ -74,18 +72,8 @@ def run(
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
-    require(
-        "torch",
-        "transformers",
-        "accelerate",
-        "onnx",
-        "onnxscript",
-        "scipy",
-        "matplotlib",
-        "jinja2",
-        "vl_convert",
-        purpose="`packlight run`",
-    )
+    modules = dict.fromkeys(module for step in recipe.steps for module in step.modules)
+    require(*modules, "matplotlib", "jinja2", "vl_convert", purpose="`packlight run`")
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     with lock_run(out):
@@ -102,7 +90,7 @@ def run(
                 data,
                 parent=artifacts[origin.name] if origin else None,
                 checkpoint=checkpoints.get(step.name),
-                others={name: artifacts[name] for name in step.others},
+                others={name: artifacts[name] for name in step.other_parents},
                 seed=seed,
                 resolved=resolved,
             )
@@ -123,7 +111,6 @@ def run(
 
 def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:
     """The models that steps start from, by the step's name: found and checked before any work."""
-    named = {step.name: step.model or model for step in recipe.steps if isinstance(step, Finetune)}
-    named |= {step.name: step.student for step in recipe.steps if isinstance(step, Distill) and step.student}
+    named = {step.name: start for step in recipe.steps if (start := step.start_model(model))}
     found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
     return {name: found[reference] for name, reference in named.items()}

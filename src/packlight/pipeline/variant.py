@@ -24,16 +24,11 @@ from packlight.progress import info
 from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, finalize, read_manifest
 from packlight.runtime.golden import seal_with_golden
 from packlight.runtime.provenance import FACT, write_notice
-from packlight.steps import apply
+from packlight.steps import apply, step_types
 from packlight.steps.agreement import agreement_with_parent
-from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.context import StepContext
 from packlight.steps.finetune.options import Finetune
-from packlight.steps.quantize_onnx.options import QuantizeOnnx
-from packlight.steps.quantize_torch.options import QuantizeTorch
 from packlight.steps.step import Step
-
-RULE_FACTS = ("rule", "oos_rate", "val_oos_recall", "val_in_scope_accuracy", "abstention")
 
 
 def make_variant(
@@ -113,11 +108,16 @@ def fingerprint_of(
     origins = (
         parent.manifest.fingerprint if parent else None,
         checkpoint.sha256 if checkpoint else None,
-        *((others or {})[name].manifest.fingerprint for name in step.others),
+        *((others or {})[name].manifest.fingerprint for name in step.other_parents),
         *(_content(Path(file)) for file in step.files),
     )
     return fingerprint(
-        kind=step.kind, options=step.options(), parent="+".join(filter(None, origins)), data=data, seed=seed
+        kind=step.kind,
+        generation=step.generation,
+        options=step.options(),
+        parent="+".join(filter(None, origins)),
+        data=data,
+        seed=seed,
     )
 
 
@@ -167,7 +167,6 @@ def check_parent(step: Step, parent: Artifact, kinds: tuple[str, ...] | None = N
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
             remedy = f"run `packlight export {parent.path} --out {parent.path}-onnx` first"
-            remedy += ", or use `--mode torch`" if isinstance(step, QuantizeOnnx) else ""
         raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
 
 
@@ -224,8 +223,9 @@ def _write_artifact(step: Step, context: StepContext, mark: str) -> None:
     )
     write_notice(manifest, context.output_dir)
     sealed = seal_with_golden(context.output_dir, manifest)
-    if isinstance(step, QuantizeOnnx | QuantizeTorch):
-        agreement = agreement_with_parent(step, context.origin, Artifact.open(context.output_dir), context.data)
+    if (least := getattr(step, "min_agreement", None)) is not None:
+        child = Artifact.open(context.output_dir)
+        agreement = agreement_with_parent(context.origin, child, context.data, least=least, name=step.name)
         finalize(context.output_dir, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))
 
 
@@ -235,8 +235,9 @@ def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
         return ()
     manifest = parent.manifest
     entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
-    # The rule, and others' rights, go on in what is made of it.
-    kept = (FACT, *(RULE_FACTS if manifest.step == Calibrate.__struct_config__.tag else ()))
+    # A calibration, and others' rights, hold for whatever is made of it.
+    step = step_types().get(manifest.step)
+    kept = (FACT, *(step.lasting_facts if step else ()))
     if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
         entry["facts"] = facts
     return (*manifest.lineage, entry)

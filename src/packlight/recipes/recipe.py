@@ -19,9 +19,7 @@ import yaml
 from packlight.errors import RecipeError
 from packlight.files import atomic_write
 from packlight.steps import step_types
-from packlight.steps.calibrate.options import SAME, Calibrate
-from packlight.steps.cascade.options import Cascade
-from packlight.steps.step import OosRate, Step, check_options
+from packlight.steps.step import SAME, OosRate, Step, check_options
 
 VERSION = 1
 
@@ -89,11 +87,13 @@ def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
     Raises:
         RecipeError: when the rate is out of range, or no step takes one.
     """
-    taking = [step for step in recipe.steps if isinstance(step, Calibrate | Cascade)]
-    if not taking:
-        raise RecipeError(f"{recipe.name}: no step takes an out-of-scope rate; `calibrate` and `cascade` do")
+    if not any(hasattr(step, "oos_rate") for step in recipe.steps):
+        takers = " and ".join(
+            f"`{kind}`" for kind, step in step_types().items() if "oos_rate" in step.__struct_fields__
+        )
+        raise RecipeError(f"{recipe.name}: no step takes an out-of-scope rate; {takers} do")
     stated = [
-        msgspec.structs.replace(step, oos_rate=oos_rate) if step in taking and step.oos_rate is None else step
+        msgspec.structs.replace(step, oos_rate=oos_rate) if getattr(step, "oos_rate", ...) is None else step
         for step in recipe.steps
     ]
     for step in stated:
@@ -137,7 +137,7 @@ def _check_order(recipe: Recipe, where: str) -> None:
         if step.name in made:
             raise RecipeError(f"{where}: two variants are called {step.name!r}")
         parent = _parent(step, previous, where)
-        origins = ({parent: step.needs} if parent else {}) | step.others
+        origins = ({parent: step.needs} if parent else {}) | step.other_parents
         for origin, kinds in origins.items():
             _check_origin(step, origin, kinds, made, where)
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes

@@ -81,10 +81,9 @@ def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def ngram_bytes(ngrams: Ngrams, space: Space, labels: int) -> int:
-    """Bytes of a static student's tensors: int8 rows, a scale for each column, and a float32 head."""
-    hidden = DistillStatic(name="ngrams", **space.ngram_options).hidden_size
-    head = (ngrams.width + 1) * hidden + (hidden + 1) * labels
-    return ngrams.buckets * ngrams.width + 4 * (ngrams.width + head)
+    """Bytes of a static student's tensors."""
+    options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width} | dict(space.ngram_options)
+    return DistillStatic(name="ngrams", **options).tensor_bytes(labels)
 
 
 def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
@@ -131,6 +130,6 @@ def _shape(student: Student) -> str:
 
 def _named(prefix: str, step: S) -> S:
     """The step with its word as the middle of its name; its origins' names carry the hashes of what is before it."""
-    content = [step.kind, step.parent, list(step.others), step.options()]
+    content = [step.kind, step.parent, list(step.other_parents), step.options()]
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:HASH]
     return msgspec.structs.replace(step, name=f"{prefix}-{step.name}-{digest}")

@@ -159,7 +159,7 @@ def _train_teacher(
     """The teacher that the built-in recipe makes."""
     step = _teaching()
     with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
-        checkpoint = resolve(step.model or model)
+        checkpoint = resolve(step.start_model(model) or model)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
         mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))
@@ -195,11 +195,9 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
         return Artifact.open(place)
 
 
-def _teaching() -> Finetune:
+def _teaching() -> Step:
     """How the built-in recipe makes its teacher."""
-    step = load_recipe("walk").steps[0]
-    assert isinstance(step, Finetune)  # the recipe is ours
-    return msgspec.structs.replace(step, name=TEACHER)
+    return msgspec.structs.replace(load_recipe("walk").steps[0], name=TEACHER)
 
 
 def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:

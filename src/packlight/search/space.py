@@ -197,7 +197,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
     """
     model = open_classifier(teacher.path)
     plain = Distill(name="plain")
-    usual = max(plain.epochs, math.ceil(plain.min_updates / math.ceil(len(data.train) / plain.batch_size)))
+    usual = max(plain.planned_epochs, math.ceil(plain.least_updates / math.ceil(len(data.train) / plain.batch_size)))
     tokenizer = Tokenizer.from_file(str(teacher.tokenizer_path))
     used = {piece for coded in tokenizer.encode_batch(list(data.train.texts)) for piece in coded.ids}
     return Space(

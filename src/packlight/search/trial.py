@@ -25,10 +25,6 @@ from packlight.search.pruning import projected_accuracy, prune_reason, skip_reas
 from packlight.search.rows import Point, ProbeResult, Row
 from packlight.search.space import Design, Space, Student
 from packlight.search.store import Store
-from packlight.steps.distill.options import Distill
-from packlight.steps.distill_static.options import DistillStatic
-from packlight.steps.export.options import Export
-from packlight.steps.finetune.options import Finetune
 from packlight.steps.step import Step
 
 Watch = Callable[[Step], Callable[[int, float], None]]
@@ -46,7 +42,7 @@ class TrialRunner:
     data: Dataset
     out: Path
     teacher: Artifact
-    first: Finetune
+    first: Step
     """what makes the teacher, for recipes that are written down"""
     baseline: Artifact
     """what every trial is timed beside"""
@@ -103,7 +99,7 @@ class TrialRunner:
                 work,
                 self.data,
                 parent=made[step.parent],
-                others={name: made[name] for name in step.others},
+                others={name: made[name] for name in step.other_parents},
                 seed=self.seed,
                 resolved=self.resolved,
                 on_epoch=watch(step),
@@ -204,7 +200,7 @@ class _Trial:
             raise TrialPruned(reason)
         made = {shop.teacher.name: shop.teacher}
         # Two trials of one student share its export, which is gone when the first of them is done.
-        exports = [step for step in self._steps if isinstance(step, Export)]
+        exports = [step for step in self._steps if step.makes == "onnx"]
         taught = self._steps.index(exports[0]) if exports else len(self._steps)
         shop.make(self._steps[:taught], made, self._watch)
         self._remember(made)
@@ -227,9 +223,9 @@ class _Trial:
         for step in self._steps:
             if not self._curve and self._decides(step) and step.name in made:
                 epochs = made[step.name].manifest.facts["epochs"]
-                assert isinstance(step, Distill | DistillStatic)  # it decides
                 self._curve = [
-                    Point(share=epoch["epoch"] / step.epochs, accuracy=epoch["val_accuracy"]) for epoch in epochs
+                    Point(share=epoch["epoch"] / step.planned_epochs, accuracy=epoch["val_accuracy"])
+                    for epoch in epochs
                 ]
 
     def _foreseen(self) -> ProbeResult:
@@ -249,15 +245,14 @@ class _Trial:
 
     def _watch(self, step: Step) -> Callable[[int, float], None]:
         def after(number: int, accuracy: float) -> None:
-            assert isinstance(step, Distill | DistillStatic)  # no other step of a chain has epochs
             if self._decides(step):
-                self._judge(Point(share=number / step.epochs, accuracy=accuracy))
+                self._judge(Point(share=number / step.planned_epochs, accuracy=accuracy))
 
         return after
 
     def _decides(self, step: Step) -> bool:
         """Whether the trial gets as good as this step's training; in a cascade the student's does."""
-        return isinstance(step, Distill) or (isinstance(step, DistillStatic) and self._design.student is None)
+        return step.trains is not None and (step.makes == "torch" or self._design.student is None)
 
     def _judge(self, point: Point) -> None:
         shop = self._shop

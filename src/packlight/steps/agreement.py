@@ -10,8 +10,6 @@ from packlight.errors import ParityError
 from packlight.progress import bar
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
-from packlight.steps.quantize_onnx.options import QuantizeOnnx
-from packlight.steps.quantize_torch.options import QuantizeTorch
 
 
 def check_agreement(
@@ -29,8 +27,8 @@ def check_agreement(
     agreement = float(np.mean(np.asarray(parent_labels) == np.asarray(labels)))
     if agreement < least:
         raise ParityError(
-            f"{name}: only {agreement:.1%} of {len(labels)} validation texts keep the parent's label, fewer than the "
-            f"{least:.1%} asked for; try `mode: dynamic`, `per_channel: true` or `reduce_range: true`, or lower "
+            f"{name}: only {agreement:.1%} of {len(labels)} validation texts keep the parent's label, fewer than "
+            f"`min_agreement` {least:.1%}; try `per_channel: true`, `calibration: auto` or `reduce_range: true`, or lower "
             "`min_agreement` if that is acceptable",
         )
     return agreement
@@ -39,22 +37,27 @@ def check_agreement(
 AGREEMENT_TEXTS = 512
 
 
-def agreement_with_parent(
-    step: QuantizeOnnx | QuantizeTorch, parent: Artifact, child: Artifact, data: Dataset
-) -> float:
+def agreement_with_parent(parent: Artifact, child: Artifact, data: Dataset, *, least: float, name: str) -> float:
     """The share of validation texts that keep the parent's label.
 
+    Args:
+        parent: what the variant was made from.
+        child: the variant.
+        data: labelled texts.
+        least: below this share the variant is refused.
+        name: the variant's, for messages.
+
     Raises:
-        ParityError: when it is below what the step asks for.
+        ParityError: when it is below `least`.
     """
     texts = evenly_spaced(data.val.texts, AGREEMENT_TEXTS)
     answers = []
     for each in (parent, child):
         engine = open_engine(each)
-        with bar(f"{step.name}: comparing with its parent", total=len(texts)) as progress:
+        with bar(f"{name}: comparing with its parent", total=len(texts)) as progress:
             labels = []
             for text in texts:
                 labels.append(int(engine.logits([text]).argmax()))
                 progress.advance()
         answers.append(labels)
-    return check_agreement(answers[0], answers[1], least=step.min_agreement, name=step.name)
+    return check_agreement(answers[0], answers[1], least=least, name=name)

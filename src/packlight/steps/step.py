@@ -1,4 +1,7 @@
-"""The kinds of step, each a frozen record of its options.
+"""What every step has in common: each kind is a frozen record of its options, which are described here and nowhere else.
+
+From the options of a step follow its keys in a recipe, their JSON Schema, its verb with the help, its page in the
+reference, and its Python function.
 
 A step says which kinds of model it can start from and which kind it makes:
 
@@ -10,11 +13,32 @@ A step says which kinds of model it can start from and which kind it makes:
     cascade      two models, the first of which passes on what it is unsure of
 """
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
+from packlight.data.text_file import read_lines
 from packlight.errors import RecipeError
+
+if TYPE_CHECKING:
+    from packlight.data import Dataset
+    from packlight.models import Checkpoint
+
+Takes = Literal["value", "variant", "model", "file"]
+
+
+def described(text: str, *, null: str | None = None, takes: Takes = "value") -> msgspec.Meta:
+    """What an option means, for the help, the schema and the reference.
+
+    Args:
+        text: a noun phrase or an imperative that stands alone, with the unit.
+        null: what happens when the option is null.
+        takes: what a string names: another variant of the recipe (an artifact's folder on the command line), a model (a
+            Hub id, a folder or a word), or a file.
+    """
+    return msgspec.Meta(description=text, extra={"null": null, "takes": takes})
+
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
@@ -30,6 +54,12 @@ OosRate = Annotated[float, msgspec.Meta(gt=0, lt=1)] | Literal["val"]
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
+SAME = "same"
+"""makes the kind of model that it starts from"""
+
+OWN = ("name", "parent", "measured")
+"""fields that every step has; the others are its options"""
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="step"):
     """What every step has."""
@@ -38,11 +68,30 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """the kinds of model that it can start from; empty for none"""
     makes: ClassVar[str] = ""
     """the kind of model that it makes; SAME for its parent's"""
+    generation: ClassVar[int] = 1
+    """raised when the step's code changes so that its results do: variants are then made again"""
+    modules: ClassVar[tuple[str, ...]] = ("torch", "transformers", "accelerate", "onnx", "onnxscript", "scipy")
+    """what must be installed to apply it"""
+    trains: ClassVar[Literal["labels", "teacher"] | None] = None
+    """what it learns from; None for a step that trains nothing"""
+    keeps_model: ClassVar[bool] = False
+    """whether what it makes still is the model that was given, so that no student has to be trained"""
+    lasting_facts: ClassVar[tuple[str, ...]] = ()
+    """facts of its manifest that hold for whatever is made of the variant"""
+    next_step: ClassVar[str | None] = None
+    """the step that usually follows; None where the kind of model decides"""
+    artifact_name: ClassVar[str] = ""
+    """the last part of `--out` where that is not given"""
+    example: ClassVar[str] = ""
+    """the arguments of an example call"""
 
-    name: Name = msgspec.field(name="as")
-    parent: Name | None = msgspec.field(default=None, name="from")
-    measured: bool = True
-    """whether the variant becomes a row of the report; false for one that only others start from"""
+    name: Annotated[Name, described("Name of the variant that the step makes.")] = msgspec.field(name="as")
+    parent: Annotated[Name | None, described("Variant to start from.", null="the step before", takes="variant")] = (
+        msgspec.field(default=None, name="from")
+    )
+    measured: Annotated[
+        bool, described("Add a row to the report. Set to false for a variant that only others start from.")
+    ] = True
 
     @property
     def kind(self) -> str:
@@ -50,7 +99,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return str(type(self).__struct_config__.tag)
 
     @property
-    def others(self) -> dict[Name, tuple[str, ...]]:
+    def other_parents(self) -> dict[Name, tuple[str, ...]]:
         """The variants besides the parent that it starts from, and the kinds that each may be."""
         return {}
 
@@ -63,6 +112,38 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def contradiction(self) -> str | None:
         """Why its options cannot go together; None where they can."""
         return None
+
+    @property
+    def planned_epochs(self) -> int:
+        """Epochs that its training is planned for; 0 for a step that trains nothing."""
+        return 0
+
+    def start_model(self, default: str) -> str | None:  # noqa: ARG002 - steps that start from a model use it
+        """The checkpoint that it starts from, besides its parent; None for none.
+
+        Args:
+            default: the run's `--model`.
+        """
+        return None
+
+    def adopts(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> bool:  # noqa: ARG002 - fine-tuning uses them
+        """Whether it takes a model as it is and trains nothing.
+
+        Args:
+            checkpoint: what it starts from.
+            labels: of the data.
+        """
+        return False
+
+    def check_data(self, data: "Dataset") -> None:  # noqa: ARG002 - steps that need certain texts use it
+        """Check the labelled texts and the files that it reads, before hours of work lead up to it.
+
+        Raises:
+            DataError: when a file cannot be read.
+            RecipeError: when the texts lack what it needs.
+        """
+        for file in self.files:
+            read_lines(Path(file))
 
     def options(self) -> dict[str, object]:
         """Everything but the names, as plain data."""

@@ -8,17 +8,13 @@ import msgspec
 from packlight.errors import PacklightError
 from packlight.formatting import digits, megabytes, milliseconds, percent, points
 from packlight.measure.results import Measurement, Measurements
+from packlight.steps import step_types
 
 Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-NO_STUDENT = frozenset(
-    {
-        *("reference", "finetune", "calibrate", "trim-vocabulary"),
-        *("export", "quantize-torch", "quantize-onnx", "compile", "openvino"),
-    }
-)
-"""steps that train no student; fine-tuning is what makes the given model, and what is pruned needs healing"""
+FOUND = ("reference", "compile", "openvino")
+"""words in measurements that are no steps of a recipe, and train nothing"""
 ONE_AT_A_TIME = ("edge",)
 """profiles for programs that answer one text at a time; the others serve traffic, where texts share batches"""
 BATCH_FLIPS = 0.001
@@ -93,11 +89,17 @@ def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
     seen: set[str] = set()
     current: Measurement | None = row
     while current is not None and current.variant not in seen:
-        if current.step not in NO_STUDENT:
+        if not _keeps_model(current.step):
             return False
         seen.add(current.variant)
         current = rows.get(current.parent) if current.parent else None
     return True
+
+
+def _keeps_model(kind: str) -> bool:
+    """Whether a step's result still is the given model; a step that nobody knows may have trained a student."""
+    step = step_types().get(kind)
+    return kind in FOUND or (step is not None and step.keeps_model)
 
 
 def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:

@@ -8,6 +8,7 @@ from packlight.hub import parse_id
 from packlight.measure.results import DataSummary, Measurement, Measurements
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.provenance import base_models
+from packlight.steps import step_types
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
@@ -88,7 +89,8 @@ def _tags(artifact: Artifact) -> list[str]:
     tags = ["packlight", "intent-classification"]
     tags += {"onnxruntime": ["onnx", "onnxruntime"], "torch": ["pytorch"]}.get(manifest.engine, [manifest.engine])
     tags += ["int8", "quantized"] if manifest.precision == "int8" else []
-    return tags + (["distillation"] if {"distill", "distill-static"} & set(_kinds(artifact)) else [])
+    taught = any(step_types()[kind].trains == "teacher" for kind in _kinds(artifact) if kind in step_types())
+    return tags + (["distillation"] if taught else [])
 
 
 def _kinds(artifact: Artifact) -> list[str]:

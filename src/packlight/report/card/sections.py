@@ -8,6 +8,7 @@ from packlight.measure.results import Measurement, Measurements
 from packlight.report.card.metadata import source_of
 from packlight.report.table import escape
 from packlight.runtime.artifact import SECOND, Artifact, Manifest, read_manifest
+from packlight.steps import step_types
 
 
 def engines(artifact: Artifact) -> str:
@@ -140,10 +141,6 @@ def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
     )
 
 
-AFRESH = ("finetune", "distill", "distill-static")
-"""steps after which a threshold of before is no longer one"""
-
-
 class Calibration(NamedTuple):
     """A rule that is built into an artifact."""
 
@@ -176,7 +173,8 @@ def calibration_of(artifact: Artifact) -> Calibration | None:
     for name, kind, facts in reversed(_history(manifest)):
         if kind == "calibrate" and "rule" in facts:
             return Calibration(name, facts)
-        if kind in AFRESH:
+        # What was trained since has no threshold of before.
+        if (step := step_types().get(kind)) is not None and step.trains:
             return None
     return None
 

@@ -1,23 +1,44 @@
 """Options of `calibrate`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from packlight.steps.step import OosRate, Step
+from packlight.steps.out_of_scope import check_oos_examples, oos_rate_weights
+from packlight.steps.step import SAME, OosRate, Step, described
 
-SAME = "same"
-"""makes the kind of model that it starts from"""
+if TYPE_CHECKING:
+    from packlight.data import Dataset
 
 
 class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
-    """Set the out-of-scope threshold and the temperature on val, and build them into the last layer."""
+    """Choose the out-of-scope threshold and the temperature on val, and fold them into the last layer."""
 
     needs = ("torch", "onnx", "onnx-int8", "static")
     makes = SAME
+    generation = 2
+    keeps_model = True
+    lasting_facts = ("rule", "oos_rate", "val_oos_recall", "val_in_scope_accuracy", "abstention")
+    artifact_name = "calibrated"
+    example = "artifacts/student --data intents.csv --oos-rate 0.2"
 
-    oos_rate: OosRate | None = None
-    """share of out-of-scope texts that the traffic is expected to have; `val` for that of val; null where nobody knows: the
-    threshold whose accuracy is highest at its worst rate"""
-    coverage: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.95
-    """without an out-of-scope class: share of val texts that are answered rather than abstained from"""
+    oos_rate: Annotated[
+        OosRate | None,
+        described(
+            "Expected share of out-of-scope texts in your traffic, or `val` for the share in val.",
+            null="unknown: the threshold with the best accuracy at the worst share",
+        ),
+    ] = None
+    coverage: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, le=1)],
+        described("Without an out-of-scope class: share of val's texts to answer. The model abstains from the rest."),
+    ] = 0.95
+
+    def check_data(self, data: "Dataset") -> None:
+        """Check that val has the out-of-scope texts that a threshold is chosen on.
+
+        Raises:
+            RecipeError: when it lacks them.
+        """
+        check_oos_examples(data, where=self.name)
+        oos_rate_weights(data, self.oos_rate, where=self.name)

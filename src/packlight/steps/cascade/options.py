@@ -1,26 +1,39 @@
 """Options of `cascade`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from packlight.steps.step import Name, OosRate, Share, Step
+from packlight.steps.out_of_scope import oos_rate_weights
+from packlight.steps.step import Name, OosRate, Share, Step, described
+
+if TYPE_CHECKING:
+    from packlight.data import Dataset
 
 
 class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
-    """Let a fast model answer what it is sure of, and the parent the rest."""
+    """Let a fast model answer the texts that it is sure of, and a better one the rest."""
 
     needs = ("onnx", "onnx-int8", "torch")
     makes = "cascade"
+    artifact_name = "cascade"
+    example = "artifacts/student-onnx --first artifacts/static --data intents.csv"
 
-    first: Name
-    """the fast model, such as one of `distill-static`"""
-    max_accuracy_drop: Share = 0.01
-    """accuracy that may be given up against the parent alone"""
-    confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.95
-    """that no more is given up, as far as val's texts can tell"""
-    oos_rate: OosRate | None = None
-    """share of out-of-scope texts that the traffic is expected to have; `val` or null for that of val"""
+    first: Annotated[Name, described("Fast model to ask first: a static one, or one in ONNX.", takes="variant")]
+    max_accuracy_drop: Annotated[
+        Share, described("Accuracy that may be lost against the better model alone, from 0 to 1.")
+    ] = 0.01
+    confidence: Annotated[
+        Annotated[float, msgspec.Meta(ge=0.5, lt=1)],
+        described("Confidence, from val's texts, that no more accuracy is lost than that."),
+    ] = 0.95
+    oos_rate: Annotated[
+        OosRate | None,
+        described(
+            "Expected share of out-of-scope texts in your traffic, or `val` for the share in val.",
+            null="the share in val",
+        ),
+    ] = None
 
     @property
     def contradiction(self) -> str | None:
@@ -28,6 +41,14 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
         return f"first and from are both {self.first!r}; give two models" if self.first == self.parent else None
 
     @property
-    def others(self) -> dict[Name, tuple[str, ...]]:
+    def other_parents(self) -> dict[Name, tuple[str, ...]]:
         """The fast model."""
         return {self.first: ("static", "onnx-int8", "onnx")}
+
+    def check_data(self, data: "Dataset") -> None:
+        """Check that val has out-of-scope texts where a rate is stated.
+
+        Raises:
+            RecipeError: when it lacks them.
+        """
+        oos_rate_weights(data, self.oos_rate, where=self.name)

@@ -144,12 +144,27 @@ class _FinalLayerInput:
 def apply(step: Distill, context: StepContext) -> StepResult:
     """Train the student on the labels and on the teacher's logits."""
     teacher = open_classifier(context.origin.path)
-    lesson = student_training_data(step, context, labels_of(teacher))
+    lesson = student_training_data(
+        context,
+        labels_of(teacher),
+        augment=step.augment,
+        unlabeled_texts=step.unlabeled_texts,
+        min_texts=step.min_texts,
+    )
     # A student that cannot be made is found out before the teacher has answered every text.
     student, encoder, tokenizer = _student(step, context, teacher, lesson)
     _check_width(step, student, teacher)
     _check_relations(step, context, (student, encoder), teacher, lesson)
-    lesson, teaching = teacher_outputs(step, context, teacher, lesson)
+    lesson, teaching = teacher_outputs(
+        context,
+        teacher,
+        lesson,
+        max_length=step.max_length,
+        soft_labels=step.soft_labels,
+        teachers=step.teachers,
+        features=step.hidden_weight > 0,
+        relations=step.relation_weight > 0,
+    )
     history = distill(
         student,
         encoder,
@@ -216,7 +231,7 @@ def _check_relations(
     student, own = taught
     for model in (student, teacher):
         check_relations_known(model)
-    theirs = teacher_encoder(step, context)
+    theirs = teacher_encoder(context, step.max_length)
     pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
     for text, mine, given in pairs:
         if len(mine) != len(given):

@@ -1,62 +1,126 @@
 """Options of `distill`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from packlight.steps.step import Count, Name, Positive, Rate, Share, Weight
-from packlight.steps.training.options import Training
+from packlight.data.text_file import read_lines
+from packlight.steps.step import Count, Name, Positive, Rate, Weight, described
+from packlight.steps.training.options import (
+    Alpha,
+    Augment,
+    LogitWeight,
+    Temperature,
+    Training,
+    UnlabeledTexts,
+)
+from packlight.steps.training.soft_labels import read_answers
+
+if TYPE_CHECKING:
+    from packlight.data import Dataset
+
+EPOCHS = 6
+MIN_UPDATES = 300
+"""where no epochs are stated"""
 
 
 class Distill(Training, frozen=True, kw_only=True, tag="distill"):
-    """Teach a smaller student what the parent knows (Hinton et al. 2015)."""
+    """Train a smaller student on the labels and on its teacher's predictions (Hinton et al. 2015)."""
 
     needs = ("torch",)
     makes = "torch"
+    trains = "teacher"
+    next_step = "export"
+    artifact_name = "student"
+    example = "artifacts/teacher --data intents.csv --layers 0,2,5"
 
-    student: str | None = None
-    """a checkpoint to start from; null to take layers of the teacher"""
-    start: Name | None = None
-    """a variant to start from, such as a pruned one, in place of layers of the teacher"""
-    layers: tuple[Count, ...] | Positive = 3
-    """which of the teacher's layers, counted from 0; a number takes so many, evenly spaced"""
-    teachers: tuple[Name, ...] = ()
-    """variants whose logits are averaged with the parent's"""
-    soft_labels: str | None = None
-    """a file of texts with class probabilities, from any source, that teaches in the parent's place"""
-    alpha: Share = 0.1
-    """weight of the labels against the teacher's answers"""
-    temperature: Rate = 2.0
-    logit_weight: Weight = 0.0
-    """weight of the mean squared error between the logits of student and teacher"""
-    hidden_weight: Weight = 0.0
-    """weight of the cosine distance between what the heads of student and teacher see; both must be as wide"""
-    relation_weight: Weight = 0.0
-    """weight of the last layers' attention relations (Wang et al. 2021, MiniLMv2)"""
-    augment: Weight = 0.0
-    """unlabelled texts made of the training texts, for each of them, that the teacher answers"""
-    min_texts: Count = 0
-    """more unlabelled texts are made, until the student has this many texts in all; helps small data sets"""
-    unlabeled_texts: str | None = None
-    """a file of unlabelled texts, one a line, that the teacher answers"""
-    epochs: Positive = 6
-    min_updates: Count = 300
-    learning_rate: Rate = 3e-4
-    freeze_layers: Count = 0
-    """so many layers, and the embeddings, stay as they are at first"""
-    freeze_epochs: Count = 0
-    """after so many epochs they are trained too"""
-    hard_class_weight: Annotated[float, msgspec.Meta(ge=1)] = 1.0
-    """factor on the loss of the classes that the student struggles with; 1 for none"""
+    student: Annotated[
+        str | None,
+        described(
+            "Model that the student starts from: a Hub id, a local folder, or a word such as `minilm`.",
+            null="layers of the teacher",
+            takes="model",
+        ),
+    ] = None
+    start: Annotated[
+        Name | None,
+        described(
+            "Variant that the student starts from, such as a pruned one.", null="layers of the teacher", takes="variant"
+        ),
+    ] = None
+    layers: Annotated[
+        tuple[Count, ...] | Positive,
+        described("Encoder layers of the teacher to start from: how many, evenly spaced, or their indices from 0."),
+    ] = 3
+    teachers: Annotated[
+        tuple[Name, ...],
+        described("More teachers. Their logits are averaged with the first teacher's.", takes="variant"),
+    ] = ()
+    soft_labels: Annotated[
+        str | None,
+        described(
+            "CSV or JSONL file of texts with class probabilities, used in place of the teacher's predictions.",
+            null="none",
+            takes="file",
+        ),
+    ] = None
+    alpha: Alpha = 0.1
+    temperature: Temperature = 2.0
+    logit_weight: LogitWeight = 0.0
+    hidden_weight: Annotated[
+        Weight,
+        described(
+            "Weight of the cosine distance between the inputs of the two heads. Student and teacher must be equally wide."
+        ),
+    ] = 0.0
+    relation_weight: Annotated[
+        Weight,
+        described(
+            "Weight of the last layers' attention relations (Wang et al. 2021, MiniLMv2). Student and teacher must share a "
+            "tokenizer."
+        ),
+    ] = 0.0
+    augment: Augment = 0.0
+    min_texts: Annotated[
+        Count,
+        described("Generate unlabelled texts until there are this many training texts. Useful for small data sets."),
+    ] = 0
+    unlabeled_texts: UnlabeledTexts = None
+    epochs: Annotated[
+        Positive | None,
+        described("Passes over the training texts.", null=f"{EPOCHS}, or more until {MIN_UPDATES} updates are made"),
+    ] = None
+    learning_rate: Annotated[Rate, described("Peak learning rate of the encoder.")] = 3e-4
+    freeze_layers: Annotated[
+        Count, described("Number of lower layers to freeze, together with the embeddings, for `freeze_epochs`.")
+    ] = 0
+    freeze_epochs: Annotated[Count, described("Epochs to keep the lower layers frozen.")] = 0
+    hard_class_weight: Annotated[
+        Annotated[float, msgspec.Meta(ge=1)],
+        described(
+            "Factor on the loss of the classes that the student gets wrong most often. 1 treats all classes alike."
+        ),
+    ] = 1.0
 
     @property
-    def others(self) -> dict[Name, tuple[str, ...]]:
+    def planned_epochs(self) -> int:
+        """The stated epochs, exactly; 6 where none are stated."""
+        return EPOCHS if self.epochs is None else self.epochs
+
+    @property
+    def least_updates(self) -> int:
+        """Updates that epochs are added for: where none are stated, at least 300."""
+        return max(MIN_UPDATES, self.min_updates) if self.epochs is None else self.min_updates
+
+    @property
+    def other_parents(self) -> dict[Name, tuple[str, ...]]:
         """The variant to start from and the other teachers."""
         return dict.fromkeys((*([self.start] if self.start else []), *self.teachers), ("torch",))
 
     @property
     def contradiction(self) -> str | None:
-        """Two places to start from, or a file of answers beside what only a teacher can answer."""
+        """Two places to start from, or a file of soft labels beside what only a teacher can label."""
         if self.start and self.student:
             return "start and student both say what the student starts from; give one"
         beside = {
@@ -67,10 +131,25 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
             "unlabeled_texts": self.unlabeled_texts is not None,
         }
         if self.soft_labels and (wrong := [key for key, given in beside.items() if given]):
-            return f"answers come from a file, but {wrong[0]} needs a teacher that is asked; give one of the two"
+            return f"soft_labels come from a file, but {wrong[0]} needs a teacher; give one of the two"
         return None
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The answers and the unlabelled texts."""
+        """The soft labels and the unlabelled texts."""
         return tuple(file for file in (self.soft_labels, self.unlabeled_texts) if file)
+
+    def start_model(self, default: str) -> str | None:  # noqa: ARG002 - a student does not start from the run's model
+        """The student's checkpoint."""
+        return self.student
+
+    def check_data(self, data: "Dataset") -> None:
+        """Read both files.
+
+        Raises:
+            DataError: when one cannot be read, or the soft labels name other labels than the data.
+        """
+        if self.soft_labels:
+            read_answers(Path(self.soft_labels), data.labels)
+        if self.unlabeled_texts:
+            read_lines(Path(self.unlabeled_texts))

@@ -194,7 +194,8 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     """Train hashed n-gram embeddings and a small head on the teacher's logits."""
     parent = context.origin
     teacher = open_classifier(parent.path)
-    lesson, teaching = teacher_outputs(step, context, teacher, student_training_data(step, context, parent.labels))
+    lesson = student_training_data(context, parent.labels, augment=step.augment, unlabeled_texts=step.unlabeled_texts)
+    lesson, teaching = teacher_outputs(context, teacher, lesson, max_length=step.max_length)
     ngrams = NGrams(
         buckets=step.buckets,
         words=step.word_ngrams,

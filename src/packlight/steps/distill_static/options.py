@@ -4,42 +4,71 @@ from typing import Annotated
 
 import msgspec
 
-from packlight.steps.step import Positive, Rate, Share, Step, Weight
+from packlight.steps.step import Positive, Rate, Step, described
+from packlight.steps.training.options import (
+    Alpha,
+    Augment,
+    Dropout,
+    LogitWeight,
+    MaxLength,
+    Temperature,
+    Threads,
+    UnlabeledTexts,
+)
 
 
 class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
-    """Teach hashed n-gram embeddings and a small head what the parent knows: microseconds a text, without torch."""
+    """Train hashed n-gram embeddings with a small head on a teacher's predictions.
+
+    The result answers in microseconds and needs numpy only.
+    """
 
     needs = ("torch",)
     makes = "static"
+    trains = "teacher"
+    next_step = "calibrate"
+    artifact_name = "static"
+    example = "artifacts/teacher --data intents.csv --out artifacts/static"
 
-    buckets: Annotated[int, msgspec.Meta(ge=256, le=1 << 22)] = 32768
-    """rows of the embedding, shared by all n-grams that hash alike"""
-    embedding_dim: Annotated[int, msgspec.Meta(ge=4, le=1024)] = 128
-    hidden_size: Positive = 256
-    """neurons of the head"""
-    word_ngrams: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
-    """the longest n-gram of words"""
-    char_ngrams: tuple[Annotated[int, msgspec.Meta(ge=1, le=8)], ...] = (3, 4, 5)
-    """lengths of the n-grams of characters"""
-    alpha: Share = 0.1
-    temperature: Rate = 2.0
-    logit_weight: Weight = 0.05
-    augment: Weight = 2.0
-    """unlabelled texts made of the training texts, for each of them, that the teacher answers"""
-    unlabeled_texts: str | None = None
-    """a file of unlabelled texts, one a line, that the teacher answers"""
-    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.3
-    """share of a text's n-grams that are left out in training"""
-    epochs: Positive = 12
-    learning_rate: Rate = 3e-3
-    batch_size: Positive = 64
-    max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
-    """texts are cut to so many words"""
-    threads: Positive | None = None
-    """threads that it trains on; null for all that this process may use"""
+    buckets: Annotated[
+        Annotated[int, msgspec.Meta(ge=256, le=1 << 22)],
+        described("Rows of the embedding table. N-grams with the same hash share a row."),
+    ] = 32768
+    embedding_dim: Annotated[
+        Annotated[int, msgspec.Meta(ge=4, le=1024)], described("Columns of the embedding table.")
+    ] = 128
+    hidden_size: Annotated[Positive, described("Neurons in the hidden layer of the head.")] = 256
+    word_ngrams: Annotated[Annotated[int, msgspec.Meta(ge=1, le=4)], described("Longest word n-gram, in words.")] = 2
+    char_ngrams: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=8)], ...], described("Lengths of the character n-grams.")
+    ] = (3, 4, 5)
+    alpha: Alpha = 0.1
+    temperature: Temperature = 2.0
+    logit_weight: LogitWeight = 0.05
+    augment: Augment = 2.0
+    unlabeled_texts: UnlabeledTexts = None
+    dropout: Annotated[Dropout, described("Share of a text's n-grams to leave out during training.")] = 0.3
+    epochs: Annotated[Positive, described("Passes over the training texts.")] = 12
+    learning_rate: Annotated[Rate, described("Learning rate at the start. It falls to 0.")] = 3e-3
+    batch_size: Annotated[Positive, described("Texts per update.")] = 64
+    max_length: Annotated[MaxLength, described("Truncate texts to this many words.")] = 128
+    threads: Threads = None
+
+    @property
+    def planned_epochs(self) -> int:
+        """The stated epochs."""
+        return self.epochs
 
     @property
     def files(self) -> tuple[str, ...]:
         """The unlabelled texts."""
         return (self.unlabeled_texts,) if self.unlabeled_texts else ()
+
+    def tensor_bytes(self, labels: int) -> int:
+        """Bytes of the student's tensors: int8 rows, a scale for each column, and a float32 head.
+
+        Args:
+            labels: number of classes.
+        """
+        head = (self.embedding_dim + 1) * self.hidden_size + (self.hidden_size + 1) * labels
+        return self.buckets * self.embedding_dim + 4 * (self.embedding_dim + head)

@@ -15,7 +15,7 @@ def apply(step: Export, context: StepContext) -> StepResult:
     parent = context.origin
     copy_description(parent.path, context.output_dir)
     target = context.output_dir / ONNX_FP32
-    model = export(parent.path, target, step)
+    model = export(parent.path, target, opset=step.opset, fuse=step.fuse)
     parity = check_export(
         model,
         target,

@@ -4,17 +4,25 @@ from typing import Annotated
 
 import msgspec
 
-from packlight.steps.step import Rate, Step
+from packlight.steps.step import Rate, Step, described
 
 
 class Export(Step, frozen=True, kw_only=True, tag="export"):
-    """Write the model as an ONNX graph, batch and length dynamic, fused for ONNX Runtime."""
+    """Export the model to ONNX and check its logits against PyTorch's on real texts.
+
+    Batch size and length stay dynamic.
+    """
 
     needs = ("torch",)
     makes = "onnx"
+    generation = 2
+    keeps_model = True
+    next_step = "quantize-onnx"
+    artifact_name = "onnx"
+    example = "artifacts/student --data intents.csv --out artifacts/student-onnx"
 
-    opset: Annotated[int, msgspec.Meta(ge=18, le=25)] = 18
-    fuse: bool = True
-    """join attention, layer norm and GELU into ONNX Runtime's own operators"""
-    tolerance: Rate = 1e-3
-    """largest difference of a logit from the parent's that is let pass"""
+    opset: Annotated[Annotated[int, msgspec.Meta(ge=18, le=25)], described("ONNX opset version.")] = 18
+    fuse: Annotated[
+        bool, described("Fuse attention, layer normalization and GELU into ONNX Runtime's own operators.")
+    ] = True
+    tolerance: Annotated[Rate, described("Fail if any logit differs from PyTorch's by more than this.")] = 1e-3

@@ -22,24 +22,25 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 from packlight.models.hf_model import open_classifier
-from packlight.steps.export.options import Export
-from packlight.steps.onnx.fusion import fuse
+from packlight.steps.onnx.fusion import fuse as fuse_graph
 from packlight.steps.onnx.strip_metadata import strip_metadata
 
 ATTENTION = "packlight_onnx"
 ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "camembert")
 """architectures whose attention is softmax(QK/sqrt(d) + padding mask)V and nothing else"""
+OPSET = 18
 INPUTS = ("input_ids", "attention_mask")
 
 
-def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
+def export(source: Path, target: Path, *, opset: int = OPSET, fuse: bool = True) -> PreTrainedModel:
     """Write the classifier in `source` as the ONNX file `target`.
 
     Args:
         source: a folder that `open_classifier` opens.
         target: the file to write; inputs `input_ids` and `attention_mask`, int64 [batch, sequence]; output
             `logits`, float32 [batch, labels].
-        options: the step's options.
+        opset: version of the operators.
+        fuse: join attention, layer normalization and GELU into ONNX Runtime's own operators.
 
     Returns:
         The parent model, for the parity check.
@@ -48,15 +49,15 @@ def export(source: Path, target: Path, options: Export) -> PreTrainedModel:
         ModelError: when the folder holds no classifier.
     """
     parent = open_classifier(source)
-    one_operator = options.fuse and parent.config.model_type in ONE_OPERATOR
+    one_operator = fuse and parent.config.model_type in ONE_OPERATOR
     _register_attention()
     model = open_classifier(source, attention=ATTENTION if one_operator else "eager")
-    if options.fuse:
+    if fuse:
         _fold_token_type(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    graph = _trace(model, options.opset)
-    if options.fuse:
-        graph = fuse(graph, heads=parent.config.num_attention_heads, hidden=parent.config.hidden_size)
+    graph = _trace(model, opset)
+    if fuse:
+        graph = fuse_graph(graph, heads=parent.config.num_attention_heads, hidden=parent.config.hidden_size)
     strip_metadata(graph)
     onnx.checker.check_model(graph)
     onnx.save_model(graph, target)

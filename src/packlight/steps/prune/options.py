@@ -1,24 +1,34 @@
 """Options of `prune`."""
 
-from packlight.steps.step import Count, Positive, Step
+from typing import Annotated
+
+from packlight.steps.step import Count, Positive, Step, described
 
 
 class Prune(Step, frozen=True, kw_only=True, tag="prune"):
-    """Remove layers, and the neurons and attention heads that matter least; heal it by `distill`."""
+    """Remove layers, and the least important neurons and attention heads.
+
+    Restore the accuracy with `distill`.
+    """
 
     needs = ("torch",)
     makes = "torch"
+    next_step = "distill"
+    artifact_name = "pruned"
+    example = "artifacts/teacher --data intents.csv --layers 3"
 
-    layers: tuple[Count, ...] | Positive | None = None
-    """which layers are kept, counted from 0; a number keeps so many, evenly spaced; null for all"""
-    intermediate_size: Positive | None = None
-    """neurons kept in each feed-forward block; null for all"""
-    heads: Positive | None = None
-    """attention heads kept in each layer; null for all"""
-    texts: Positive = 1024
-    """training texts that importance is measured on"""
-    threads: Positive | None = None
-    """threads that importance is measured on; null for all that this process may use"""
+    layers: Annotated[
+        tuple[Count, ...] | Positive | None,
+        described("Encoder layers to keep: how many, evenly spaced, or their indices from 0.", null="all"),
+    ] = None
+    intermediate_size: Annotated[
+        Positive | None, described("Neurons to keep in each feed-forward block.", null="all")
+    ] = None
+    heads: Annotated[Positive | None, described("Attention heads to keep in each layer.", null="all")] = None
+    texts: Annotated[Positive, described("Number of training texts to estimate importance on.")] = 1024
+    threads: Annotated[Positive | None, described("CPU threads for estimating importance.", null="all available")] = (
+        None
+    )
 
     @property
     def contradiction(self) -> str | None:

@@ -1,25 +1,41 @@
 """Options of `quantize-onnx`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from packlight.steps.step import Positive, Share, Step
+from packlight.steps.step import Positive, Share, Step, described
 
 
 class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
-    """int8 weights, embeddings included, with dynamic or static activations."""
+    """Quantize an ONNX model to int8, embeddings included."""
 
     needs = ("onnx",)
     makes = "onnx-int8"
+    generation = 2
+    keeps_model = True
+    artifact_name = "int8"
+    example = "artifacts/student-onnx --data intents.csv --out artifacts/student-int8"
 
-    mode: Literal["dynamic", "static"] = "dynamic"
-    per_channel: bool = True
-    reduce_range: bool | None = None
-    """7-bit weights, exact where the processor lacks VNNI; null for where it does"""
-    calibration: Literal["minmax", "percentile", "auto"] = "minmax"
-    """static ranges from all values, without the rarest of them, or whichever answers more of val rightly"""
-    calibration_texts: Positive = 512
-    """training texts that static ranges are taken from"""
-    embeddings: Literal["int8", "int4"] = "int8"
-    """bits of the embeddings"""
-    min_agreement: Share = 0.9
-    """least share of labels, on val texts, that must stay the parent's"""
+    mode: Annotated[
+        Literal["static", "dynamic"],
+        described(
+            "How activations are scaled: `static`, fixed on training texts, or `dynamic`, anew for each batch, so that "
+            "predictions depend on it."
+        ),
+    ] = "static"
+    per_channel: Annotated[bool, described("Use a scale for each output channel of a weight, not one for all.")] = True
+    reduce_range: Annotated[
+        bool | None,
+        described("Use 7-bit weights, which processors without VNNI add up exactly.", null="if this one lacks VNNI"),
+    ] = None
+    calibration: Annotated[
+        Literal["minmax", "percentile", "auto"],
+        described(
+            "Static ranges: `minmax` of all values, `percentile` without the rarest, or `auto` for the more accurate "
+            "on val."
+        ),
+    ] = "minmax"
+    calibration_texts: Annotated[Positive, described("Number of training texts to take static ranges from.")] = 512
+    embeddings: Annotated[Literal["int8", "int4"], described("Data type of the embeddings.")] = "int8"
+    min_agreement: Annotated[
+        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+    ] = 0.9

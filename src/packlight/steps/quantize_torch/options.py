@@ -1,13 +1,19 @@
 """Options of `quantize-torch`."""
 
-from packlight.steps.step import Share, Step
+from typing import Annotated
+
+from packlight.steps.step import Share, Step, described
 
 
 class QuantizeTorch(Step, frozen=True, kw_only=True, tag="quantize-torch"):
-    """Dynamic int8 of every linear layer, in PyTorch."""
+    """Quantize every linear layer to int8 in PyTorch, with dynamic activations."""
 
     needs = ("torch",)
     makes = "torch-int8"
+    keeps_model = True
+    artifact_name = "torch-int8"
+    example = "artifacts/student --data intents.csv"
 
-    min_agreement: Share = 0.9
-    """least share of labels, on val texts, that must stay the parent's"""
+    min_agreement: Annotated[
+        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+    ] = 0.9

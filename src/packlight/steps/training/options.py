@@ -1,32 +1,68 @@
-"""Options of `training`."""
+"""Options that training steps share."""
 
 from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.steps.step import Count, Positive, Rate, Step, Weight
+from packlight.steps.step import Count, Positive, Rate, Share, Step, Weight, described
+
+Alpha = Annotated[Share, described("Weight of the labels in the loss, from 0 to 1. The teacher gets the rest.")]
+Temperature = Annotated[
+    Rate, described("Softmax temperature for the teacher's logits. Higher values soften the targets.")
+]
+LogitWeight = Annotated[
+    Weight, described("Weight of the mean squared error between the logits of student and teacher.")
+]
+Augment = Annotated[Weight, described("Unlabelled texts to generate for each training text. The teacher labels them.")]
+UnlabeledTexts = Annotated[
+    str | None,
+    described("File of unlabelled texts, one per line. The teacher labels them.", null="none", takes="file"),
+]
+MaxLength = Annotated[int, msgspec.Meta(ge=4, le=8192)]
+Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Threads = Annotated[
+    Positive | None,
+    described(
+        "CPU threads for training. Another number of threads gives a slightly different model.",
+        null="all available",
+    ),
+]
 
 
 class Training(Step, frozen=True, kw_only=True):
-    """Options that all training shares."""
+    """Options of every step that trains an encoder."""
 
-    epochs: Positive = 3
-    min_updates: Count = 0
-    """epochs are added until the optimiser makes so many updates, which small data sets need"""
-    learning_rate: Rate = 1e-4
-    head_learning_rate: Rate | None = 2e-3
-    """rate of the classification head; null for the same as the encoder's"""
-    batch_size: Positive = 32
-    warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
-    """share of all updates over which the rate rises"""
-    weight_decay: Weight = 0.01
-    max_length: Annotated[int, msgspec.Meta(ge=4, le=8192)] = 128
-    """texts are cut to so many tokens"""
-    patience: Positive = 2
-    """epochs without a better accuracy on val after which training stops; where epochs were added, a third of all"""
-    bf16: bool | None = None
-    """bfloat16 autocast; null for where the device has it"""
-    device: Literal["cpu", "cuda", "mps", "xpu"] | None = None
-    """what it trains on; null for the accelerator, or the CPU where there is none"""
-    threads: Positive | None = None
-    """threads that it trains on, where it trains on the CPU; null for all that this process may use"""
+    epochs: Annotated[Count | None, described("Passes over the training texts.")] = None
+    min_updates: Annotated[
+        Count, described("Add epochs until the optimizer makes this many updates. Useful for small data sets.")
+    ] = 0
+    learning_rate: Annotated[Rate, described("Peak learning rate of the encoder.")] = 1e-4
+    head_learning_rate: Annotated[
+        Rate | None, described("Peak learning rate of the classification head.", null="same as the encoder's")
+    ] = 2e-3
+    batch_size: Annotated[Positive, described("Texts per update.")] = 32
+    warmup: Annotated[Dropout, described("Share of all updates over which the learning rate rises.")] = 0.1
+    weight_decay: Annotated[Weight, described("Weight decay of AdamW.")] = 0.01
+    max_length: Annotated[MaxLength, described("Truncate texts to this many tokens.")] = 128
+    patience: Annotated[
+        Positive,
+        described(
+            "Stop after this many epochs without a better accuracy on val. Where epochs were added, at least a third of all."
+        ),
+    ] = 2
+    bf16: Annotated[bool | None, described("Train with bfloat16 autocast.", null="if the device supports it")] = None
+    device: Annotated[
+        Literal["cpu", "cuda", "mps", "xpu"] | None,
+        described("Device to train on.", null="an accelerator if there is one, otherwise the CPU"),
+    ] = None
+    threads: Threads = None
+
+    @property
+    def planned_epochs(self) -> int:
+        """The stated epochs, before any are added."""
+        return self.epochs or 0
+
+    @property
+    def least_updates(self) -> int:
+        """Updates that epochs are added for."""
+        return self.min_updates

@@ -34,11 +34,9 @@ from packlight.models.hf_model import open_classifier
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext
-from packlight.steps.distill.options import Distill
-from packlight.steps.distill_static.options import DistillStatic
 from packlight.steps.inference import forward_all
 from packlight.steps.training.attention_relations import TeacherRelations
-from packlight.steps.training.augment import augment
+from packlight.steps.training.augment import augment as generate
 from packlight.steps.training.soft_labels import LEAST, read_answers
 from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
 
@@ -90,8 +88,22 @@ def cached_answers(
     return logits, features
 
 
-def student_training_data(step: Distill | DistillStatic, context: StepContext, labels: tuple[str, ...]) -> TrainingData:
+def student_training_data(
+    context: StepContext,
+    labels: tuple[str, ...],
+    *,
+    augment: float = 0.0,
+    unlabeled_texts: str | None = None,
+    min_texts: int = 0,
+) -> TrainingData:
     """The training texts, and after them the unlabelled ones: those of the file, and those made by augmentation.
+
+    Args:
+        context: what the step works with.
+        labels: of the model, in its order.
+        augment: texts to generate for each training text.
+        unlabeled_texts: a file of texts, one per line.
+        min_texts: generate until there are this many training texts.
 
     Raises:
         DataError: when the file of texts cannot be read.
@@ -99,11 +111,10 @@ def student_training_data(step: Distill | DistillStatic, context: StepContext, l
     lesson = training_data(context.data, labels)
     # Texts of val and test are no teaching material, labelled or not.
     held_out = {*lesson.train_texts, *context.data.val.texts, *context.data.test.texts}
-    given = read_lines(Path(step.unlabeled_texts)) if step.unlabeled_texts else []
+    given = read_lines(Path(unlabeled_texts)) if unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
-    least = step.min_texts if isinstance(step, Distill) else 0
-    count = max(round(step.augment * len(lesson.train_texts)), least - len(lesson.train_texts) - len(given))
-    made = augment(lesson.train_texts, count, seed=context.seed) if count > 0 else []
+    count = max(round(augment * len(lesson.train_texts)), min_texts - len(lesson.train_texts) - len(given))
+    made = generate(lesson.train_texts, count, seed=context.seed) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         lesson,
@@ -113,37 +124,50 @@ def student_training_data(step: Distill | DistillStatic, context: StepContext, l
 
 
 def teacher_outputs(
-    step: Distill | DistillStatic, context: StepContext, teacher: PreTrainedModel, lesson: TrainingData
+    context: StepContext,
+    teacher: PreTrainedModel,
+    lesson: TrainingData,
+    *,
+    max_length: int,
+    soft_labels: str | None = None,
+    teachers: Sequence[str] = (),
+    features: bool = False,
+    relations: bool = False,
 ) -> tuple[TrainingData, TeacherOutputs]:
     """The teachers' answers to the lesson's training texts: the mean of their logits.
 
-    A file of answers stands in their place, and adds the texts that only it has.
+    Args:
+        context: what the step works with; its parent is the first teacher.
+        teacher: the parent, opened.
+        lesson: texts and labels.
+        max_length: tokens that texts are truncated to.
+        soft_labels: a file of class probabilities that takes the teachers' place, and adds the texts that only it has.
+        teachers: names of the other teachers.
+        features: return what the teacher's last layer sees.
+        relations: return the teacher's attention relations.
 
     Raises:
-        DataError: when the file of answers cannot be read, or says nothing of a training text.
+        DataError: when the file of soft labels cannot be read, or says nothing of a training text.
     """
-    encoder = teacher_encoder(step, context)
-    if isinstance(step, Distill) and step.soft_labels is not None:
-        lesson, logits = _from_file(Path(step.soft_labels), context, lesson)
-        features = None
+    encoder = teacher_encoder(context, max_length)
+    seen = None
+    if soft_labels is not None:
+        lesson, logits = _from_file(Path(soft_labels), context, lesson)
     else:
-        logits, features = _asked(context, context.origin, teacher, lesson, encoder.max_length)
-        others = [context.others[name] for name in step.teachers] if isinstance(step, Distill) else []
+        logits, seen = _asked(context, context.origin, teacher, lesson, encoder.max_length)
+        others = [context.others[name] for name in teachers]
         for other in others:
             columns = label_mapping(other.labels, lesson.labels).columns
             more, _ = _asked(context, other, open_classifier(other.path), lesson, encoder.max_length)
             logits = logits + more[:, list(columns)]
         logits = logits / (1 + len(others))
-    hidden = isinstance(step, Distill) and step.hidden_weight > 0
-    relations = None
-    if isinstance(step, Distill) and step.relation_weight > 0:
-        relations = TeacherRelations(teacher, encoder, lesson.train_texts)
-    return lesson, TeacherOutputs(logits, features if hidden else None, relations)
+    known = TeacherRelations(teacher, encoder, lesson.train_texts) if relations else None
+    return lesson, TeacherOutputs(logits, seen if features else None, known)
 
 
-def teacher_encoder(step: Distill | DistillStatic, context: StepContext) -> TextEncoder:
+def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
     """The parent's tokenizer, at the length that the student learns with."""
-    return TextEncoder(context.origin.tokenizer_path, min(step.max_length, context.origin.manifest.max_length))
+    return TextEncoder(context.origin.tokenizer_path, min(max_length, context.origin.manifest.max_length))
 
 
 def _asked(

@@ -150,8 +150,9 @@ def schedule(options: Training, texts: int) -> tuple[int, int]:
     A few hundred texts make few updates an epoch: epochs are added until `min_updates` are reached, and patience
     grows to a third of all, because the accuracy on a small `val` moves in steps.
     """
-    epochs = max(options.epochs, math.ceil(options.min_updates / math.ceil(texts / options.batch_size)))
-    return epochs, options.patience if epochs == options.epochs else max(options.patience, math.ceil(epochs / 3))
+    planned = options.planned_epochs
+    epochs = max(planned, math.ceil(options.least_updates / math.ceil(texts / options.batch_size)))
+    return epochs, options.patience if epochs == planned else max(options.patience, math.ceil(epochs / 3))
 
 
 class _Collator:

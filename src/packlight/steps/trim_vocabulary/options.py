@@ -1,18 +1,36 @@
 """Options of `trim-vocabulary`."""
 
-from packlight.steps.step import Positive, Step
+from typing import Annotated
+
+from packlight.steps.step import Positive, Step, described
 
 
 class TrimVocabulary(Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
-    """Keep the pieces of the vocabulary that the texts use, with enough others that unseen words still segment."""
+    """Remove the tokens that your texts don't use from the vocabulary and the embedding.
+
+    Enough others stay so that unseen words can still be tokenized.
+    """
 
     needs = ("torch",)
     makes = "torch"
+    keeps_model = True
+    next_step = "export"
+    artifact_name = "trimmed"
+    example = "artifacts/teacher --data intents.csv --vocab-size 8000"
 
-    vocab_size: Positive | None = None
-    """so many are kept: those that the texts use first, then the tokenizer's most frequent; null for those in use"""
-    corpus: str | None = None
-    """a file of texts, one a line, whose pieces are kept as well"""
+    vocab_size: Annotated[
+        Positive | None,
+        described(
+            "Tokens to keep: those in the training texts first, then the tokenizer's most frequent.",
+            null="those in use, and single characters",
+        ),
+    ] = None
+    corpus: Annotated[
+        str | None,
+        described(
+            "File of texts, one per line, whose tokens count as used too.", null="training texts only", takes="file"
+        ),
+    ] = None
 
     @property
     def files(self) -> tuple[str, ...]:

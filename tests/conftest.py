@@ -9,6 +9,10 @@ import pytest
 import packlight  # noqa: F401 - before any test imports onnxruntime: see packlight.telemetry
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    # Each of xdist's workers has a processor of its own: two that both train on all of them wait for each other.
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 

@@ -13,7 +13,7 @@ import packlight
 from packlight.extras import EXTRA_OF
 
 PACKAGE = Path(packlight.__file__).parent
-BASE = {"errors", "extras", "files", "formatting", "hub", "origin", "progress", "telemetry"}
+BASE = {"errors", "extras", "files", "formatting", "hub", "locks", "origin", "progress", "telemetry"}
 ROOMS = (
     "data",
     "models",

@@ -1,6 +1,9 @@
 import os
+import subprocess
+import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from packlight.measure import environment
@@ -12,7 +15,7 @@ from packlight.runtime.processor import cpu_budget, has_vnni
 @pytest.fixture
 def processors(monkeypatch):
     """Eight processors, whatever the machine has."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(processor, "allowed_cpus", lambda: list(range(8)))
 
 
 def budget(folder, membership=""):
@@ -77,15 +80,27 @@ def test_a_strange_quota_is_no_error(tmp_path, content):
 
 
 def test_the_cpu_set_bounds_the_quota(monkeypatch, tmp_path):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    monkeypatch.setattr(processor, "allowed_cpus", lambda: [3])
     version_2(tmp_path, "400000")
     assert budget(tmp_path) == 1
 
 
 def test_where_there_is_no_cpu_set_all_processors_count(monkeypatch, tmp_path):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(psutil.Process, "cpu_affinity")  # as on macOS
+    assert processor.allowed_cpus() is None
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert budget(tmp_path) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be bound here")
+def test_a_process_is_bound_to_processors():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        first = processor.allowed_cpus()[:1]
+        processor.bind_process(process.pid, first)
+        assert sorted(os.sched_getaffinity(process.pid)) == first
+        processor.bind_process(process.pid, None)
+        assert sorted(os.sched_getaffinity(process.pid)) == first
+        process.stdin.close()
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def open_and_close(subject):
 def test_a_process_that_is_killed_is_reported(artifact):
     with Process(subject_of(artifact("teacher-onnx")), threads=1) as process:
         assert process.labels
-        os.kill(process._process.pid, signal.SIGKILL)
+        os.kill(process._child.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="teacher-onnx: the measured process was killed by SIGKILL, perhaps"):
             process.predict(TEXTS, batch=1)
 
@@ -91,9 +91,9 @@ def test_the_last_words_of_a_process_are_passed_on(artifact, monkeypatch, tmp_pa
 
 def test_closing_leaves_no_process(artifact):
     with Process(subject_of(artifact("teacher-onnx")), threads=1) as process:
-        pid = process._process.pid
-        assert process._process.poll() is None
-    assert process._process.returncode is not None
+        pid = process._child.pid
+        assert process._child._process.poll() is None
+    assert process._child._process.returncode is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -102,11 +102,11 @@ def test_a_process_does_not_outlive_the_one_that_measures(artifact):
     process = Process(subject_of(artifact("teacher-onnx")), threads=1)
     assert process.labels
     # The other end of its input goes away, as it does when the measuring process is killed.
-    process._process.stdin.close()
+    process._child._process.stdin.close()
     deadline = time.monotonic() + 10
-    while process._process.poll() is None and time.monotonic() < deadline:
+    while process._child._process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert process._process.returncode == 0
+    assert process._child._process.returncode == 0
     process.close()
 
 

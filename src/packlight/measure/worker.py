@@ -5,7 +5,6 @@ Started by `benchmark.process` as `python -m packlight.measure.worker`.
 """
 
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -15,12 +14,12 @@ import msgspec
 import numpy as np
 
 from packlight.errors import PacklightError
+from packlight.measure.peak_memory import peak_memory
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engines import Engine, open_engine
 
 DECIMALS = 5
-STATUS = Path("/proc/self/status")
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -119,7 +118,7 @@ def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak, insi
         case Predict():
             return _predict(engine, request.texts, request.batch, inside)
         case Peak():
-            return Reply(peak_memory_mb=_peak_bytes() / 1e6)
+            return Reply(peak_memory_mb=peak_memory() / 1e6)
 
 
 def _timed(engine: Engine, texts: list[str]) -> tuple[float, float]:
@@ -138,18 +137,6 @@ def _predict(engine: Engine, texts: list[str], batch: int, inside: list[int]) ->
         confidences=probabilities(logits).max(axis=1).round(DECIMALS).tolist(),
         scope_scores=logits[:, inside].max(axis=1).round(DECIMALS).tolist(),
     )
-
-
-def _peak_bytes() -> int:
-    """The most memory this program held.
-
-    On Linux `ru_maxrss` outlives `exec` and would count the process that started this one; the high-water mark of
-    the address space does not.
-    """
-    if STATUS.is_file():
-        mark = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(mark.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:

@@ -1,12 +1,7 @@
 """One variant's process, seen from the side that measures."""
 
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +11,10 @@ from typing import Self, TypeVar
 import msgspec
 
 from packlight.errors import MeasurementError
+from packlight.measure.child_process import ChildProcess
 from packlight.measure.worker import Latency, Open, Peak, Predict, Reply, Request, Throughput
 
 T = TypeVar("T")
-STDERR_TAIL = 2000
-PATIENCE = 5.0
-"""seconds"""
 
 
 @dataclass(frozen=True)
@@ -41,14 +34,7 @@ class Process:
     def __init__(self, subject: BenchmarkTarget, threads: int) -> None:
         """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
         self.subject = subject
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "packlight.measure.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=_environment(threads),
-        )
+        self._child = ChildProcess("packlight.measure.worker", _environment(threads))
         folder, engine, oos_label = str(subject.folder), subject.engine, subject.oos_label
         self._send(Open(folder=folder, engine=engine, threads=threads, oos_label=oos_label))
 
@@ -84,14 +70,7 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            # What a process that ended did not read any more is of no use.
-            with suppress(BrokenPipeError):
-                if pipe:
-                    pipe.close()
-        self._process.wait()
-        self._errors.close()
+        self._child.close()
 
     def __enter__(self) -> Self:
         return self
@@ -109,36 +88,16 @@ class Process:
         return self._reply()
 
     def _send(self, request: Request) -> None:
-        assert self._process.stdin is not None  # piped above
-        # A process that ended is found out when there is no reply.
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-            self._process.stdin.flush()
+        self._child.send(msgspec.json.encode(request))
 
     def _reply(self) -> Reply:
-        assert self._process.stdout is not None  # piped above
-        line = self._process.stdout.readline()
-        if not line:
-            raise MeasurementError(f"{self.subject.variant}: the measured process {self._end()}:\n{self._last_words()}")
+        line = self._child.receive()
+        if line is None:
+            raise MeasurementError(f"{self.subject.variant}: the measured process {self._child.last_words()}")
         reply = msgspec.json.decode(line, type=Reply)
         if reply.refused is not None:
             raise MeasurementError(f"{self.subject.variant}: {reply.refused}")
         return reply
-
-    def _end(self) -> str:
-        """How the process ended, once nothing more comes from it."""
-        try:
-            status = self._process.wait(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            return "closed its output"
-        if status >= 0:
-            return f"ended with status {status}"
-        name = signal.Signals(-status).name
-        return f"was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        return self._errors.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it said nothing)"
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """One process at a time in a folder, and no leftovers of a killed one."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import TextIO
 
 from packlight.errors import PacklightError
 from packlight.files import remove_stale_temp
+from packlight.locks import try_lock
 
 LOCK = ".lock"
 WRITTEN_IN = ("variants", "variants/*", "raw", "work", "work/*")
@@ -44,25 +44,28 @@ def lock_artifact(artifact: Path) -> Iterator[Path]:
             yield work
         finally:
             if work.is_dir() and [path.name for path in work.iterdir()] == [LOCK]:
-                shutil.rmtree(work)
+                shutil.rmtree(work, ignore_errors=True)  # Windows keeps an open file
 
 
 @contextmanager
 def _locked(folder: Path, out: Path) -> Iterator[None]:
     with _lock_file(folder, out) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who held it may have removed the folder in the meantime.
-            if os.fstat(lock.fileno()).st_ino != (folder / LOCK).stat().st_ino:
-                raise BlockingIOError
-        except OSError as error:
-            raise PacklightError(f"{out}: another run is at work in it; wait for it or give another --out") from error
+        if not (try_lock(lock) and _still_there(lock, folder / LOCK)):
+            raise PacklightError(f"{out}: another run is at work in it; wait for it or give another --out")
         yield
+
+
+def _still_there(lock: TextIO, path: Path) -> bool:
+    """Whether the locked file is the one at the path: whoever held it before may have removed the folder."""
+    try:
+        return os.fstat(lock.fileno()).st_ino == path.stat().st_ino
+    except OSError:
+        return False
 
 
 def _lock_file(folder: Path, out: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOCK).open("w")
+        return (folder / LOCK).open("a")  # opened for writing, it could not be shortened while another process locks it
     except OSError as error:
         raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error

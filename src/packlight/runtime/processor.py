@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -18,9 +19,26 @@ def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
         cgroup: where the control groups are mounted (version 2 and version 1 are read).
         membership: the file that says which of them this process is in.
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = len(allowed_cpus() or ()) or os.cpu_count() or 1
     quotas = [math.ceil(quota) for folder in _own_groups(cgroup, membership) if (quota := _quota(folder)) is not None]
     return max(1, min([allowed, *quotas]))
+
+
+def allowed_cpus() -> list[int] | None:
+    """The CPU set of this process, in order; None where processes cannot be bound to processors, as on macOS."""
+    import psutil
+
+    own = psutil.Process()
+    return sorted(own.cpu_affinity()) if hasattr(own, "cpu_affinity") else None
+
+
+def bind_process(pid: int, cpus: Collection[int] | None) -> None:
+    """Let a process run on these processors only; does nothing for none, or where processes cannot be bound."""
+    import psutil
+
+    process = psutil.Process(pid)
+    if cpus and hasattr(process, "cpu_affinity"):
+        process.cpu_affinity(sorted(cpus))
 
 
 def _own_groups(cgroup: Path, membership: Path) -> list[Path]:

@@ -1,14 +1,14 @@
 """Deadlines and locks that processes of one search share."""
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from packlight.errors import PacklightError
+from packlight.locks import try_lock, unlock
 from packlight.pipeline.locking import LOCK
 
 
@@ -69,19 +69,10 @@ def hold_lock(file: Path, deadline: Deadline = NEVER) -> Iterator[None]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:
-        while not taken(stream):
+        while not try_lock(stream):
             deadline.check()
             time.sleep(POLL)
         yield
-
-
-def taken(stream: TextIO, *, shared: bool = False) -> bool:
-    """Lock an open file, alone or with others, if that can be had at once; it is freed when the file is closed."""
-    try:
-        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def as_one(out: Path) -> AbstractContextManager[None]:
@@ -99,7 +90,7 @@ class SearchLock:
             self._stream = (out / LOCK).open("a")
         except OSError as error:
             raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
-        if not taken(self._stream, shared=True):
+        if not try_lock(self._stream, shared=True):
             self._stream.close()
             raise PacklightError(f"{out}: a run is at work in it, or measures; wait for it or give another --out")
 
@@ -108,9 +99,10 @@ class SearchLock:
 
         Otherwise the place is given up: whoever writes in the folder does so before.
         """
-        # Linux takes the shared lock away before it tries for the other, and does not give it back. So of several that
-        # ask, whoever asks last has it; one that asked in vain holds nothing, and the last may be at work already.
-        return taken(self._stream)
+        # No system exchanges a shared lock for an exclusive one in one act. So of several that ask, whoever asks last
+        # has it; one that asked in vain holds nothing, and the last may be at work already.
+        unlock(self._stream)
+        return try_lock(self._stream)
 
     def __enter__(self) -> Self:
         return self

@@ -20,8 +20,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
 from packlight.analysis.recommend import Constraints
+from packlight.locks import try_lock
 from packlight.search.front import LIMITS
-from packlight.search.locks import POLL, as_one, taken
+from packlight.search.locks import POLL, as_one
 from packlight.search.rows import Row
 from packlight.search.space import Design, Space
 
@@ -56,7 +57,7 @@ class Store:
             # Processes that begin side by side must not all propose the same.
             self._study.sampler = _sampler(seed + self._worker)
             self._life = self._lock_file(self._worker).open("a")
-            taken(self._life)
+            try_lock(self._life)
             # That there is a study says nothing: a kill may have left it half begun.
             if not self._study.user_attrs.get(BEGUN):
                 others = (other for other in names if other != name)
@@ -160,7 +161,7 @@ class _FlockLock(JournalFileOpenLock):
     def acquire(self) -> bool:
         """Wait for the lock."""
         self._stream = self._file.open("a")
-        while not taken(self._stream):
+        while not try_lock(self._stream):
             time.sleep(POLL / 10)
         return True
 
@@ -202,7 +203,7 @@ def _within(design: Design, space: Space) -> bool:
 
 def _gone(lock: Path) -> bool:
     with lock.open("a") as stream:
-        return taken(stream)
+        return try_lock(stream)
 
 
 def _name(limits: Constraints, space: Space) -> str:

@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,9 +26,13 @@ from packlight.serve.startup import StartupState
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
+SHARES_PORTS = "linux"
+"""the system whose kernel spreads connections over all the sockets that listen on one port (SO_REUSEPORT)"""
+
+
 def default_workers() -> int:
-    """One worker for each processor that this process may use."""
-    return cpu_budget()
+    """One worker for each processor that this process may use, where workers can share a port."""
+    return cpu_budget() if sys.platform == SHARES_PORTS else 1
 
 
 def serve(settings: Settings) -> None:
@@ -38,13 +43,15 @@ def serve(settings: Settings) -> None:
 
     Raises:
         ArtifactError: when an artifact at the path is incomplete, altered or of an unknown version.
-        PacklightError: when the name cannot be one, the address cannot be had, or no worker can start.
+        PacklightError: when the name cannot be one, the address cannot be had, the system cannot run several workers,
+            or no worker can start.
         MissingExtraError: when the `serve` extra is not installed.
     """
     require("uvicorn", "httptools", "prometheus_client", purpose="packlight serve")
     if settings.tracing:
         require("opentelemetry", purpose="--tracing")
     _check_name(settings.name)
+    _check_workers(settings.workers)
     log = Log(access=False)
     for name, artifact in verify(Path(settings.path), settings.name).items():
         if not artifact.manifest.batch_invariant:
@@ -99,6 +106,19 @@ def _check_name(name: str | None) -> None:
         raise PacklightError(
             f"{name!r} cannot be a model's name in a URL; give --name up to 128 letters, digits, '.', '_' and '-', of "
             "which the first is a letter or a digit"
+        )
+
+
+def _check_workers(workers: int) -> None:
+    """Several workers listen on one port.
+
+    Raises:
+        PacklightError: when there are several, and the system would not spread connections over them.
+    """
+    if workers > 1 and sys.platform != SHARES_PORTS:
+        raise PacklightError(
+            f"--workers {workers} needs Linux, which spreads connections over the workers; use --workers 1 on this "
+            "system, or `packlight deploy` for a container image"
         )
 
 

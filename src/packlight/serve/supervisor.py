@@ -2,8 +2,8 @@
 
 import contextlib
 import multiprocessing
-import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import wait
@@ -70,7 +70,7 @@ class Supervisor:
                     raise PacklightError(self._failure)
                 wait([woken, *(each.sentinel for each in self._processes if each)], timeout=self._pause())
                 with contextlib.suppress(BlockingIOError):
-                    os.read(woken, 64)
+                    woken.recv(64)
             self._end()
 
     def _replace(self) -> None:
@@ -117,22 +117,22 @@ class Supervisor:
                 process.join()
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[int]:
-        """Take signals; gives the handle that becomes readable with each."""
-        readable, writable = os.pipe()
-        for handle in (readable, writable):
-            os.set_blocking(handle, False)
+    def _signals(self) -> Iterator[socket.socket]:
+        """Take signals; gives the socket that becomes readable with each (Windows cannot wait for a pipe)."""
+        readable, writable = socket.socketpair()
+        for end in (readable, writable):
+            end.setblocking(False)  # noqa: FBT003 - the standard library's own
         signal.signal(signal.SIGTERM, self._take)
         signal.signal(signal.SIGINT, self._take)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # versions are reloaded when their files change
-        before = signal.set_wakeup_fd(writable)
+        before = signal.set_wakeup_fd(writable.fileno())
         try:
             yield readable
         finally:
             signal.set_wakeup_fd(before)
-            os.close(readable)
-            os.close(writable)
+            readable.close()
+            writable.close()
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         del frame

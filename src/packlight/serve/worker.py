@@ -5,10 +5,9 @@ takes no other's connections along.
 """
 
 import contextlib
-import os
+import multiprocessing
 import signal
 import socket
-from collections.abc import Awaitable, Callable
 
 import uvicorn
 
@@ -37,7 +36,7 @@ def work() -> None:
         backlog=BACKLOG,
         timeout_keep_alive=settings.limits.head_seconds,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-        callback_notify=_end_with_parent(os.getppid()),
+        callback_notify=_end_without_parent,
         timeout_notify=ORPHAN_SECONDS,
     )
     server = uvicorn.Server(config)
@@ -59,9 +58,7 @@ def listener(host: str, port: int) -> socket.socket:
     return own
 
 
-def _end_with_parent(parent: int) -> Callable[[], Awaitable[None]]:
-    async def look() -> None:
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return look
+async def _end_without_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        signal.raise_signal(signal.SIGTERM)

@@ -106,7 +106,7 @@ class Connection:
         self.due = 0.0
         self.sent = 0.0
         error = self._socket.connect_ex((host, port))
-        if error not in (0, errno.EINPROGRESS):
+        if error not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):  # Windows says the last one
             self._socket.close()
             raise OSError(error, "cannot connect")
 

@@ -2,11 +2,12 @@
 
 Between arrivals it sleeps, to the microsecond as `select` can, and spins only through the last of the wait: two
 processors of a machine are often the two threads of one core, and a generator that spins there takes from the server
-what it means to measure. It wants a processor of its own all the same. Idle connections are used in turn, the one that rested longest
-first, so that all workers of a server get their share. When none is idle another one is opened.
+what it means to measure. It wants a processor of its own all the same. Idle connections are used in turn, the one that
+rested longest first, so that all workers of a server get their share. When none is idle another one is opened.
 """
 
 import select
+import selectors
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Generator:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._poll = select.epoll()
+        self._poll = selectors.DefaultSelector()
         self._idle: deque[Connection] = deque()
         self._busy: dict[int, Connection] = {}
         self._errors: Counter[str] = Counter()
@@ -106,21 +107,20 @@ class Generator:
                 self._late.append(now - due)
             self._busy[connection.handle] = connection
             if not whole:
-                self._poll.modify(connection.handle, select.EPOLLIN | select.EPOLLOUT)
+                self._poll.modify(connection.handle, selectors.EVENT_READ | selectors.EVENT_WRITE)
             return True
 
     def _receive(self, wait: float) -> None:
-        if wait > 0:
-            select.select((self._poll,), (), (), wait)  # epoll's own wait counts in milliseconds
-        for handle, events in self._poll.poll(0):
+        for key, events in _ready(self._poll, wait):
+            handle = key.fd
             connection = self._busy.get(handle)
             if connection is None:
                 self._closed_idle(handle)
                 continue
             try:
-                if events & select.EPOLLOUT and connection.flush():
-                    self._poll.modify(handle, select.EPOLLIN)
-                if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and connection.receive():
+                if events & selectors.EVENT_WRITE and connection.flush():
+                    self._poll.modify(handle, selectors.EVENT_READ)
+                if events & selectors.EVENT_READ and connection.receive():
                     self._finish(connection)
             except ConnectionRefusedError:
                 self._lose(connection, "refused")
@@ -173,7 +173,7 @@ class Generator:
     def _connect(self) -> Connection:
         connection = Connection(self._job.address.host, self._job.address.port)
         self._open += 1
-        self._poll.register(connection.handle, select.EPOLLIN)
+        self._poll.register(connection.handle, selectors.EVENT_READ)
         return connection
 
     def _drop(self, connection: Connection) -> None:
@@ -185,6 +185,16 @@ class Generator:
         for connection in (*self._idle, *self._busy.values()):
             connection.close()
         self._poll.close()
+
+
+def _ready(poll: selectors.BaseSelector, wait: float) -> list[tuple[selectors.SelectorKey, int]]:
+    """What can be read or written after at most `wait` seconds, to the microsecond."""
+    if wait > 0 and not poll.get_map():
+        time.sleep(wait)  # Windows cannot wait for nothing
+    elif wait > 0 and hasattr(poll, "fileno"):  # epoll's own wait counts in milliseconds
+        select.select((poll,), (), (), wait)
+        wait = 0.0
+    return poll.select(max(0.0, wait))
 
 
 def _microseconds(seconds: Sequence[float]) -> list[int]:

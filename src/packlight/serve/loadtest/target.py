@@ -19,13 +19,14 @@ import msgspec
 import psutil
 
 from packlight.errors import MeasurementError, PacklightError
+from packlight.measure.child_process import tail
+from packlight.runtime.processor import allowed_cpus, bind_process
 from packlight.serve.loadtest.client import parts_of
 from packlight.serve.settings import VARIABLE, Settings
 
 START_SECONDS = 60.0
 ASK_SECONDS = 5.0
 CPU_METRIC = b"packlight_process_cpu_seconds{"
-STDERR_TAIL = 2000
 
 
 class NeedsKeyError(OSError):
@@ -130,13 +131,10 @@ def served(
         log = errors or stack.enter_context(tempfile.TemporaryFile())
         process = subprocess.Popen([sys.executable, "-m", "packlight.serve"], stderr=log, env=environment)
         try:
-            if processors and hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(process.pid, processors)
+            bind_process(process.pid, processors)
             url = f"http://127.0.0.1:{port}"
             if not wait_until_ready(url, process, START_SECONDS):
-                log.seek(0)
-                said = log.read()[-STDERR_TAIL:].decode(errors="replace").strip()
-                raise MeasurementError(f"{artifact}: the server did not come up:\n{said}")
+                raise MeasurementError(f"{artifact}: the server did not start:\n{tail(log)}")
             yield Process(url, process, workers)
         finally:
             process.terminate()
@@ -184,9 +182,9 @@ def free_port() -> int:
 
 def split_cpus() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     """Processors for the server and for the generator, apart where there are two; None where they cannot be bound."""
-    if not hasattr(os, "sched_getaffinity"):
+    allowed = allowed_cpus()
+    if not allowed:
         return None, None
-    allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) == 1:
         return frozenset(allowed), frozenset(allowed)
     return frozenset(allowed[:-1]), frozenset(allowed[-1:])

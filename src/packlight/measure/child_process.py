@@ -1,0 +1,87 @@
+"""A Python process of our own: lines in, lines out, and its last words if it fails."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO, Self
+
+STDERR_TAIL = 2000
+"""bytes"""
+PATIENCE = 5.0
+"""seconds"""
+
+
+class ChildProcess:
+    """A running `python -m module`; a context manager that ends it."""
+
+    def __init__(self, module: str, env: Mapping[str, str] | None = None) -> None:
+        """Start it. What it writes to standard error is kept for `last_words`."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=env,
+        )
+        self.pid = self._process.pid
+
+    def send(self, message: bytes) -> None:
+        """Send one line. A process that has ended shows when it doesn't reply."""
+        assert self._process.stdin is not None  # piped above
+        with suppress(OSError):  # a broken pipe
+            self._process.stdin.write(message + b"\n")
+            self._process.stdin.flush()
+
+    def receive(self) -> bytes | None:
+        """The next line, or None if the process ended before it was complete."""
+        assert self._process.stdout is not None  # piped above
+        line = self._process.stdout.readline()
+        return line if line.endswith(b"\n") else None
+
+    def last_words(self) -> str:
+        """How the process ended, and the end of what it wrote to standard error; for one from which no more comes."""
+        try:
+            status = self._process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            ended = "closed its output"
+        else:
+            ended = ending(status)
+        return f"{ended}:\n{tail(self._errors)}"
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What a process that ended did not read any more is of no use.
+            with suppress(OSError):
+                if pipe:
+                    pipe.close()
+        self._process.wait()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def ending(status: int) -> str:
+    """An exit status in words; a negative one is a POSIX signal."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"was killed by {name}" + (", perhaps because memory ran out" if name == "SIGKILL" else "")
+
+
+def tail(log: BinaryIO) -> str:
+    """The end of what a process wrote to its log."""
+    log.seek(0)
+    return log.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it wrote nothing)"

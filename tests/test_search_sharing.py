@@ -32,6 +32,7 @@ def shop(tmp_path):
         space=SPACE,
         limits=Constraints(percentile="mean"),
         store=SimpleNamespace(rows=lambda: ()),
+        resolved=None,
         seed=0,
         threads=1,
         effort=None,

@@ -1,8 +1,9 @@
 """Labelled texts in memory, in every form that callers have them in."""
 
+import numpy as np
 import pytest
 
-from packlight.data import Split, dataset_from_rows, read_rows
+from packlight.data import DataWarning, Split, as_dataset, dataset_from_rows, load_dataset, read_rows
 from packlight.errors import DataError
 
 PAIRS = [(f"text {n}", "xy"[n % 2]) for n in range(20)]
@@ -84,3 +85,67 @@ def test_a_fault_names_the_split_and_the_row():
         dataset_from_rows(PAIRS, [("v", "x"), (" ", "x")])
     with pytest.raises(DataError, match="the label 'z' is in test"):
         dataset_from_rows(PAIRS, [("v", "x")], [("t", "z")])
+
+
+def frame(library, columns):
+    return pytest.importorskip(library).DataFrame(columns)
+
+
+COLUMNS = {"text": [text for text, _ in PAIRS], "label": [label for _, label in PAIRS]}
+SPLITS = ["train"] * 12 + ["validation"] * 3 + ["test"] * 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: PAIRS,
+        lambda: [{"text": text, "label": label} for text, label in PAIRS],
+        lambda: COLUMNS,
+        lambda: (COLUMNS["text"], COLUMNS["label"]),
+        lambda: (np.array(COLUMNS["text"]), np.array(COLUMNS["label"])),
+        lambda: frame("pandas", COLUMNS),
+        lambda: frame("polars", COLUMNS),
+        lambda: EXPECTED,
+        lambda: dataset_from_rows(PAIRS),
+    ],
+)
+def test_a_data_set_is_made_of_any_form(data):
+    assert as_dataset(data()).sha256 == dataset_from_rows(PAIRS).sha256
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_column_split_is_read_as_in_a_file(library, tmp_path):
+    columns = COLUMNS | {"split": SPLITS}
+    rows = zip(*columns.values(), strict=True)
+    (tmp_path / "data.csv").write_text("text,label,split\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    found = as_dataset(frame(library, columns))
+    assert found.sha256 == as_dataset(tmp_path / "data.csv").sha256 == load_dataset(str(tmp_path / "data.csv")).sha256
+    assert (len(found.train), len(found.val), len(found.test)) == (12, 3, 5)
+
+
+def test_a_mapping_of_splits():
+    datasets = pytest.importorskip("datasets")
+    parts = {
+        name: datasets.Dataset.from_dict({key: values[place] for key, values in COLUMNS.items()})
+        for name, place in {"train": slice(12), "test": slice(12, 20), "unsupervised": slice(1)}.items()
+    }
+    with pytest.warns(DataWarning, match="'unsupervised' is neither train nor val nor test"):
+        found = as_dataset(datasets.DatasetDict(parts))
+    assert len(found.test) == 8
+    assert len(found.train) + len(found.val) == 12
+    with pytest.raises(DataError, match="two of these mean the split val"):
+        as_dataset({"train": PAIRS, "dev": PAIRS, "validation": PAIRS})
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "NA"])
+def test_a_missing_cell_of_a_data_frame_is_named(missing):
+    pandas = pytest.importorskip("pandas")
+    labels = [pandas.NA if missing == "NA" else missing, *COLUMNS["label"][1:]]
+    with pytest.raises(DataError, match="row 1: the label of 'text 0' is missing"):
+        as_dataset(pandas.DataFrame(COLUMNS | {"label": labels}))
+
+
+@pytest.mark.parametrize("data", [5, None, object()])
+def test_what_holds_no_rows_is_refused(data):
+    with pytest.raises(DataError, match="cannot be read as labelled texts: give a path, a data frame"):
+        as_dataset(data)

@@ -1,10 +1,11 @@
 import io
 import sys
 
+import pytest
 from rich.console import Console
 
 from packlight import progress
-from packlight.progress import bar, info
+from packlight.progress import bar, info, tell, watching
 
 
 def test_nothing_is_printed_where_there_is_no_terminal(capfd):
@@ -37,3 +38,43 @@ def test_a_line_is_said_as_it_is_on_standard_error(capfd):
     out, err = capfd.readouterr()
     assert not out
     assert err == line + "\n"
+
+
+def test_a_callback_hears_of_every_move():
+    heard = []
+    with watching(lambda *what: heard.append(what)):
+        tell("variants", 1, 4)
+        with bar("training", total=3) as shown:
+            shown.advance()
+            shown.resize(5)
+            shown.reach(5)
+    with bar("afterwards", total=1):
+        pass
+    assert heard == [("variants", 1, 4), ("training", 0, 3), ("training", 1, 3), ("training", 1, 5), ("training", 5, 5)]
+
+
+def test_what_a_callback_raises_ends_the_work():
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), watching(stop), bar("training", total=3):
+        pass
+    tell("nobody listens any more", 0, 1)
+
+
+def test_a_notebook_shows_a_bar_and_removes_it(monkeypatch):
+    display = pytest.importorskip("IPython.display")
+    seen = []
+
+    class Handle:
+        def update(self, shown, *, raw):
+            assert raw
+            seen.append(shown["text/html"])
+
+    monkeypatch.setattr(display, "display", lambda *_, **__: Handle())
+    monkeypatch.setattr(progress, "console", Console(file=io.StringIO(), force_jupyter=True))
+    with bar("training <1>", total=3) as shown:
+        shown.reach(3, note="val 91%")
+    assert seen[0] == '<progress value="0" max="3"></progress> training &lt;1&gt;: 0 of 3 '
+    assert seen[-2] == '<progress value="3" max="3"></progress> training &lt;1&gt;: 3 of 3 val 91%'
+    assert seen[-1] == ""

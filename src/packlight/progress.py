@@ -1,52 +1,68 @@
-"""Progress bars with the time left on a terminal, silence elsewhere."""
+"""Progress bars with the time left on a terminal and in notebooks, silence elsewhere; a callback that hears of it all."""
 
+import html
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 console = Console(stderr=True, highlight=False, emoji=False)
+NOTEBOOK_SECONDS = 0.2
+"""between two renewals of a bar in a notebook"""
 
 
 _checks: list[Callable[[], None]] = []
+_watchers: list[Callable[[str, float, float], None]] = []
 
 
 class Bar:
     """One line of progress; it is moved wherever work takes long, and so is where such work can be ended."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        """Wrap one task of a rich progress display."""
-        self._progress = progress
-        self._task = task
+    def __init__(self, title: str, total: float, show: Callable[[float, float, str], None]) -> None:
+        """Begin at 0; `show` is told how much is done, of how much, and a note."""
+        self._title, self._total, self._done, self._note = title, total, 0.0, ""
+        self._show = show
+        self._moved()
 
     def advance(self, steps: float = 1) -> None:
         """Count steps as done."""
-        self._progress.update(self._task, advance=steps)
-        _check()
+        self.reach(self._done + steps, note=self._note)
 
     def reach(self, done: float, *, note: str = "") -> None:
         """Set how many steps are done in all; `note` replaces the words at the end of the line."""
-        self._progress.update(self._task, completed=done, note=note)
-        _check()
+        self._done, self._note = done, note
+        self._moved()
+        for check in _checks:
+            check()
 
     def resize(self, total: float) -> None:
         """Set how many steps there are in all."""
-        self._progress.update(self._task, total=total)
+        self._total = total
+        self._moved()
+
+    def _moved(self) -> None:
+        self._show(self._done, self._total, self._note)
+        tell(self._title, self._done, self._total)
 
 
 @contextmanager
 def bar(title: str, total: float) -> Iterator[Bar]:
-    """Show a bar on standard error while the block runs; nothing when that is not a terminal."""
+    """Show a bar while the block runs: in a notebook's cell, or on standard error where that is a terminal."""
+    if console.is_jupyter:
+        with _in_notebook(title) as show:
+            yield Bar(title, total, show)
+        return
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -59,7 +75,54 @@ def bar(title: str, total: float) -> Iterator[Bar]:
         transient=True,
         disable=not sys.stderr.isatty(),
     ) as progress:
-        yield Bar(progress, progress.add_task(title, total=total, note=""))
+        task = progress.add_task(title, total=total, note="")
+        yield Bar(title, total, lambda done, whole, note: progress.update(task, completed=done, total=whole, note=note))
+
+
+@contextmanager
+def _in_notebook(title: str) -> Iterator[Callable[[float, float, str], None]]:
+    """A bar that needs no widgets: an element of HTML, renewed a few times a second and removed at the end."""
+    if console.quiet:
+        yield lambda _done, _total, _note: None
+        return
+    shown = import_module("IPython.display")  # there, where there is a notebook
+    handle = shown.display({"text/plain": title, "text/html": ""}, raw=True, display_id=True)
+    start, last = time.monotonic(), 0.0
+
+    def show(done: float, total: float, note: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < NOTEBOOK_SECONDS and done < total:
+            return
+        last = now
+        left = f" · {(now - start) * (total - done) / done:.0f} s left" if 0 < done < total else ""
+        words = html.escape(f"{title}: {done:,.0f} of {total:,.0f}{left} {note}")
+        page = f'<progress value="{done:g}" max="{total:g}"></progress> {words}'
+        handle.update({"text/plain": title, "text/html": page}, raw=True)
+
+    try:
+        yield show
+    finally:
+        handle.update({"text/plain": "", "text/html": ""}, raw=True)
+
+
+@contextmanager
+def watching(watcher: Callable[[str, float, float], None] | None) -> Iterator[None]:
+    """Call `watcher(stage, done, total)` whenever something moves while the block runs; what it raises ends the work."""
+    if watcher is None:
+        yield
+        return
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def tell(stage: str, done: float, total: float) -> None:
+    """Tell those who watch how far a stage is; nothing is shown."""
+    for watcher in _watchers:
+        watcher(stage, done, total)
 
 
 @contextmanager
@@ -70,11 +133,6 @@ def checking(check: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _checks.remove(check)
-
-
-def _check() -> None:
-    for check in _checks:
-        check()
 
 
 def info(message: str) -> None:

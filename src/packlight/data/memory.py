@@ -1,18 +1,85 @@
 """Labelled texts that are already in memory: lists, pairs, mappings, `datasets` rows, a data frame."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from packlight.data.build import assemble
-from packlight.data.columns import choose_columns
-from packlight.data.dataset import Dataset, Split
-from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
+from packlight.data.columns import choose_columns, rows_by_split
+from packlight.data.dataset import Dataset, Split, split_named
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.formats.parquet_reader import named
+from packlight.data.load import load_dataset
 from packlight.data.table import Row, Table, table_of
 from packlight.data.validation import split_of, validate_rows
 from packlight.errors import DataError
 
 PAIR = 2
+
+
+def as_dataset(
+    data: Any,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    oos_label: str | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Labelled texts in any form that people have them in, as a data set of three splits.
+
+    Args:
+        data: one of
+
+            - a `Dataset`;
+            - a path, a Hub id or `sample`, as `load_dataset` takes it;
+            - a `DatasetDict`, or any mapping of `train`, and perhaps `val` and `test`, to rows as `read_rows` takes them;
+            - a tuple `(texts, labels)`;
+            - rows: a pandas or polars data frame, a `datasets.Dataset`, a list of mappings or of pairs. A column `split`
+              is read as it is in a file.
+        text_column: the column of the texts, guessed when None.
+        label_column: the column of the labels, guessed when None.
+        oos_label: the label of out-of-scope texts, found by its name when None.
+        seed: of the splits that are made when `data` lacks them.
+
+    Raises:
+        DataError: names the split, the row (counted from 1) and the remedy.
+
+    Warns:
+        DataWarning: as `load_dataset` does.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str | Path):
+        return load_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
+    parts = dict[str, list[Row]]()
+    for name, table in _tables(data).items():
+        text, label = choose_columns(table, text_column=text_column, label_column=label_column)
+        parts[name] = table.rows(text, label)
+    return assemble("memory", parts, oos_label=oos_label, seed=seed)
+
+
+def _tables(data: Any) -> dict[str, Table]:
+    """The tables of `as_dataset` by split."""
+    if isinstance(data, Mapping) and "train" in map(split_named, map(str, data)):
+        tables = dict[str, Table]()
+        for word, rows in data.items():
+            if (name := split_named(str(word))) is None:
+                warn(f"the split {word!r} is neither train nor val nor test; it is not used")
+            elif name in tables:
+                raise DataError(f"{', '.join(map(repr, data))}: two of these mean the split {name}; keep one of them")
+            else:
+                tables[name] = _table(rows, name)
+        return tables
+    if isinstance(data, tuple) and len(data) == PAIR and not any(isinstance(each, str | Mapping) for each in data):
+        return {"train": _table(dict(zip(("text", "label"), data, strict=True)), "train")}
+    if isinstance(data, Split):
+        data = list(data)
+    if not isinstance(data, Iterable) and _columns_of(data) is None:
+        raise DataError(
+            f"{type(data).__name__} cannot be read as labelled texts: give a path, a data frame, a DatasetDict, "
+            "a list of rows, or (texts, labels)"
+        )
+    return rows_by_split(_table(data, "rows"))
 
 
 def dataset_from_rows(
@@ -65,16 +132,25 @@ def read_rows(
 
 def _rows(rows: Any, name: str, text_column: str | None, label_column: str | None) -> list[Row]:
     """The rows, unjudged, whatever their form."""
-    table = _by_columns(rows, name) or _by_records(rows, name)
+    table = _table(rows, name)
     text, label = choose_columns(table, text_column=text_column, label_column=label_column)
     return table.rows(text, label)
 
 
+def _table(rows: Any, name: str) -> Table:
+    return _by_columns(rows, name) or _by_records(rows, name)
+
+
+def _columns_of(rows: Any) -> Iterable[Any] | None:
+    """The names of the columns of what holds columns."""
+    if isinstance(rows, Mapping):
+        return rows.keys()
+    return next((c for c in (getattr(rows, n, None) for n in ("column_names", "columns")) if c is not None), None)
+
+
 def _by_columns(rows: Any, name: str) -> Table | None:
     """A table of what holds columns: a mapping, a data frame, a `datasets.Dataset`; None for anything else."""
-    columns = next((c for c in (getattr(rows, n, None) for n in ("column_names", "columns")) if c is not None), None)
-    if isinstance(rows, Mapping):
-        columns = rows.keys()
+    columns = _columns_of(rows)
     if columns is None:
         return None
     features = getattr(rows, "features", None) or {}
@@ -90,9 +166,10 @@ def _by_columns(rows: Any, name: str) -> Table | None:
 
 
 def _column(values: Iterable[object], feature: Any) -> list[object]:
-    """A column's values; class indices as names where the column's feature knows them."""
+    """A column's values; class indices as names where the column's feature knows them, and pandas' own NA as None."""
     names = getattr(feature, "names", None)
-    return named(list(values), names) if names else list(values)
+    plain = [None if type(value).__name__ == "NAType" else value for value in values]
+    return named(plain, names) if names else plain
 
 
 def _by_records(rows: Iterable[Any], name: str) -> Table:

@@ -22,6 +22,7 @@ from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import preflight
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
+from packlight.progress import tell
 from packlight.recipes.recipe import Recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
@@ -81,7 +82,8 @@ def run(
         resolved = settle(out / FILE, threads=train_threads)
         made: list[str] = []
         artifacts: dict[str, Artifact] = {}
-        for step in recipe.steps:
+        for place, step in enumerate(recipe.steps):
+            tell("variants", place, len(recipe.steps))
             origin = recipe.parent_of(step)
             artifacts[step.name], new = make_variant(
                 step,
@@ -95,6 +97,7 @@ def run(
                 resolved=resolved,
             )
             made += [step.name] if new else []
+        tell("variants", len(recipe.steps), len(recipe.steps))
         measurements, measured = measure_run(
             {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
             data,

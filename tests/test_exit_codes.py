@@ -28,6 +28,7 @@ def run_folder(tmp_path):
         ms = [[each.latency_ms.mean] * 4] * 3
         raw = Raw(
             variant=each.variant,
+            timed=list(range(4)),
             latency_ms=ms,
             throughput=[1.0] * 3,
             predictions=given,
@@ -171,7 +172,7 @@ def test_every_error_has_a_status():
     def kinds(kind):
         return [kind, *(each for below in kind.__subclasses__() for each in kinds(below))]
 
-    assert {kind.exit for kind in kinds(PacklightError)} == {Exit.ERROR, Exit.CHECK_FAILED}
+    assert {kind.exit for kind in kinds(PacklightError)} == {Exit.ERROR, Exit.CHECK_FAILED, Exit.NOTHING_FITS}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from packlight.telemetry import switch_off
 
 if TYPE_CHECKING:
     from packlight.analysis.capacity import plan
+    from packlight.api.compress import compress
     from packlight.api.distillation import DistillationConfig, DistillationTrainer
     from packlight.api.performance import PerformanceBenchmark
     from packlight.data import Dataset, dataset_from_rows, load_dataset
@@ -37,6 +38,7 @@ _HOME = {
     "Predictor": "packlight.runtime.predictor",
     "Recipe": "packlight.recipes",
     "dataset_from_rows": "packlight.data",
+    "compress": "packlight.api.compress",
     "load_dataset": "packlight.data",
     "load_recipe": "packlight.recipes",
     "plan": "packlight.analysis.capacity",
@@ -44,7 +46,12 @@ _HOME = {
     "run": "packlight.pipeline",
     "write_report": "packlight.report",
 }
-_NEEDS_TORCH = ("packlight.api.performance", "packlight.api.distillation", "packlight.pipeline")
+_NEEDS_TORCH = (
+    "packlight.api.compress",
+    "packlight.api.performance",
+    "packlight.api.distillation",
+    "packlight.pipeline",
+)
 
 __all__ = [
     "Artifact",
@@ -58,6 +65,7 @@ __all__ = [
     "Predictor",
     "Recipe",
     "__version__",
+    "compress",
     "dataset_from_rows",
     "load_dataset",
     "load_recipe",

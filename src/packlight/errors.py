@@ -8,6 +8,7 @@
     ├── EngineError              a runtime or one of its providers is not available
     ├── ParityError              a transformed model does not answer like its parent: exit status 1
     ├── MeasurementError         figures are missing or cannot be compared
+    ├── NothingFitsError         no variant keeps the limits; names the nearest: exit status 3
     └── MissingExtraError        an optional dependency is absent; carries the install line
 
 A message names what was given, what was expected and what to do next. Anything that is not a
@@ -27,6 +28,7 @@ __all__ = [
     "MeasurementError",
     "MissingExtraError",
     "ModelError",
+    "NothingFitsError",
     "PacklightError",
     "ParityError",
     "RecipeError",
@@ -88,6 +90,12 @@ class ParityError(PacklightError):
 
 class MeasurementError(PacklightError):
     """Figures are missing or cannot be compared."""
+
+
+class NothingFitsError(PacklightError):
+    """No measured variant keeps every limit."""
+
+    exit = Exit.NOTHING_FITS
 
 
 class MissingExtraError(PacklightError):

@@ -8,10 +8,11 @@ Format history
     1   first published form
 """
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Union
+from typing import Any, Literal, Union
 
 import msgspec
 import yaml
@@ -68,13 +69,33 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     """
     try:
         document = yaml.safe_load(text)
-        recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
     except yaml.YAMLError as error:
         raise RecipeError(f"{where}: not YAML: {error}") from error
+    return _recipe_of(document, where=where)
+
+
+def _recipe_of(document: object, *, where: str) -> Recipe:
+    try:
+        recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
     except msgspec.ValidationError as error:
         raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
     _check_order(recipe, where)
     return recipe
+
+
+def recipe_of(steps: Sequence[Step | Mapping[str, Any]], *, name: str = "custom") -> Recipe:
+    """A recipe of steps that were built in code.
+
+    Args:
+        steps: in order: the options of a step, such as `Prune(name="small", layers=3)`, or a mapping of the keys that it
+            has in YAML, such as `{"step": "prune", "as": "small", "layers": 3}`.
+        name: what the recipe is called.
+
+    Raises:
+        RecipeError: on unknown keys, wrong values or an impossible order.
+    """
+    plain = [msgspec.to_builtins(step) if isinstance(step, Step) else dict(step) for step in steps]
+    return _recipe_of({"version": VERSION, "name": name, "steps": plain}, where=name)
 
 
 def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:

@@ -1,5 +1,6 @@
 """The one-glance table: for the terminal and in Markdown."""
 
+import html
 from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import NamedTuple
@@ -115,6 +116,22 @@ def render_markdown(summary: Summary, *, wide: bool = False) -> str:
         lines.append(_line([name, *(escape(column.cell(row).strip()) for column in columns)]))
     legend = "<br>\n".join(escape(note) for note in _legend(summary))
     return "\n".join([*lines, "", f"<sub>{legend}</sub>"]) + "\n"
+
+
+def render_html(summary: Summary) -> str:
+    """The one-glance table as a piece of HTML, for a notebook."""
+    columns = _shown(NARROW, summary)
+    heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in ("variant", *(each.heading for each in columns)))
+    lines = []
+    for row in summary.rows:
+        name = html.escape(f"{row.variant} {FRONT}" if row.on_front else row.variant)
+        cells = "".join(f"<td>{html.escape(column.cell(row).strip())}</td>" for column in columns)
+        lines.append(f"<tr><th>{'<b>' * row.on_front}{name}{'</b>' * row.on_front}</th>{cells}</tr>")
+    notes = "<br>".join(map(html.escape, _legend(summary)))
+    return (
+        f"<table><caption>{html.escape(summary.title)}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table><small>{notes}</small>"
+    )
 
 
 def _shown(columns: Sequence[Column], summary: Summary) -> tuple[Column, ...]:

@@ -1,0 +1,132 @@
+"""`packlight.compress`: a model and labelled texts in, measured variants and the one to ship out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from packlight.analysis.recommend import Constraints
+from packlight.analysis.recommend.constraints import Percentile, Profile, checked
+from packlight.api.result import Result, result_of
+from packlight.data import as_dataset
+from packlight.errors import ModelError
+from packlight.measure.rounds import BenchmarkConfig
+from packlight.pipeline import run
+from packlight.progress import watching
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_oos_rate
+from packlight.steps import Step
+from packlight.steps.step import OosRate
+
+LATEST = Path("runs/latest")
+
+
+def compress(
+    model: str | Path,
+    data: Any,
+    *,
+    recipe: str | Path | Recipe | Sequence[Step | Mapping[str, Any]] = "frontier",
+    out: str | Path = LATEST,
+    profile: Profile = "balanced",
+    max_latency_ms: float | None = None,
+    percentile: Percentile = "p95",
+    min_accuracy: float | None = None,
+    max_size_mb: float | None = None,
+    max_memory_mb: float | None = None,
+    min_throughput: float | None = None,
+    max_accuracy_loss: float | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    oos_label: str | None = None,
+    oos_rate: OosRate | None = None,
+    threads: int | None = None,
+    train_threads: int | None = None,
+    seconds: float = 60.0,
+    seed: int = 0,
+    remeasure: bool = False,
+    on_progress: Callable[[str, float, float], None] | None = None,
+) -> Result:
+    """Build every variant of a recipe, measure them side by side, and pick the one to ship.
+
+    ```python
+    result = packlight.compress("minilm", frame, max_latency_ms=1, min_accuracy=0.9, out="runs/intents")
+    result.table
+    result.pick.predict(["wake me up at six"])
+    result.pick.save("intents")
+    ```
+
+    Call it again with the same `out` to resume an interrupted run. Variants that nothing has changed for are kept, so
+    asking for other limits takes a second.
+
+    Args:
+        model: what training starts from: a Hub id, a folder, or `minilm`.
+        data: labelled texts: a pandas or polars data frame, a `DatasetDict`, a list of dicts or pairs, `(texts, labels)`,
+            or a path, in any form that `packlight.data.as_dataset` takes. A column `split` is read as in a CSV file.
+        recipe: a built-in recipe, a YAML file, or a list of steps: their options, or dicts of the keys that YAML has.
+        out: the run's folder.
+        profile: what matters most: see `packlight recommend`.
+        max_latency_ms: milliseconds that a text may take, at `percentile`.
+        percentile: which latency that is: mean, p50, p95 or p99.
+        min_accuracy: from 0 to 1, on validation texts.
+        max_size_mb: megabytes of 10^6 bytes on disk, tokenizer included.
+        max_memory_mb: peak memory of a process, in megabytes of 10^6 bytes.
+        min_throughput: texts per second at batch size 32.
+        max_accuracy_loss: from 0 to 1, against the most accurate variant on validation texts.
+        text_column: the column of the texts. Guessed by default.
+        label_column: the column of the labels. Guessed by default.
+        oos_label: the label of out-of-scope texts. Found by its name by default.
+        oos_rate: the expected share of out-of-scope texts, or `val` for that of the validation texts.
+        threads: threads per inference. Defaults to all that this process may use.
+        train_threads: threads for training on the CPU. Defaults to all that this process may use.
+        seconds: time limit of the speed measurement.
+        seed: of everything random.
+        remeasure: measure again even if nothing changed.
+        on_progress: called as `on_progress(stage, done, total)` whenever something moves. The stage `variants` counts the
+            recipe's steps; others, such as `student: training`, count what goes on within one. What it raises stops the
+            run, which the next call resumes.
+
+    Returns:
+        The result: `table`, `plot()`, `pick`, `variants`, `report`.
+
+    Raises:
+        PacklightError: when the data, the model, the recipe or a limit cannot be used; before any work where that can be
+            known then. That nothing keeps the limits is raised by `result.pick`.
+    """
+    if not isinstance(model, str | Path):
+        raise ModelError(
+            f"model is a {type(model).__name__}: give a Hub id or a folder; save a model and its tokenizer with "
+            "save_pretrained(folder) first"
+        )
+    limits = checked(
+        Constraints(
+            profile=profile,
+            max_latency_ms=max_latency_ms,
+            percentile=percentile,
+            min_accuracy=min_accuracy,
+            max_size_mb=max_size_mb,
+            max_memory_mb=max_memory_mb,
+            min_throughput=min_throughput,
+            max_accuracy_loss=max_accuracy_loss,
+        )
+    )
+    steps = _recipe(recipe)
+    if oos_rate is not None:
+        steps = with_oos_rate(steps, oos_rate)
+    texts = as_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
+    with watching(on_progress):
+        run(
+            texts,
+            steps,
+            Path(out),
+            model=str(model),
+            threads=threads,
+            train_threads=train_threads,
+            seed=seed,
+            effort=BenchmarkConfig(seconds=seconds),
+            again=remeasure,
+        )
+    return result_of(Path(out), limits)
+
+
+def _recipe(given: str | Path | Recipe | Sequence[Step | Mapping[str, Any]]) -> Recipe:
+    if isinstance(given, Recipe):
+        return given
+    return load_recipe(given) if isinstance(given, str | Path) else recipe_of(given)

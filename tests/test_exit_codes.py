@@ -30,6 +30,7 @@ def run_folder(tmp_path):
             variant=each.variant,
             timed=list(range(4)),
             latency_ms=ms,
+            cpu_ms=ms,
             throughput=[1.0] * 3,
             predictions=given,
             val_predictions=given,

@@ -188,14 +188,14 @@ def test_families_without_token_types_are_measured_as_objects(trained_folder, te
 
 def test_latency_is_the_mean_of_single_texts(folder, texts, monkeypatch):
     bench = PerformanceBenchmark(folder)
-    asked, answer = [], bench._engine.logits
+    asked, answer = [], bench._engine.predict
 
     def slow(batch):
         asked.append(len(batch))
         time.sleep(0.02)
         return answer(batch)
 
-    monkeypatch.setattr(bench._engine, "logits", slow)
+    monkeypatch.setattr(bench._engine, "predict", slow)
     assert bench.benchmark(texts)["avg_latency"] > 20
     assert asked[:70] == [1] * 70
     assert asked[70:] == [32, 28]

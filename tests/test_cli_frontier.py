@@ -74,8 +74,8 @@ def test_any_kind_is_calibrated_and_answers_by_the_rule(made, step, packlight, p
     assert artifact.manifest.options["oos_rate"] == 0.2
     factor, offset = np.ones(4), np.zeros(4)
     factor[rule["oos"]], offset[rule["oos"]] = rule["slope"], rule["shift"]
-    before = open_engine(Artifact.open(made / parent)).logits(["why is oslo"]) if parent != "teacher" else None
-    after = open_engine(artifact).logits(["why is oslo"])
+    before = open_engine(Artifact.open(made / parent)).predict(["why is oslo"]) if parent != "teacher" else None
+    after = open_engine(artifact).predict(["why is oslo"])
     if before is not None:
         np.testing.assert_allclose(after, (before * factor + offset) / rule["temperature"], atol=1e-4)
     (said,) = json.loads(packlight("predict", artifact.path, "why is oslo", "--json").out)

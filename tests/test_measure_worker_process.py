@@ -32,7 +32,7 @@ def onnx(tiny_run):
 
 def test_it_answers_like_the_engine(onnx, artifact):
     engine = open_engine(artifact("teacher-onnx"), threads=1)
-    logits = engine.logits(TEXTS)
+    logits = engine.predict(TEXTS)
     assert onnx.labels == engine.labels
     for batch in (1, 3, 32):
         reply = onnx.predict(TEXTS, batch=batch)

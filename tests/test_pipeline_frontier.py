@@ -45,13 +45,13 @@ def test_every_variant_is_whole_and_answers(frontier_run, opened, tiny):
 
 def test_the_threshold_acts_in_every_runtime(opened, tiny):
     texts = [*tiny.toy_texts()[0], "why is the alarm edible", "translate the song", "tell me"]
-    before = open_engine(opened("healed"), threads=1).logits(texts)
+    before = open_engine(opened("healed"), threads=1).predict(texts)
     rule = Rule(**opened("calibrated").manifest.facts["rule"])
     wanted = rule.apply(before)
     moved = np.flatnonzero(wanted.argmax(1) != before.argmax(1))
     assert len(moved) > 0, "the rule decides something"
-    answers = {name: open_engine(opened(name), threads=1).logits(texts) for name in ("calibrated", "onnx", "int8")}
-    answers["pipeline"] = open_engine(opened("calibrated"), engine="pipeline", threads=1).logits(texts)
+    answers = {name: open_engine(opened(name), threads=1).predict(texts) for name in ("calibrated", "onnx", "int8")}
+    answers["pipeline"] = open_engine(opened("calibrated"), engine="pipeline", threads=1).predict(texts)
     for name, tolerance in (("calibrated", 1e-4), ("pipeline", 1e-4), ("onnx", 1e-3)):
         np.testing.assert_allclose(answers[name], wanted, atol=tolerance, err_msg=name)
     # int8 moves logits a little, so that a text near a border may cross it.

@@ -9,6 +9,7 @@ from packlight.analysis.summary import summarise
 from packlight.errors import MissingExtraError
 from packlight.report import render_plot, write_plot
 from packlight.report.legend import Bubbles, colours_of, round_down
+from packlight.runtime.engines import UNKNOWN_COLOUR, engine_infos
 
 pytest.importorskip("matplotlib")
 
@@ -53,8 +54,13 @@ def test_round_sizes(value, cut):
 
 
 def test_engines_have_their_own_colours():
-    rows = summarise(measurements(*[row(str(i), engine=name) for i, name in enumerate(("torch", "x", "y"))])).rows
-    assert len(set(colours_of(rows).values())) == 3
+    rows = summarise(measurements(*[row(str(i), engine=name) for i, name in enumerate(engine_infos())])).rows
+    assert len(set(colours_of(rows).values())) == len(engine_infos())
+
+
+def test_an_engine_that_this_version_does_not_have_has_a_colour_all_the_same():
+    (only,) = summarise(measurements(row("a", engine="from-tomorrow"))).rows
+    assert colours_of([only]) == {"from-tomorrow": UNKNOWN_COLOUR}
 
 
 def test_without_matplotlib_the_install_line_is_given(monkeypatch):

@@ -1,23 +1,35 @@
+import dataclasses
 import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
+from invented import measurements, row
 from packlight import extras
+from packlight.analysis.summary import summarise
 from packlight.errors import ArtifactError, EngineError, MissingExtraError
 from packlight.models.hf_model import open_classifier
 from packlight.models.torch_int8 import quantize, save_int8
+from packlight.report.card.page import render_card
+from packlight.report.legend import colours_of, label_of
+from packlight.runtime import engines
 from packlight.runtime import ort_session as onnx_engine
-from packlight.runtime.engines import ENGINES, open_engine
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import engine_infos, engine_types, extras_of, form_of, open_engine
 from packlight.runtime.engines.onnxruntime import OnnxEngine
+from packlight.runtime.golden import seal_with_golden, verify
 from packlight.runtime.ort_session import default_cache, provider_names
 from packlight.runtime.processor import cpu_budget
+from packlight.serve.model import Model
+from packlight.serve.responses import Name
+from packlight.steps import step_types
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.quantize import quantize_onnx
 
@@ -68,12 +80,12 @@ def engine(request, artifact):
 def expected(artifact, tiny):
     """What torch answers to the toy texts, one at a time."""
     torch_engine = open_engine(artifact("torch fp32"), threads=1)
-    return np.concatenate([torch_engine.logits([text]) for text in tiny.toy_texts()[0][:40]])
+    return np.concatenate([torch_engine.predict([text]) for text in tiny.toy_texts()[0][:40]])
 
 
 def test_every_engine_gives_the_same_labels(engine, expected, tiny):
     texts = tiny.toy_texts()[0][:40]
-    answers = np.concatenate([engine.logits(texts[:1]), engine.logits(texts[1:8]), engine.logits(texts[8:])])
+    answers = np.concatenate([engine.predict(texts[:1]), engine.predict(texts[1:8]), engine.predict(texts[8:])])
     assert answers.shape == (40, len(tiny.LABELS))
     assert answers.dtype == np.float32
     assert engine.labels == tiny.LABELS
@@ -82,37 +94,48 @@ def test_every_engine_gives_the_same_labels(engine, expected, tiny):
 
 def test_float32_engines_give_the_same_logits(artifact, expected, tiny):
     for name, variant in (("onnxruntime", "onnxruntime fp32"), ("pipeline", "torch fp32")):
-        answers = open_engine(artifact(variant), engine=name, threads=1).logits(tiny.toy_texts()[0][:40])
+        answers = open_engine(artifact(variant), engine=name, threads=1).predict(tiny.toy_texts()[0][:40])
         np.testing.assert_allclose(answers, expected, atol=1e-3)
 
 
 def test_every_engine_cuts_long_texts_and_takes_empty_and_strange_ones(engine, tiny):
     long = "play " * 500
-    answers = engine.logits([long, "", "ἀρχή 🎵 \u202e\x00", "play"])
+    answers = engine.predict([long, "", "ἀρχή 🎵 \u202e\x00", "play"])
     assert answers.shape == (4, len(tiny.LABELS))
     assert np.isfinite(answers).all()
 
 
 def test_every_engine_says_its_name_and_threads(engine):
-    assert engine.name in ENGINES
+    assert engine_infos()[engine.info.name] is engine.info
     assert engine.threads == 1
+
+
+def test_texts_that_were_encoded_apart_share_a_batch(engine, tiny):
+    texts = tiny.toy_texts()[0][:5]
+    apart = [encoded for text in texts for encoded in engine.encode([text])]
+    assert all(len(each) for each in apart)
+    assert np.array_equal(engine.logits(apart), engine.predict(texts))
 
 
 def test_by_default_the_artifact_chooses_the_engine_and_the_budget_the_threads(artifact):
     for variant, name in (("onnxruntime int8", "onnxruntime"), ("torch fp32", "torch"), ("torch int8", "torch")):
         opened = open_engine(artifact(variant))
-        assert opened.name == name
+        assert opened.info.name == name
         assert opened.threads == cpu_budget()
 
 
 @pytest.mark.parametrize(
     ("variant", "engine", "message"),
     [
-        ("torch fp32", "tensorflow", "no engine 'tensorflow'; there are: onnxruntime, torch, torch-compiled, pipeline"),
-        ("torch fp32", "onnxruntime", "was made for torch and has no form that onnxruntime opens"),
-        ("onnxruntime fp32", "torch", "was made for onnxruntime and has no form that torch opens"),
-        ("onnxruntime int8", "pipeline", "was made for onnxruntime and has no form that pipeline opens"),
-        ("torch int8", "pipeline", "pipeline opens float32 weights; torch-int8 is int8: use torch"),
+        (
+            "torch fp32",
+            "tensorflow",
+            "no engine 'tensorflow'; there are: cascade, onnxruntime, openvino, pipeline, static, torch, torch-compiled",
+        ),
+        ("torch fp32", "onnxruntime", "was made for torch, and onnxruntime can't open it"),
+        ("onnxruntime fp32", "torch", "was made for onnxruntime, and torch can't open it"),
+        ("onnxruntime int8", "pipeline", "was made for onnxruntime, and pipeline can't open it"),
+        ("torch int8", "pipeline", "pipeline opens fp32 weights, and torch-int8 is int8: use torch"),
     ],
 )
 def test_an_engine_that_does_not_fit_is_refused(artifact, variant, engine, message):
@@ -131,7 +154,7 @@ def test_onnx_artifacts_are_opened_without_torch(artifact):
         "import sys; sys.modules.update(torch=None, transformers=None, onnx=None);"
         "from pathlib import Path; from packlight.runtime.artifact import Artifact; from packlight.runtime.engines import open_engine;"
         f"engine = open_engine(Artifact.open(Path({str(artifact('onnxruntime int8').path)!r})), threads=1);"
-        "print(engine.labels[engine.logits(['will it rain in oslo'])[0].argmax()])"
+        "print(engine.labels[engine.predict(['will it rain in oslo'])[0].argmax()])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -168,9 +191,11 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(artifact, monkeypatch):
 
 
 def test_providers_of_onnx_runtime_are_not_ignored_by_torch(artifact):
-    with pytest.raises(EngineError, match="export it first"):
+    with pytest.raises(
+        EngineError, match="torch, which has no execution providers: leave them out, or export it to ONNX"
+    ):
         open_engine(artifact("torch fp32"), providers=["cuda"])
-    assert open_engine(artifact("torch fp32"), providers=["CPUExecutionProvider"]).name == "torch"
+    assert open_engine(artifact("torch fp32"), providers=["CPUExecutionProvider"]).info.name == "torch"
 
 
 @pytest.fixture
@@ -189,10 +214,10 @@ def opened(monkeypatch):
 
 def test_the_optimised_graph_is_kept_and_used(artifact, opened, tmp_path, tiny):
     int8, texts = artifact("onnxruntime int8"), tiny.toy_texts()[0][:5]
-    first = OnnxEngine(int8, threads=1, cache=tmp_path / "graphs").logits(texts)
+    first = OnnxEngine(int8, threads=1, cache=tmp_path / "graphs").predict(texts)
     graph, seal = sorted((tmp_path / "graphs").iterdir())
     assert (graph.suffix, seal.suffix) == (".onnx", ".sha256")
-    second = OnnxEngine(int8, threads=1, cache=tmp_path / "graphs").logits(texts)
+    second = OnnxEngine(int8, threads=1, cache=tmp_path / "graphs").predict(texts)
     assert opened == [int8.model_path, graph]
     assert np.array_equal(first, second)
 
@@ -234,7 +259,7 @@ def test_a_kept_graph_that_was_altered_is_made_anew(artifact, opened, tmp_path, 
 def test_without_a_place_for_the_graph_it_works_all_the_same(artifact, tmp_path, tiny):
     (tmp_path / "file").write_text("no folder")
     engine = OnnxEngine(artifact("onnxruntime int8"), threads=1, cache=tmp_path / "file" / "graphs")
-    assert engine.logits(["play"]).shape == (1, len(tiny.LABELS))
+    assert engine.predict(["play"]).shape == (1, len(tiny.LABELS))
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
@@ -246,7 +271,7 @@ def test_without_room_for_the_graph_it_works_all_the_same(artifact, tmp_path, ti
         engine = OnnxEngine(artifact("onnxruntime int8"), threads=1, cache=tmp_path / "graphs")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
-    assert engine.logits(["play"]).shape == (1, len(tiny.LABELS))
+    assert engine.predict(["play"]).shape == (1, len(tiny.LABELS))
     assert not list((tmp_path / "graphs").iterdir())
 
 
@@ -264,3 +289,101 @@ def test_a_graph_that_is_none_is_refused_by_name(artifact, tiny, tmp_path):
     broken = tiny.seal_variant(folder, engine="onnxruntime", model_file="onnx/model.onnx")
     with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime does not open it"):
         open_engine(broken)
+
+
+def test_the_forms_are_those_that_steps_name(artifact):
+    forms = {variant: form_of(artifact(variant).manifest) for variant in VARIANTS[:4]}
+    assert list(forms.values()) == ["onnx", "onnx-int8", "torch", "torch-int8"]
+    known = {form for step in step_types().values() for form in (*step.needs, step.makes)}
+    assert {*forms.values(), form_of(artifact("torch fp32").manifest)} <= known
+
+
+def test_extras_follow_from_the_libraries_of_the_engine(artifact):
+    assert extras_of(artifact("torch int8")) == ("compress",)
+    assert extras_of(artifact("onnxruntime int8")) == ()
+
+
+def test_every_engine_is_described_without_any_of_its_libraries():
+    modules = {module for info in engine_infos().values() for module in info.modules}
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({sorted(modules)!r}));"
+        "from packlight.runtime.engines import engine_infos;"
+        "print(*engine_infos())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(engine_infos())
+    assert {"torch", "onnxruntime", "openvino"} <= modules
+
+
+@pytest.mark.parametrize("name", [info.name for info in engine_infos().values() if info.modules])
+def test_an_engine_whose_library_is_missing_says_how_to_install_it(name, artifact, monkeypatch):
+    info = engine_infos()[name]
+    manifest = msgspec.structs.replace(artifact("torch fp32").manifest, engine=name)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=rf"the {name} engine needs {info.modules[0]}: pip install"):
+        open_engine(dataclasses.replace(artifact("torch fp32"), manifest=manifest))
+
+
+TOY = """
+from collections.abc import Sequence
+
+import numpy as np
+
+from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
+
+
+class ToyEngine(Engine[str]):
+    info = EngineInfo(
+        name="toy",
+        label="Toy Runtime",
+        colour="#123456",
+        form="toy",
+        modules=("json",),
+        length_unit="words",
+        hub_tags=("toy-tag",),
+        loading_code=LoadingCode(title="toys", packages=("toys",), write=lambda manifest, text: f"toys.run({text!r})"),
+    )
+
+    def __init__(self, artifact, *, threads=None):
+        self.labels, self.threads = artifact.labels, threads or 1
+
+    def encode(self, texts):
+        return list(texts)
+
+    def logits(self, encoded):
+        return np.array([[len(text) == place for place in range(len(self.labels))] for text in encoded], np.float32)
+"""
+
+
+@pytest.fixture
+def toy(artifact, tiny, tmp_path, monkeypatch):
+    """An artifact for an engine whose module lies beside packlight's own; sealed with golden texts."""
+    (tmp_path / "engines").mkdir()
+    (tmp_path / "engines" / "toy.py").write_text(TOY)
+    monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path / "engines")])
+    monkeypatch.delitem(sys.modules, "packlight.runtime.engines.toy", raising=False)
+    engine_types.cache_clear()
+    folder = shutil.copytree(artifact("torch fp32").path, tmp_path / "toy")
+    made = tiny.seal_variant(folder, engine="toy")
+    seal_with_golden(folder, made.manifest)
+    yield Artifact.open(folder)
+    engine_types.cache_clear()
+    sys.modules.pop("packlight.runtime.engines.toy", None)
+
+
+def test_a_new_engine_is_one_file(toy):
+    """It opens, verifies itself, is served, and stands in the legend and in the model card."""
+    assert open_engine(toy).predict(["ab", ""]).argmax(axis=1).tolist() == [2, 0]
+    assert form_of(toy.manifest) == "toy"
+    assert verify(toy.path).labels_changed == 0
+    served = Model.open(Name("toy", "1"), toy.path)
+    assert served.answers(served.logits(served.encode(["abc"]))).chosen == [toy.labels[3]]
+    summary = summarise(measurements(row("toy", engine="toy"), row("torch", engine="torch")))
+    assert colours_of(summary.rows)["toy"] == "#123456"
+    assert label_of("toy") == "Toy Runtime"
+    card = render_card(toy, measurements(row("toy", engine="toy")))
+    assert "for Toy Runtime (fp32)" in card
+    assert "toy-tag" in card
+    assert "toys.run('where is my package')" in card
+    assert "Texts are cut to 24 words" in card

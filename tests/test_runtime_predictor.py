@@ -9,6 +9,7 @@ import pytest
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import finalize, read_manifest
 from packlight.runtime.decision import probabilities
+from packlight.runtime.engine import Engine
 from packlight.runtime.predictor import BATCH, Prediction, Predictor
 
 pytest_plugins = ["command", "tiny_run"]
@@ -33,7 +34,7 @@ def test_texts_become_labels_with_probabilities(tiny_run, variant):
 
 def test_it_answers_as_the_engine_does(tiny_run):
     predictor = Predictor.open(tiny_run / "variants" / "teacher-onnx", threads=1)
-    logits = predictor.engine.logits(TEXTS)
+    logits = predictor.engine.predict(TEXTS)
     expected = probabilities(logits)
     for answer, row in zip(predictor.predict(TEXTS, top_k=len(predictor.engine.labels)), expected, strict=True):
         assert {each.label: each.score for each in answer.top} == pytest.approx(
@@ -50,13 +51,16 @@ def test_one_text_is_one_answer(tiny_run):
     assert len(answer.top) == 1
 
 
-class Counting:
+class Counting(Engine):
     """An engine that says how large its batches were."""
 
-    name, labels, threads = "counting", ("a", "oos"), 1
+    labels, threads = ("a", "oos"), 1
 
     def __init__(self):
         self.batches = []
+
+    def encode(self, texts):
+        return texts
 
     def logits(self, texts):
         self.batches.append(len(texts))
@@ -133,7 +137,7 @@ def test_where_several_labels_may_hold_each_has_its_own_probability(tiny_run, tm
     source = tiny_run / "variants" / "teacher-onnx"
     predictor = Predictor.open(with_problem_type(source, tmp_path / "multi", "multi_label_classification"), threads=1)
     (answer,) = predictor.predict(TEXTS[:1], top_k=len(predictor.engine.labels))
-    logits = dict(zip(predictor.engine.labels, predictor.engine.logits(TEXTS[:1])[0], strict=True))
+    logits = dict(zip(predictor.engine.labels, predictor.engine.predict(TEXTS[:1])[0], strict=True))
     assert {each.label: each.score for each in answer.top} == pytest.approx(
         {label: 1 / (1 + np.exp(-float(value))) for label, value in logits.items()}, abs=1e-6
     )

@@ -13,6 +13,7 @@ class Fake:
     """Logits that say which row they belong to; remembers every batch."""
 
     labels = ("a", "b")
+    pads = True
 
     def __init__(self, *, batch_invariant=True, seconds=0.0, fails=()):
         self.batch_invariant = batch_invariant
@@ -20,10 +21,10 @@ class Fake:
         self._seconds = seconds
         self._fails = fails
 
-    def logits(self, texts, rows):
+    def logits(self, rows):
         time.sleep(self._seconds)
-        self.batches.append(texts)
-        if any(text in self._fails for text in texts):
+        self.batches.append([len(row) for row in rows])
+        if any(len(row) in self._fails for row in rows):
             raise RuntimeError("no")
         return np.array([[row[0], len(row)] for row in rows], dtype=np.float32)
 
@@ -33,8 +34,7 @@ def rows(*lengths):
 
 
 def submit(batcher, lengths, timeout=9.0, arrived=None):
-    texts = [f"{length} long" for length in lengths]
-    return batcher.submit(texts, rows(*lengths), arrived or time.perf_counter(), timeout)
+    return batcher.submit(rows(*lengths), arrived or time.perf_counter(), timeout)
 
 
 def test_answers_come_back_in_order_whatever_the_batches():
@@ -51,11 +51,10 @@ def test_answers_come_back_in_order_whatever_the_batches():
         assert sum(map(len, model.batches)) == sum(map(len, asked))
         return model.batches
 
-    for batch in asyncio.run(scenario()):
-        lengths = [int(text.split()[0]) for text in batch]
-        assert len(batch) == 1 or max(lengths) * len(lengths) <= 16
+    for lengths in asyncio.run(scenario()):
+        assert len(lengths) == 1 or max(lengths) * len(lengths) <= 16
         assert lengths == sorted(lengths)
-        steps = zip(range(1, len(batch)), lengths, lengths[1:], strict=False)
+        steps = zip(range(1, len(lengths)), lengths, lengths[1:], strict=False)
         assert all(count * (longer - shorter) <= CALL_TOKENS for count, shorter, longer in steps)
 
 
@@ -87,7 +86,7 @@ def test_short_texts_are_not_padded_to_long_ones():
         await submit(batcher, [20, 4, 4, 20, 5])
         return model.batches
 
-    assert asyncio.run(scenario()) == [["4 long", "4 long", "5 long"], ["20 long", "20 long"]]
+    assert asyncio.run(scenario()) == [[4, 4, 5], [20, 20]]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +105,16 @@ def test_a_text_is_padded_where_that_costs_less_than_a_call(lengths, calls):
         return model.batches
 
     assert len(asyncio.run(scenario())) == calls
+
+
+def test_texts_that_are_not_padded_share_a_batch_whatever_their_lengths():
+    async def scenario():
+        model = Fake()
+        model.pads = False
+        await submit(Batcher(model, Limits(batch_tokens=64)), [20, 4, 4, 20, 5])
+        return model.batches
+
+    assert asyncio.run(scenario()) == [[4, 4, 5], [20, 20]]
 
 
 def test_without_batch_invariance_each_text_is_alone():
@@ -143,7 +152,7 @@ def test_what_is_late_is_refused_without_inference():
         with pytest.raises(HTTPError) as caught:
             await late
         assert caught.value.status == 504
-        assert model.batches == [["1 long"]] * 3
+        assert model.batches == [[1]] * 3
         assert batcher.queued == 0
 
     asyncio.run(scenario())
@@ -164,7 +173,7 @@ def test_a_request_that_was_given_up_is_not_inferred():
         gone = submit(batcher, [1])
         gone.cancel()
         await submit(batcher, [1])
-        assert model.batches == [["1 long"]]
+        assert model.batches == [[1]]
         assert batcher.queued == 0
 
     asyncio.run(scenario())
@@ -172,7 +181,7 @@ def test_a_request_that_was_given_up_is_not_inferred():
 
 def test_a_fault_of_the_runtime_is_its_requests_alone():
     async def scenario():
-        batcher = Batcher(Fake(fails=("5 long",), batch_invariant=False), Limits())
+        batcher = Batcher(Fake(fails=(5,), batch_invariant=False), Limits())
         bad, good = submit(batcher, [5, 5]), submit(batcher, [1])
         with pytest.raises(RuntimeError):
             await bad
@@ -218,8 +227,8 @@ def test_listeners_hear_of_waits_and_batches():
 class TooFew(Fake):
     """Gives one row less than it is asked for, where it is asked for several."""
 
-    def logits(self, texts, rows):
-        return super().logits(texts, rows)[: max(1, len(rows) - 1)]
+    def logits(self, rows):
+        return super().logits(rows)[: max(1, len(rows) - 1)]
 
 
 def test_a_fault_after_the_runtime_is_its_batchs_alone_too():

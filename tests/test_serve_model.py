@@ -9,6 +9,7 @@ import pytest
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact, finalize
 from packlight.runtime.predictor import Predictor
+from packlight.runtime.tokenization import TextEncoder
 from packlight.serve.model import Model
 from packlight.serve.responses import Name
 
@@ -48,7 +49,7 @@ def compare_with_predictor(folder):
     predictor = Predictor.open(folder, threads=1)
     said = predictor.predict(TEXTS, top_k=len(model.labels))
     for text, offline in zip(TEXTS, said, strict=True):
-        answers = model.answers(model.logits([text], model.rows([text])))
+        answers = model.answers(model.logits(model.encode([text])))
         assert answers.chosen == [offline.label]
         assert answers.out_of_scope == [offline.out_of_scope]
         assert answers.confidence[0] == pytest.approx(offline.score, abs=1e-5)
@@ -60,8 +61,8 @@ def compare_with_predictor(folder):
 
 def test_a_batch_is_answered_as_each_text_alone(tiny_run):
     model = Model.open(Name("m", "1"), tiny_run / "variants" / "student-onnx-static")
-    together = model.logits(TEXTS, model.rows(TEXTS))
-    alone = np.concatenate([model.logits([text], model.rows([text])) for text in TEXTS])
+    together = model.logits(model.encode(TEXTS))
+    alone = np.concatenate([model.logits(model.encode([text])) for text in TEXTS])
     assert model.answers(together).chosen == model.answers(alone).chosen
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
@@ -72,10 +73,18 @@ def test_a_dynamic_artifact_says_why_it_is_run_one_at_a_time(tiny_run):
     assert not model.batch_invariant
 
 
-def test_a_model_without_a_tokenizer_counts_words(frontier_run):
-    for variant in ("static", "both"):
-        model = Model.open(Name("m", "1"), frontier_run / "variants" / variant)
-        assert [len(row) for row in model.rows(["", "play the song"])] == [1, 3]
+def test_a_cascade_whose_first_model_has_no_tokens_counts_words(frontier_run):
+    model = Model.open(Name("m", "1"), frontier_run / "variants" / "both")
+    assert [len(text) for text in model.encode(["", "play the song"])] == [1, 3]
+
+
+@pytest.mark.parametrize("variant", ["teacher", "student-onnx-static"])
+def test_a_text_is_tokenized_once(tiny_run, variant, monkeypatch):
+    model = Model.open(Name("m", "1"), tiny_run / "variants" / variant)
+    asked, ids = [], TextEncoder.ids
+    monkeypatch.setattr(TextEncoder, "ids", lambda encoder, texts: asked.append(texts) or ids(encoder, texts))
+    model.logits(model.encode(TEXTS))
+    assert asked == [TEXTS]
 
 
 def test_a_cascade_whose_first_graph_keeps_weights_elsewhere_is_refused(narrow_run, tmp_path):

@@ -49,8 +49,7 @@ def look(repository, times=2):
 
 
 def answer(served, text="wake me at seven"):
-    rows = served.model.rows([text])
-    return served.model.answers(served.model.logits([text], rows)).chosen[0]
+    return served.model.answers(served.model.logits(served.model.encode([text]))).chosen[0]
 
 
 def test_one_artifact_is_version_1_under_its_own_or_a_given_name(artifact):

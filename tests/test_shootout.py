@@ -117,13 +117,13 @@ def test_a_compiled_winner_is_opened_compiled(teacher, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         # Compiling takes most of a minute; that the engine asks for it is what is tested here.
         asked = []
-        patch.setattr(torch_compiled.torch, "compile", lambda model, **how: asked.append(how) or model)
+        patch.setattr("torch.compile", lambda model, **how: asked.append(how) or model)
         patch.setattr(torch_compiled, "check_compiler", lambda: None)
         engine = open_engine(made, threads=1)
     assert asked == [{"dynamic": True}]
     assert engine.name == "torch-compiled"
     texts = ["wake me at seven", "rain"]
-    assert engine.logits(texts) == pytest.approx(open_engine(Artifact.open(teacher), threads=1).logits(texts))
+    assert engine.predict(texts) == pytest.approx(open_engine(Artifact.open(teacher), threads=1).predict(texts))
 
 
 def test_a_compiler_that_fails_is_an_engine_error(teacher, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_compiler_that_fails_is_an_engine_error(teacher, monkeypatch):
         return fail
 
     monkeypatch.setattr(torch_compiled, "check_compiler", lambda: None)
-    monkeypatch.setattr(torch_compiled.torch, "compile", broken)
+    monkeypatch.setattr("torch.compile", broken)
     with pytest.raises(EngineError, match=r"torch.compile fails on this machine: g\+\+: exec format error$"):
         torch_compiled.CompiledEngine(Artifact.open(teacher), threads=1)
 
@@ -147,18 +147,20 @@ def test_openvino_answers_like_torch(teacher, data, tmp_path):
     assert (made.manifest.engine, made.manifest.model_file) == ("openvino", "openvino/model.safetensors")
     assert made.weights_bytes > 0
     texts = list(data.val.texts)
-    wanted = open_engine(parent, threads=1).logits(texts)
+    wanted = open_engine(parent, threads=1).predict(texts)
     engine = open_engine(made, threads=1)
-    assert engine.logits(texts) == pytest.approx(wanted, abs=1e-3)
-    first = engine.logits(texts[:1])
-    engine.logits(texts[1:2])
+    assert engine.predict(texts) == pytest.approx(wanted, abs=1e-3)
+    first = engine.predict(texts[:1])
+    engine.predict(texts[1:2])
     assert first == pytest.approx(wanted[:1], abs=1e-3), "an answer must not change with the next one"
-    with pytest.raises(EngineError, match="made for openvino and has no form that torch opens"):
+    with pytest.raises(EngineError, match="made for openvino, and torch can't open it"):
         open_engine(made, engine="torch")
 
 
 def test_a_damaged_openvino_file_is_an_artifact_error(tmp_path):
-    openvino = pytest.importorskip("packlight.runtime.engines.openvino")
+    pytest.importorskip("openvino")
+    from packlight.runtime.engines import openvino
+
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"nothing")
     with pytest.raises(ArtifactError, match="holds no weights of an OpenVINO graph"):

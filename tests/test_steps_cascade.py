@@ -12,6 +12,7 @@ from scipy.stats import gamma, poisson
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.engine import Engine, EngineInfo
 from packlight.runtime.engines.cascade import CONFIG_KEY, CascadeEngine, read_threshold
 from packlight.steps.cascade.threshold import choose_threshold, min_certifiable_drop
 
@@ -104,13 +105,17 @@ def test_a_first_model_that_is_always_wrong_answers_nothing():
     assert (chosen.kept, chosen.accuracy) == (0, pytest.approx(1))
 
 
-class Given:
+class Given(Engine):
     """An engine that gives the logits that were put into it, and remembers what it was asked."""
 
+    info = EngineInfo(name="given", label="given", colour="#000000", form="given")
     threads = 1
 
     def __init__(self, logits):
         self.known, self.asked = logits, []
+
+    def encode(self, texts):
+        return list(texts)
 
     def logits(self, texts):
         self.asked += texts
@@ -123,7 +128,7 @@ SLOW = {"sure": [5, 0, 0], "unsure": [0, 0, 7], "edge": [0, 8, 0]}
 
 
 @pytest.fixture
-def cascade(tiny, tmp_path):
+def cascade(tiny, tmp_path, monkeypatch):
     """A cascade of two invented models whose labels stand in another order; gives the engine and both of its own."""
 
     def open_with(threshold, *, first_labels=FIRST_LABELS):
@@ -138,15 +143,15 @@ def cascade(tiny, tmp_path):
             artifact = tiny.seal_variant(folder, engine="cascade" if part == "both" else "static", model_file=model)
         first, second = Given(QUICK), Given(SLOW)
         engines = {"first": first, "second": second}
-        opened = CascadeEngine(artifact, lambda each, **_: engines[each.path.name], threads=1, providers=("cpu",))
-        return opened, first, second
+        monkeypatch.setattr("packlight.runtime.engines.open_engine", lambda each, **_: engines[each.path.name])
+        return CascadeEngine(artifact, threads=1), first, second
 
     return open_with
 
 
 def test_where_it_is_sure_the_first_models_answer_is_taken_exactly(cascade):
     engine, first, second = cascade(0.9)
-    said = engine.logits(["sure", "unsure", "edge"])
+    said = engine.predict(["sure", "unsure", "edge"])
     # The first model's labels stand in another order: its music is the second column here.
     assert said.tolist() == [[0, 9, 0], [0, 0, 7], [0, 8, 0]]
     assert first.asked == ["sure", "unsure", "edge"]
@@ -156,16 +161,16 @@ def test_where_it_is_sure_the_first_models_answer_is_taken_exactly(cascade):
 
 def test_the_threshold_itself_is_sure_enough(cascade):
     edge = float(softmax(np.array([2.0, 0, 0])).max())
-    assert cascade(edge)[0].logits(["edge"]).tolist() == [[2, 0, 0]]
-    assert cascade(np.nextafter(edge, 1))[0].logits(["edge"]).tolist() == [[0, 8, 0]]
+    assert cascade(edge)[0].predict(["edge"]).tolist() == [[2, 0, 0]]
+    assert cascade(np.nextafter(edge, 1))[0].predict(["edge"]).tolist() == [[0, 8, 0]]
 
 
 def test_a_batch_is_answered_as_each_text_alone(cascade):
     engine, _, second = cascade(0.9)
-    together = engine.logits(["unsure", "sure", "edge", "sure"])
-    assert together.tolist() == [engine.logits([text])[0].tolist() for text in ("unsure", "sure", "edge", "sure")]
+    together = engine.predict(["unsure", "sure", "edge", "sure"])
+    assert together.tolist() == [engine.predict([text])[0].tolist() for text in ("unsure", "sure", "edge", "sure")]
     second.asked.clear()
-    engine.logits(["sure"])
+    engine.predict(["sure"])
     assert second.asked == []
 
 

@@ -69,7 +69,7 @@ def test_the_same_seed_teaches_the_same_and_unlabelled_texts_teach_too(tiny):
 def test_the_engine_says_what_the_student_says(taught, tiny, folder):
     texts = [*tiny.toy_texts()[0][:20], *ODD]
     wanted = answers(taught[0], [NGRAMS.rows(text) for text in texts])
-    said = opened(tiny, folder).logits(texts)
+    said = opened(tiny, folder).predict(texts)
     assert said.dtype == np.float32
     np.testing.assert_allclose(said, wanted, atol=1e-4)
 
@@ -84,21 +84,21 @@ def test_outside_training_the_student_sees_the_rounded_embedding(tiny, tmp_path)
     with torch.no_grad():
         student.embedding[1:, 0] = 0.0  # what was less than half a step is nothing after rounding
     np.testing.assert_array_equal(answers(student, [NGRAMS.rows(text)]), before)
-    said = opened(tiny, write(student, tmp_path / "coarse", tiny.LABELS)).logits([text])
+    said = opened(tiny, write(student, tmp_path / "coarse", tiny.LABELS)).predict([text])
     np.testing.assert_allclose(said, before, atol=1e-4)
 
 
 def test_a_batch_is_answered_as_each_text_alone(tiny, folder):
     engine, texts = opened(tiny, folder), [*tiny.toy_texts()[0][:5], *ODD]
-    assert np.array_equal(engine.logits(texts), np.concatenate([engine.logits([text]) for text in texts]))
+    assert np.array_equal(engine.predict(texts), np.concatenate([engine.predict([text]) for text in texts]))
 
 
 def test_the_head_can_be_scaled_and_shifted(tiny, folder):
     texts = tiny.toy_texts()[0][:5]
-    before = opened(tiny, folder).logits(texts)
+    before = opened(tiny, folder).predict(texts)
     factor, offset = np.array([1, 0.5, 0, 2], dtype=np.float32), np.array([0, 3, -1, 0], dtype=np.float32)
     scale_head(folder / STATIC, factor, offset)
-    np.testing.assert_allclose(opened(tiny, folder).logits(texts), before * factor + offset, atol=1e-4)
+    np.testing.assert_allclose(opened(tiny, folder).predict(texts), before * factor + offset, atol=1e-4)
 
 
 def damaged(tensors, name):

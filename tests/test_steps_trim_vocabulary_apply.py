@@ -43,7 +43,7 @@ def test_the_variant_is_smaller_and_answers_training_texts_as_its_parent(trim, p
     artifact = trim()
     assert artifact.size_bytes < 0.6 * parent.size_bytes
     texts = list(data.train.texts)
-    answers = [torch.from_numpy(open_engine(each).logits(texts)) for each in (artifact, parent)]
+    answers = [torch.from_numpy(open_engine(each).predict(texts)) for each in (artifact, parent)]
     torch.testing.assert_close(*answers, rtol=0, atol=1e-5)
 
 
@@ -86,7 +86,7 @@ def test_the_folder_is_a_stock_checkpoint(trim):
     with torch.inference_mode():
         logits = model.eval()(**inputs).logits
     assert model.config.vocab_size == len(tokenizer) == artifact.manifest.facts["pieces"]["after"]
-    expected = open_engine(artifact).logits(["alarm oslo", "play the song queen"])
+    expected = open_engine(artifact).predict(["alarm oslo", "play the song queen"])
     torch.testing.assert_close(logits, torch.from_numpy(expected), rtol=0, atol=1e-4)
 
 

@@ -43,7 +43,8 @@ def require(*modules: str, purpose: str) -> None:
     """
     for module in modules:
         if not installed(module):
-            raise MissingExtraError(f"{purpose} needs {module}: {install_line(EXTRA_OF[module])}")
+            line = install_line(EXTRA_OF[module]) if module in EXTRA_OF else f"pip install {module}"
+            raise MissingExtraError(f"{purpose} needs {module}: {line}")
 
 
 def load(module: str, purpose: str) -> ModuleType:

@@ -86,16 +86,16 @@ class PerformanceBenchmark:
     def _latency_ms(self, texts: Sequence[str]) -> float:
         chosen = texts[:: max(1, len(texts) // TIMED_TEXTS)][:TIMED_TEXTS]
         for text in chosen[:WARM_TEXTS]:
-            self._engine.logits([text])
+            self._engine.predict([text])
         return typical([[self._seconds(text) * 1e3 for text in chosen] for _ in range(ROUNDS)])
 
     def _seconds(self, text: str) -> float:
         start = time.perf_counter()
-        self._engine.logits([text])
+        self._engine.predict([text])
         return time.perf_counter() - start
 
     def _answers(self, texts: Sequence[str]) -> list[int]:
         """One at a time where the answers would depend on the batch."""
         size = 1 if self._one_by_one else BATCH
         chunks = (texts[start : start + size] for start in range(0, len(texts), size))
-        return [int(best) for chunk in chunks for best in self._engine.logits(chunk).argmax(axis=1)]
+        return [int(best) for chunk in chunks for best in self._engine.predict(chunk).argmax(axis=1)]

@@ -8,9 +8,11 @@ from importlib import metadata
 import msgspec
 import psutil
 
+from packlight.runtime.engines import engine_infos
 from packlight.runtime.processor import cpu_budget, cpu_name, has_vnni
 
-LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "onnx", "accelerate", "openvino", "nncf")
+LIBRARIES = ("numpy", "tokenizers", "onnx", "accelerate", "nncf")
+"""besides those that engines name"""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,8 @@ def describe(threads: int | None = None) -> Environment:
 def library_versions() -> dict[str, str]:
     """Versions of the installed libraries that figures depend on."""
     versions = {}
-    for name in LIBRARIES:
+    engines = (module for info in engine_infos().values() for module in info.modules)
+    for name in dict.fromkeys((*LIBRARIES, *engines)):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -10,12 +10,13 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 
 from packlight.errors import ModelError
+from packlight.measure.graph_engine import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
 from packlight.models import resolve
 from packlight.models.hf_model import labels_of, max_positions
 from packlight.runtime.artifact import MANIFEST, Artifact
-from packlight.runtime.engines import Engine, Logits, open_engine
-from packlight.runtime.engines.graph import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
-from packlight.runtime.engines.pipeline import PipelineEngine
+from packlight.runtime.engine import Engine, Logits
+from packlight.runtime.engines import open_engine, open_folder
+from packlight.runtime.engines.torch import TorchEngine
 from packlight.runtime.ort_session import onnxruntime
 
 CALL = "PerformanceBenchmark(model, tokenizer=tokenizer)"
@@ -26,7 +27,7 @@ CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 class Opened:
     """A model that is ready to be asked."""
 
-    engine: Engine
+    engine: Engine[Any]
     size_bytes: int
     """on disk; of a model object its weights alone"""
     one_by_one: bool
@@ -65,7 +66,7 @@ def open_model(
     if not checkpoint.is_classifier:
         raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
-    return Opened(PipelineEngine(checkpoint.path, threads=threads), size, one_by_one=False)
+    return Opened(open_folder(checkpoint.path, engine="pipeline", threads=threads), size, one_by_one=False)
 
 
 def _session(session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str] | None) -> Opened:
@@ -105,10 +106,10 @@ def _object(model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None
     return Opened(engine, sum(_sizes(model.state_dict())), one_by_one=_is_quantized(model))
 
 
-class _ObjectEngine:
+class _ObjectEngine(Engine[str]):
     """A transformers model with its tokenizer."""
 
-    name = "torch"
+    info = TorchEngine.info
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None, threads: int | None
@@ -123,9 +124,14 @@ class _ObjectEngine:
             torch.set_num_threads(threads)
         self.threads = torch.get_num_threads()
 
-    def logits(self, texts: Sequence[str]) -> Logits:
+    def encode(self, texts: Sequence[str]) -> list[str]:
+        """The texts as they are: a batch is tokenized when it is run."""
+        return list(texts)
+
+    def logits(self, encoded: Sequence[str]) -> Logits:
+        """Run one batch of texts: float32 of shape [texts, labels]."""
         batch = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+            list(encoded), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
         )
         # Token types are zero for single texts, and some architectures take none.
         batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}

@@ -28,6 +28,7 @@ from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.models import label_mapping
 from packlight.progress import bar
+from packlight.runtime.engines import engine_info
 
 BATCH = 32
 CHUNK = 256
@@ -218,7 +219,7 @@ def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Seq
 def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int]) -> Answered:
     """Answer texts in batches of 32, and alone as well where int8 could make that a difference."""
     batched = served = _predict(process, texts, split, BATCH)
-    if process.subject.engine == "onnxruntime" or not process.subject.batch_invariant:
+    if engine_info(process.subject.engine).compared_with_batches or not process.subject.batch_invariant:
         served = _predict(process, texts, split, 1)
     pairs = zip(served.predictions or [], batched.predictions or [], strict=True)
     return Answered(

@@ -15,9 +15,9 @@ import numpy as np
 
 from packlight.errors import PacklightError
 from packlight.measure.peak_memory import peak_memory
-from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import probabilities
-from packlight.runtime.engines import Engine, open_engine
+from packlight.runtime.engine import Engine
+from packlight.runtime.engines import open_folder
 
 DECIMALS = 5
 
@@ -76,14 +76,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more."""
-    engine: Engine | None = None
+    engine: Engine[Any] | None = None
     inside: list[int] = []
     decoder = msgspec.json.Decoder(Request)
     for line in requests:
         request = decoder.decode(line)
         try:
             if isinstance(request, Open):
-                engine = _open(request)
+                engine = open_folder(Path(request.folder), engine=request.engine, threads=request.threads)
                 inside = [index for index, label in enumerate(engine.labels) if label != request.oos_label]
                 reply = Reply(labels=list(engine.labels))
             else:
@@ -95,20 +95,11 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         replies.flush()
 
 
-def _open(request: Open) -> Engine:
-    folder = Path(request.folder)
-    if request.engine == "pipeline":
-        from packlight.runtime.engines.pipeline import PipelineEngine  # an ONNX engine's memory must not hold torch
-
-        return PipelineEngine(folder, threads=request.threads)
-    return open_engine(Artifact.open(folder), engine=request.engine, threads=request.threads)
-
-
-def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak, inside: list[int]) -> Reply:
+def _answer(engine: Engine[Any], request: Latency | Throughput | Predict | Peak, inside: list[int]) -> Reply:
     match request:
         case Latency():
             for text in request.texts[: request.warm]:
-                engine.logits([text])
+                engine.predict([text])
             taken = [_timed(engine, [text]) for text in request.texts]
             return Reply(
                 milliseconds=[wall * 1e3 for wall, _ in taken], cpu_milliseconds=[cpu * 1e3 for _, cpu in taken]
@@ -121,15 +112,15 @@ def _answer(engine: Engine, request: Latency | Throughput | Predict | Peak, insi
             return Reply(peak_memory_mb=peak_memory() / 1e6)
 
 
-def _timed(engine: Engine, texts: list[str]) -> tuple[float, float]:
+def _timed(engine: Engine[Any], texts: list[str]) -> tuple[float, float]:
     """Seconds on the wall, and seconds of CPU time of all threads."""
     cpu, start = time.process_time(), time.perf_counter()
-    engine.logits(texts)
+    engine.predict(texts)
     return time.perf_counter() - start, time.process_time() - cpu
 
 
-def _predict(engine: Engine, texts: list[str], batch: int, inside: list[int]) -> Reply:
-    chunks = [engine.logits(texts[start : start + batch]) for start in range(0, len(texts), batch)]
+def _predict(engine: Engine[Any], texts: list[str], batch: int, inside: list[int]) -> Reply:
+    chunks = [engine.predict(texts[start : start + batch]) for start in range(0, len(texts), batch)]
     logits = np.concatenate(chunks)
     best = logits.argmax(axis=1)
     return Reply(

@@ -22,6 +22,7 @@ from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
 from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, finalize, read_manifest
+from packlight.runtime.engines import form_of
 from packlight.runtime.golden import seal_with_golden
 from packlight.runtime.provenance import FACT, write_notice
 from packlight.steps import apply, step_types
@@ -160,9 +161,7 @@ def check_parent(step: Step, parent: Artifact, kinds: tuple[str, ...] | None = N
     """
     needed = step.needs if kinds is None else kinds
     manifest = parent.manifest
-    family = {"onnxruntime": "onnx"}.get(manifest.engine, manifest.engine)
-    plain = manifest.precision == "fp32" or manifest.engine in ("static", "cascade")
-    kind = family if plain else f"{family}-{manifest.precision}"
+    kind = form_of(manifest)
     if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":

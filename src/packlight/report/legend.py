@@ -1,22 +1,24 @@
 """What the plot's signs mean: colours for engines, areas for sizes, and the legends that say so.
 
-Colours are from the palette of Okabe & Ito (2008), which readers with any colour vision tell apart.
+An engine's colour is in its `EngineInfo`. Colours are from the palette of Okabe & Ito (2008), which readers with any colour
+vision tell apart.
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from packlight.analysis.summary import Row
 from packlight.extras import load
+from packlight.runtime.engines import engine_info
 
 PURPOSE = "the plot"
 QUIET = "#5b6672"
-ENGINE_COLOURS = {"onnxruntime": "#0072B2", "torch": "#D55E00", "pipeline": "#7F7F7F"}
-OTHER_COLOURS = ("#CC79A7", "#E69F00", "#56B4E9")
 FRONT_COLOUR = "#009E73"
-ENGINE_NAMES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "pipeline": "transformers\npipeline"}
+LABEL_WIDTH = 14
+"""characters of a line in the legend"""
 LARGEST_BUBBLE = 46.0
 """diameter in points of the largest row's bubble"""
 LEGEND_SIZES = 3
@@ -49,10 +51,13 @@ def round_down(value: float) -> float:
 
 
 def colours_of(rows: Sequence[Row]) -> dict[str, str]:
-    """A colour for each engine; unknown engines take the others in order of appearance."""
-    spare = iter(OTHER_COLOURS * len(rows))
-    engines = dict.fromkeys(row.engine for row in rows)
-    return {engine: ENGINE_COLOURS.get(engine) or next(spare) for engine in engines}
+    """A colour for each engine."""
+    return {row.engine: engine_info(row.engine).colour for row in rows}
+
+
+def label_of(engine: str) -> str:
+    """An engine's name in the legend, broken into short lines."""
+    return "\n".join(textwrap.wrap(engine_info(engine).label, LABEL_WIDTH))
 
 
 def draw_legends(figure: Any, rows: Sequence[Row], bubbles: Bubbles, colours: dict[str, str]) -> None:
@@ -61,7 +66,12 @@ def draw_legends(figure: Any, rows: Sequence[Row], bubbles: Bubbles, colours: di
     lines = load("matplotlib.lines", PURPOSE)
     handles = [
         lines.Line2D(
-            [], [], marker="o", linestyle="none", color=colours[engine], label=ENGINE_NAMES.get(engine, engine)
+            [],
+            [],
+            marker="o",
+            linestyle="none",
+            color=colours[engine],
+            label=label_of(engine),
         )
         for engine in dict.fromkeys(row.engine for row in rows)
     ]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from packlight.analysis.summary import Row, Summary
 from packlight.formatting import digits
+from packlight.runtime.engines import engine_info
 
 NARROWEST = 80
 """columns from which it is shown"""
@@ -21,7 +22,6 @@ HEIGHT = 12
 MARGIN = 8
 """columns of the accuracy's axis"""
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
-COLOURS = {"onnxruntime": "blue", "torch": "red", "pipeline": "bright_black"}
 FRONT = "bold green"
 STEPS = (1.0, 2.0, 5.0, 10.0)
 Cells = dict[tuple[int, int], tuple[str, str]]
@@ -119,7 +119,7 @@ def _cells(rows: Sequence[Row], letters: Mapping[str, str], times: _Times, share
 
 
 def _style(row: Row) -> str:
-    return FRONT if row.on_front else COLOURS.get(row.engine, "")
+    return FRONT if row.on_front else engine_info(row.engine).colour
 
 
 def _line(label: str, cells: Cells, line: int, columns: int) -> Text:

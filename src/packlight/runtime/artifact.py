@@ -44,7 +44,6 @@ STATIC = "model_static.safetensors"
 OPENVINO_GRAPH, OPENVINO = "openvino/model.xml", "openvino/model.safetensors"
 FIRST, SECOND = "first", "second"
 WEIGHTS = (".safetensors", ".onnx")
-WITHOUT_TOKENIZER = ("static", "cascade")
 UNLISTED = (MANIFEST, CARD)
 FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 
@@ -232,8 +231,7 @@ def _verify(path: Path, manifest: Manifest) -> None:
     present = {file.relative_to(path).as_posix() for file in _files_below(path)}
     if extra := sorted(present - manifest.files.keys()):
         raise ArtifactError(f"{path}: {extra[0]} is not listed in the manifest; remove it or make the artifact again")
-    tokenizer = () if manifest.engine in WITHOUT_TOKENIZER else ("tokenizer.json",)
-    for required in ("config.json", *tokenizer, manifest.model_file):
+    for required in ("config.json", manifest.model_file):
         if required not in manifest.files:
             raise ArtifactError(f"{path}: the manifest lists no {required}; make the artifact again")
     for name, entry in manifest.files.items():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packlight.runtime.artifact import Activation, Manifest
-from packlight.runtime.engines import Logits
+from packlight.runtime.engine import Logits
 
 Scores = Logits
 

@@ -6,7 +6,7 @@ tokenizer library that cuts texts differently. Replaying known texts does, in a 
     golden.json
         format       1
         texts        the texts: neutral ones that packlight brings along, none of your data
-        inputs       for each text a hash of its token ids, or of its n-grams' rows; a cascade has those of both models
+        inputs       for each text a hash of it encoded: its token ids, or its n-grams' rows; a cascade has those of both models
         logits       base64 of little-endian float32, [texts, labels], each text answered alone
         tolerance    the largest distance that passes: the mean over texts of each one's largest difference of a logit
 
@@ -16,20 +16,19 @@ The file is listed in the manifest with its hash, like all others. See docs/deci
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from packlight.errors import ArtifactError
 from packlight.files import DAMAGED_JSON, atomic_write
-from packlight.runtime.artifact import FIRST, SECOND, Artifact, Manifest, finalize
-from packlight.runtime.engines import Engine, Logits, open_engine
-from packlight.runtime.engines.cascade import confidence, read_threshold
-from packlight.runtime.engines.static import read_ngrams
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.artifact import FIRST, Artifact, Manifest, finalize
+from packlight.runtime.engine import Engine, Logits
+from packlight.runtime.engines import engine_info, open_engine
+from packlight.runtime.engines.cascade import CascadeEngine, confidence, read_threshold
 
 FILE = "golden.json"
 FORMAT = 1
@@ -60,7 +59,6 @@ UNUSUAL = (
     'e-mail <b>bob@example.com</b> & say: "it\'s 50% off"',
     "please " * 200 + "stop",
 )
-Answer = Callable[[Sequence[str]], Logits]
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,16 +105,15 @@ def seal_with_golden(draft: Path, manifest: Manifest) -> Manifest:
 
 def record(artifact: Artifact) -> Golden:
     """The golden texts with the artifact's answers on this machine, on one thread."""
-    # Compiling takes minutes on each machine, and must not change the answers.
-    compiled = artifact.manifest.engine == "torch-compiled"
-    engine = open_engine(artifact, engine="torch" if compiled else None, threads=1)
+    info = engine_info(artifact.manifest.engine)
+    engine = open_engine(artifact, engine=info.golden_engine, threads=1)
     texts = _texts(artifact)
-    logits = _answers(engine.logits, texts)
-    exact = artifact.manifest.precision == "fp32" or artifact.manifest.engine == "static"
+    logits = _one_by_one(engine, engine.encode(texts))
+    exact = artifact.manifest.precision == "fp32" or info.exact_int8
     return Golden(
         format=FORMAT,
         texts=texts,
-        inputs=inputs_of(artifact, texts),
+        inputs=inputs_of(engine, texts),
         logits=base64.b64encode(logits.astype("<f4").tobytes()).decode(),
         tolerance=FLOAT_TOLERANCE if exact else float(f"{INT8_TOLERANCE * float(logits.std()):.2g}"),
     )
@@ -134,8 +131,7 @@ def verify(folder: Path, *, threads: int | None = None) -> Replay:
         ReplayError: when inputs, logits or labels are not those that it carries.
     """
     artifact = Artifact.open(folder)
-    engine: Engine = open_engine(artifact, threads=threads)
-    return replay(artifact, engine.logits)
+    return replay(artifact, open_engine(artifact, threads=threads))
 
 
 def has_golden(artifact: Artifact) -> bool:
@@ -143,12 +139,12 @@ def has_golden(artifact: Artifact) -> bool:
     return FILE in artifact.manifest.files
 
 
-def replay(artifact: Artifact, answer: Answer) -> Replay:
+def replay(artifact: Artifact, engine: Engine[Any]) -> Replay:
     """Answer the golden texts and compare.
 
     Args:
         artifact: verified.
-        answer: texts to logits [texts, labels], on the engine that is to be trusted.
+        engine: the artifact, opened on the engine that is to be trusted.
 
     Raises:
         ArtifactError: when there are no golden texts, or they are damaged.
@@ -156,7 +152,7 @@ def replay(artifact: Artifact, answer: Answer) -> Replay:
     """
     golden = _read(artifact)
     where = artifact.path
-    for text, then, now in zip(golden.texts, golden.inputs, inputs_of(artifact, golden.texts), strict=True):
+    for text, then, now in zip(golden.texts, golden.inputs, inputs_of(engine, golden.texts), strict=True):
         if then != now:
             raise ReplayError(
                 f"{where}: token ids differ: {text[:SHOWN]!r} is split into other tokens than when the artifact was made; "
@@ -165,7 +161,7 @@ def replay(artifact: Artifact, answer: Answer) -> Replay:
             )
     wanted = np.frombuffer(base64.b64decode(golden.logits), "<f4").reshape(len(golden.texts), -1)
     start = time.perf_counter()
-    given = _answers(answer, golden.texts)
+    given = _one_by_one(engine, engine.encode(golden.texts))
     seconds = time.perf_counter() - start
     if given.shape != wanted.shape:
         raise ReplayError(f"{where}: gives {given.shape[1]} scores for a text, {wanted.shape[1]} when it was made")
@@ -190,21 +186,17 @@ def replay(artifact: Artifact, answer: Answer) -> Replay:
     )
 
 
-def inputs_of(artifact: Artifact, texts: Sequence[str]) -> tuple[str, ...]:
+def inputs_of(engine: Engine[Any], texts: Sequence[str]) -> tuple[str, ...]:
     """For each text a hash of what the model is given."""
-    engine = artifact.manifest.engine
-    if engine == "cascade":
-        parts = [inputs_of(Artifact.open(artifact.path / name), texts) for name in (FIRST, SECOND)]
+    if isinstance(engine, CascadeEngine):
+        parts = [inputs_of(each, texts) for each in (engine.first, engine.second)]
         return tuple("+".join(each) for each in zip(*parts, strict=True))
-    if engine == "static":
-        ngrams = read_ngrams(artifact.path / "config.json")
-        return tuple(_hash(ngrams.rows(text)) for text in texts)
-    return tuple(_hash(row) for row in TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length).ids(texts))
+    return tuple(_hash(each) for each in engine.encode(texts))
 
 
-def _answers(answer: Answer, texts: Sequence[str]) -> Logits:
+def _one_by_one(engine: Engine[Any], encoded: Sequence[Any]) -> Logits:
     """One at a time: some artifacts' answers depend on the batch."""
-    return np.concatenate([answer([text]) for text in texts])
+    return np.concatenate([engine.logits([each]) for each in encoded])
 
 
 def _texts(artifact: Artifact) -> tuple[str, ...]:
@@ -216,19 +208,20 @@ def _texts(artifact: Artifact) -> tuple[str, ...]:
     candidates = [*UNUSUAL, *everyday[:: len(everyday) // TEXTS]]
     if artifact.manifest.engine == "cascade":
         first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
-        margins = (
-            confidence(_answers(first.logits, candidates)) - read_threshold(artifact.path / "config.json").threshold
-        )
+        logits = _one_by_one(first, first.encode(candidates))
+        margins = confidence(logits) - read_threshold(artifact.path / "config.json").threshold
         candidates = [text for text, margin in zip(candidates, margins, strict=True) if abs(margin) > NEAR_SWITCH]
     return tuple(candidates[:TEXTS])
 
 
-def _hash(numbers: npt.ArrayLike) -> str:
-    return hashlib.sha256(np.asarray(numbers, dtype="<i8").tobytes()).hexdigest()[:16]
+def _hash(encoded: Any) -> str:
+    """Of token ids, of n-grams' rows, or of the text where an engine takes that."""
+    content = encoded.encode() if isinstance(encoded, str) else np.asarray(encoded, dtype="<i8").tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _hint(artifact: Artifact) -> str:
-    if artifact.manifest.precision == "int8" and artifact.manifest.engine not in ("static", "cascade"):
+    if artifact.manifest.precision == "int8" and not engine_info(artifact.manifest.engine).exact_int8:
         return ": int8 needs VNNI, or weights quantized with `reduce_range: true`. See docs/reference/quantization.md"
     return ". Install the versions that packlight.json names"
 

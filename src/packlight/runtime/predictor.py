@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import Scores, decide, probabilities
-from packlight.runtime.engines import Engine, open_engine
+from packlight.runtime.engine import Engine
+from packlight.runtime.engines import open_engine
 
 BATCH = 32
 
@@ -38,7 +40,7 @@ class Prediction:
 class Predictor:
     """An artifact, opened and ready to answer."""
 
-    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine[Any]) -> None:
         """Join an artifact and the engine that it is opened on; `Predictor.open` is the usual way."""
         self.artifact = artifact
         self.engine = engine
@@ -71,7 +73,7 @@ class Predictor:
         chunks = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
         predictions = []
         for chunk in chunks:
-            scores = probabilities(self.engine.logits(chunk), self.artifact.activation)
+            scores = probabilities(self.engine.predict(chunk), self.artifact.activation)
             predictions += [self._say(text, row, top_k) for text, row in zip(chunk, scores, strict=True)]
         return predictions
 

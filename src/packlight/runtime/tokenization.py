@@ -20,6 +20,10 @@ class Tokens:
     input_ids: Ids
     attention_mask: Ids
 
+    def feed(self) -> dict[str, Ids]:
+        """What a model is given, by the names of its inputs."""
+        return {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+
 
 class TextEncoder:
     """A fast tokenizer with a fixed longest length, padding each batch on the right to its own longest text."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from packlight.errors import PacklightError
-from packlight.runtime.engines import Logits
+from packlight.runtime.engine import Logits
 from packlight.serve import openapi, payloads
 from packlight.serve.asgi import CONNECTION_CLOSE, ClientGoneError, Header, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
@@ -284,14 +284,14 @@ class App:
         start = perf_counter()
         if sum(map(len, texts)) > LONG_CHARACTERS:
             return self._logits_of_long(served, texts, start, within)
-        rows = served.model.rows(texts)
+        encoded = served.model.encode(texts)
         self._metrics.tokenize.observe(perf_counter() - start)
-        return served.batcher.submit(texts, rows, start, within)
+        return served.batcher.submit(encoded, start, within)
 
     async def _logits_of_long(self, served: Served, texts: list[str], start: float, within: float) -> Logits:
-        rows = await asyncio.to_thread(served.model.rows, texts)
+        encoded = await asyncio.to_thread(served.model.encode, texts)
         self._metrics.tokenize.observe(perf_counter() - start)
-        return await served.batcher.submit(texts, rows, start, within)
+        return await served.batcher.submit(encoded, start, within)
 
     async def _body(self, exchange: Exchange) -> bytes:
         """The body as sent, within its size and time."""

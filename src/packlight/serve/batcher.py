@@ -12,13 +12,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from packlight.runtime.engines import Logits
+from packlight.runtime.engine import Logits
 from packlight.serve.http_errors import deadline_exceeded, overloaded
-from packlight.serve.model import Rows
+from packlight.serve.model import Encoded
 from packlight.serve.settings import Limits
 
 WINDOW = 4
@@ -32,8 +32,10 @@ class Infers(Protocol):
 
     labels: tuple[str, ...]
     batch_invariant: bool
+    pads: bool
+    """whether a batch is padded to its longest text"""
 
-    def logits(self, texts: list[str], rows: Rows) -> Logits:
+    def logits(self, encoded: list[Any]) -> Logits:
         """Logits of one micro-batch."""
         ...
 
@@ -41,15 +43,14 @@ class Infers(Protocol):
 class Job:
     """One request in the queue."""
 
-    __slots__ = ("arrived", "deadline", "done", "left", "logits", "rows", "started", "texts")
+    __slots__ = ("arrived", "deadline", "done", "encoded", "left", "logits", "started")
 
-    def __init__(self, texts: list[str], rows: Rows, deadline: float, done: "asyncio.Future[Logits]") -> None:
-        self.texts = texts
-        self.rows = rows
+    def __init__(self, encoded: Encoded, deadline: float, done: "asyncio.Future[Logits]") -> None:
+        self.encoded = encoded
         self.arrived = time.perf_counter()
         self.deadline = deadline
         self.done = done
-        self.left = len(texts)
+        self.left = len(encoded)
         self.logits: Logits | None = None
         self.started: float | None = None
 
@@ -92,12 +93,11 @@ class Batcher:
         """Whether `submit` would refuse."""
         return self.queued >= self._limits.queue_texts
 
-    def submit(self, texts: list[str], rows: Rows, arrived: float, timeout: float) -> "asyncio.Future[Logits]":
-        """Queue tokenized texts; the future gives logits of shape [texts, labels], or the reason why not.
+    def submit(self, encoded: Encoded, arrived: float, timeout: float) -> "asyncio.Future[Logits]":
+        """Queue encoded texts; the future gives logits of shape [texts, labels], or the reason why not.
 
         Args:
-            texts: of one request.
-            rows: their token ids.
+            encoded: the texts of one request.
             arrived: when the request was whole, on `time.perf_counter`'s clock.
             timeout: seconds from then within which inference must begin.
 
@@ -108,9 +108,9 @@ class Batcher:
         if self.full:
             raise overloaded()
         loop = asyncio.get_running_loop()
-        job = Job(texts, rows, arrived + timeout, loop.create_future())
+        job = Job(encoded, arrived + timeout, loop.create_future())
         self._waiting.append(job)
-        self.queued += len(texts)
+        self.queued += len(encoded)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._step, loop)
@@ -131,25 +131,26 @@ class Batcher:
 
     def _cut(self) -> None:
         """Turn the head of the queue into micro-batches."""
-        if len(self._waiting) == 1 and len(self._waiting[0].rows) == 1:
+        if len(self._waiting) == 1 and len(self._waiting[0].encoded) == 1:
             job = self._waiting.popleft()
-            self._batches.append([(len(job.rows[0]), job, 0)])
+            self._batches.append([(len(job.encoded[0]), job, 0)])
             return
         budget = self._limits.batch_tokens
         items: list[Item] = []
         tokens = 0
         while self._waiting and tokens < WINDOW * budget:
             job = self._waiting.popleft()
-            for index, row in enumerate(job.rows):
-                items.append((len(row), job, index))
-                tokens += len(row)
+            for index, text in enumerate(job.encoded):
+                items.append((len(text), job, index))
+                tokens += len(text)
         if not self._model.batch_invariant:
             self._batches.extend([item] for item in items)
             return
         items.sort(key=_length)
         batch: list[Item] = []
         for item in items:
-            if batch and not _joins(item[0], len(batch), batch[-1][0], budget):
+            longest = batch[-1][0] if self._model.pads and batch else item[0]
+            if batch and not _joins(item[0], len(batch), longest, budget):
                 self._batches.append(batch)
                 batch = []
             batch.append(item)
@@ -170,9 +171,7 @@ class Batcher:
         live = [item for item in batch if self._begin(item[1], start)]
         if not live:
             return
-        logits = self._model.logits(
-            [job.texts[index] for _, job, index in live], [job.rows[index] for _, job, index in live]
-        )
+        logits = self._model.logits([job.encoded[index] for _, job, index in live])
         self._on_batch(len(live), time.perf_counter() - start)
         for (_, job, index), row in zip(live, logits, strict=True):
             self._finish(job, index, row)
@@ -192,11 +191,11 @@ class Batcher:
     def _finish(self, job: Job, index: int, row: Logits) -> None:
         if job.done.done():
             return
-        if len(job.texts) == 1:
+        if len(job.encoded) == 1:
             job.done.set_result(row[None])
             return
         if job.logits is None:
-            job.logits = np.empty((len(job.texts), len(self._model.labels)), dtype=np.float32)
+            job.logits = np.empty((len(job.encoded), len(self._model.labels)), dtype=np.float32)
         job.logits[index] = row
         job.left -= 1
         if job.left == 0:

@@ -43,8 +43,8 @@ def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts:
     openvino = load("openvino", "OpenVINO")
     nncf = _nncf()
     model = _read(openvino, source)
-    rows = [encoder([text]) for text in texts]
-    inputs = nncf.Dataset([{"input_ids": row.input_ids, "attention_mask": row.attention_mask} for row in rows])
+    rows = [encoder([text]).feed() for text in texts]
+    inputs = nncf.Dataset(rows)
     try:
         # It draws its progress on standard output, which is for results.
         with redirect_stdout(StringIO()):

@@ -57,7 +57,7 @@ def agreement_with_parent(parent: Artifact, child: Artifact, data: Dataset, *, l
         with bar(f"{name}: comparing with its parent", total=len(texts)) as progress:
             labels = []
             for text in texts:
-                labels.append(int(engine.logits([text]).argmax()))
+                labels.append(int(engine.predict([text]).argmax()))
                 progress.advance()
         answers.append(labels)
     return check_agreement(answers[0], answers[1], least=least, name=name)

@@ -20,6 +20,6 @@ def predict_logits(artifact: Artifact, texts: Sequence[str]) -> Floats:
     parts = []
     with bar(f"{artifact.name}: answering", total=len(texts)) as progress:
         for start in range(0, len(texts), size):
-            parts.append(engine.logits(list(texts[start : start + size])))
+            parts.append(engine.predict(texts[start : start + size]))
             progress.reach(min(start + size, len(texts)))
     return np.concatenate(parts).astype(float)

@@ -116,13 +116,18 @@ def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
     return not row.batch_invariant or (flips or 0) > BATCH_FLIPS * texts
 
 
+def runs_on_onnxruntime(row: Measurement) -> bool:
+    """Whether ONNX Runtime alone runs the variant."""
+    return row.engine == "onnxruntime"
+
+
 def _profile_violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Violation]:
     own = row.choice
     if own is None:
         yield Violation(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
         yield Violation(constraint="profile", by=1.0, words="it needs the training of a student")
-    if wanted.profile == "portable" and row.engine != "onnxruntime":
+    if wanted.profile == "portable" and not runs_on_onnxruntime(row):
         yield Violation(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
     best = most_accurate(measurements.measurements)
     if wanted.profile in WITHIN_LOSS and best is not None and best.choice is not None and own is not None:

@@ -8,6 +8,6 @@ bytes at the machine's bandwidth.
 from packlight.measure.roofline.bound import roofline
 from packlight.measure.roofline.machine import measure_machine
 from packlight.measure.roofline.macs import Work
-from packlight.measure.roofline.work import ENGINES, work_of
+from packlight.measure.roofline.work import work_of
 
-__all__ = ["ENGINES", "Work", "measure_machine", "roofline", "work_of"]
+__all__ = ["Work", "measure_machine", "roofline", "work_of"]

@@ -8,8 +8,9 @@ import msgspec
 
 from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.measure.results import MachineRates, Measurement, Measurements
-from packlight.measure.roofline import ENGINES, measure_machine, roofline, work_of
+from packlight.measure.roofline import measure_machine, roofline, work_of
 from packlight.progress import info
+from packlight.runtime.engines import engine_info
 from packlight.runtime.tokenization import TextEncoder
 
 
@@ -40,7 +41,7 @@ def add_roofline(
 
 
 def _under(row: Measurement, counted: WorkSource, texts: Sequence[str], rates: MachineRates) -> Measurement:
-    if counted.engine not in ENGINES:
+    if engine_info(counted.engine).macs_from is None:
         return row
     encoder = TextEncoder(counted.folder / "tokenizer.json", counted.max_length)
     lengths = [len(ids) for ids in encoder.ids(texts)]

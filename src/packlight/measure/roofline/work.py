@@ -12,9 +12,7 @@ from pathlib import Path
 
 from packlight.measure.roofline.macs import Work
 from packlight.runtime.artifact import SAFETENSORS
-
-ENGINES = ("onnxruntime", "torch", "pipeline")
-"""whose work can be counted"""
+from packlight.runtime.engines import engine_info
 
 
 def work_of(folder: Path, engine: str, lengths: Sequence[int], *, model_file: str = SAFETENSORS) -> Work | None:
@@ -22,17 +20,18 @@ def work_of(folder: Path, engine: str, lengths: Sequence[int], *, model_file: st
 
     Args:
         folder: an artifact's or a classifier's, verified.
-        engine: that answers: onnxruntime, torch or pipeline.
+        engine: that answers.
         lengths: tokens of each text, special tokens included.
         model_file: the weights that the engine opens, relative to the folder.
 
     Returns:
         The work, or None where it cannot be counted: an engine or an architecture without a rule for it.
     """
-    if engine not in ENGINES:
+    source = engine_info(engine).macs_from
+    if source is None:
         return None
     lengths = [max(1, length) for length in lengths]
-    if engine == "onnxruntime":
+    if source == "onnx":
         from packlight.measure.roofline.onnx_work import count_graph  # loads onnxruntime
 
         return count_graph(folder / model_file, lengths)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packlight.hub import parse_id
 from packlight.measure.results import DataSummary, Measurement, Measurements
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import engine_info
 from packlight.runtime.provenance import base_models
 from packlight.steps import step_types
 
@@ -87,7 +88,7 @@ def eval_results(row: Measurement, data: DataSummary) -> "list[EvalResult]":
 def _tags(artifact: Artifact) -> list[str]:
     manifest = artifact.manifest
     tags = ["packlight", "intent-classification"]
-    tags += {"onnxruntime": ["onnx", "onnxruntime"], "torch": ["pytorch"]}.get(manifest.engine, [manifest.engine])
+    tags += engine_info(manifest.engine).hub_tags or [manifest.engine]
     tags += ["int8", "quantized"] if manifest.precision == "int8" else []
     taught = any(step_types()[kind].trains == "teacher" for kind in _kinds(artifact) if kind in step_types())
     return tags + (["distillation"] if taught else [])

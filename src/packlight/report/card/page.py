@@ -16,12 +16,12 @@ from packlight.report.card.metadata import card_data, source_of
 from packlight.report.card.sections import engines, limits, out_of_scope
 from packlight.report.table import escape
 from packlight.runtime.artifact import CARD, Artifact
+from packlight.runtime.engines import engine_info
 from packlight.runtime.golden import has_golden
 from packlight.runtime.provenance import NOTICE, base_models
 
 SHOWN_LABELS = 12
 _SAMPLE = " A language model wrote these texts for packlight; they are in the public domain (CC0), and no benchmark."
-_INCLUDED = {"static": "and no tokenizer to go with it", "cascade": "with both of its models"}
 
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
@@ -58,11 +58,11 @@ def _sections(artifact: Artifact, measurements: Measurements) -> Iterator[tuple[
 
 
 def _opening(artifact: Artifact) -> str:
-    manifest = artifact.manifest
+    manifest, info = artifact.manifest, engine_info(artifact.manifest.engine)
     steps = " → ".join(f"`{step['step']}`" for step in (*manifest.lineage, {"step": manifest.step}))
     return (
-        f"A text classifier with {len(artifact.labels)} labels for {manifest.engine} ({manifest.precision}), "
-        f"{megabytes(artifact.size_bytes / 1e6)} {_INCLUDED.get(manifest.engine, 'with its tokenizer')}, made by packlight "
+        f"A text classifier with {len(artifact.labels)} labels for {info.label} ({manifest.precision}), "
+        f"{megabytes(artifact.size_bytes / 1e6)} {info.brings}, made by packlight "
         f"{manifest.libraries.get('packlight', '')}: {steps}."
     )
 

@@ -8,6 +8,7 @@ from packlight.measure.results import Measurement, Measurements
 from packlight.report.card.metadata import source_of
 from packlight.report.table import escape
 from packlight.runtime.artifact import SECOND, Artifact, Manifest, read_manifest
+from packlight.runtime.engines import engine_info
 from packlight.steps import step_types
 
 
@@ -83,7 +84,7 @@ def _language(measurements: Measurements) -> Iterator[str]:
 
 
 def _length(artifact: Artifact) -> Iterator[str]:
-    kind = "words" if artifact.manifest.engine == "static" else "tokens"
+    kind = engine_info(artifact.manifest.engine).length_unit
     yield f"Texts are cut to {artifact.manifest.max_length} {kind}; what comes after is not read."
 
 
@@ -115,8 +116,7 @@ def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str
 
 
 def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]:
-    # A static model's int8 numbers are added, not multiplied.
-    if artifact.manifest.precision != "int8" or artifact.manifest.engine == "static":
+    if artifact.manifest.precision != "int8" or engine_info(artifact.manifest.engine).exact_int8:
         return
     vnni = "with" if measurements.environment.vnni else "without"
     yield (

@@ -10,6 +10,7 @@ from packlight.analysis.recommend.constraints import (
     depends_on_batch,
     most_accurate,
     needs_no_student,
+    runs_on_onnxruntime,
 )
 from packlight.analysis.recommend.evidence import Right, accuracy_of, compare, equally_fast
 from packlight.analysis.recommend.playbook import RULES, steady
@@ -88,7 +89,7 @@ def evidence_of(measurements: Measurements, right: Right) -> Evidence:
 def _admits(profile: str, row: Measurement, measurements: Measurements) -> bool:
     if profile == "quick-win":
         return needs_no_student(row, measurements)
-    return profile != "portable" or row.engine == "onnxruntime"
+    return profile != "portable" or runs_on_onnxruntime(row)
 
 
 def _what(row: Measurement, measurements: Measurements) -> str:

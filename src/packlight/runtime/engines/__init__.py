@@ -1,17 +1,50 @@
-"""Engines: an artifact opened on one runtime, texts in and logits out."""
+"""The engines: every module here with a class that has an `EngineInfo`. They are found by their place."""
 
-from collections.abc import Sequence
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from packlight.errors import EngineError
-from packlight.extras import require
-from packlight.runtime.artifact import Artifact
-from packlight.runtime.engine import Engine, Logits
+from packlight.extras import EXTRA_OF, require
+from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
+from packlight.runtime.engine import Engine, EngineInfo
 
-__all__ = ["Engine", "Logits", "open_engine"]
+CPU_ONLY = ("cpu",)
+CPU_NAMES = ("cpu", "cpuexecutionprovider")
+UNKNOWN_COLOUR = "#5b6672"
 
-ENGINES = ("onnxruntime", "torch", "torch-compiled", "pipeline", "openvino", "static", "cascade")
-OWN_FORM = ("onnxruntime", "openvino", "static", "cascade")
-"""engines whose artifacts no other one opens, and that open no others"""
+
+@cache
+def engine_types() -> Mapping[str, Callable[..., Engine[Any]]]:
+    """Every engine's class by the engine's name. Importing them loads none of their libraries."""
+    modules = [import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
+    classes = [value for module in modules for value in vars(module).values() if _is_engine(value, module.__name__)]
+    return {each.info.name: each for each in classes}
+
+
+def _is_engine(value: object, module: str) -> bool:
+    return isinstance(value, type) and value.__module__ == module and isinstance(_info_of(value), EngineInfo)
+
+
+def _info_of(engine: object) -> EngineInfo:
+    info: EngineInfo = getattr(engine, "info", None)  # type: ignore[assignment] # None is no EngineInfo
+    return info
+
+
+def engine_infos() -> dict[str, EngineInfo]:
+    """Every engine's description by the engine's name."""
+    return {name: _info_of(each) for name, each in engine_types().items()}
+
+
+def engine_info(name: str) -> EngineInfo:
+    """An engine's description; one that says little for an engine that this version doesn't have.
+
+    Results name such engines if a later version wrote them.
+    """
+    return engine_infos().get(name) or EngineInfo(name=name, label=name, colour=UNKNOWN_COLOUR, form=name)
 
 
 def open_engine(
@@ -19,62 +52,82 @@ def open_engine(
     *,
     engine: str | None = None,
     threads: int | None = None,
-    providers: Sequence[str] = ("cpu",),
-) -> Engine:
-    """Open a verified artifact on a runtime.
+    providers: Sequence[str] = CPU_ONLY,
+) -> Engine[Any]:
+    """Open a verified artifact on an engine.
 
     Args:
         artifact: from `Artifact.open`.
-        engine: one of ENGINES; by default the one that the artifact was made for.
-        threads: for one inference; by default all that this process may use.
+        engine: the engine's name; by default the one that the artifact was made for.
+        threads: for one batch; by default all that this process may use.
         providers: execution providers of ONNX Runtime, in order of preference.
 
     Raises:
-        EngineError: when the engine does not exist, does not fit the artifact, or lacks a provider.
-        MissingExtraError: when the engine's libraries are not installed.
+        EngineError: if the engine doesn't exist, doesn't open the artifact, or lacks a provider.
+        MissingExtraError: if the engine's libraries aren't installed.
     """
-    name = engine or artifact.manifest.engine
-    if name not in ENGINES:
-        raise EngineError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
-    made_for = artifact.manifest.engine
-    if name != made_for and (name in OWN_FORM or made_for in OWN_FORM):
-        raise EngineError(f"{artifact.path} was made for {made_for} and has no form that {name} opens")
-    if name == "onnxruntime":
-        from packlight.runtime.engines.onnxruntime import OnnxEngine  # torch engines must not need it, nor it torch
-
-        return OnnxEngine(artifact, threads=threads, providers=providers)
-    if name == "cascade":
-        from packlight.runtime.engines.cascade import CascadeEngine  # imports this module
-
-        return CascadeEngine(artifact, open_engine, threads=threads, providers=providers)
-    if any(word.lower() not in ("cpu", "cpuexecutionprovider") for word in providers):
+    info = _known(engine or artifact.manifest.engine)
+    _check_opens(info, artifact)
+    given: dict[str, Any] = {"providers": providers} if info.takes_providers else {}
+    if not given and any(each.lower() not in CPU_NAMES for each in providers):
         raise EngineError(
-            f"providers are ONNX Runtime's; {artifact.name} runs on {name}: export it first, or drop them"
+            f"{artifact.name} runs on {info.name}, which has no execution providers: leave them out, or export it to ONNX "
+            "first"
         )
-    if name == "static":
-        from packlight.runtime.engines.static import StaticEngine  # safetensors, which others do without
-
-        return StaticEngine(artifact)
-    if name == "openvino":
-        require("openvino", purpose="the openvino engine")
-        from packlight.runtime.engines.openvino import OpenVinoEngine  # an extra of its own
-
-        return OpenVinoEngine(artifact, threads=threads)
-    return _open_torch(artifact, name, threads)
+    return _construct(info, artifact.path if info.opens_checkpoints else artifact, threads=threads, **given)
 
 
-def _open_torch(artifact: Artifact, name: str, threads: int | None) -> Engine:
-    """One of the engines that torch is behind."""
-    if name != "torch" and artifact.manifest.precision != "fp32":
-        raise EngineError(f"{name} opens float32 weights; {artifact.name} is {artifact.manifest.precision}: use torch")
-    require("torch", "transformers", purpose=f"the {name} engine")
-    from packlight.runtime.engines.pipeline import PipelineEngine
-    from packlight.runtime.engines.torch import TorchEngine  # ONNX engines must not need it
+def open_folder(folder: Path, *, engine: str, threads: int | None = None) -> Engine[Any]:
+    """Open a folder on an engine: an artifact, or any classifier's if the engine opens those.
 
-    if name == "torch":
-        return TorchEngine(artifact, threads=threads)
-    if name == "torch-compiled":
-        from packlight.runtime.engines.torch_compiled import CompiledEngine  # the compiler takes a while to import
+    Raises:
+        ArtifactError: if the artifact is incomplete or was altered.
+        EngineError: as `open_engine` does.
+        MissingExtraError: as `open_engine` does.
+    """
+    info = _known(engine)
+    if info.opens_checkpoints:
+        return _construct(info, folder, threads=threads)
+    return open_engine(Artifact.open(folder), engine=engine, threads=threads)
 
-        return CompiledEngine(artifact, threads=threads)
-    return PipelineEngine(artifact.path, threads=threads)
+
+def form_of(manifest: Manifest) -> str:
+    """What steps call an artifact in `needs` and `makes`: `torch`, `onnx-int8`, `static`."""
+    info = engine_info(manifest.engine)
+    other = manifest.precision in tuple(info.model_files)[1:]
+    return f"{info.form}-{manifest.precision}" if other else info.form
+
+
+def extras_of(artifact: Artifact) -> tuple[str, ...]:
+    """The extras that must be installed to open an artifact, sorted; those of both models of a cascade.
+
+    Raises:
+        ArtifactError: if the manifest of one of the two is damaged.
+    """
+    parts = [artifact.path / name for name in (FIRST, SECOND) if (artifact.path / name / MANIFEST).is_file()]
+    engines = [artifact.manifest.engine, *(read_manifest(part).engine for part in parts)]
+    modules = {module for engine in engines for module in engine_info(engine).modules}
+    return tuple(sorted({EXTRA_OF[module] for module in modules if module in EXTRA_OF}))
+
+
+def _known(name: str) -> EngineInfo:
+    if name not in engine_types():
+        raise EngineError(f"no engine {name!r}; there are: {', '.join(engine_types())}")
+    return engine_info(name)
+
+
+def _check_opens(info: EngineInfo, artifact: Artifact) -> None:
+    made_for, precision = artifact.manifest.engine, artifact.manifest.precision
+    if info.name == made_for:
+        return
+    if made_for not in info.opens:
+        raise EngineError(f"{artifact.path} was made for {made_for}, and {info.name} can't open it")
+    if precision not in info.model_files:
+        raise EngineError(
+            f"{info.name} opens {' or '.join(info.model_files)} weights, and {artifact.name} is {precision}: use {made_for}"
+        )
+
+
+def _construct(info: EngineInfo, source: Artifact | Path, **options: Any) -> Engine[Any]:
+    require(*info.modules, purpose=f"the {info.name} engine")
+    return engine_types()[info.name](source, **options)

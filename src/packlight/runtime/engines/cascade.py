@@ -5,7 +5,7 @@ config.json, key packlight_cascade     {"threshold": least probability of an ans
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence, Sized
 from pathlib import Path
 
 import msgspec
@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import FIRST, SECOND, Artifact
-from packlight.runtime.engine import Engine, Logits
+from packlight.runtime.engine import Engine, EngineInfo, Logits
 
 CONFIG_KEY = "packlight_cascade"
-OpenEngine = Callable[..., Engine]
 
 
 class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,48 +26,78 @@ class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """least softmax probability of its likeliest label"""
 
 
-class CascadeEngine:
+class Passable(Sized):
+    """A text that the first model may pass on to the second."""
+
+    __slots__ = ("_length", "first", "text")
+
+    def __init__(self, text: str, first: Sized, length: int) -> None:
+        """Keep the text, and the text as the first model's engine encoded it."""
+        self.text, self.first, self._length = text, first, length
+
+    def __len__(self) -> int:
+        """Tokens, or words if the first model has no tokens: what the second model's tokens are expected to be."""
+        return self._length
+
+
+class CascadeEngine(Engine[Passable]):
     """A cascade's artifact."""
 
-    name = "cascade"
+    info = EngineInfo(
+        name="cascade",
+        label="cascade",
+        colour="#E69F00",
+        form="cascade",
+        takes_providers=True,
+        brings="with both of its models",
+        hub_tags=("cascade",),
+    )
 
-    def __init__(
-        self, artifact: Artifact, open_engine: OpenEngine, *, threads: int | None, providers: Sequence[str]
-    ) -> None:
+    def __init__(self, artifact: Artifact, *, threads: int | None = None, providers: Sequence[str] = ("cpu",)) -> None:
         """Open a verified artifact.
 
         Args:
             artifact: one whose engine is cascade.
-            open_engine: opens each of the two artifacts in it.
             threads: of each engine.
-            providers: execution providers of those that are ONNX Runtime's.
+            providers: execution providers, for those of its models that run on ONNX Runtime.
 
         Raises:
             ArtifactError: when one of the two is damaged, or their labels differ.
         """
+        from packlight.runtime.engines import engine_info, open_engine  # the registry finds this module
+
         self.labels = artifact.labels
         self._switch = read_threshold(artifact.path / "config.json")
         parts = [Artifact.open(artifact.path / name) for name in (FIRST, SECOND)]
         if set(parts[0].labels) != set(parts[1].labels) or parts[1].labels != self.labels:
             raise ArtifactError(f"{artifact.path}: its two models have other labels; make the artifact again")
-        self._first, self._second = (
+        self.first, self.second = (
             open_engine(
-                part, threads=threads, providers=providers if part.manifest.engine == "onnxruntime" else ("cpu",)
+                part,
+                threads=threads,
+                providers=providers if engine_info(part.manifest.engine).takes_providers else ("cpu",),
             )
             for part in parts
         )
         alike = parts[0].labels == self.labels
         self._columns = None if alike else [parts[0].labels.index(label) for label in self.labels]
-        self.threads = self._second.threads
+        self.threads = self.second.threads
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer texts: float32 of shape [texts, labels], each row of the model that answered."""
-        answers = self._first.logits(texts)
+    def encode(self, texts: Sequence[str]) -> list[Passable]:
+        """Encode for the first model; the second encodes only what is passed on to it."""
+        encoded = self.first.encode(texts)
+        if self.first.info.pads:
+            return [Passable(text, each, len(each)) for text, each in zip(texts, encoded, strict=True)]
+        return [Passable(text, each, max(1, len(text.split()))) for text, each in zip(texts, encoded, strict=True)]
+
+    def logits(self, encoded: Sequence[Passable]) -> Logits:
+        """Run texts: float32 of shape [texts, labels], each row of the model that answered."""
+        answers = self.first.logits([each.first for each in encoded])
         if self._columns is not None:
             answers = answers[:, self._columns]
         unsure = np.flatnonzero(confidence(answers) < self._switch.threshold).tolist()
         if unsure:
-            answers[unsure] = self._second.logits([texts[place] for place in unsure])
+            answers[unsure] = self.second.predict([encoded[place].text for place in unsure])
         return answers
 
 

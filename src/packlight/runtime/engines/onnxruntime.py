@@ -4,17 +4,56 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from packlight.errors import EngineError
-from packlight.runtime.artifact import Artifact
-from packlight.runtime.engine import Logits
-from packlight.runtime.ort_session import default_cache, open_session, provider_names
+from packlight.runtime.artifact import ONNX_FP32, ONNX_INT8, Artifact, Manifest
+from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import cpu_budget
 from packlight.runtime.tokenization import TextEncoder
 
+CODE = """\
+import json
+import os
 
-class OnnxEngine:
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # set before the import, or onnxruntime reports its use to its maker
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+tokenizer = Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({length})
+session = onnxruntime.InferenceSession(
+    "{file}",
+    providers=["CPUExecutionProvider"],
+    disabled_optimizers=["SkipLayerNormFusion"],  # slower on a CPU than the nodes that it joins
+)
+labels = json.load(open("config.json"))["id2label"]
+
+ids = np.array([tokenizer.encode("{text}").ids], dtype=np.int64)
+logits = session.run(["logits"], {{"input_ids": ids, "attention_mask": np.ones_like(ids)}})[0][0]
+print(labels[str(logits.argmax())])"""
+
+
+def _code(manifest: Manifest, text: str) -> str:
+    return CODE.format(file=manifest.model_file, length=manifest.max_length, text=text)
+
+
+class OnnxEngine(Engine[list[int]]):
     """An ONNX artifact on ONNX Runtime."""
 
-    name = "onnxruntime"
+    info = EngineInfo(
+        name="onnxruntime",
+        label="ONNX Runtime",
+        colour="#0072B2",
+        form="onnx",
+        model_files={"fp32": ONNX_FP32, "int8": ONNX_INT8},
+        modules=("onnxruntime",),
+        takes_providers=True,
+        compared_with_batches=True,
+        macs_from="onnx",
+        hub_tags=("onnx", "onnxruntime"),
+        loading_code=LoadingCode(
+            title="ONNX Runtime alone", packages=("onnxruntime", "tokenizers", "numpy"), write=_code
+        ),
+    )
 
     def __init__(
         self,
@@ -28,14 +67,16 @@ class OnnxEngine:
 
         Args:
             artifact: one whose engine is onnxruntime.
-            threads: for one inference; by default all that this process may use.
+            threads: for one batch; by default all that this process may use.
             providers: execution providers in order of preference, as `cpu`, `cuda`, … or by their full names.
-            cache: folder for optimised graphs; by default the user's cache folder, `PACKLIGHT_CACHE` if set.
+            cache: folder for optimized graphs; by default the user's cache folder, `PACKLIGHT_CACHE` if set.
 
         Raises:
-            EngineError: when a provider is not available or does not start.
-            ArtifactError: when ONNX Runtime does not open the file.
+            EngineError: if a provider is not available or does not start.
+            ArtifactError: if ONNX Runtime does not open the file.
         """
+        from packlight.runtime.ort_session import default_cache, open_session, provider_names
+
         self.labels = artifact.labels
         self.threads = threads or cpu_budget()
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
@@ -47,9 +88,11 @@ class OnnxEngine:
                 "(often a missing driver or library). `--provider cpu` works everywhere",
             )
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer one batch: float32 of shape [texts, labels]."""
-        tokens = self._encoder(texts)
-        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
-        answer: Logits = self._session.run(["logits"], feed)[0]
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text."""
+        return self._encoder.ids(texts)
+
+    def logits(self, encoded: Sequence[list[int]]) -> Logits:
+        """Run one batch of token ids: float32 of shape [texts, labels]."""
+        answer: Logits = self._session.run(["logits"], self._encoder.pad(encoded).feed())[0]
         return answer

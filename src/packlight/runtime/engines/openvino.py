@@ -8,25 +8,34 @@ OpenVINO itself writes these bytes as a `.bin` file, an ending that artifacts re
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import openvino
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
-from packlight.runtime.engine import Logits
+from packlight.runtime.engine import Engine, EngineInfo, Logits
 from packlight.runtime.processor import cpu_budget
 from packlight.runtime.tokenization import TextEncoder
+
+if TYPE_CHECKING:
+    import openvino
 
 WEIGHTS = "weights"
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine[list[int]]):
     """An OpenVINO artifact on the processor."""
 
-    name = "openvino"
+    info = EngineInfo(
+        name="openvino",
+        label="OpenVINO",
+        colour="#56B4E9",
+        form="openvino",
+        model_files={"fp32": OPENVINO, "int8": OPENVINO},
+        modules=("openvino",),
+        hub_tags=("openvino",),
+    )
 
     def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
         """Open a verified artifact.
@@ -41,17 +50,21 @@ class OpenVinoEngine:
         self._weights = _read_weights(artifact.path / OPENVINO)
         self._request = _compile(artifact.path / OPENVINO_GRAPH, self._weights, self.threads).create_infer_request()
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer one batch: float32 of shape [texts, labels]."""
-        tokens = self._encoder(texts)
-        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
-        self._request.infer(feed, share_inputs=True)
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text."""
+        return self._encoder.ids(texts)
+
+    def logits(self, encoded: Sequence[list[int]]) -> Logits:
+        """Run one batch of token ids: float32 of shape [texts, labels]."""
+        self._request.infer(self._encoder.pad(encoded).feed(), share_inputs=True)
         # The request writes its next answer into the same memory.
         logits: Logits = self._request.get_output_tensor().data.copy()
         return logits
 
 
-def _compile(graph: Path, weights: openvino.Tensor, threads: int) -> openvino.CompiledModel:
+def _compile(graph: Path, weights: "openvino.Tensor", threads: int) -> "openvino.CompiledModel":
+    import openvino
+
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
@@ -65,7 +78,11 @@ def _compile(graph: Path, weights: openvino.Tensor, threads: int) -> openvino.Co
         raise ArtifactError(f"{graph}: OpenVINO does not open it: {error}") from error
 
 
-def _read_weights(file: Path) -> openvino.Tensor:
+def _read_weights(file: Path) -> "openvino.Tensor":
+    import openvino
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     try:
         return openvino.Tensor(np.ascontiguousarray(load_file(file)[WEIGHTS]))
     except (OSError, SafetensorError, KeyError) as error:

@@ -18,13 +18,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import Artifact
-from packlight.runtime.engine import Logits
-from packlight.runtime.ngrams import NGrams
+from packlight.runtime.artifact import STATIC, Artifact
+from packlight.runtime.engine import Engine, EngineInfo, Logits
+from packlight.runtime.ngrams import NGrams, Rows
 
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
@@ -35,18 +33,34 @@ ONES = np.ones(1024, dtype=np.float32)
 TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
 
 
-class StaticEngine:
+class StaticEngine(Engine[Rows]):
     """A static artifact."""
 
-    name = "static"
+    info = EngineInfo(
+        name="static",
+        label="static n-grams",
+        colour="#CC79A7",
+        form="static",
+        model_files={"int8": STATIC},
+        pads=False,
+        exact_int8=True,  # its int8 numbers are added, not multiplied
+        length_unit="words",
+        brings="and no tokenizer to go with it",
+        hub_tags=("static",),
+    )
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
         """Open a verified artifact.
+
+        Args:
+            artifact: one whose engine is static.
+            threads: not used: there is one, whatever this says.
 
         Raises:
             ArtifactError: when its table does not fit its configuration.
         """
         self.labels = artifact.labels
+        del threads
         self.threads = 1
         self._ngrams = read_ngrams(artifact.path / "config.json")
         tensors = read_tensors(artifact.model_path)
@@ -56,14 +70,17 @@ class StaticEngine:
         self._first_bias = tensors["first_bias"]
         self._last, self._last_bias = tensors["last"], tensors["last_bias"]
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer texts, each by itself: float32 of shape [texts, labels]."""
-        if len(texts) == 1:
-            return self._answer(texts[0])[None]
-        return np.stack([self._answer(text) for text in texts])
+    def encode(self, texts: Sequence[str]) -> list[Rows]:
+        """The rows of the table that each text's n-grams stand in."""
+        return [self._ngrams.rows(text) for text in texts]
 
-    def _answer(self, text: str) -> Logits:
-        rows = self._ngrams.rows(text)
+    def logits(self, encoded: Sequence[Rows]) -> Logits:
+        """Run texts, each by itself: float32 of shape [texts, labels]."""
+        if len(encoded) == 1:
+            return self._answer(encoded[0])[None]
+        return np.stack([self._answer(rows) for rows in encoded])
+
+    def _answer(self, rows: Rows) -> Logits:
         # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
         count = len(rows)
         ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
@@ -114,6 +131,9 @@ def read_tensors(file: Path) -> Tensors:
     Raises:
         ArtifactError: when the file is damaged or lacks one.
     """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     try:
         tensors: Tensors = load_file(file)
     except (OSError, SafetensorError) as error:
@@ -125,6 +145,8 @@ def read_tensors(file: Path) -> Tensors:
 
 def scale_head(file: Path, factor: Logits, offset: Logits) -> None:
     """Build `logits * factor + offset`, each of shape [labels], into the head of the file, in place."""
+    from safetensors.numpy import save_file
+
     tensors = read_tensors(file)
     tensors["last"] = (tensors["last"] * factor).astype(np.float32)
     tensors["last_bias"] = (tensors["last_bias"] * factor + offset).astype(np.float32)

@@ -1,40 +1,73 @@
 """The torch engine: float32, or dynamic int8."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
-
-from packlight.models.hf_model import open_classifier
-from packlight.models.torch_int8 import open_int8
-from packlight.runtime.artifact import Artifact
-from packlight.runtime.engine import Logits
+from packlight.runtime.artifact import SAFETENSORS, SAFETENSORS_INT8, Artifact, Manifest
+from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import cpu_budget
 from packlight.runtime.tokenization import TextEncoder
 
+CODE = """\
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-class TorchEngine:
+model = AutoModelForSequenceClassification.from_pretrained(".").eval()
+tokenizer = AutoTokenizer.from_pretrained(".")
+
+tokens = tokenizer("{text}", return_tensors="pt", truncation=True, max_length={length})
+with torch.inference_mode():
+    logits = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0]
+print(model.config.id2label[int(logits.argmax())])"""
+
+
+def _code(manifest: Manifest, text: str) -> str | None:
+    """None for int8, since transformers can't open packlight's int8 weights."""
+    return CODE.format(length=manifest.max_length, text=text) if manifest.model_file == SAFETENSORS else None
+
+
+TRANSFORMERS = LoadingCode(title="transformers", packages=("torch", "transformers"), write=_code)
+
+
+class TorchEngine(Engine[list[int]]):
     """A torch artifact, float32 or dynamic int8, with the fast tokenizer alone before it."""
 
-    name = "torch"
+    info = EngineInfo(
+        name="torch",
+        label="PyTorch",
+        colour="#D55E00",
+        form="torch",
+        model_files={"fp32": SAFETENSORS, "int8": SAFETENSORS_INT8},
+        modules=("torch", "transformers"),
+        opens=("torch-compiled",),
+        macs_from="safetensors",
+        hub_tags=("pytorch",),
+        loading_code=TRANSFORMERS,
+    )
 
     def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
         """Open a verified artifact; threads are torch's, for the whole process."""
+        import torch
+
+        from packlight.models.hf_model import open_classifier
+        from packlight.models.torch_int8 import open_int8
+
+        self._torch = torch
         self.threads = threads or cpu_budget()
         torch.set_num_threads(self.threads)
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
-        if artifact.manifest.precision == "int8":
-            self._model = open_int8(artifact.path, artifact.model_path)
-        else:
-            self._model = open_classifier(artifact.path)
+        int8 = artifact.manifest.precision == "int8"
+        self._model: Any = open_int8(artifact.path, artifact.model_path) if int8 else open_classifier(artifact.path)
         self.labels = artifact.labels
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer one batch: float32 of shape [texts, labels]."""
-        tokens = self._encoder(texts)
-        with torch.inference_mode():
-            answer = self._model(
-                input_ids=torch.from_numpy(tokens.input_ids),
-                attention_mask=torch.from_numpy(tokens.attention_mask),
-            )
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text."""
+        return self._encoder.ids(texts)
+
+    def logits(self, encoded: Sequence[list[int]]) -> Logits:
+        """Run one batch of token ids: float32 of shape [texts, labels]."""
+        feed = {name: self._torch.from_numpy(values) for name, values in self._encoder.pad(encoded).feed().items()}
+        with self._torch.inference_mode():
+            answer = self._model(**feed)
         logits: Logits = answer.logits.float().numpy()
         return logits

@@ -8,13 +8,11 @@ texts and one for batches of any size.
 import os
 import shutil
 import sys
-from typing import Any
-
-import torch
 
 from packlight.errors import EngineError
-from packlight.runtime.artifact import Artifact
-from packlight.runtime.engines.torch import TorchEngine
+from packlight.runtime.artifact import SAFETENSORS, Artifact
+from packlight.runtime.engine import EngineInfo
+from packlight.runtime.engines.torch import TRANSFORMERS, TorchEngine
 
 LONGEST = 40
 """words of the longest text that it is tried on"""
@@ -24,7 +22,18 @@ BATCHES = (2, 3, 32)
 class CompiledEngine(TorchEngine):
     """A float32 torch artifact, compiled."""
 
-    name = "torch-compiled"
+    info = EngineInfo(
+        name="torch-compiled",
+        label="torch.compile",
+        colour="#882255",
+        form="torch-compiled",
+        model_files={"fp32": SAFETENSORS},
+        modules=("torch", "transformers"),
+        opens=("torch",),
+        golden_engine="torch",  # compiling takes minutes on each machine, and must not change the answers
+        hub_tags=("torch-compiled",),
+        loading_code=TRANSFORMERS,
+    )
 
     def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
         """Open a verified artifact and compile it.
@@ -34,10 +43,10 @@ class CompiledEngine(TorchEngine):
         """
         check_compiler()
         super().__init__(artifact, threads=threads)
-        self._model: Any = torch.compile(self._model, dynamic=True)
+        self._model = self._torch.compile(self._model, dynamic=True)
         try:
             for texts in _shapes():
-                self.logits(texts)
+                self.predict(texts)
         except RuntimeError as error:  # the root of everything that the compiler raises
             reason = str(error).strip().partition("\n")[0]
             raise EngineError(f"{artifact.name}: torch.compile fails on this machine: {reason}") from error

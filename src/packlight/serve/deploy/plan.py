@@ -9,7 +9,7 @@ from packlight import __version__
 from packlight.errors import PacklightError
 from packlight.origin import WHEEL, with_extras
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.requirements import extras_of
+from packlight.runtime.engines import extras_of
 
 PORT = 8080
 USER = 10001

@@ -10,6 +10,7 @@ from packlight.data.dataset import evenly_spaced
 from packlight.models.hf_model import open_classifier, save_classifier
 from packlight.progress import info
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import form_of
 from packlight.runtime.engines.static import scale_head
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.artifact_inference import predict_logits
@@ -57,7 +58,7 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
     else:
         recall, inside = _recall_and_inside(after, truth, oos)
         facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": inside}
-        extra = {"distance": _nearness(context, lesson, oos)} if manifest.engine == "torch" else {}
+        extra = {"distance": _nearness(context, lesson, oos)} if form_of(manifest) == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
         info(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
@@ -75,7 +76,8 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
 def _build(parent: Artifact, rule: Rule, context: StepContext) -> None:
     """Fill the draft with the parent's model under the rule."""
     manifest = parent.manifest
-    if manifest.engine == "torch":
+    form = form_of(manifest)
+    if form == "torch":
         model = open_classifier(parent.path)
         fold_into_model(model, rule)
         save_classifier(model, context.output_dir, tokenizer_from=parent.path, max_length=manifest.max_length)
@@ -83,7 +85,7 @@ def _build(parent: Artifact, rule: Rule, context: StepContext) -> None:
     copy_description(parent.path, context.output_dir)
     target = context.output_dir / manifest.model_file
     target.parent.mkdir(parents=True, exist_ok=True)
-    if manifest.engine == "static":
+    if form == "static":
         shutil.copyfile(parent.model_path, target)
         scale_head(target, *rule.factors(len(parent.labels)))
         return

@@ -42,7 +42,7 @@ def check_export(
     session = open_on_cpu(graph)
     worst, agreed, queries, longest = 0.0, 0, 0, 0
     for tokens in _batches(encoder, texts):
-        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        feed = tokens.feed()
         answer = _answers(session, feed, name)
         with torch.inference_mode():
             expected = parent(**{key: torch.from_numpy(value) for key, value in feed.items()}).logits.numpy()

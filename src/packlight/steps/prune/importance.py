@@ -45,10 +45,8 @@ def taylor_importance(
     try:
         with bar(title, total=len(texts)) as progress:
             for text, label in zip(texts, labels, strict=True):
-                tokens = encoder([text])
-                answer = model(
-                    input_ids=torch.from_numpy(tokens.input_ids), attention_mask=torch.from_numpy(tokens.attention_mask)
-                )
+                feed = encoder([text]).feed()
+                answer = model(**{name: torch.from_numpy(values) for name, values in feed.items()})
                 loss = nn.functional.cross_entropy(answer.logits.float(), torch.tensor([label]))
                 model.zero_grad(set_to_none=True)
                 loss.backward()

@@ -129,9 +129,4 @@ def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextE
 def _logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
     """Logits of texts, [texts, labels], each answered alone."""
     session = open_on_cpu(file)
-    answers = []
-    for text in texts:
-        tokens = encoder([text])
-        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
-        answers.append(session.run(["logits"], feed)[0])
-    return np.concatenate(answers)
+    return np.concatenate([session.run(["logits"], encoder([text]).feed())[0] for text in texts])

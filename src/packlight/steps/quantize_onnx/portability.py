@@ -72,8 +72,7 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
     saturated = pairs = changed = 0
     shift = 0.0
     for text in texts:
-        tokens = encoder([text])
-        feed = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        feed = encoder([text]).feed()
         exact = _run(session, watched, fixed, feed, {})
         lost, over = _losses(products, exact)
         pairs += sum(exact[product.activations].size // product.depth * product.pairs for product in products)

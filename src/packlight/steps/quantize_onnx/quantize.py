@@ -90,8 +90,7 @@ def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, 
     session = open_on_cpu(watched.SerializeToString())
     low, high = np.zeros((len(texts), len(names))), np.zeros((len(texts), len(names)))
     for row, text in enumerate(texts):
-        tokens = encoder([text])
-        values = session.run(list(names), {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
+        values = session.run(list(names), encoder([text]).feed())
         low[row] = [value.min() for value in values]
         high[row] = [value.max() for value in values]
     return {name: (low[:, column], high[:, column]) for column, name in enumerate(names)}

@@ -9,7 +9,8 @@ import numpy as np
 
 from packlight.errors import ModelError
 from packlight.runtime.artifact import read_labels
-from packlight.runtime.engine import Logits
+from packlight.runtime.engine import Engine, Logits
+from packlight.runtime.engines.onnxruntime import OnnxEngine
 from packlight.runtime.ort_session import onnxruntime, open_on_cpu
 from packlight.runtime.processor import cpu_budget
 
@@ -21,10 +22,10 @@ EXTERNAL = (".data", "_data")
 ERRORS_ONLY = 3
 
 
-class GraphEngine:
+class GraphEngine(Engine[str]):
     """An ONNX Runtime session that turns token ids into one logit per label."""
 
-    name = "onnxruntime"
+    info = OnnxEngine.info
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str]) -> None:
         """Check that the graph takes what a tokenizer gives.
@@ -50,8 +51,12 @@ class GraphEngine:
         self.labels = tuple(labels)
         self.threads = session.get_session_options().intra_op_num_threads or cpu_budget()
 
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """Answer texts one by one, since an exported graph may allow no more, or answer otherwise in a batch.
+    def encode(self, texts: Sequence[str]) -> list[str]:
+        """The texts as they are: each is tokenized when it is run."""
+        return list(texts)
+
+    def logits(self, encoded: Sequence[str]) -> Logits:
+        """Run texts one by one, since an exported graph may allow no more, or answer otherwise in a batch.
 
         Returns:
             float32 of shape [texts, labels].
@@ -59,7 +64,7 @@ class GraphEngine:
         Raises:
             ModelError: when the graph does not run, or does not give one logit per label.
         """
-        return np.concatenate([self._one(text) for text in texts])
+        return np.concatenate([self._one(text) for text in encoded])
 
     def _one(self, text: str) -> Logits:
         length = self._fixed or min(self._tokenizer.model_max_length, np.iinfo(np.int32).max)

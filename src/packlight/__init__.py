@@ -11,7 +11,7 @@ from packlight.errors import PacklightError
 from packlight.telemetry import switch_off
 
 if TYPE_CHECKING:
-    from packlight.analysis.capacity import plan
+    from packlight.analysis.capacity.plan import plan
     from packlight.api.compress import compress
     from packlight.api.distillation import DistillationConfig, DistillationTrainer
     from packlight.api.performance import PerformanceBenchmark

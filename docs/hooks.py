@@ -1,6 +1,7 @@
 # ruff: noqa: INP001 - mkdocs loads this file by its path
 """Hooks for mkdocs: generate the command-line reference and expand patterns in the navigation."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from packlight.cli.app import app
-
-GENERATED = "reference/cli.md"
+from packlight.steps import step_types
+from packlight.steps.option import options_of
+from packlight.steps.step import SAME, Step
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -21,8 +23,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated command-line reference."""
-    files.append(File.generated(config, GENERATED, content=cli_reference()))
+    """Add the generated references: the command line, and the steps."""
+    for name, content in GENERATED.items():
+        files.append(File.generated(config, name, content=content()))
     return files
 
 
@@ -38,6 +41,33 @@ def cli_reference() -> str:
     return "\n".join([opening, *verbs])
 
 
+def steps_reference() -> str:
+    """Render every step with its options as Markdown, from the classes of its options."""
+    opening = (
+        "# Steps\n\nA recipe is a list of steps. Each step is also a command and a Python function with the same options. "
+        "`packlight recipes --options` shows this list, and `packlight recipes --schema` prints the JSON Schema for your editor.\n\n"
+        "Every step takes `as` (the name of the variant that it makes), `from` (the variant to start from, by default the one "
+        "of the step before) and `measured` (set to `false` to leave the variant out of the report).\n"
+    )
+    return "\n".join([opening, *(_step(step) for step in step_types().values())])
+
+
+def _step(step: type[Step]) -> str:
+    needs = f"from {' or '.join(f'`{kind}`' for kind in step.needs)}" if step.needs else "from a model"
+    makes = "the same kind" if step.makes == SAME else f"`{step.makes}`"
+    lines = [f"## {step.word()}", "", inspect.getdoc(step) or "", "", f"Makes {makes} {needs}.", ""]
+    lines += [
+        f"```bash\npacklight {step.word()} {step.example}\n```",
+        "",
+        "| key | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for each in options_of(step):
+        kind = each.type_words.replace("|", "\\|")
+        lines.append(f"| `{each.key}` | {kind} | {each.default_words} | {each.description} |")
+    return "\n".join(lines) + "\n"
+
+
 def _verb(name: str, command: Any) -> str:
     help_text = "\n".join(line.strip() for line in (command.help or "").splitlines())
     lines = [f"## {name}", "", help_text, "", "| option | default | description |", "| --- | --- | --- |"]
@@ -49,6 +79,8 @@ def _option(parameter: Any) -> str:
     is_argument = parameter.param_type_name == "argument"
     names = f"`{parameter.metavar or parameter.name.upper()}`" if is_argument else _names(parameter)
     default = "" if parameter.default in (None, (), False) or callable(parameter.default) else f"`{parameter.default}`"
+    if isinstance(parameter.show_default, str):
+        default = parameter.show_default
     needed = "required" if parameter.required else default
     return f"| {names} | {needed} | {(parameter.help or '').replace('|', chr(92) + '|')} |"
 
@@ -57,10 +89,14 @@ def _names(parameter: Any) -> str:
     return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
 
 
+GENERATED = {"reference/cli.md": cli_reference, "reference/steps.md": steps_reference}
+"""pages made of the code, by their place"""
+
+
 def _existing(entry: Any, docs: Path) -> Any:
     """Return a navigation entry without its missing pages, or None if nothing is left."""
     if isinstance(entry, str):
-        return entry if entry == GENERATED or (docs / entry).is_file() else None
+        return entry if entry in GENERATED or (docs / entry).is_file() else None
     kept = {}
     for title, below in entry.items():
         if isinstance(below, str) and "*" in below:

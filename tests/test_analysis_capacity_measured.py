@@ -63,7 +63,7 @@ def test_load_files_are_read(tmp_path):
     ("content", "words"),
     [
         (document(workers=None), "--workers"),
-        (document(levels=[]), "--start"),
+        (document(levels=[]), "--initial-rate"),
         (document(workers="two"), "not a load file"),
         (document(workers=0), "not a load file"),
         (document(format=2), "not a load file"),

@@ -101,10 +101,10 @@ def test_a_pruned_teacher_is_healed_with_unlabelled_texts_and_more(made, step, t
     answer = step("prune", "teacher", "--intermediate-size", "16", "--texts", "8", out="pruned")
     assert answer.status == 0, answer.err
     assert f"next: packlight distill {made / 'teacher'}" in answer.err
-    assert f"--student {made / 'pruned'}" in answer.err
+    assert f"--start {made / 'pruned'}" in answer.err
     weights = ("--logit-weight", "0.1", "--hidden-weight", "0.5", "--relation-weight", "0.5")
     answer = step(
-        "distill", "teacher", "--student", made / "pruned", "--epochs", "1", "--max-length", "24", *weights,
+        "distill", "teacher", "--start", made / "pruned", "--epochs", "1", "--max-length", "24", *weights,
         "--augment", "0.5", "--unlabeled-texts", tmp_path / "extra.txt", out="healed",
     )  # fmt: skip
     assert answer.status == 0, answer.err
@@ -127,24 +127,24 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "words", "said"),
     [
-        ("calibrate", ["teacher", "--oos-rate", "1"], "oos_rate"),
-        ("calibrate", ["teacher", "--oos-rate", "often"], "--oos-rate often: give a share above 0 and below 1"),
+        ("calibrate", ["teacher", "--oos-rate", "1"], "oos-rate"),
+        ("calibrate", ["teacher", "--oos-rate", "often"], "'often': "),
         ("calibrate", ["teacher", "--coverage", "0"], "coverage"),
         ("calibrate", ["nowhere"], "nowhere"),
         ("prune", ["teacher"], "nothing to remove"),
         ("prune", ["teacher", "--intermediate-size", "999"], "999 feed-forward neurons cannot be kept of 64"),
         ("prune", ["onnx", "--layers", "1"], "is onnx, but prune starts from torch"),
-        ("prune", ["teacher", "--layers", "some"], "--layers some: give how many"),
+        ("prune", ["teacher", "--layers", "some"], "'some': Expected `int | array"),
         ("distill-static", ["static"], "is static, but distill-static starts from torch"),
         ("distill-static", ["teacher", "--buckets", "3"], "buckets"),
         ("distill-static", ["teacher", "--unlabeled-texts", "nowhere.txt"], "nowhere.txt: cannot be read"),
         ("cascade", ["static", "--first", "static"], "is static, but cascade starts from onnx or onnx-int8 or torch"),
         ("cascade", ["onnx", "--first", "teacher"], "is torch, but cascade starts from static or onnx-int8 or onnx"),
-        ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "max_accuracy_drop"),
+        ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "max-accuracy-drop"),
         ("cascade", ["onnx"], "--first"),
-        ("cascade", ["onnx", "--first", "Not A Name"], "--first Not A Name: its last part names the variant"),
+        ("cascade", ["onnx", "--first", "Not A Name"], "first Not A Name: the last part names the variant"),
         ("distill", ["teacher", "--soft-labels", "nowhere.csv"], "nowhere.csv: cannot be read as a file of answers"),
-        ("distill", ["teacher", "--soft-labels", "a.csv", "--augment", "1"], "augment needs a teacher that is asked"),
+        ("distill", ["teacher", "--soft-labels", "a.csv", "--augment", "1"], "augment needs a teacher"),
         ("distill", ["teacher", "--hidden-weight", "-1"], "hidden-weight"),
     ],
 )

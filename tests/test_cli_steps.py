@@ -1,4 +1,4 @@
-"""`packlight finetune`, `distill`, `export`, `quantize` and `measure`: one after the other on a tiny encoder."""
+"""`packlight finetune`, `distill`, `export`, `quantize-onnx`, `quantize-torch` and `measure`: one after the other on a tiny encoder."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from packlight.measure.results import read_measurements
 from packlight.runtime.artifact import Artifact
 
 pytest_plugins = ["command"]
-VERBS = ("finetune", "distill", "export", "quantize")
+VERBS = ("finetune", "distill", "export", "quantize-onnx")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def chain(step, place, encoder_folder):
         answers = [
             step("finetune", "--model", encoder_folder("bert"), *train, out="teacher"),
             step("distill", where / "teacher", "--layers", "0,", *train, out="student"),
-            step("quantize", where / "student", "--mode", "torch", out="student-torch"),
+            step("quantize-torch", where / "student", out="student-torch"),
             step("export", where / "student", out="student-onnx"),
-            step("quantize", where / "student-onnx", "--mode", "dynamic", out="student-dynamic"),
-            step("quantize", where / "student-onnx", out="student-static"),
+            step("quantize-onnx", where / "student-onnx", "--mode", "dynamic", out="student-dynamic"),
+            step("quantize-onnx", where / "student-onnx", out="student-static"),
         ]
         for answer in answers:
             assert answer.status == 0, answer.err
@@ -120,23 +120,23 @@ def check_error(answer, said):
 @pytest.mark.parametrize(
     ("verb", "words", "said"),
     [
-        ("quantize", ["student"], "is torch, but quantize-onnx starts from onnx; run `packlight export"),
-        ("quantize", ["student", "--mode", "dynamic"], "or use `--mode torch`"),
-        ("quantize", ["student-onnx", "--mode", "torch"], "is onnx, but quantize-torch starts from torch"),
-        ("quantize", ["student", "--mode", "torch", "--embeddings", "int4"], "--mode torch has no --embeddings"),
-        ("quantize", ["student-onnx", "--min-agreement", "2"], "min_agreement"),
+        ("quantize-onnx", ["student"], "is torch, but quantize-onnx starts from onnx; run `packlight export"),
+        ("quantize-torch", ["student-onnx"], "is onnx, but quantize-torch starts from torch"),
+        ("quantize-torch", ["student", "--embeddings", "int4"], "no such option: --embeddings"),
+        ("quantize-onnx", ["student-onnx", "--calibration-texts", "few"], "'few': Expected `int`"),
+        ("quantize-onnx", ["student-onnx", "--min-agreement", "2"], "min-agreement"),
         ("export", ["student", "--tolerance", "-1"], "tolerance"),
         ("export", ["student-static"], "give the variant that it was made from (student-onnx)"),
         ("distill", ["student-onnx"], "is onnx, but distill starts from torch"),
         ("distill", ["teacher", "--layers", "0,9"], "layers [0, 9] cannot be taken: give rising numbers from 0 to"),
-        ("distill", ["teacher", "--layers", "many"], "--layers many: give how many, such as 3"),
-        ("distill", ["teacher", "--layers", "0"], "--layers 0: give how many, such as 3"),
+        ("distill", ["teacher", "--layers", "many"], "'many': Expected `int | array`"),
+        ("distill", ["teacher", "--layers", "0"], "'0': Expected `int` >= 1"),
         ("distill", ["teacher", "--alpha", "2"], "alpha"),
         ("distill", ["teacher", "--temperature", "0"], "temperature"),
         ("distill", ["teacher", "--student", "/nowhere"], "/nowhere"),
         ("export", ["teacher", "--opset", "3"], "opset"),
         ("export", ["nowhere"], "nowhere"),
-        ("quantize", ["student-onnx", "--mode", "int4"], "'int4' is not one of"),
+        ("quantize-onnx", ["student-onnx", "--mode", "int4"], "'int4' is not one of"),
     ],
 )
 def test_a_users_error_is_one_line(chain, step, verb, words, said):
@@ -148,31 +148,31 @@ def test_a_users_error_is_one_line(chain, step, verb, words, said):
 
 
 def test_what_was_refused_leaves_nothing(chain, step):
-    step("quantize", chain / "student", out="refused")
+    step("quantize-onnx", chain / "student", out="refused")
     assert not list(chain.glob(".*"))
 
 
 def test_options_of_a_step_reach_it(chain, packlight, tmp_path, place):
     words = ("--embeddings", "int4", "--calibration", "percentile", "--min-agreement", "0.5", "--no-per-channel")
     read = ("--data", place / "texts.csv", "--label-column", "label")
-    answer = packlight("quantize", chain / "student-onnx", *words, *read, "--out", tmp_path / "small")
+    answer = packlight("quantize-onnx", chain / "student-onnx", *words, *read, "--out", tmp_path / "small")
     assert answer.status == 0, answer.err
     done = Artifact.open(tmp_path / "small").manifest.options
     wanted = {"embeddings": "int4", "calibration": "percentile", "min_agreement": 0.5, "per_channel": False}
     assert {name: done[name] for name in wanted} == wanted
     answer = packlight("export", chain / "student", "--tolerance", "0.01", *read, "--out", tmp_path / "onnx")
     assert answer.err.splitlines()[-1].endswith(
-        f"quantize {tmp_path / 'onnx'} --data {read[1]} --label-column label --out {tmp_path / 'onnx-int8'}"
+        f"quantize-onnx {tmp_path / 'onnx'} --data {read[1]} --label-column label --out {tmp_path / 'onnx-int8'}"
     )
 
 
 def test_other_texts_than_the_parents_are_warned_of(chain, packlight, tmp_path, place):
     answer = packlight(
-        "quantize", chain / "student-onnx", "--data", place / "texts.csv", "--seed", "5", "--out", tmp_path / "x"
+        "quantize-onnx", chain / "student-onnx", "--data", place / "texts.csv", "--seed", "5", "--out", tmp_path / "x"
     )
     assert answer.status == 0
     assert "warning: student-onnx was made from other texts" in answer.err
-    answer = packlight("quantize", chain / "student-onnx", "--data", place / "texts.csv", "--out", tmp_path / "y")
+    answer = packlight("quantize-onnx", chain / "student-onnx", "--data", place / "texts.csv", "--out", tmp_path / "y")
     assert "warning" not in answer.err
 
 

@@ -88,7 +88,7 @@ def test_a_load_without_any_answer_is_a_failed_check(packlight, data, tmp_path):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url, out = f"http://127.0.0.1:{server.server_port}", tmp_path / "load.json"
         words = ("--data", data, "--model", "m", "--rate", "20", "--seconds", "1", "--out", out)
-        answer = packlight("load", url, *words)
+        answer = packlight("loadtest", url, *words)
         server.shutdown()
     assert answer.status == Exit.CHECK_FAILED, answer.err
     written = json.loads(out.read_text())
@@ -113,7 +113,7 @@ def test_a_load_that_no_rate_keeps_fits_nothing(packlight, data):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         words = ("--data", data, "--model", "m", "--rate", "20", "--seconds", "1", "--p99", "5")
-        answer = packlight("load", f"http://127.0.0.1:{server.server_port}", *words)
+        answer = packlight("loadtest", f"http://127.0.0.1:{server.server_port}", *words)
         server.shutdown()
     assert answer.status == Exit.NOTHING_FITS, answer.err
     assert "no level kept the bound" in answer.out

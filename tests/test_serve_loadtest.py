@@ -312,7 +312,7 @@ def test_addresses_are_ascii_on_the_wire():
         (["SERVER", "--rate", "0"], "rate 0 "),
         (["SERVER", "--rate", "50", "--rate", "nan"], "rate nan "),
         (["SERVER", "--rate", "-3"], "rate -3 "),
-        (["SERVER", "--start", "inf"], "start inf "),
+        (["SERVER", "--initial-rate", "inf"], "start inf "),
         (["SERVER", "--seconds", "inf"], "seconds inf "),
         (["SERVER", "--p99", "inf"], "p99 inf "),
         (["SERVER", "--header", "X: €"], "'€', which is not Latin-1"),
@@ -329,7 +329,7 @@ def test_a_users_error_is_one_line_before_any_load(packlight, tmp_path, monkeypa
         (tmp_path / folder).mkdir()
     (tmp_path / "file").touch()
     server = ["http://127.0.0.1:1", "--model", "m"]
-    answer = packlight("load", *(part for word in words for part in (server if word == "SERVER" else [word])))
+    answer = packlight("loadtest", *(part for word in words for part in (server if word == "SERVER" else [word])))
     assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert answer.err.startswith("error: ")
     assert said in answer.err

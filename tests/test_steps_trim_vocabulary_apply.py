@@ -127,7 +127,7 @@ def texts_file(tiny, tmp_path):
 
 
 def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, texts_file, tmp_path):
-    words = ["trim", parent.path, "--data", texts_file, "--vocab-size", "100", "--out", tmp_path / "cut"]
+    words = ["trim-vocabulary", parent.path, "--data", texts_file, "--vocab-size", "100", "--out", tmp_path / "cut"]
     answer = packlight(*words)
     assert answer.status == 0, answer.err
     assert "100 of 1,024 pieces stay" in answer.err
@@ -148,7 +148,7 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
     ],
 )
 def test_a_users_error_is_one_line(packlight, parent, texts_file, tmp_path, words, said):
-    answer = packlight("trim", parent.path, "--data", texts_file, *words, "--out", tmp_path / "refused")
+    answer = packlight("trim-vocabulary", parent.path, "--data", texts_file, *words, "--out", tmp_path / "refused")
     assert answer.status == 2
     assert said in answer.err.splitlines()[-1]
     assert not (tmp_path / "refused").exists()

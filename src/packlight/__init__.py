@@ -5,6 +5,7 @@ nor onnxruntime.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from packlight.errors import PacklightError
@@ -83,7 +84,11 @@ def __getattr__(name: str) -> Any:
         MissingExtraError: when it needs torch and that is not installed.
     """
     if name not in _HOME:
-        raise AttributeError(f"module 'packlight' has no attribute {name!r}")
+        value = None if name.startswith("_") or find_spec(f"packlight.{name}") else _step_function(name)
+        if value is None:
+            raise AttributeError(f"module 'packlight' has no attribute {name!r}")
+        globals()[name] = value
+        return value
     if _HOME[name] in _NEEDS_TORCH:
         from packlight.extras import require  # only where it is needed
 
@@ -95,4 +100,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What the package offers, loaded or not."""
-    return sorted({*globals(), *__all__})
+    from packlight.steps import step_types  # only where it is needed
+
+    return sorted({*globals(), *__all__, *(word.replace("-", "_") for word in step_types())})
+
+
+def _step_function(name: str) -> Any:
+    """The function of a step, such as `prune`; None where there is no such step."""
+    from packlight.steps import step_types  # only where it is needed
+
+    if name.replace("_", "-") not in step_types():
+        return None
+    from packlight.api.steps import step_function  # beside the other
+
+    return step_function(name)

@@ -13,11 +13,11 @@ from packlight.cli.app import app
 from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
 from packlight.progress import info, warn
+from packlight.steps import step_types
 
-MAKING = ("finetune", "distill", "distill-static", "trim", "prune", "calibrate", "cascade", "export", "quantize")
 CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables that say where libraries keep files, which would otherwise be all over the home and the temporary folder"""
-RESUMING = [[verb] for verb in ("run", "search", "measure", *MAKING)]
+RESUMING = [[verb] for verb in ("run", "search", "measure", *step_types())]
 # typer carries a copy of click; earlier versions used the installed one.
 _SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]

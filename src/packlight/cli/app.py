@@ -9,8 +9,7 @@ from packlight.cli import (
     compare,
     deploy,
     engines,
-    frontier,
-    load,
+    loadtest,
     measure,
     plan,
     predict,
@@ -21,11 +20,11 @@ from packlight.cli import (
     search,
     serve,
     steps,
-    trim,
     verify,
 )
 from packlight.cli.quiet import with_quiet
 from packlight.errors import Exit
+from packlight.steps import step_types
 
 app = typer.Typer(
     name="packlight",
@@ -53,30 +52,15 @@ def packlight(
     """Make a transformer text classifier small, fast and cheap enough to ship, with the evidence."""
 
 
-for verb in (
-    run.run,
-    search.search,
-    measure.measure,
-    results.report,
-    compare.compare,
-    results.recommend,
-    plan.plan,
-    predict.predict,
-    verify.verify,
-    push.push,
-    serve.serve,
-    load.load,
-    deploy.deploy,
-    steps.finetune,
-    steps.distill,
-    frontier.distill_static,
-    trim.trim,
-    frontier.prune,
-    frontier.calibrate,
-    frontier.cascade,
-    steps.export,
-    steps.quantize,
-    engines.engines,
-    recipes.recipes,
-):
-    app.command()(with_quiet(verb))
+GROUPS = {
+    "Make": (run.run, search.search, recipes.recipes),
+    "Make: one step": tuple(steps.verb(step) for step in step_types().values()),
+    "Measure": (measure.measure, engines.engines, loadtest.loadtest),
+    "Decide": (results.report, compare.compare, results.recommend, plan.plan),
+    "Ship": (predict.predict, verify.verify, push.push, serve.serve, deploy.deploy),
+}
+"""the verbs, as `packlight --help` shows them"""
+
+for group, verbs in GROUPS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=group)(with_quiet(verb))

@@ -27,9 +27,6 @@ TrainThreads = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training texts.")]
-LearningRate = Annotated[float | None, typer.Option(min=0, help="Rate of the encoder's layers.")]
-MaxLength = Annotated[int | None, typer.Option(min=4, help="Texts are cut to so many tokens.")]
 Again = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
 Rounds = Annotated[int, typer.Option(min=2, help="Least number of rounds; each times every text on every variant.")]
 Seconds = Annotated[

@@ -20,7 +20,8 @@ from packlight.report import load_capacity
 def plan(
     folder: Annotated[Path | None, typer.Argument(help="A run's folder.", metavar="RUN")] = None,
     measured: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Plan from a file of `packlight load` instead of from a run.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Plan from a file of `packlight loadtest` instead of from a run."),
     ] = None,
     rate: options.Rate = 1000,
     utilisation: Annotated[
@@ -60,7 +61,9 @@ def plan(
         _from_load(measured, rate, headroom, workers, prices, as_json=as_json)
         return
     if folder is None:
-        raise MeasurementError("give a run's folder, such as runs/latest, or --measured and a file of `packlight load`")
+        raise MeasurementError(
+            "give a run's folder, such as runs/latest, or --measured and a file of `packlight loadtest`"
+        )
     of_load = {"--headroom": headroom, "--workers": workers}
     _refuse(of_load, "is for a plan from --measured; a run goes with --utilisation and --p99-ms")
     _from_run(folder, rate, utilisation, p99_ms, prices, variant, as_json=as_json)

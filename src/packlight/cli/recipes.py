@@ -1,25 +1,33 @@
 """`packlight recipes`: what a recipe can say."""
 
+import inspect
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from packlight.cli.show import print_tables
+from packlight.cli.show import print_tables, show_json
 from packlight.errors import RecipeError
+from packlight.recipes.recipe import recipe_schema
 from packlight.steps import step_types
+from packlight.steps.option import options_of
+from packlight.steps.step import Step
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A built-in recipe to print, to start one's own from.")] = None,
-    options: Annotated[bool, typer.Option("--options", help="List the steps and their keys.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Built-in recipe to print, as a start for your own.")] = None,
+    options: Annotated[
+        bool, typer.Option("--options", help="List every step's keys with type, default and meaning.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for completion and checks in editors.")
+    ] = False,
 ) -> None:
-    """List the built-in recipes, print one, or list what steps there are.
+    """List the built-in recipes, print one, or explain what a recipe can contain.
 
     Example: `packlight recipes walk > mine.yaml`
     """
@@ -29,6 +37,8 @@ def recipes(
         if name not in names:
             raise RecipeError(_unknown_recipe(name, names))
         typer.echo(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
+    elif schema:
+        show_json(recipe_schema())
     elif options:
         print_tables(*(part for step in step_types().values() for part in (_headline(step), _options(step))))
     else:
@@ -42,16 +52,12 @@ def _unknown_recipe(name: str, names: list[str]) -> str:
     return f"no recipe {name!r}: {known}"
 
 
-def _headline(step: type[msgspec.Struct]) -> Text:
-    return Text(f"{step.__struct_config__.tag}: {(step.__doc__ or '').splitlines()[0]}")
+def _headline(step: type[Step]) -> Text:
+    return Text(f"{step.word()}: {(inspect.getdoc(step) or '').splitlines()[0]}")
 
 
-def _options(step: type[msgspec.Struct]) -> Table:
-    table = Table("key", "default", box=box.SIMPLE_HEAD, pad_edge=False)
-    for field in msgspec.structs.fields(step):
-        if field.encode_name not in ("as", "from"):
-            must = field.default is msgspec.NODEFAULT
-            table.add_row(
-                field.encode_name, Text("to be given" if must else msgspec.json.encode(field.default).decode())
-            )
+def _options(step: type[Step]) -> Table:
+    table = Table("key", "type", "default", "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
+    for option in options_of(step, own=True):
+        table.add_row(option.key, Text(option.type_words), Text(option.default_words), Text(option.description))
     return table

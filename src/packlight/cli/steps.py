@@ -1,181 +1,130 @@
-"""The steps alone: `finetune`, `distill`, `export` and `quantize`, each from one artifact to the next."""
+"""The verbs of the steps, generated from their options: a new step has its verb, help and arguments at once."""
 
+import inspect
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_origin
 
+import msgspec
 import typer
 
-from packlight.cli import options, teaching
-from packlight.cli.making import Origin, checked, given, layers_of, make, name_of
+from packlight.cli import options
+from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
-from packlight.errors import RecipeError
-from packlight.steps.distill.options import Distill
-from packlight.steps.export.options import Export
-from packlight.steps.finetune.options import Finetune
-from packlight.steps.quantize_onnx.options import QuantizeOnnx
-from packlight.steps.quantize_torch.options import QuantizeTorch
+from packlight.data import Dataset
+from packlight.data.dataset import as_options
+from packlight.data.load import SAMPLE
+from packlight.pipeline.single_step import build_step, run_step
+from packlight.progress import info
+from packlight.runtime.artifact import Artifact
+from packlight.steps import step_types
+from packlight.steps.option import Option, options_of, value_words
 from packlight.steps.step import Step
 
-
-@with_data_options
-def finetune(
-    source: DataOptions,
-    model: options.Model = "minilm",
-    out: options.Out = Path("artifacts/teacher"),
-    epochs: options.Epochs = None,
-    learning_rate: options.LearningRate = None,
-    max_length: options.MaxLength = None,
-    train_threads: options.TrainThreads = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Fine-tune a pretrained encoder on labelled texts.
-
-    Example: `packlight finetune --data intents.csv --out artifacts/teacher`
-    """
-    chosen = given(epochs=epochs, learning_rate=learning_rate, max_length=max_length, threads=train_threads)
-    step = checked(Finetune(name=name_of(out), **chosen))
-    make(step, source.read(), out, source.seed, as_json, model=model)
+Parent = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Model to start from: an artifact's directory, or any fine-tuned classifier (a directory or a Hub id).",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Directory for the artifact. Its last part names the variant.")]
 
 
-@with_data_options
-def distill(
-    teacher: Origin,
-    source: DataOptions,
-    out: options.Out = Path("artifacts/student"),
-    student: Annotated[
-        str | None, typer.Option(help="A checkpoint to start from; layers of the teacher by default.")
-    ] = None,
-    layers: Annotated[
-        str, typer.Option(help="How many of the teacher's layers, or which, counted from 0: `3` or `0,2,5`.")
-    ] = "3",
-    alpha: Annotated[float | None, typer.Option(help="Weight of the labels against the teacher, from 0 to 1.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Softens the teacher's answers; above 0.")] = None,
-    freeze_layers: Annotated[int, typer.Option(min=0, help="So many first layers rest at first.")] = 0,
-    freeze_epochs: Annotated[int, typer.Option(min=0, help="And for so many epochs.")] = 0,
-    hard_class_weight: Annotated[float, typer.Option(min=1, help="Factor on the loss of weak classes.")] = 1.0,
-    augment: teaching.Augment = None,
-    unlabeled_texts: teaching.ExtraTexts = None,
-    soft_labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="A CSV or JSONL file of texts with class probabilities, from any source, that teaches instead of TEACHER."
-        ),
-    ] = None,
-    logit_weight: teaching.LogitWeight = None,
-    hidden_weight: Annotated[
-        float | None,
-        typer.Option(min=0, help="Weight of the cosine distance between what the two heads see; both as wide."),
-    ] = None,
-    relation_weight: Annotated[
-        float | None,
-        typer.Option(min=0, help="Weight of the last layers' attention relations; one tokenizer for both."),
-    ] = None,
-    epochs: options.Epochs = None,
-    learning_rate: options.LearningRate = None,
-    max_length: options.MaxLength = None,
-    train_threads: options.TrainThreads = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Teach a smaller student what a fine-tuned classifier knows.
+@dataclass(frozen=True)
+class _Given:
+    """A value from the command line, which may be null; None stands for an option that is not given."""
 
-    Example: `packlight distill artifacts/teacher --data intents.csv --layers 0,2,5 --alpha 0.1`
-    """
-    chosen = given(
-        student=student,
-        alpha=alpha,
-        temperature=temperature,
-        epochs=epochs,
-        # Who asks for so many epochs gets so many.
-        min_updates=None if epochs is None else 0,
-        learning_rate=learning_rate,
-        max_length=max_length,
-        augment=augment,
-        unlabeled_texts=teaching.word(unlabeled_texts),
-        soft_labels=teaching.word(soft_labels),
-        logit_weight=logit_weight,
-        hidden_weight=hidden_weight,
-        relation_weight=relation_weight,
-        threads=train_threads,
+    value: Any
+
+
+def verb(step: type[Step]) -> Callable[..., None]:
+    """The verb of a step, for typer: parent, `--data`, `--out`, and an option for each of the step's own."""
+    fields = options_of(step)
+    asked = [
+        *([_parameter("parent", Parent)] if step.needs else []),
+        _parameter("source", DataOptions),
+        _parameter("out", Out, Path("artifacts") / (step.artifact_name or step.word())),
+        *map(_asked, fields),
+        _parameter("as_json", options.AsJson, default=False),
+    ]
+
+    def call(*, source: DataOptions, out: Path, as_json: bool, parent: str | None = None, **words: Any) -> None:
+        given = {name: _value(word) for name, word in words.items() if word is not None}
+        built, others = build_step(step, out, given)
+        data = source.read()
+        artifact, made = run_step(built, data, out, parent=parent, others=others, seed=source.seed)
+        if as_json:
+            show_json({"artifact": str(out), "made": made, "facts": artifact.manifest.facts})
+        else:
+            info(f"artifact: {out}   next: {_next(artifact, data, parent)}")
+
+    call.__name__ = step.word().replace("-", "_")
+    call.__doc__ = f"{inspect.getdoc(step)}\n\nExample: `packlight {step.word()} {step.example}`"
+    call.__signature__ = inspect.Signature(asked)  # type: ignore[attr-defined] # typer reads the options from here
+    return with_data_options(call)
+
+
+def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _asked(option: Option) -> inspect.Parameter:
+    """An option of the step as one of the command line: its description is the help text."""
+    absent = option.default in (None, ())
+    settings: dict[str, Any] = {
+        "help": option.description,
+        "show_default": option.default_words if absent and not option.required else not option.required,
+        "rich_help_panel": "Training options" if option.shared else "Step options",
+    }
+    kind, default = option.kinds[0], None if absent else option.default
+    if len(option.kinds) > 1 or not (kind is bool or get_origin(kind) is Literal):
+        kind, default = Any, None if absent else value_words(option.default)
+        settings |= {"parser": lambda word: _read(option, word), "metavar": option.type_words.replace(" ", "").upper()}
+    whole = kind if kind is Any else kind | None
+    annotated: Any = Annotated
+    return _parameter(
+        option.name, annotated[whole, typer.Option(**settings)], inspect.Parameter.empty if option.required else default
     )
-    step = Distill(
-        name=name_of(out),
-        layers=layers_of(layers),
-        freeze_layers=freeze_layers,
-        freeze_epochs=freeze_epochs,
-        hard_class_weight=hard_class_weight,
-        **chosen,
-    )
-    checked(step)
-    labelled = source.read()
-    teaching.check_files(unlabeled_texts, soft_labels, labelled)
-    make(step, labelled, out, source.seed, as_json, origin=teacher, model=student)
 
 
-@with_data_options
-def export(
-    model: Origin,
-    source: DataOptions,
-    out: options.Out = Path("artifacts/onnx"),
-    fuse: Annotated[
-        bool, typer.Option(help="Join attention, layer norm and GELU into ONNX Runtime's operators.")
-    ] = True,
-    opset: Annotated[int | None, typer.Option(help="Version of the ONNX operators.")] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(help="Largest difference of a logit from the parent's; 0.001 by default.")
-    ] = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Write a classifier as ONNX and check its logits against the parent's on real texts.
+def _read(option: Option, word: str) -> _Given:
+    """A word as a recipe would read it: `4e-3`, `val`, `null`, and `0,2,5` where the option takes a list.
 
-    Example: `packlight export artifacts/student --data intents.csv --out artifacts/student-onnx`
+    Raises:
+        BadParameter: when it is none of what the option takes.
     """
-    step = checked(Export(name=name_of(out), fuse=fuse, **given(opset=opset, tolerance=tolerance)))
-    make(step, source.read(), out, source.seed, as_json, origin=model)
+    listed = option.lists and ("," in word or len(option.kinds) == 1)
+    value = word.rstrip(",").split(",") if listed else word
+    if option.takes == "variant":
+        return _Given(value)
+    try:
+        return _Given(msgspec.convert(value, option.type, strict=False))
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(f"{word!r}: {error}") from error
 
 
-@with_data_options
-def quantize(
-    model: Annotated[
-        str, typer.Argument(help="An ONNX artifact's folder; with --mode torch any fine-tuned classifier.")
-    ],
-    source: DataOptions,
-    out: options.Out = Path("artifacts/int8"),
-    mode: Annotated[
-        Literal["static", "dynamic", "torch"],
-        typer.Option(help="`static`, `dynamic`, or `torch` for dynamic int8 in PyTorch."),
-    ] = "static",
-    embeddings: Annotated[
-        Literal["int8", "int4"] | None, typer.Option(help="Bits of the embeddings; `int8` by default.")
-    ] = None,
-    calibration: Annotated[
-        Literal["minmax", "percentile", "auto"] | None,
-        typer.Option(
-            help="Static ranges of all values, without the rarest, or the better on val; `minmax` by default."
-        ),
-    ] = None,
-    per_channel: Annotated[
-        bool | None, typer.Option(help="One range for each output channel of a weight, which is the default.")
-    ] = None,
-    reduce_range: Annotated[
-        bool | None, typer.Option(help="7-bit weights; where the processor lacks VNNI by default.")
-    ] = None,
-    min_agreement: Annotated[
-        float | None, typer.Option(help="Least share of val's labels that stay the parent's; 0.9 by default.")
-    ] = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Make int8 of an ONNX artifact, or with --mode torch of a torch one.
+def _value(word: Any) -> Any:
+    return word.value if isinstance(word, _Given) else word
 
-    Example: `packlight quantize artifacts/student-onnx --data intents.csv --mode static`
-    """
-    chosen = given(embeddings=embeddings, calibration=calibration, per_channel=per_channel, reduce_range=reduce_range)
-    common = given(min_agreement=min_agreement)
-    step: Step
-    if mode == "torch":
-        if chosen:
-            raise RecipeError(f"--mode torch has no --{next(iter(chosen)).replace('_', '-')}; leave it away")
-        step = QuantizeTorch(name=name_of(out), **common)
-    else:
-        step = QuantizeOnnx(name=name_of(out), mode=mode, **chosen, **common)
-    checked(step)
-    make(step, source.read(), out, source.seed, as_json, origin=model)
+
+def _next(artifact: Artifact, data: Dataset, parent: str | None) -> str:
+    """The command that usually follows."""
+    manifest, path = artifact.manifest, artifact.path
+    source = [] if data.source == SAMPLE else ["--data", data.source]
+    texts = "".join(f" {shlex.quote(word)}" for word in (*source, *as_options(data.reading)))
+    follows = step_types()[manifest.step].next_step or _by_form(artifact)
+    if follows is None:
+        return f'packlight predict {path} "a text"'
+    if step_types()[manifest.step].needs_restoring:
+        return f"packlight {follows} {parent}{texts} --start {path} --out {path}-restored"
+    return f"packlight {follows} {path}{texts} --out {path}-{step_types()[follows].artifact_name or follows}"
+
+
+def _by_form(artifact: Artifact) -> str | None:
+    """The step that usually follows a model of this kind; None when it can be shipped."""
+    if artifact.manifest.precision != "fp32":
+        return None
+    return {"torch": "export", "onnxruntime": "quantize-onnx"}.get(artifact.manifest.engine)

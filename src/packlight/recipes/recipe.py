@@ -127,6 +127,12 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     atomic_write(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
 
 
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors: every step with its options, their limits and what they mean."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "packlight recipe"}
+    return schema | msgspec.json.schema(_document_type())
+
+
 @cache
 def _document_type() -> type[msgspec.Struct]:
     """A recipe as YAML says it, with an entry of every kind of step."""

@@ -19,9 +19,9 @@ __all__ = ["Step", "apply", "step_types"]
 
 @cache
 def step_types() -> dict[str, type[Step]]:
-    """Every step by its word in a recipe."""
+    """Every step by its word: the folders here with `options.py` and `apply.py`."""
     found = {}
-    for folder in sorted(each.parent for each in Path(__file__).parent.glob("*/apply.py")):
+    for folder in sorted(each.parent for place in __path__ for each in Path(place).glob("*/apply.py")):
         options = import_module(f"{__name__}.{folder.name}.options")
         for value in vars(options).values():
             if isinstance(value, type) and issubclass(value, Step) and value.__module__ == options.__name__:

@@ -80,6 +80,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """facts of its manifest that hold for whatever is made of the variant"""
     next_step: ClassVar[str | None] = None
     """the step that usually follows; None where the kind of model decides"""
+    needs_restoring: ClassVar[bool] = False
+    """whether `next_step` restores the accuracy of what it makes, taught by its own parent"""
     artifact_name: ClassVar[str] = ""
     """the last part of `--out` where that is not given"""
     example: ClassVar[str] = ""
@@ -93,10 +95,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool, described("Add a row to the report. Set to false for a variant that only others start from.")
     ] = True
 
+    @classmethod
+    def word(cls) -> str:
+        """What the step is called: in a recipe, and on the command line."""
+        return str(cls.__struct_config__.tag)
+
     @property
     def kind(self) -> str:
-        """The step's word in a recipe."""
-        return str(type(self).__struct_config__.tag)
+        """What the step is called."""
+        return self.word()
 
     @property
     def other_parents(self) -> dict[Name, tuple[str, ...]]:

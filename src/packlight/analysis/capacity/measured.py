@@ -48,7 +48,7 @@ class _Load(msgspec.Struct, frozen=True):
 
 
 class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What `packlight load` found, as far as a plan needs it."""
+    """What `packlight loadtest` found, as far as a plan needs it."""
 
     model: str
     workers: int
@@ -128,7 +128,7 @@ def plan_from_load(
 
 
 def read_load(path: Path, workers: int | None = None) -> LoadFigures:
-    """Read what a plan needs from a file of `packlight load`.
+    """Read what a plan needs from a file of `packlight loadtest`.
 
     Args:
         path: the file.
@@ -141,11 +141,13 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
     try:
         load = msgspec.json.decode(path.read_bytes(), type=_Load)
     except (OSError, *DAMAGED_JSON) as error:
-        raise MeasurementError(f"{path}: not a load file ({error}); make one with `packlight load --out`") from error
+        raise MeasurementError(
+            f"{path}: not a load file ({error}); make one with `packlight loadtest --out`"
+        ) from error
     kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
     if not kept:
         raise MeasurementError(
-            f"{path}: no level kept p99 under {load.bound.p99_ms:g} ms; load again with a lower --start"
+            f"{path}: no level kept p99 under {load.bound.p99_ms:g} ms; test again with a lower --initial-rate"
         )
     if workers is not None and load.workers not in (None, workers):
         raise MeasurementError(f"{path}: {load.workers} worker(s) were loaded, not {workers}; leave --workers out")

@@ -1,4 +1,4 @@
-"""`packlight load`: a target, texts and a bound to a result."""
+"""`packlight loadtest`: a target, texts and a bound to a result."""
 
 import hashlib
 import json

@@ -14,6 +14,7 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
     needs = ("torch",)
     makes = "torch"
     next_step = "distill"
+    needs_restoring = True
     artifact_name = "pruned"
     example = "artifacts/teacher --data intents.csv --layers 3"
 

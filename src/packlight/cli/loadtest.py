@@ -1,4 +1,4 @@
-"""`packlight load`: what a server carries."""
+"""`packlight loadtest`: what a server carries."""
 
 import math
 import os
@@ -25,7 +25,7 @@ RAMP = Ramp()
 
 
 @with_data_options
-def load(
+def loadtest(
     target: Annotated[
         str, typer.Argument(help="A server's URL, or an artifact's folder, which is served for the while.")
     ],
@@ -35,7 +35,9 @@ def load(
     rate: Annotated[
         list[float] | None, typer.Option(help="Exactly this rate instead of a ramp; may be repeated.")
     ] = None,
-    start: Annotated[float, typer.Option(min=0.1, help="The ramp's first rate, in requests a second.")] = RAMP.start,
+    initial_rate: Annotated[
+        float, typer.Option(min=0.1, help="First rate of the ramp, in requests per second.")
+    ] = RAMP.start,
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each level.")] = RAMP.seconds,
     attempts: Annotated[
         int, typer.Option(min=1, help="Times that a level may break the bound before it counts.")
@@ -55,13 +57,13 @@ def load(
 
     The exit status is 3 if no rate kept the bound, and 1 if no request was answered.
 
-    Example: `packlight load runs/latest/variants/student-onnx-static --out load.json`
+    Example: `packlight loadtest runs/latest/variants/student-onnx-static --out load.json`
     """
-    require("httptools", purpose="packlight load")
+    require("httptools", purpose="packlight loadtest")
     from packlight.serve.loadtest.measure import measure_load  # it imports the extra
     from packlight.serve.loadtest.plot import draw  # beside the other
 
-    ramp = Ramp(start=start, seconds=seconds, attempts=attempts)
+    ramp = Ramp(start=initial_rate, seconds=seconds, attempts=attempts)
     check_rates(ramp, rate or ())
     if not math.isfinite(p99):
         raise PacklightError(f"p99 {p99:g} is no bound; give milliseconds, such as 10")

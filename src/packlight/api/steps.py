@@ -1,0 +1,91 @@
+"""The steps as functions: `packlight.prune(model, data, layers=3)`, made of the same options as the verbs and recipes."""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from packlight.data import Dataset, load_dataset
+from packlight.pipeline.single_step import build_step, run_step
+from packlight.runtime.artifact import Artifact
+from packlight.steps import step_types
+from packlight.steps.option import Option, options_of
+from packlight.steps.step import Step
+
+
+@cache
+def step_function(name: str) -> Callable[..., Artifact]:
+    """The function of a step, with the step's options as keywords.
+
+    Args:
+        name: the step's word with underscores, such as `distill_static`.
+
+    Raises:
+        KeyError: when there is no such step.
+    """
+    step = step_types()[name.replace("_", "-")]
+    fields = options_of(step)
+    asked = [
+        *([_parameter("model", str | Path | Artifact, keyword=False)] if step.needs else []),
+        _parameter("data", Dataset | str | Path, keyword=False),
+        *(_parameter(each.name, _type(each)) for each in fields if each.required),
+        _parameter("out", str | Path, Path("artifacts") / (step.artifact_name or step.word())),
+        _parameter("seed", int, 0),
+        *(_parameter(each.name, _type(each), each.default) for each in fields if not each.required),
+    ]
+    signature = inspect.Signature(asked, return_annotation=Artifact)
+
+    def function(*args: Any, **keywords: Any) -> Artifact:
+        given = signature.bind(*args, **keywords)
+        stated = {each.name: given.arguments[each.name] for each in fields if each.name in given.arguments}
+        given.apply_defaults()
+        first, data, out = (
+            given.arguments.get("model") if step.needs else None,
+            given.arguments["data"],
+            Path(given.arguments["out"]),
+        )
+        built, others = build_step(step, out, stated)
+        dataset = data if isinstance(data, Dataset) else load_dataset(str(data), seed=given.arguments["seed"])
+        parent = None if first is None else str(first.path if isinstance(first, Artifact) else first)
+        return run_step(built, dataset, out, parent=parent, others=others, seed=given.arguments["seed"])[0]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = _documentation(step)
+    function.__signature__ = signature  # type: ignore[attr-defined] # what help() and editors read
+    return function
+
+
+_EMPTY = inspect.Parameter.empty
+
+
+def _parameter(name: str, kind: Any, default: Any = _EMPTY, *, keyword: bool = True) -> inspect.Parameter:
+    place = inspect.Parameter.KEYWORD_ONLY if keyword else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, place, annotation=kind, default=default)
+
+
+def _type(option: Option) -> Any:
+    """What an option takes, as a signature says it: names of artifacts, models and files are paths, too."""
+    kinds = list(option.kinds)
+    if option.takes != "value":
+        kinds = [tuple[str | Path | Artifact, ...] if option.lists else str, Path]
+        kinds += [Artifact] if option.takes == "variant" and not option.lists else []
+    union = kinds[0]
+    for each in [*kinds[1:], *([None] if option.nullable else [])]:
+        union |= each
+    return union
+
+
+def _documentation(step: type[Step]) -> str:
+    lines = [inspect.getdoc(step) or "", "", "Args:"]
+    if step.needs:
+        lines.append("    model: Artifact, its directory, or any fine-tuned classifier (a directory or a Hub id).")
+    lines.append("    data: Labelled texts: a `Dataset`, or whatever `--data` takes.")
+    lines.append("    out: Directory for the artifact. Its last part names the variant.")
+    lines.append("    seed: Seed of everything random.")
+    for each in options_of(step):
+        null = f" None: {each.null}." if each.nullable and each.null else ""
+        lines.append(f"    {each.name}: {each.description}{null}")
+    lines += ["", "Returns:", "    The artifact. It is made unless `out` holds the same one already."]
+    lines += ["", "Raises:", "    PacklightError: When the step cannot be applied; the message says what to do."]
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""Apply one step on its own, from one folder to another: what the verbs and the Python functions of the steps share."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from packlight.data import Dataset
+from packlight.errors import RecipeError
+from packlight.extras import require
+from packlight.progress import warn
+from packlight.runtime.artifact import Artifact
+from packlight.steps.option import options_of
+from packlight.steps.step import Step
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+PARENT = ""
+"""no name: what a step starts from first of all"""
+
+
+def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple[Step, dict[str, str]]:
+    """A step from its options, checked, where an option that names a variant of a recipe takes an artifact's folder.
+
+    Args:
+        kind: the step's class.
+        out: the folder to be made; its last part names the variant.
+        options: those that are given, by name.
+
+    Returns:
+        The step, and by name the folders of the artifacts besides its parent that it starts from.
+
+    Raises:
+        RecipeError: when an option is out of its range, two contradict each other, or a folder's name cannot name a variant.
+        MissingExtraError: when what the step needs is not installed.
+    """
+    values: dict[str, Any] = {}
+    folders: dict[str, str] = {}
+    for option in options_of(kind):
+        if option.name not in options:
+            continue
+        value = options[option.name]
+        if option.takes == "variant" and value is not None:
+            given = [_place(each) for each in (value if isinstance(value, list | tuple) else [value])]
+            names = [_name_of(each, option.name) for each in given]
+            for name, folder in zip(names, given, strict=True):
+                if folders.setdefault(name, folder) != folder:
+                    raise RecipeError(f"{kind.word()}: {folders[name]} and {folder} have the same name; rename one")
+            value = tuple(names) if option.lists else names[0]
+        values[option.key] = _place(value) if isinstance(value, Path | Artifact) else value
+    named = {"step": kind.word(), "as": _name_of(str(out), "out")}
+    try:
+        step = msgspec.convert(named | values, kind)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{kind.word()}: {error}") from error
+    if step.contradiction:
+        raise RecipeError(f"{step.kind}: {step.contradiction}")
+    require(*step.modules, purpose=f"`packlight {step.kind}`")
+    return step, folders
+
+
+def run_step(
+    step: Step,
+    data: Dataset,
+    out: Path,
+    *,
+    parent: str | None = None,
+    others: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> tuple[Artifact, bool]:
+    """Apply a step and write its artifact to `out`.
+
+    Args:
+        step: from `build_step`.
+        data: labelled texts.
+        out: the artifact's folder.
+        parent: what the step starts from: an artifact's folder, or any fine-tuned classifier.
+        others: the artifacts besides it that the step starts from, by the name that the step calls them.
+        seed: seed of everything random.
+
+    Returns:
+        The artifact, and whether it had to be made.
+
+    Raises:
+        PacklightError: when the step cannot start from these, or cannot be applied.
+    """
+    from packlight.models import resolve  # with the next, seconds that --help need not wait for
+    from packlight.pipeline.locking import lock_artifact
+    from packlight.pipeline.resolving import FILE, settle
+    from packlight.pipeline.runner import DEFAULT_MODEL
+    from packlight.pipeline.variant import check_parent, make_variant, open_parent
+
+    starts = ({PARENT: parent} if parent else {}) | dict(others or {})
+    if any(Path(each).resolve() == out.resolve() for each in starts.values()):
+        raise RecipeError(f"{out}: is what the step starts from; give another --out")
+    step.check_data(data)
+    with lock_artifact(out) as work:
+        opened = {name: open_parent(each, data, work) for name, each in starts.items()}
+        for name, artifact in opened.items():
+            check_parent(step, artifact, None if name == PARENT else step.other_parents[name])
+            if artifact.manifest.data_sha256 != data.sha256:
+                warn(
+                    f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "
+                    "give the same --data, --oos-label and --seed unless that is meant"
+                )
+        start = step.start_model(DEFAULT_MODEL)
+        first = opened.pop(PARENT, None)
+        artifact, new = make_variant(
+            step,
+            out,
+            work / "making",
+            data,
+            parent=first,
+            checkpoint=resolve(start) if start else None,
+            others=opened,
+            seed=seed,
+            resolved=settle(work / FILE, artifact=out),
+        )
+        shutil.rmtree(work)
+    return artifact, new
+
+
+def _place(value: object) -> str:
+    return str(value.path if isinstance(value, Artifact) else value)
+
+
+def _name_of(folder: str, option: str) -> str:
+    """The variant's name: the last part of its folder.
+
+    Raises:
+        RecipeError: when that is no name that a file of every system could have.
+    """
+    name = Path(folder).name
+    if not NAME.fullmatch(name):
+        raise RecipeError(
+            f"{option} {folder}: the last part names the variant, so it takes small letters, digits, dots, hyphens and "
+            "underscores only, such as artifacts/student"
+        )
+    return name

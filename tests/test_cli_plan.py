@@ -1,4 +1,4 @@
-"""`packlight plan --measured`: machines from a file of `packlight load`."""
+"""`packlight plan --measured`: machines from a file of `packlight loadtest`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The walk from Python: run a recipe, ask for advice under constraints, answer with the pick.
+"""From labelled texts to a prediction: run a recipe, pick a variant within limits, and use it.
 
 python examples/from_python.py [DATA] [OUT]
 """
@@ -18,10 +18,10 @@ def main(source: str = "sample", out: str = "runs/from_python") -> None:
 
     advice = recommend(outcome.measurements, Constraints(profile="edge", max_size_mb=30))
     if advice.pick is None:
-        print("nothing keeps these constraints")
+        print("no variant is within these limits")
         return
     predictor = Predictor.open(Path(out) / "variants" / advice.pick)
-    print(advice.pick, "says", predictor("wake me up at six", top_k=3))
+    print(advice.pick, "predicts", predictor("wake me up at six", top_k=3))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def test_json_lines_name_their_line():
     message = refusal("a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"\n\n["a", "b"]\n')
     assert "2 rows cannot be used" in message
     assert "a.jsonl, row 2: no valid JSON" in message
-    assert "a.jsonl, row 4: ['a', 'b'] is no JSON object" in message
+    assert "a.jsonl, row 4: ['a', 'b'] is not a JSON object" in message
 
 
 def test_json_lines_keep_separators_inside_strings():

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the hashes that verify them."""
+"""Files and folders that are written atomically, and the hashes that verify them."""
 
 import hashlib
 import os

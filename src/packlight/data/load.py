@@ -87,7 +87,7 @@ def load_dataset(
 
     Args:
         source: the word `sample`, a CSV, TSV, JSONL, Parquet or JSON file, a folder of split files, or a Hub id
-            with its configuration (`clinc/clinc_oos:plus`). What exists on disk wins over a Hub id.
+            with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence over Hub ids.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
         oos_label: the label of out-of-scope texts; found by its name (`oos`, `out_of_scope`, ...) when None.

@@ -106,7 +106,7 @@ def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
         if shared:
             one, other = texts[first][shared[0]], texts[second][shared[0]]
             warn(
-                f"texts of {first} that are also in {second}: {len(shared)}, which flatters the figures; the first is "
+                f"texts of {first} that are also in {second}: {len(shared)}, so reported accuracy may be too high; the first is "
                 f"{quoted(one.text)} ({one.file}, row {one.number}; {other.file}, row {other.number})"
             )
     labels_of = defaultdict[str, set[str]](set)

@@ -227,7 +227,7 @@ def read_json(path: Path, where: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{where}: {path.name} is damaged ({error}); download or save the model again") from error
     if not isinstance(document, dict):
-        raise ModelError(f"{where}: {path.name} is no JSON object; download or save the model again")
+        raise ModelError(f"{where}: {path.name} is not a JSON object; download or save the model again")
     return document
 
 

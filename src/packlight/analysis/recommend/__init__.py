@@ -1,6 +1,6 @@
 """The playbook: which variant to ship under which constraint, and why, from the measured figures.
 
-quick-win   the fastest that needs no training of a student: the given model, exported and quantized
+quick-win   the fastest that needs no student: the given model, exported and quantized
 balanced    the fastest that is not measurably less accurate than the most accurate
 edge        the least memory within a stated loss of accuracy
 portable    as balanced, among those that plain ONNX Runtime runs

@@ -41,7 +41,7 @@ from packlight.measure.timing import PRECISION
 
 NEAREST = 3
 RULES = {
-    "quick-win": "the fastest that needs no training of a student and is not measurably worse than the best of these by more than {loss}",
+    "quick-win": "the fastest that needs no student and is not measurably worse than the best of these by more than {loss}",
     "balanced": "the fastest that is not measurably worse than the best by more than {loss}",
     "edge": "the least memory at a loss of accuracy of at most {loss}",
     "portable": "the fastest that plain ONNX Runtime runs and that is not measurably worse than the best of these by more than {loss}",

@@ -35,7 +35,7 @@ def read_json_lines(file: str, data: bytes) -> Table:
         if isinstance(value, dict):
             records.append((number, value))
         else:
-            what = f"{quoted(value)} is no JSON object"
+            what = f"{quoted(value)} is not a JSON object"
             faults.append(Diagnostic(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}'))
     raise_row_errors(faults)
     return table_of(file, records)

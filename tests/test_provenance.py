@@ -20,7 +20,7 @@ from packlight.report.card.metadata import card_data
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.provenance import base_models
 from packlight.serve.push import pack
-from packlight.shootout.forms import make_compiled
+from packlight.steps.compile.options import Compile
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
@@ -63,7 +63,7 @@ def published(hub, encoder_folder, tmp_path):
     return put
 
 
-def test_what_training_started_from_goes_with_every_variant(published, chain, encoder_folder, tmp_path):
+def test_what_training_started_from_goes_with_every_variant(published, chain, data, encoder_folder, tmp_path):
     commit = published(CARD.format(license="apache-2.0"))
     digest = hashlib.sha256((encoder_folder("bert") / "model.safetensors").read_bytes()).hexdigest()
     expected = BaseModel(
@@ -77,9 +77,10 @@ def test_what_training_started_from_goes_with_every_variant(published, chain, en
             assert words in said
         assert Artifact.open(artifact.path).manifest == artifact.manifest
         assert "NOTICE" in [name for name, _ in pack(artifact.path, "me/mine").files]
-        data = card_data(artifact, measurements(row(artifact.name)))
-        assert (data.license, data.base_model) == ("apache-2.0", "org/toy")
-    compiled = make_compiled(Artifact.open(tmp_path / "variants" / "toy"), tmp_path / "compiled", "compiled")
+        about = card_data(artifact, measurements(row(artifact.name)))
+        assert (about.license, about.base_model) == ("apache-2.0", "org/toy")
+    parent = Artifact.open(tmp_path / "variants" / "toy")
+    compiled, _ = make_variant(Compile(name="compiled"), tmp_path / "compiled", tmp_path / "work", data, parent=parent)
     assert base_models(compiled.manifest) == (expected,)
     assert "NOTICE" in compiled.manifest.files
     page = ModelCard(render_card(artifact, measurements(row(artifact.name))))

@@ -7,46 +7,16 @@ import pytest
 
 from packlight import extras
 from packlight.data import dataset_from_rows
-from packlight.errors import ArtifactError, EngineError, MeasurementError, ModelError, PacklightError
+from packlight.errors import ArtifactError, MeasurementError, ModelError, PacklightError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.report.card.sections import engines as engines_section
 from packlight.runtime.artifact import Artifact, read_manifest
-from packlight.runtime.engines import open_engine, torch_compiled
 from packlight.runtime.predictor import Predictor
-from packlight.shootout import Row, contestants, shoot_out
+from packlight.shootout import contestants, shoot_out
 from packlight.shootout.contestants import gather
-from packlight.shootout.result import allowed, choose
 
 pytest_plugins = ["tiny_run", "command"]
 EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
-
-
-def row(name, ratio, accuracy):
-    return Row(name=name, engine="torch", precision="fp32", latency_ms=1.0, speedup=ratio, val_accuracy=accuracy)
-
-
-MISSING = Row(name="missing", engine="openvino", precision="int8", note="not installed")
-FIELD = (row("eager", 1.0, 0.950), row("good", 4.0, 0.945), row("fast", 9.0, 0.940), MISSING)
-
-
-@pytest.mark.parametrize(("loss", "winner"), [(0.0, "eager"), (0.005, "good"), (0.01, "fast"), (0.5, "fast")])
-def test_the_fastest_within_the_loss_wins(loss, winner):
-    assert choose(FIELD, loss).name == winner
-
-
-def test_the_loss_counts_from_the_most_accurate_and_not_from_the_first():
-    better = (*FIELD, row("better", 2.0, 0.960))
-    assert [each.name for each in allowed(better, 0.012)] == ["eager", "better"]
-    assert choose(better, 0.012).name == "better"
-
-
-def test_of_equally_fast_ones_the_more_accurate_wins():
-    assert choose((row("a", 2.0, 0.9), row("b", 2.0, 0.91)), 0.05).name == "b"
-
-
-def test_without_anyone_who_ran_there_is_no_winner():
-    with pytest.raises(MeasurementError, match="the notes of the rows say why"):
-        choose((MISSING,), 0.005)
 
 
 @pytest.fixture(scope="module")
@@ -108,63 +78,6 @@ def test_a_given_artifact_that_wins_keeps_its_place(teacher, data, tmp_path, mon
     assert outcome.artifact == str(teacher)
     assert read_manifest(teacher).facts["shootout"]["winner"] == "teacher"
     assert not (tmp_path / "best").exists()
-
-
-def test_a_compiled_winner_is_opened_compiled(teacher, tmp_path):
-    made = contestants.make_compiled(Artifact.open(teacher), tmp_path / "compiled", "teacher-compiled")
-    assert (made.manifest.engine, made.manifest.parent, made.manifest.step) == ("torch-compiled", "teacher", "compile")
-    assert [step["name"] for step in made.manifest.lineage] == ["teacher"]
-    with pytest.MonkeyPatch.context() as patch:
-        # Compiling takes most of a minute; that the engine asks for it is what is tested here.
-        asked = []
-        patch.setattr("torch.compile", lambda model, **how: asked.append(how) or model)
-        patch.setattr(torch_compiled, "check_compiler", lambda: None)
-        engine = open_engine(made, threads=1)
-    assert asked == [{"dynamic": True}]
-    assert engine.name == "torch-compiled"
-    texts = ["wake me at seven", "rain"]
-    assert engine.predict(texts) == pytest.approx(open_engine(Artifact.open(teacher), threads=1).predict(texts))
-
-
-def test_a_compiler_that_fails_is_an_engine_error(teacher, monkeypatch):
-    def broken(_model, **_how):
-        def fail(**_inputs):
-            raise RuntimeError("g++: exec format error\nmore")
-
-        return fail
-
-    monkeypatch.setattr(torch_compiled, "check_compiler", lambda: None)
-    monkeypatch.setattr("torch.compile", broken)
-    with pytest.raises(EngineError, match=r"torch.compile fails on this machine: g\+\+: exec format error$"):
-        torch_compiled.CompiledEngine(Artifact.open(teacher), threads=1)
-
-
-def test_openvino_answers_like_torch(teacher, data, tmp_path):
-    pytest.importorskip("openvino")
-    parent = Artifact.open(teacher)
-    kept = [each for each in contestants._made(parent, data, tmp_path, 0) if each.name == "teacher-openvino"]
-    made = kept[0].artifact
-    assert (made.manifest.engine, made.manifest.model_file) == ("openvino", "openvino/model.safetensors")
-    assert made.weights_bytes > 0
-    texts = list(data.val.texts)
-    wanted = open_engine(parent, threads=1).predict(texts)
-    engine = open_engine(made, threads=1)
-    assert engine.predict(texts) == pytest.approx(wanted, abs=1e-3)
-    first = engine.predict(texts[:1])
-    engine.predict(texts[1:2])
-    assert first == pytest.approx(wanted[:1], abs=1e-3), "an answer must not change with the next one"
-    with pytest.raises(EngineError, match="made for openvino, and torch can't open it"):
-        open_engine(made, engine="torch")
-
-
-def test_a_damaged_openvino_file_is_an_artifact_error(tmp_path):
-    pytest.importorskip("openvino")
-    from packlight.runtime.engines import openvino
-
-    broken = tmp_path / "model.safetensors"
-    broken.write_bytes(b"nothing")
-    with pytest.raises(ArtifactError, match="holds no weights of an OpenVINO graph"):
-        openvino._read_weights(broken)
 
 
 @pytest.mark.parametrize("name", ["student-onnx-int8", "student-torch-int8"])

@@ -4,7 +4,7 @@
 answers to `val` with the labels, and writes the fastest of those that are right often enough as an artifact.
 """
 
-from packlight.shootout.result import Row, ShootOut
+from packlight.analysis.engine_selection import Row, ShootOut
 from packlight.shootout.run import shoot_out
 
 __all__ = ["Row", "ShootOut", "shoot_out"]

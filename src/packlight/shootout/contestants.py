@@ -6,14 +6,14 @@ from pathlib import Path
 
 from packlight.data import Dataset
 from packlight.errors import MeasurementError, ModelError, PacklightError
-from packlight.extras import require
 from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.pipeline.measure_run import subject_of
 from packlight.pipeline.variant import make_variant
 from packlight.progress import info
 from packlight.runtime.artifact import Artifact
-from packlight.shootout.forms import make_compiled, make_openvino
+from packlight.steps.compile.options import Compile
 from packlight.steps.export.options import Export
+from packlight.steps.openvino.options import OpenVino
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.step import Step
 
@@ -92,25 +92,19 @@ def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Candid
     def name(form: str) -> str:
         return f"{parent.name}-{form}"
 
-    def openvino(precision: str, called: str) -> Artifact:
-        # Before an export that would be for nothing.
-        require("openvino", *(["nncf"] if precision == "int8" else []), purpose="this contestant")
-        graph = by_step(Export(name=name("plain"), fuse=False), parent)
-        info(f"{called}: openvino from {graph.name}")
-        return make_openvino(parent, graph, work / called, called, data, precision=precision, seed=seed)
-
     fused = Export(name=name("ort"))
     dynamic = QuantizeOnnx(name=name("ort-dynamic"), mode="dynamic")
     static = QuantizeOnnx(name=name("ort-static"), mode="static")
-    compiled = name("compiled")
-    plain, quantized = name("openvino"), name("openvino-int8")
+    compiled = Compile(name=name("compiled"))
+    plain = OpenVino(name=name("openvino"))
+    quantized = OpenVino(name=name("openvino-int8"), precision="int8")
     return [
-        _form(compiled, "torch-compiled", "fp32", "", lambda: make_compiled(parent, work / compiled, compiled)),
+        _form(compiled.name, "torch-compiled", "fp32", "", lambda: by_step(compiled, parent)),
         _form(fused.name, "onnxruntime", "fp32", "", lambda: by_step(fused, parent)),
         _form(dynamic.name, "onnxruntime", "int8", "dynamic", lambda: by_step(dynamic, by_step(fused, parent))),
         _form(static.name, "onnxruntime", "int8", "static", lambda: by_step(static, by_step(fused, parent))),
-        _form(plain, "openvino", "fp32", "", lambda: openvino("fp32", plain)),
-        _form(quantized, "openvino", "int8", "static, by NNCF", lambda: openvino("int8", quantized)),
+        _form(plain.name, "openvino", "fp32", "", lambda: by_step(plain, parent)),
+        _form(quantized.name, "openvino", "int8", "static, by NNCF", lambda: by_step(quantized, parent)),
     ]
 
 

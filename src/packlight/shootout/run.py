@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from packlight.analysis.engine_selection import Row, ShootOut, allowed, choose
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, PacklightError
 from packlight.files import atomic_folder
@@ -18,7 +19,6 @@ from packlight.progress import info
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest, write_manifest
 from packlight.shootout.contestants import Candidate, check_origin, gather
-from packlight.shootout.result import Row, ShootOut, allowed, choose
 
 MAX_ACCURACY_LOSS = 0.005
 OUT = Path("artifacts/fastest")

@@ -10,6 +10,8 @@ A step says which kinds of model it can start from and which kind it makes:
     onnx         a float32 ONNX graph
     onnx-int8    an ONNX graph with int8 weights
     static       hashed n-gram embeddings and a small head, on numpy
+    openvino     an OpenVINO graph, in float32 or int8
+    torch-compiled   as torch, opened through `torch.compile`
     cascade      two models, the first of which passes on what it is unsure of
 """
 

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from packlight.errors import EngineError
 from packlight.extras import load
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH
+from packlight.runtime.engines.openvino import WEIGHTS
 from packlight.runtime.tokenization import TextEncoder
 
 
@@ -70,8 +71,6 @@ def _nncf() -> Any:
 
 
 def _save(openvino: Any, model: Any, folder: Path) -> None:
-    from packlight.runtime.engines.openvino import WEIGHTS  # imports openvino, which is an extra
-
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "model.xml"
         openvino.save_model(model, graph, compress_to_fp16=False)

@@ -1,0 +1,1 @@
+"""The step `compile`: its options, and how it is applied."""

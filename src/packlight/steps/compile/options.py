@@ -1,0 +1,17 @@
+"""Options of `compile`."""
+
+from packlight.steps.step import Step
+
+
+class Compile(Step, frozen=True, kw_only=True, tag="compile"):
+    """Keep the model as it is, to be opened through `torch.compile`.
+
+    Each machine compiles the model when it opens it, which takes tens of seconds the first time and needs a C++ compiler.
+    """
+
+    needs = ("torch",)
+    makes = "torch-compiled"
+    modules = ("torch", "transformers")
+    keeps_model = True
+    artifact_name = "compiled"
+    example = "artifacts/student --data intents.csv --out artifacts/student-compiled"

@@ -1,0 +1,1 @@
+"""The step `openvino`: its options, and how it is applied."""

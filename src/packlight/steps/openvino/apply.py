@@ -1,0 +1,36 @@
+"""Convert a classifier to OpenVINO, from an ONNX graph of standard operators."""
+
+from packlight.data.dataset import evenly_spaced
+from packlight.extras import require
+from packlight.runtime.artifact import OPENVINO
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext, StepResult, copy_description
+from packlight.steps.onnx.export_graph import export
+from packlight.steps.openvino.convert import write_openvino, write_openvino_int8
+from packlight.steps.openvino.options import OpenVino
+
+OPSET = 18
+
+
+def apply(step: OpenVino, context: StepContext) -> StepResult:
+    """Export the parent without ONNX Runtime's own operators, and convert that graph."""
+    parent, int8 = context.origin, step.precision == "int8"
+    require("openvino", *(["nncf"] if int8 else []), purpose=f"`{step.kind}` in {step.precision}")
+    graph = context.work_dir / "unfused.onnx"
+    export(parent.path, graph, opset=OPSET, fuse=False)
+    copy_description(parent.path, context.output_dir)
+    if int8:
+        encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
+        texts = evenly_spaced(context.data.train.texts, step.calibration_texts)
+        write_openvino_int8(graph, context.output_dir, encoder, texts)
+    else:
+        write_openvino(graph, context.output_dir)
+    return StepResult(
+        "openvino",
+        step.precision,
+        OPENVINO,
+        parent.manifest.max_length,
+        batch_invariant=True,
+        facts={},
+        abstain_below=parent.manifest.abstain_below,
+    )

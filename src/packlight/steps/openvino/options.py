@@ -1,0 +1,27 @@
+"""Options of `openvino`."""
+
+from typing import Annotated, Literal
+
+from packlight.steps.step import Positive, Share, Step, described
+
+
+class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
+    """Convert the model to OpenVINO, in float32 or in int8.
+
+    For int8, NNCF measures the activations' ranges once on training texts, so predictions don't depend on the batch.
+    """
+
+    needs = ("torch",)
+    makes = "openvino"
+    modules = ("torch", "transformers", "onnx", "onnxscript", "openvino")
+    keeps_model = True
+    artifact_name = "openvino"
+    example = "artifacts/student --data intents.csv --out artifacts/student-openvino"
+
+    precision: Annotated[Literal["fp32", "int8"], described("Precision of weights and activations.")] = "fp32"
+    calibration_texts: Annotated[Positive, described("Training texts that int8 activation ranges are measured on.")] = (
+        512
+    )
+    min_agreement: Annotated[
+        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+    ] = 0.9

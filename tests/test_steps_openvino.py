@@ -1,0 +1,60 @@
+import pytest
+
+from packlight import extras
+from packlight.data import dataset_from_rows
+from packlight.errors import ArtifactError, EngineError, MissingExtraError
+from packlight.pipeline.variant import make_variant
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import open_engine
+from packlight.steps.openvino.options import OpenVino
+
+pytest_plugins = ["tiny_run"]
+
+
+@pytest.fixture(scope="module")
+def data(tiny):
+    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_run):
+    return Artifact.open(tiny_run / "variants" / "teacher")
+
+
+def test_openvino_answers_like_torch(teacher, data, tmp_path):
+    pytest.importorskip("openvino")
+    step = OpenVino(name="teacher-openvino")
+    made, _ = make_variant(step, tmp_path / "made", tmp_path / "work", data, parent=teacher)
+    assert (made.manifest.engine, made.manifest.model_file) == ("openvino", "openvino/model.safetensors")
+    assert made.weights_bytes > 0
+    texts = list(data.val.texts)
+    wanted = open_engine(teacher, threads=1).predict(texts)
+    engine = open_engine(made, threads=1)
+    assert engine.predict(texts) == pytest.approx(wanted, abs=1e-3)
+    first = engine.predict(texts[:1])
+    engine.predict(texts[1:2])
+    assert first == pytest.approx(wanted[:1], abs=1e-3), "an answer must not change with the next one"
+    with pytest.raises(EngineError, match="made for openvino, and torch can't open it"):
+        open_engine(made, engine="torch")
+
+
+def test_a_damaged_openvino_file_is_an_artifact_error(tmp_path):
+    pytest.importorskip("openvino")
+    from packlight.runtime.engines import openvino
+
+    broken = tmp_path / "model.safetensors"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(ArtifactError, match="holds no weights of an OpenVINO graph"):
+        openvino._read_weights(broken)
+
+
+@pytest.mark.parametrize(("precision", "missing"), [("fp32", "openvino"), ("int8", "nncf")])
+def test_without_its_library_the_install_line_comes_before_any_work(
+    teacher, data, tmp_path, monkeypatch, precision, missing
+):
+    monkeypatch.setattr(extras, "installed", lambda name: name != missing)
+    step = OpenVino(name="vino", precision=precision)
+    with pytest.raises(MissingExtraError, match=rf"`openvino` in {precision} needs {missing}: pip install .*openvino"):
+        make_variant(step, tmp_path / "made", tmp_path / "work", data, parent=teacher)
+    assert not (tmp_path / "made").exists()
+    assert not list((tmp_path / "work").glob("*.onnx"))

@@ -11,6 +11,7 @@ import pytest
 
 import packlight
 from packlight.extras import EXTRA_OF
+from packlight.steps import step_types
 
 PACKAGE = Path(packlight.__file__).parent
 BASE = {"errors", "extras", "files", "formatting", "hub", "locks", "origin", "progress", "telemetry"}
@@ -116,9 +117,32 @@ def test_no_step_imports_another():
     assert crossing == []
 
 
+def test_no_shared_file_of_the_steps_imports_a_steps():
+    steps = {word.replace("-", "_") for word in step_types()}
+    shared = [each for each in (PACKAGE / "steps").rglob("*.py") if each.parent.name not in steps]
+    upward = [
+        f"{module_of(file)} -> {name}"
+        for file in shared
+        for name in imports_of(file)
+        if name.startswith("steps.") and name.split(".")[1] in steps
+    ]
+    assert upward == []
+
+
+def test_what_applies_a_step_is_loaded_by_the_registry_and_the_trainer_alone():
+    loading = {
+        module_of(file)
+        for file in files()
+        for name in imports_of(file)
+        if name.startswith("steps.") and ".apply." in name and file.parent.name != name.split(".")[1]
+    }
+    assert loading == {"api.distillation"}
+
+
 def test_no_room_bears_the_name_of_a_public_function():
     """Importing a submodule binds its name in the package, in place of the function."""
     assert set(ROOMS).isdisjoint(packlight.__all__)
+    assert {*ROOMS, *BASE}.isdisjoint(word.replace("-", "_") for word in step_types())
 
 
 @pytest.mark.parametrize("room", SERIALIZED_FORMS)

@@ -6,12 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from packlight.data import Dataset, load_dataset
-from packlight.pipeline.single_step import build_step, run_step
+from packlight.data import as_dataset
+from packlight.pipeline.single_step import build_step, place_of, run_step
+from packlight.progress import watching
 from packlight.runtime.artifact import Artifact
 from packlight.steps import step_types
 from packlight.steps.option import Option, options_of
 from packlight.steps.step import Step
+
+COLUMNS = ("text_column", "label_column", "oos_label")
+"""what says how the data is read, as for the verbs"""
 
 
 @cache
@@ -28,27 +32,26 @@ def step_function(name: str) -> Callable[..., Artifact]:
     fields = options_of(step)
     asked = [
         *([_parameter("model", str | Path | Artifact, keyword=False)] if step.needs else []),
-        _parameter("data", Dataset | str | Path, keyword=False),
+        _parameter("data", Any, keyword=False),
         *(_parameter(each.name, _type(each)) for each in fields if each.required),
         _parameter("out", str | Path, Path("artifacts") / (step.artifact_name or step.word())),
-        _parameter("seed", int, 0),
         *(_parameter(each.name, _type(each), each.default) for each in fields if not each.required),
+        *(_parameter(name, str | None, None) for name in COLUMNS),
+        _parameter("seed", int, 0),
+        _parameter("on_progress", Callable[[str, float, float], None] | None, None),
     ]
     signature = inspect.Signature(asked, return_annotation=Artifact)
 
     def function(*args: Any, **keywords: Any) -> Artifact:
-        given = signature.bind(*args, **keywords)
-        stated = {each.name: given.arguments[each.name] for each in fields if each.name in given.arguments}
-        given.apply_defaults()
-        first, data, out = (
-            given.arguments.get("model") if step.needs else None,
-            given.arguments["data"],
-            Path(given.arguments["out"]),
-        )
+        bound = signature.bind(*args, **keywords)
+        stated = {each.name: bound.arguments[each.name] for each in fields if each.name in bound.arguments}
+        bound.apply_defaults()
+        given, out = bound.arguments, Path(bound.arguments["out"])
         built, others = build_step(step, out, stated)
-        dataset = data if isinstance(data, Dataset) else load_dataset(str(data), seed=given.arguments["seed"])
-        parent = None if first is None else str(first.path if isinstance(first, Artifact) else first)
-        return run_step(built, dataset, out, parent=parent, others=others, seed=given.arguments["seed"])[0]
+        dataset = as_dataset(given["data"], seed=given["seed"], **{name: given[name] for name in COLUMNS})
+        parent = place_of(given["model"]) if step.needs else None
+        with watching(given["on_progress"]):
+            return run_step(built, dataset, out, parent=parent, others=others, seed=given["seed"])[0]
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _documentation(step)
@@ -80,12 +83,20 @@ def _documentation(step: type[Step]) -> str:
     lines = [inspect.getdoc(step) or "", "", "Args:"]
     if step.needs:
         lines.append("    model: Artifact, its directory, or any fine-tuned classifier (a directory or a Hub id).")
-    lines.append("    data: Labelled texts: a `Dataset`, or whatever `--data` takes.")
-    lines.append("    out: Directory for the artifact. Its last part names the variant.")
-    lines.append("    seed: Seed of everything random.")
+    lines += [
+        "    data: Labelled texts: a data frame, a `DatasetDict`, a list, `(texts, labels)`, or a path.",
+        "    out: Directory for the artifact. Its last part names the variant.",
+    ]
     for each in options_of(step):
         null = f" None: {each.null}." if each.nullable and each.null else ""
         lines.append(f"    {each.name}: {each.description}{null}")
+    lines += [
+        "    text_column: Column of the texts. Guessed by default.",
+        "    label_column: Column of the labels. Guessed by default.",
+        "    oos_label: Label of out-of-scope texts. Found by its name by default.",
+        "    seed: Seed of everything random.",
+        "    on_progress: Called as `on_progress(stage, done, total)`. What it raises stops the step.",
+    ]
     lines += ["", "Returns:", "    The artifact. It is made unless `out` holds the same one already."]
     lines += ["", "Raises:", "    PacklightError: When the step cannot be applied; the message says what to do."]
     return "\n".join(lines)

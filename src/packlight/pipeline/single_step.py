@@ -43,13 +43,13 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
             continue
         value = options[option.name]
         if option.takes == "variant" and value is not None:
-            given = [_place(each) for each in (value if isinstance(value, list | tuple) else [value])]
+            given = [place_of(each) for each in (value if isinstance(value, list | tuple) else [value])]
             names = [_name_of(each, option.name) for each in given]
             for name, folder in zip(names, given, strict=True):
                 if folders.setdefault(name, folder) != folder:
                     raise RecipeError(f"{kind.word()}: {folders[name]} and {folder} have the same name; rename one")
             value = tuple(names) if option.lists else names[0]
-        values[option.key] = _place(value) if isinstance(value, Path | Artifact) else value
+        values[option.key] = place_of(value) if isinstance(value, Path | Artifact) else value
     named = {"step": kind.word(), "as": _name_of(str(out), "out")}
     try:
         step = msgspec.convert(named | values, kind)
@@ -122,7 +122,8 @@ def run_step(
     return artifact, new
 
 
-def _place(value: object) -> str:
+def place_of(value: object) -> str:
+    """The folder of an artifact, or the reference of a model, as a string."""
     return str(value.path if isinstance(value, Artifact) else value)
 
 

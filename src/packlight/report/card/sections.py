@@ -171,7 +171,7 @@ def calibration_of(artifact: Artifact) -> Calibration | None:
     if manifest.engine == "cascade":
         manifest = read_manifest(artifact.path / SECOND)
     for name, kind, facts in reversed(_history(manifest)):
-        if kind == "calibrate" and "rule" in facts:
+        if "rule" in facts:
             return Calibration(name, facts)
         # What was trained since has no threshold of before.
         if (step := step_types().get(kind)) is not None and step.trains:

@@ -195,12 +195,14 @@ def test_a_missing_path_is_said(tmp_path):
 
 
 def test_only_needed_files_are_downloaded_and_only_once(hub, folder):
-    for extra in ("README.md", "pytorch_model.bin", "modeling.py", "onnx/model.onnx"):
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    for extra in ("pytorch_model.bin", "modeling.py", "onnx/model.onnx"):
         (folder / extra).parent.mkdir(exist_ok=True)
         (folder / extra).write_text("not needed")
     commit = hub.model("acme/intents", folder)
     first = resolve("acme/intents")
-    assert sorted(hub.downloads) == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    needed = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    assert sorted(hub.downloads) == ["README.md", *needed], "the card, for its licence"
     assert first.revision == commit
     assert first.reference == "acme/intents"
     assert first.labels == ("transfer", "balance", "oos")
@@ -333,10 +335,8 @@ def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch):
     monkeypatch.setattr(packlight.hub, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        started = time.monotonic()
-        with pytest.raises(ModelError, match="cannot be reached"):
+        with pytest.raises(ModelError, match=r"cannot be reached.*no answer within 0\.2 s"):
             resolve("acme/intents")
-    assert time.monotonic() - started < 2
 
 
 # minilm
@@ -420,14 +420,13 @@ def test_the_installed_minilm_is_the_real_one(hub):
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_is_none_at_once_when_it_cannot_be_had(hub, name, monkeypatch):
-    started = time.monotonic()
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits to try again"))
     assert resolve_reference(name) is None  # not on this Hub
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert resolve_reference(name) is None
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     hub.stop()
     assert resolve_reference(name) is None
-    assert time.monotonic() - started < 3
     with pytest.raises(ModelError, match=f"{name}: the Hub cannot be reached"):
         resolve(name)
 

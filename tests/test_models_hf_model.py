@@ -62,7 +62,11 @@ def test_the_folder_is_a_stock_checkpoint(classifier_folder, tiny, family):
 
 
 def test_the_saved_configuration_names_no_place_of_this_machine(classifier_folder, tmp_path):
-    for file in classifier_folder("bert").glob("*.json"):
+    folder = classifier_folder("bert")
+    assert tmp_path.parent in folder.parents, "else its place could not be told"
+    files = list(folder.glob("*.json"))
+    assert files
+    for file in files:
         assert str(tmp_path.parent) not in file.read_text()
 
 

@@ -44,12 +44,14 @@ def test_the_pick_is_the_advice_in_three_sentences(folder, page):
 
 def test_effects_agree_with_the_figures(page):
     rows = {row.variant: row for row in page.measurements}
+    assert page.effects
     for effect in page.effects:
         assert (effect.fixed - effect.broke) / QUERIES == pytest.approx(rows[effect.variant].change_vs_parent)
 
 
 def test_own_labels_stand_where_recall_says(page):
     rows = {row.variant: row for row in page.measurements}
+    assert page.scopes
     for scope in page.scopes:
         assert 1 - scope.own[0] == pytest.approx(rows[scope.variant].oos_recall)
         assert 0.5 < scope.roc.area < 1

@@ -39,7 +39,9 @@ def test_both_files_are_valid_and_the_same_on_a_second_run(tmp_path):
     ],
 )
 def test_unusual_rows_are_drawn(rows):
-    assert ET.fromstring(render_plot(summarise(measurements(*rows)), "svg")) is not None
+    drawing = render_plot(summarise(measurements(*rows)), "svg")
+    assert ET.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+    assert drawing.count(b'id="PathCollection_') == 3 * len(rows), "a disc, its edge and its centre for each"
 
 
 def test_area_is_proportional_to_size():

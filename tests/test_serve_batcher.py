@@ -61,12 +61,12 @@ def test_answers_come_back_in_order_whatever_the_batches():
 def test_an_idle_queue_does_not_wait():
     async def scenario():
         batcher = Batcher(Fake(), Limits())
-        start = time.perf_counter()
-        for _ in range(100):
-            await submit(batcher, [3])
-        return (time.perf_counter() - start) / 100
+        for _ in range(3):
+            answer = submit(batcher, [3])
+            await asyncio.sleep(0)
+            assert answer.done(), "inferred at the loop's next turn"
 
-    assert asyncio.run(scenario()) < 0.002
+    asyncio.run(scenario())
 
 
 def test_what_is_there_at_once_shares_a_batch():
@@ -194,16 +194,13 @@ def test_a_fault_of_the_runtime_is_its_requests_alone():
 
 def test_the_loop_is_free_between_micro_batches():
     async def scenario():
-        batcher = Batcher(Fake(seconds=0.02), Limits(batch_tokens=4))
-        long = submit(batcher, [4] * 10)
-        gaps, last = [], time.perf_counter()
+        model = Fake()
+        long = submit(Batcher(model, Limits(batch_tokens=4)), [4] * 10)
+        done = [0]
         while not long.done():
             await asyncio.sleep(0)
-            now = time.perf_counter()
-            gaps.append(now - last)
-            last = now
-        assert sum(gap > 0.015 for gap in gaps) >= 10
-        assert max(gaps) < 0.15
+            done.append(len(model.batches))
+        assert done == list(range(11)), "one micro-batch a turn"
 
     asyncio.run(scenario())
 
@@ -220,8 +217,8 @@ def test_listeners_hear_of_waits_and_batches():
     asyncio.run(scenario())
     wait, (texts, seconds) = heard
     assert texts == 2
-    assert 0 <= wait < 0.1
-    assert 0 <= seconds < 0.1
+    assert wait >= 0
+    assert seconds >= 0
 
 
 class TooFew(Fake):

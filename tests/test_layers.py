@@ -29,6 +29,7 @@ ROOMS = (
     "search",
     "serve",
     "api",
+    "sklearn",
     "cli",
 )
 """in import order: a room imports only the base and the rooms before it"""

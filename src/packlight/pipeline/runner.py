@@ -9,6 +9,8 @@ The run's folder
     work/                    checkpoints, caches and the measuring journal: what a killed run goes on from
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +75,49 @@ def run(
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
-    modules = dict.fromkeys(module for step in recipe.steps for module in step.modules)
-    require(*modules, "matplotlib", "jinja2", "vl_convert", purpose="`packlight run`")
+    require("scipy", "matplotlib", "jinja2", "vl_convert", purpose="`packlight run`")
+    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, made):
+        measurements, measured = measure_run(
+            {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
+            data,
+            out,
+            references=recipe.references,
+            threads=threads or processor.cpu_budget(),
+            seed=seed,
+            effort=effort or BenchmarkConfig(),
+            again=again,
+            quote=quote,
+        )
+    return RunOutcome(out, measurements, tuple(made), measured)
+
+
+def build(
+    data: Dataset,
+    recipe: Recipe,
+    out: Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    train_threads: int | None = None,
+    seed: int = 0,
+) -> dict[str, Artifact]:
+    """Build a recipe's variants, or what is left of them, and measure nothing; the arguments are those of `run`.
+
+    Returns:
+        Every variant by its name, in the recipe's order.
+
+    Raises:
+        PacklightError: of the kind that fits, before any work where it can be known then.
+    """
+    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, _):
+        return artifacts
+
+
+@contextmanager
+def _building(
+    data: Dataset, recipe: Recipe, out: Path, *, model: str, train_threads: int | None, seed: int
+) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
+    """The recipe's variants and the names of those that are new; the run's folder stays locked for the block."""
+    require(*dict.fromkeys(module for step in recipe.steps for module in step.modules), purpose="`packlight run`")
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     with lock_run(out):
@@ -98,18 +141,7 @@ def run(
             )
             made += [step.name] if new else []
         tell("variants", len(recipe.steps), len(recipe.steps))
-        measurements, measured = measure_run(
-            {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
-            data,
-            out,
-            references=recipe.references,
-            threads=threads or processor.cpu_budget(),
-            seed=seed,
-            effort=effort or BenchmarkConfig(),
-            again=again,
-            quote=quote,
-        )
-    return RunOutcome(out, measurements, tuple(made), measured)
+        yield artifacts, made
 
 
 def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:

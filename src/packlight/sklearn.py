@@ -1,0 +1,206 @@
+"""`TextClassifier`: a compressed transformer as a scikit-learn classifier.
+
+    from packlight.sklearn import TextClassifier
+
+    scores = cross_val_score(TextClassifier(), texts, labels, cv=5)
+
+An estimator is pickled without its model: the pickle holds the path of the artifact and the hash of its model file.
+"""
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from packlight.data import Dataset, read_rows
+from packlight.data.oos_label import scope_label
+from packlight.data.splits import hold_out
+from packlight.errors import ArtifactError, DataError
+from packlight.extras import require
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.decision import probabilities
+from packlight.runtime.predictor import Predictor
+from packlight.steps import Step
+
+require("sklearn", purpose="packlight.sklearn")
+
+from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: E402 - the check above says what to install
+from sklearn.utils.multiclass import check_classification_targets  # noqa: E402
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d  # noqa: E402
+
+DEFAULT_STEPS = ({"step": "finetune", "as": "fine-tuned"}, {"step": "export", "as": "exported"})
+BATCH = 32
+OPENED = 4
+"""artifacts that stay open for the next prediction"""
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+    """A transformer text classifier, trained and compressed by a recipe.
+
+    `X` is a sequence of texts: a list, a one-dimensional array or a pandas Series. A tenth of it is held out,
+    stratified, to choose the best epoch by.
+
+    Args:
+        model: what training starts from: a Hub id, a folder, or `minilm`.
+        recipe: the steps: a built-in recipe, a YAML file, or a list as `packlight.compress` takes. By default the model
+            is fine-tuned and exported to ONNX.
+        variant: the variant that predicts. By default the recipe's last.
+        folder: where artifacts are kept, each fit in a subfolder of its own; an equal fit is reused. By default a
+            temporary folder that is removed when Python ends: give one to unpickle the estimator later.
+        threads: threads per prediction. Defaults to all that this process may use.
+        random_state: seed of everything random.
+
+    Attributes:
+        classes_: the labels [classes], sorted.
+        artifact_path_: the artifact's folder, which `packlight serve` takes.
+        artifact_sha256_: hash of its model file.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "minilm",
+        *,
+        recipe: str | Path | Recipe | Sequence[Step | Mapping[str, Any]] | None = None,
+        variant: str | None = None,
+        folder: str | Path | None = None,
+        threads: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.variant = variant
+        self.folder = folder
+        self.threads = threads
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on texts and their labels, which may be strings or numbers.
+
+        Raises:
+            ValueError: when the texts or the labels cannot be used.
+            PacklightError: when the model or the recipe cannot be used.
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        texts = _texts(X)
+        targets = column_or_1d(y, warn=True)
+        check_consistent_length(texts, targets)
+        check_classification_targets(targets)
+        self.classes_, places = np.unique(targets, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class, {self.classes_[0]!r}: a classifier needs two or more")
+        try:
+            rows = read_rows([(text, str(self.classes_[place])) for text, place in zip(texts, places, strict=True)])
+            train, val = hold_out(rows, seed=self.random_state)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        self._labels = [label for _, label in sorted(dict(zip(places.tolist(), rows.labels, strict=True)).items())]
+        if len(set(self._labels)) < len(self._labels):
+            raise ValueError(f"two of these labels are the same when written out: {', '.join(map(repr, self._labels))}")
+        # Nothing is measured, so `test` is never read; a data set needs one.
+        data = Dataset("fit", train, val, val, scope_label(self._labels, None))
+        artifact = self._built(data)
+        self.artifact_path_ = str(artifact.path.resolve())
+        self.artifact_sha256_ = _model_sha256(artifact)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """The likeliest label of each text, [texts].
+
+        Raises:
+            ArtifactError: when the artifact is gone or is another one now.
+        """
+        check_is_fitted(self)
+        labels: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        """The probability of each class, [texts, classes], in the order of `classes_`.
+
+        Raises:
+            ArtifactError: when the artifact is gone or is another one now.
+        """
+        check_is_fitted(self)
+        texts = _texts(X)
+        predictor = _opened(self.artifact_path_, self.artifact_sha256_, self.threads)
+        artifact, engine = predictor.artifact, predictor.engine
+        size = BATCH if artifact.manifest.batch_invariant else 1
+        chunks = [engine.predict(texts[start : start + size]) for start in range(0, len(texts), size)]
+        scores = probabilities(np.concatenate(chunks), artifact.activation)
+        columns = [engine.labels.index(label) for label in self._labels]
+        chosen: npt.NDArray[np.float32] = scores[:, columns]
+        return chosen
+
+    def _built(self, data: Dataset) -> Artifact:
+        from packlight.pipeline.runner import build  # imports torch, which predicting does without
+
+        recipe = self.recipe if isinstance(self.recipe, Recipe) else _recipe(self.recipe)
+        names = [step.name for step in recipe.steps]
+        wanted = self.variant or names[-1]
+        if wanted not in names:
+            raise ValueError(f"variant={wanted!r}: the recipe makes {', '.join(names)}")
+        settings = repr((data.sha256, str(self.model), recipe, self.random_state))
+        name = hashlib.sha256(settings.encode()).hexdigest()[:16]
+        folder = Path(self.folder) if self.folder is not None else _temporary()
+        return build(data, recipe, folder / name, model=str(self.model), seed=self.random_state)[wanted]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def _recipe(given: str | Path | Sequence[Step | Mapping[str, Any]] | None) -> Recipe:
+    if given is None:
+        return recipe_of(DEFAULT_STEPS)
+    return load_recipe(given) if isinstance(given, str | Path) else recipe_of(given)
+
+
+def _texts(given: Any) -> list[str]:
+    """The texts of one prediction or fit.
+
+    Raises:
+        ValueError: when they are not one-dimensional, not all strings, or none at all.
+    """
+    texts = [given] if isinstance(given, str) else list(given) if hasattr(given, "__iter__") else [given]
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if isinstance(given, str) or wrong is not None:
+        shown = repr(given if isinstance(given, str) else wrong)[:60]
+        raise ValueError(f"X must be a one-dimensional sequence of texts, such as ['wake me up', 'stop']; got {shown}")
+    if not texts:
+        raise ValueError("Found array with 0 sample(s): X has no texts, and a minimum of 1 is required.")
+    return [str(text) for text in texts]
+
+
+def _model_sha256(artifact: Artifact) -> str:
+    return artifact.manifest.files[artifact.manifest.model_file].sha256
+
+
+@lru_cache(maxsize=OPENED)
+def _opened(path: str, sha256: str, threads: int | None) -> Predictor:
+    """An artifact, verified and opened; kept outside of the estimator, whose state stays small and unchanged."""
+    if not Path(path).is_dir():
+        raise ArtifactError(
+            f"{path}: the artifact of this TextClassifier is gone; fit again, with folder=... to keep it for later"
+        )
+    predictor = Predictor.open(path, threads=threads)
+    if _model_sha256(predictor.artifact) != sha256:
+        raise ArtifactError(f"{path}: holds another model than this TextClassifier was fitted with; fit again")
+    return predictor
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="packlight-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,192 @@
+"""`TextClassifier` as scikit-learn sees it, on a tiny encoder that is trained for one epoch."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from packlight.errors import ArtifactError
+from packlight.extras import installed
+from packlight.progress import console
+
+pytestmark = pytest.mark.skipif(not installed("sklearn"), reason="needs the extra sklearn")
+TRAINING = {"epochs": 1, "min_updates": 0, "batch_size": 16, "learning_rate": 4e-3, "max_length": 24, "bf16": False}
+RECIPE = ({"step": "finetune", "as": "trained", **TRAINING},)
+EXPECTED_FAILURES = {
+    "check_classifiers_train": "asks for 83 % on points in a plane, which are words to a text classifier",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet():
+    console.quiet = True
+    yield
+    console.quiet = False
+
+
+@pytest.fixture(scope="module")
+def small(tiny, tmp_path_factory):
+    """An encoder of one layer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny.SIZES, "num_hidden_layers", 1)
+        return str(tiny.make_encoder("bert", tmp_path_factory.mktemp("one-layer")))
+
+
+@pytest.fixture(scope="module")
+def make(small, tmp_path_factory):
+    from packlight.sklearn import TextClassifier
+
+    folder = str(tmp_path_factory.mktemp("fits"))
+    return lambda kind=TextClassifier, **other: kind(small, **({"recipe": RECIPE, "folder": folder} | other))
+
+
+@pytest.fixture(scope="module")
+def toys(tiny):
+    return tiny.toy_texts()
+
+
+@pytest.fixture(scope="module")
+def fitted(make, toys):
+    return make().fit(*toys)
+
+
+def test_it_passes_the_checks_of_scikit_learn(make):
+    from sklearn.utils.estimator_checks import check_estimator
+    from sklearn.utils.validation import check_array
+
+    from packlight.sklearn import TextClassifier
+
+    class OfNumbers(TextClassifier):
+        """The checks know numbers only; each row is written out as a text."""
+
+        @staticmethod
+        def _written(rows):
+            return [" ".join(f"{value:.3g}" for value in row) for row in check_array(rows)]
+
+        def fit(self, X, y):  # noqa: N803
+            return super().fit(self._written(X), y)
+
+        def predict_proba(self, X):  # noqa: N803
+            return super().predict_proba(self._written(X))
+
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.string = tags.input_tags.one_d_array = False
+            tags.input_tags.two_d_array = True
+            return tags
+
+    OfNumbers.__qualname__ = "OfNumbers"
+    vars(sys.modules[__name__])["OfNumbers"] = OfNumbers  # where pickle looks for it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outcomes = check_estimator(
+            make(OfNumbers), expected_failed_checks=EXPECTED_FAILURES, on_fail=None, on_skip=None
+        )
+    failed = {each["check_name"]: each["exception"] for each in outcomes if each["status"] == "failed"}
+    assert failed == {}
+    assert {each["check_name"] for each in outcomes if each["status"] == "xfail"} == set(EXPECTED_FAILURES)
+    assert sum(each["status"] == "passed" for each in outcomes) > 30
+
+
+def test_its_tags_say_that_it_takes_texts(make):
+    from sklearn.utils import get_tags
+
+    tags = get_tags(make())
+    assert tags.input_tags.string
+    assert not tags.input_tags.two_d_array
+    assert tags.estimator_type == "classifier"
+
+
+def test_probabilities_are_in_the_order_of_the_classes(fitted, toys):
+    texts, labels = toys
+    scores = fitted.predict_proba(texts[:40])
+    assert fitted.classes_.tolist() == sorted(set(labels))
+    assert scores.shape == (40, len(fitted.classes_))
+    assert scores.sum(axis=1) == pytest.approx(np.ones(40), abs=1e-5)
+    assert fitted.predict(texts[:40]).tolist() == fitted.classes_[scores.argmax(axis=1)].tolist()
+    assert fitted.score(texts, labels) > 0.5  # four classes
+
+
+def test_numbers_as_labels_stay_numbers(make, toys):
+    texts, labels = toys
+    numbers = np.array([(10, 2, 33, 4)[sorted(set(labels)).index(label)] for label in labels])
+    classifier = make().fit(np.array(texts), numbers)
+    assert classifier.classes_.tolist() == [2, 4, 10, 33]
+    assert classifier.predict(texts[:3]).dtype == numbers.dtype
+    assert classifier.score(texts, numbers) > 0.5
+
+
+def test_it_is_cross_validated_at_the_end_of_a_pipeline(make, toys):
+    from sklearn.model_selection import cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    texts, labels = np.array(toys[0]), np.array(toys[1])
+    lower = FunctionTransformer(np.char.lower)
+    scores = cross_val_score(make_pipeline(lower, make()), texts, labels, cv=2, error_score="raise")
+    assert scores.shape == (2,)
+    assert (scores > 0.3).all()
+
+
+def test_a_pickle_holds_the_path_and_no_weights(fitted, toys):
+    kept = pickle.dumps(fitted)
+    assert len(kept) < 4000
+    code = f"import sys, pickle\nagain = pickle.loads(sys.stdin.buffer.read())\nprint(*again.predict({toys[0][:8]!r}))"
+    answer = subprocess.run([sys.executable, "-c", code], input=kept, capture_output=True, check=True)
+    assert answer.stdout.decode().split() == fitted.predict(toys[0][:8]).tolist()
+
+
+def test_an_artifact_that_is_gone_or_another_is_an_error(make, toys, tmp_path):
+    classifier = make(folder=tmp_path / "fits", random_state=1).fit(*toys)
+    again = pickle.loads(pickle.dumps(classifier))
+    again.artifact_sha256_ = "0" * 64
+    with pytest.raises(ArtifactError, match="holds another model"):
+        again.predict(toys[0][:1])
+    shutil.rmtree(tmp_path / "fits")
+    with pytest.raises(ArtifactError, match="is gone; fit again, with folder="):
+        classifier.predict(toys[0][:1])
+
+
+def test_the_variant_that_predicts_can_be_named(make, toys):
+    static = {"step": "distill-static", "as": "static", "epochs": 1}
+    recipe = (*RECIPE, static)
+    assert make(recipe=recipe).fit(*toys).artifact_path_.endswith("static")
+    assert make(recipe=recipe, variant="trained").fit(*toys).artifact_path_.endswith("trained")
+    with pytest.raises(ValueError, match="variant='other': the recipe makes trained, static"):
+        make(recipe=recipe, variant="other").fit(*toys)
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "words"),
+    [
+        ("one text", ["a"], "one-dimensional sequence of texts"),
+        ([["a"], ["b"]], ["a", "b"], r"one-dimensional sequence of texts.*got \['a'\]"),
+        (["a", 3], ["a", "b"], "got 3"),
+        ([], [], "0 sample"),
+        (["x", "y"], ["a"], "inconsistent numbers of samples"),
+        (["x", "y", "z"], ["a", "a", "a"], "y has one class"),
+        (["x", " ", "z"], ["a", "a", "b"], "row 2: the text is empty"),
+        (["x", "y"], ["a", "b"], "fewer than 2 different texts"),
+        (["x", "y", "z", "u"], ["a", "a ", "a", "a "], "the same when written out"),
+        (["x", "y"], [0.5, 1.5], "Unknown label type"),
+    ],
+)
+def test_what_cannot_be_used_is_a_value_error(make, texts, labels, words):
+    with pytest.raises(ValueError, match=words):
+        make().fit(texts, labels)
+
+
+def test_without_scikit_learn_the_install_line_is_given():
+    code = (
+        "import packlight.extras as extras\n"
+        "extras.installed = lambda module: module != 'sklearn'\n"
+        "from packlight.errors import MissingExtraError\n"
+        "try: import packlight.sklearn\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'packlight.sklearn needs sklearn: pip install -e ".[sklearn]"' in answer.stdout

@@ -25,7 +25,7 @@ ROOMS = (
     "analysis",
     "report",
     "pipeline",
-    "shootout",
+    "engine_selection",
     "search",
     "serve",
     "api",

@@ -1,4 +1,4 @@
-"""What a shoot-out found, and which contestant wins it: plain data and a pure choice."""
+"""What a comparison found, and which candidate wins it: plain data and a pure choice."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ ROUNDING = 1e-9
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One contestant."""
+    """One candidate."""
 
     name: str
     engine: str
@@ -29,18 +29,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """what is particular about it, or why it did not run"""
 
 
-class ShootOut(msgspec.Struct, frozen=True, kw_only=True):
-    """All contestants, and the machine that this holds for."""
+class EngineSelection(msgspec.Struct, frozen=True, kw_only=True):
+    """All candidates, and the machine that this holds for."""
 
     machine: str
     threads: int
     baseline: str
-    """the contestant that speedups refer to: torch eager"""
+    """the candidate that speedups refer to: torch eager"""
     max_accuracy_loss: float
-    """on val, against the most accurate contestant"""
+    """on val, against the most accurate candidate"""
     winner: str
     level: tuple[str, ...]
-    """contestants allowed to win that these rounds cannot tell from the winner in speed"""
+    """candidates allowed to win that these rounds cannot tell from the winner in speed"""
     stable: bool
     """whether every row is"""
     rounds: int
@@ -54,12 +54,12 @@ class ShootOut(msgspec.Struct, frozen=True, kw_only=True):
     """where the winner is"""
 
     def __getitem__(self, name: str) -> Row:
-        """The row of a contestant."""
+        """The row of a candidate."""
         return next(row for row in self.engines if row.name == name)
 
 
 def allowed(rows: Sequence[Row], max_accuracy_loss: float) -> list[Row]:
-    """The contestants that ran and are right on at most so much less of val than the best of them."""
+    """The candidates that ran and are right on at most so much less of val than the best of them."""
     ran = [row for row in rows if row.speedup is not None and row.val_accuracy is not None]
     best = max((row.val_accuracy or 0.0 for row in ran), default=0.0)
     return [row for row in ran if (row.val_accuracy or 0.0) >= best - max_accuracy_loss - ROUNDING]

@@ -17,8 +17,8 @@ from packlight.progress import info, warn
 from packlight.runtime.artifact import read_manifest
 
 if TYPE_CHECKING:
+    from packlight.analysis.engine_selection import EngineSelection, Row
     from packlight.data import Dataset
-    from packlight.shootout import Row, ShootOut
 
 
 @with_data_options
@@ -51,9 +51,9 @@ def engines(
     labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
     from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
-    from packlight.shootout import shoot_out  # imports torch
+    from packlight.pipeline.select_engine import select_engine  # imports torch
 
-    outcome = shoot_out(
+    outcome = select_engine(
         artifact,
         labelled,
         others=others or [],
@@ -79,12 +79,12 @@ def _warn(paths: list[Path], data: "Dataset") -> None:
             )
 
 
-def _table(outcome: "ShootOut") -> Table:
-    """Each contestant in a line, an arrow before the winner."""
+def _table(outcome: "EngineSelection") -> Table:
+    """Each candidate in a line, an arrow before the winner."""
     threads = f"{outcome.threads} thread{'s' * (outcome.threads > 1)}"
     table = Table(title=f"engines on {outcome.machine}, {threads} each", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
-    table.add_column("contestant", overflow="fold")
+    table.add_column("candidate", overflow="fold")
     table.add_column("engine", overflow="fold")
     for column in ("val", "latency", "speedup (95%)"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -102,7 +102,7 @@ def _cells(row: "Row", winner: str) -> Iterator[str]:
     yield times_within(row.speedup, row.ci95) + ("" if row.stable in (True, None) else " ~")
 
 
-def _said(outcome: "ShootOut") -> Iterator[str]:
+def _said(outcome: "EngineSelection") -> Iterator[str]:
     winner = outcome[outcome.winner]
     yield (
         f"{winner.name} is the fastest that is right on at most {100 * outcome.max_accuracy_loss:g} points less of val than "

@@ -13,9 +13,9 @@ from packlight.steps import step_types
 
 
 def engines(artifact: Artifact) -> str:
-    """The shoot-out that an artifact was chosen by, as Markdown; asked of artifacts that have one."""
+    """The comparison of engines that an artifact was chosen by, as Markdown; only for artifacts that have one."""
     facts = artifact.manifest.facts
-    contest = facts["shootout"]
+    contest = facts["engine_selection"]
     threads = contest["threads"]
     opening = (
         f"Chosen by `packlight engines` on {contest['machine']}, {threads} thread{'s' * (threads > 1)} each: "

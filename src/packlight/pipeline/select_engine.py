@@ -1,4 +1,4 @@
-"""A shoot-out from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
+"""A comparison from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,24 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from packlight.analysis.engine_selection import Row, ShootOut, allowed, choose
+from packlight.analysis.engine_selection import EngineSelection, Row, allowed, choose
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, PacklightError
 from packlight.files import atomic_folder
 from packlight.measure import environment, timing
 from packlight.measure.results import Raw
 from packlight.measure.rounds import BenchmarkConfig, run_benchmark
+from packlight.pipeline.engine_candidates import Candidate, check_origin, gather
 from packlight.pipeline.locking import lock_artifact
 from packlight.progress import info
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest, write_manifest
-from packlight.shootout.contestants import Candidate, check_origin, gather
 
 MAX_ACCURACY_LOSS = 0.005
 OUT = Path("artifacts/fastest")
 
 
-def shoot_out(
+def select_engine(
     artifact: Path,
     data: Dataset,
     *,
@@ -34,7 +34,7 @@ def shoot_out(
     threads: int | None = None,
     effort: BenchmarkConfig | None = None,
     seed: int = 0,
-) -> ShootOut:
+) -> EngineSelection:
     """Find the fastest engine for a classifier on this machine, and write its artifact with the figures.
 
     Engines whose packages, or whose compiler, are not installed take no part; their rows say what to install.
@@ -46,14 +46,14 @@ def shoot_out(
         out: where the winner's artifact is put. Where one of the given artifacts wins, the figures are written into
             its own manifest instead.
         max_accuracy_loss: share of val, from 0 to 1, that the winner may be right on less often than the most accurate.
-        threads: of every contestant; by default all that this process may use.
+        threads: of every candidate; by default all that this process may use.
         effort: rounds and texts of the timing.
         seed: of everything random.
 
     Raises:
-        ArtifactError: when `out` holds something else than an artifact, or is a contestant itself.
+        ArtifactError: when `out` holds something else than an artifact, or is a candidate itself.
         MeasurementError: when a given artifact cannot be opened.
-        ModelError: when the artifact is not a float32 torch one, or a contestant lacks a label of the data.
+        ModelError: when the artifact is not a float32 torch one, or a candidate lacks a label of the data.
         PacklightError: when the loss is no share.
     """
     if not 0 <= max_accuracy_loss < 1:
@@ -64,27 +64,27 @@ def shoot_out(
     _check_place(out, [parent, *opened])
     threads, effort = threads or processor.cpu_budget(), effort or BenchmarkConfig()
     with lock_artifact(out) as work:
-        contestants = gather(parent, opened, data, work, threads=threads, seed=seed)
-        outcome = _measure(contestants, data, work, threads, effort, seed, max_accuracy_loss)
-        place = _record(outcome, next(each for each in contestants if each.name == outcome.winner), out)
+        candidates = gather(parent, opened, data, work, threads=threads, seed=seed)
+        outcome = _measure(candidates, data, work, threads, effort, seed, max_accuracy_loss)
+        place = _record(outcome, next(each for each in candidates if each.name == outcome.winner), out)
         shutil.rmtree(work)
     return msgspec.structs.replace(outcome, artifact=str(place))
 
 
 def _measure(
-    contestants: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     data: Dataset,
     work: Path,
     threads: int,
     effort: BenchmarkConfig,
     seed: int,
     max_accuracy_loss: float,
-) -> ShootOut:
-    running = [each for each in contestants if each.artifact is not None]
+) -> EngineSelection:
+    running = [each for each in candidates if each.artifact is not None]
     journal = work / "rounds.jsonl"
     # One that an interrupted call left was taken at another time.
     journal.unlink(missing_ok=True)
-    info(f"timing {len(running)} contestants side by side on {threads} thread{'s' * (threads > 1)}")
+    info(f"timing {len(running)} candidates side by side on {threads} thread{'s' * (threads > 1)}")
     raws = run_benchmark(
         [each.subject for each in running],
         data,
@@ -97,12 +97,12 @@ def _measure(
     )
     by_name = {raw.variant: raw for raw in raws}
     drawn = {raw.variant: timing.resample(raw.latency_ms, seed=seed) for raw in raws}
-    baseline = contestants[0].name
+    baseline = candidates[0].name
     truth = np.array(data.ids(data.val))
-    rows = tuple(_row(each, by_name.get(each.name), drawn, baseline, truth) for each in contestants)
+    rows = tuple(_row(each, by_name.get(each.name), drawn, baseline, truth) for each in candidates)
     winner = choose(rows, max_accuracy_loss)
     here = environment.describe(threads)
-    return ShootOut(
+    return EngineSelection(
         machine=here.cpu,
         threads=threads,
         baseline=baseline,
@@ -124,13 +124,13 @@ def _measure(
 
 
 def _row(
-    contestant: Candidate,
+    candidate: Candidate,
     raw: Raw | None,
     drawn: Mapping[str, timing.Resampled],
     baseline: str,
     truth: np.ndarray,
 ) -> Row:
-    row = Row(name=contestant.name, engine=contestant.engine, precision=contestant.precision, note=contestant.note)
+    row = Row(name=candidate.name, engine=candidate.engine, precision=candidate.precision, note=candidate.note)
     if raw is None:
         return row
     speedup = timing.ratio(drawn[baseline], drawn[raw.variant])
@@ -152,7 +152,7 @@ def _check_place(out: Path, given: Sequence[Artifact]) -> None:
         raise ArtifactError(f"{out}: exists and is no artifact; remove it yourself, or give another --out")
 
 
-def _record(outcome: ShootOut, winner: Candidate, out: Path) -> Path:
+def _record(outcome: EngineSelection, winner: Candidate, out: Path) -> Path:
     """Write the figures into the winner's manifest, and the winner to `out` unless it has a place of its own."""
     assert winner.artifact is not None  # it ran
     source = winner.artifact
@@ -166,10 +166,10 @@ def _record(outcome: ShootOut, winner: Candidate, out: Path) -> Path:
     return out
 
 
-def _note(folder: Path, outcome: ShootOut) -> None:
+def _note(folder: Path, outcome: EngineSelection) -> None:
     plain = msgspec.to_builtins(outcome)
     rows = plain.pop("engines")
     del plain["artifact"]
     manifest = read_manifest(folder)
-    facts = manifest.facts | {"engines": rows, "shootout": plain}
+    facts = manifest.facts | {"engines": rows, "engine_selection": plain}
     write_manifest(folder, msgspec.structs.replace(manifest, facts=facts))

@@ -1,4 +1,4 @@
-"""The engine shoot-out: who takes part, who wins, what is written, and what is said of engines that are not there."""
+"""The engine comparison: who takes part, who wins, what is written, and what is said of engines that are not there."""
 
 import json
 import shutil
@@ -9,11 +9,12 @@ from packlight import extras
 from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, MeasurementError, ModelError, PacklightError
 from packlight.measure.rounds import BenchmarkConfig
+from packlight.pipeline import engine_candidates
+from packlight.pipeline.engine_candidates import gather
+from packlight.pipeline.select_engine import select_engine
 from packlight.report.card.sections import engines as engines_section
 from packlight.runtime.artifact import Artifact, read_manifest
 from packlight.runtime.predictor import Predictor
-from packlight.shootout import contestants, shoot_out
-from packlight.shootout.contestants import gather
 
 pytest_plugins = ["tiny_run", "command"]
 EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
@@ -41,7 +42,7 @@ def few_engines(monkeypatch):
 def test_what_is_missing_is_said_and_the_others_compete(teacher, tiny_run, data, tmp_path):
     static = shutil.copytree(tiny_run / "variants" / "student-onnx-static", tmp_path / "given" / "static")
     out = tmp_path / "best"
-    outcome = shoot_out(teacher, data, others=[static], out=out, max_accuracy_loss=0.5, threads=1, effort=EFFORT)
+    outcome = select_engine(teacher, data, others=[static], out=out, max_accuracy_loss=0.5, threads=1, effort=EFFORT)
     ran = {each.name for each in outcome.engines if each.latency_ms is not None}
     assert ran == {"teacher", "teacher-ort", "teacher-ort-dynamic", "teacher-ort-static", "student-onnx-static"}
     assert 'pip install -e ".[openvino]"' in outcome["teacher-openvino"].note
@@ -62,8 +63,8 @@ def _check_written(outcome, out, static):
     winner = Artifact.open(type(out)(outcome.artifact))
     assert winner.path == (static if outcome.winner == "student-onnx-static" else out)
     facts = winner.manifest.facts
-    assert facts["shootout"]["winner"] == outcome.winner == winner.name
-    assert facts["shootout"]["machine"] == outcome.machine
+    assert facts["engine_selection"]["winner"] == outcome.winner == winner.name
+    assert facts["engine_selection"]["machine"] == outcome.machine
     assert [each["name"] for each in facts["engines"]] == [each.name for each in outcome.engines]
     assert Predictor.open(winner.path)("wake me at seven").label in winner.labels
     assert not (out.parent / ".best.work").exists()
@@ -72,11 +73,11 @@ def _check_written(outcome, out, static):
 
 
 def test_a_given_artifact_that_wins_keeps_its_place(teacher, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(contestants, "_made", lambda *_: [])
-    outcome = shoot_out(teacher, data, out=tmp_path / "best", threads=1, effort=EFFORT)
+    monkeypatch.setattr(engine_candidates, "_made", lambda *_: [])
+    outcome = select_engine(teacher, data, out=tmp_path / "best", threads=1, effort=EFFORT)
     assert outcome.winner == "teacher"
     assert outcome.artifact == str(teacher)
-    assert read_manifest(teacher).facts["shootout"]["winner"] == "teacher"
+    assert read_manifest(teacher).facts["engine_selection"]["winner"] == "teacher"
     assert not (tmp_path / "best").exists()
 
 
@@ -85,13 +86,13 @@ def test_int8_parents_are_refused_with_what_to_give(tiny_run, data, tmp_path, na
     with pytest.raises(
         ModelError, match=r"is int8 for .* a float32 torch artifact: give one first, such as the one that"
     ):
-        shoot_out(tiny_run / "variants" / name, data, out=tmp_path / "best")
+        select_engine(tiny_run / "variants" / name, data, out=tmp_path / "best")
 
 
 def test_two_contestants_of_one_name_are_refused(teacher, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(contestants, "_made", lambda *_: [])
+    monkeypatch.setattr(engine_candidates, "_made", lambda *_: [])
     parent = Artifact.open(teacher)
-    with pytest.raises(MeasurementError, match="two contestants are called teacher"):
+    with pytest.raises(MeasurementError, match="two candidates are called teacher"):
         gather(parent, [parent], data, tmp_path, threads=1, seed=0)
 
 
@@ -99,21 +100,23 @@ def test_a_place_that_is_taken_is_refused_before_any_work(teacher, data, tmp_pat
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     with pytest.raises(ArtifactError, match="exists and is no artifact"):
-        shoot_out(teacher, data, out=tmp_path / "notes")
+        select_engine(teacher, data, out=tmp_path / "notes")
     with pytest.raises(ArtifactError, match="takes part itself"):
-        shoot_out(teacher, data, out=teacher)
+        select_engine(teacher, data, out=teacher)
     assert (tmp_path / "notes" / "diary.txt").read_text() == "mine"
 
 
 def test_a_loss_that_is_no_share_is_refused(teacher, data, tmp_path):
     with pytest.raises(PacklightError, match=r"max_accuracy_loss 1.5: give a share"):
-        shoot_out(teacher, data, out=tmp_path / "best", max_accuracy_loss=1.5)
+        select_engine(teacher, data, out=tmp_path / "best", max_accuracy_loss=1.5)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_the_verb_shows_a_table_or_json(packlight, teacher, tmp_path, monkeypatch, as_json):
     monkeypatch.setattr(
-        contestants, "_made", lambda *_: [contestants.Candidate("x-openvino", "openvino", "fp32", None, "why")]
+        engine_candidates,
+        "_made",
+        lambda *_: [engine_candidates.Candidate("x-openvino", "openvino", "fp32", None, "why")],
     )
     csv = tmp_path / "texts.csv"
     from tiny_models import toy_texts  # imports torch

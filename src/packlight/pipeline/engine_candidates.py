@@ -57,7 +57,7 @@ def check_origin(artifact: Artifact) -> None:
 def gather(
     parent: Artifact, others: Sequence[Artifact], data: Dataset, work: Path, *, threads: int, seed: int
 ) -> list[Candidate]:
-    """All contestants, torch eager first; those that cannot be made or opened here say why.
+    """All candidates, torch eager first; those that cannot be made or opened here say why.
 
     Args:
         parent: a float32 torch artifact.
@@ -68,14 +68,14 @@ def gather(
         seed: of their making.
 
     Raises:
-        MeasurementError: when two contestants have the same name.
+        MeasurementError: when two candidates have the same name.
     """
     found = [_as_given(parent)]
     found += [_tried(each, threads) for each in _made(parent, data, work, seed)]
     found += [_as_given(other) for other in others]
     names = [each.name for each in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise MeasurementError(f"two contestants are called {twice[0]}; give each artifact once, under its own name")
+        raise MeasurementError(f"two candidates are called {twice[0]}; give each artifact once, under its own name")
     return found
 
 
@@ -116,16 +116,16 @@ def _form(name: str, engine: str, precision: str, note: str, make: Callable[[], 
         return Candidate(name, engine, precision, None, str(error))
 
 
-def _tried(contestant: Candidate, threads: int) -> Candidate:
-    """The contestant, once its engine was seen to open: one that does not must not end the others' measuring."""
-    if contestant.artifact is None:
-        return contestant
-    info(f"{contestant.name}: opening it" + (", which compiles it" * (contestant.engine == "torch-compiled")))
+def _tried(candidate: Candidate, threads: int) -> Candidate:
+    """The candidate, once its engine was seen to open: one that does not must not end the others' measuring."""
+    if candidate.artifact is None:
+        return candidate
+    info(f"{candidate.name}: opening it" + (", which compiles it" * (candidate.engine == "torch-compiled")))
     try:
-        with Process(contestant.subject, threads) as process:
+        with Process(candidate.subject, threads) as process:
             process.labels  # noqa: B018 - asking waits until it is open
     except MeasurementError as error:
-        reason = str(error).removeprefix(f"{contestant.name}: ")
-        info(f"{contestant.name}: takes no part: {reason}")
-        return Candidate(contestant.name, contestant.engine, contestant.precision, None, reason)
-    return contestant
+        reason = str(error).removeprefix(f"{candidate.name}: ")
+        info(f"{candidate.name}: takes no part: {reason}")
+        return Candidate(candidate.name, candidate.engine, candidate.precision, None, reason)
+    return candidate

@@ -257,8 +257,8 @@ def test_parity_that_fails_stops_the_run_with_the_figures(again, monkeypatch):
 
     right = apply.export
 
-    def wrong(source, target, options):
-        parent = right(source, target, options)
+    def wrong(source, target, **options):
+        parent = right(source, target, **options)
         model = onnx.load(target)
         bias = next(each for each in model.graph.initializer if list(each.dims) == [4])
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.25), bias.name))

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from packlight import PerformanceBenchmark
+from packlight.api.performance import ROUNDS
 from packlight.data import read_rows
 from packlight.errors import DataError, ModelError
 from packlight.models.hf_model import open_classifier
@@ -197,8 +198,9 @@ def test_latency_is_the_mean_of_single_texts(folder, texts, monkeypatch):
 
     monkeypatch.setattr(bench._engine, "predict", slow)
     assert bench.benchmark(texts)["avg_latency"] > 20
-    assert asked[:70] == [1] * 70
-    assert asked[70:] == [32, 28]
+    single = 10 + 60 * ROUNDS
+    assert asked[:single] == [1] * single
+    assert asked[single:] == [32, 28]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_step_that_is_done_is_not_done_again(chain, step):
 
 def test_artifacts_are_measured_side_by_side(chain, packlight, place):
     words = ["measure", chain / "student-onnx", chain / "student-static", "--data", place / "texts.csv"]
-    words += ["--out", place / "measured", "--rounds", "2", "--texts", "4", "--threads", "1"]
+    words += ["--out", place / "measured", "--rounds", "2", "--seconds", "0", "--texts", "4", "--threads", "1"]
     answer = packlight(*words)
     assert answer.status == 0
     assert "warning" not in answer.err

@@ -9,7 +9,6 @@ from packlight.cli import options
 from packlight.cli.show import show_json
 from packlight.progress import info
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.golden import verify as check
 
 
 def verify(
@@ -26,6 +25,8 @@ def verify(
 
     Example: `packlight verify runs/latest/variants/student-onnx-static`
     """
+    from packlight.runtime.golden import verify as check  # opens engines, which most verbs do without
+
     found = check(artifact, threads=threads)
     if as_json:
         show_json(found)

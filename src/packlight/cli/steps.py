@@ -80,13 +80,23 @@ def _asked(option: Option) -> inspect.Parameter:
         "rich_help_panel": "Training options" if option.shared else "Step options",
     }
     kind, default = option.kinds[0], None if absent else option.default
+    names: list[str] = []
     if len(option.kinds) > 1 or not (kind is bool or get_origin(kind) is Literal):
         kind, default = Any, None if absent else value_words(option.default)
-        settings |= {"parser": lambda word: _read(option, word), "metavar": option.type_words.replace(" ", "").upper()}
+        metavar = option.type_words.replace(" ", "").replace("variant", "artifact").upper()
+        settings |= {"parser": lambda word: _read(option, word), "metavar": metavar}
+    elif kind is bool:
+        # What is off by default has no switch to turn it off.
+        names = [f"--{option.name.replace('_', '-')}"] if default is False else []
+        settings |= {"metavar": " "} | ({"show_default": False} if default is False else {})
+    else:
+        settings["metavar"] = "NAME"
     whole = kind if kind is Any else kind | None
     annotated: Any = Annotated
     return _parameter(
-        option.name, annotated[whole, typer.Option(**settings)], inspect.Parameter.empty if option.required else default
+        option.name,
+        annotated[whole, typer.Option(*names, **settings)],
+        inspect.Parameter.empty if option.required else default,
     )
 
 

@@ -50,14 +50,16 @@ class Option:
 
 
 def options_of(step: type[Step], *, own: bool = False) -> tuple[Option, ...]:
-    """The options of a step, in order.
+    """The options of a step: its own in order, then those that it shares with others.
 
     Args:
         step: the class.
         own: list the fields that every step has too.
     """
-    found = [_option(step, field) for field in msgspec.structs.fields(step)]
-    return tuple(each for each in found if own or each.name not in OWN)
+    found = {field.name: _option(step, field) for field in msgspec.structs.fields(step)}
+    stated = [name for name in step.__annotations__ if name in found]
+    order = [*(OWN if own else ()), *stated, *(name for name in found if name not in stated and name not in OWN)]
+    return tuple(found[name] for name in order)
 
 
 def value_words(value: object) -> str:

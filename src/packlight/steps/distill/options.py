@@ -93,7 +93,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     ] = None
     learning_rate: Annotated[Rate, described("Peak learning rate of the encoder.")] = 3e-4
     freeze_layers: Annotated[
-        Count, described("Number of lower layers to freeze, together with the embeddings, for `freeze_epochs`.")
+        Count, described("Number of lower layers to freeze at first, together with the embeddings.")
     ] = 0
     freeze_epochs: Annotated[Count, described("Epochs to keep the lower layers frozen.")] = 0
     hard_class_weight: Annotated[

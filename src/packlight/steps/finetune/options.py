@@ -27,7 +27,7 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         str | None,
         described(
             "Model to start from: a Hub id, a local folder, or `minilm`. An encoder or a fine-tuned classifier.",
-            null="the run's --model, which is minilm by default",
+            null="minilm, or the run's --model",
             takes="model",
         ),
     ] = None

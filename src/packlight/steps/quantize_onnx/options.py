@@ -18,14 +18,16 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     mode: Annotated[
         Literal["static", "dynamic"],
         described(
-            "How activations are scaled: `static`, fixed on training texts, or `dynamic`, anew for each batch, so that "
-            "predictions depend on it."
+            "Activation scales: `static`, fixed from training texts, or `dynamic`, computed for each batch, so that "
+            "predictions depend on the batch."
         ),
     ] = "static"
     per_channel: Annotated[bool, described("Use a scale for each output channel of a weight, not one for all.")] = True
     reduce_range: Annotated[
         bool | None,
-        described("Use 7-bit weights, which processors without VNNI add up exactly.", null="if this one lacks VNNI"),
+        described(
+            "Use 7-bit weights, so that sums don't saturate on processors without VNNI.", null="if this one lacks VNNI"
+        ),
     ] = None
     calibration: Annotated[
         Literal["minmax", "percentile", "auto"],
@@ -35,7 +37,7 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
         ),
     ] = "minmax"
     calibration_texts: Annotated[Positive, described("Number of training texts to take static ranges from.")] = 512
-    embeddings: Annotated[Literal["int8", "int4"], described("Data type of the embeddings.")] = "int8"
+    embeddings: Annotated[Literal["int8", "int4"], described("Data type of the embeddings: `int8` or `int4`.")] = "int8"
     min_agreement: Annotated[
         Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
     ] = 0.9

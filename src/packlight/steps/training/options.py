@@ -53,7 +53,10 @@ class Training(Step, frozen=True, kw_only=True):
     bf16: Annotated[bool | None, described("Train with bfloat16 autocast.", null="if the device supports it")] = None
     device: Annotated[
         Literal["cpu", "cuda", "mps", "xpu"] | None,
-        described("Device to train on.", null="an accelerator if there is one, otherwise the CPU"),
+        described(
+            "Device to train on: `cpu`, `cuda`, `mps` or `xpu`.",
+            null="an accelerator if there is one, otherwise the CPU",
+        ),
     ] = None
     threads: Threads = None
 

@@ -38,7 +38,7 @@ def test_last_mile_spends_the_allowed_loss():
 
 def test_quick_win_trains_no_student():
     why = {other.variant: other.why_not for other in advise(profile="quick-win").runners_up}
-    assert why["student-onnx-int8"] == "it needs the training of a student"
+    assert why["student-onnx-int8"] == "it needs a student"
 
 
 def test_an_accuracy_that_cannot_be_told_apart_buys_nothing():
@@ -90,7 +90,7 @@ def test_constraints_are_kept_and_cited():
     advice = advise(max_latency_ms=1.0, percentile="p95", max_size_mb=12, max_memory_mb=120, min_throughput=1000)
     assert advice.pick == "student-onnx-int8"
     reasons = " ".join(advice.reasons)
-    for words in ("p95 of 0.99 ms is within 1.00 ms", "11.4 MB on disk", "108 MB of memory", "4,225 texts a second"):
+    for words in ("p95 of 0.99 ms is within 1.00 ms", "11.4 MB on disk", "108 MB of memory", "4,225 texts per second"):
         assert words in reasons
     assert advise(max_latency_ms=1.0, percentile="p99").pick is None
 
@@ -101,7 +101,7 @@ def test_the_impossible_is_answered_with_the_nearest():
     assert advice.nearest[0].variant == "student-onnx-int8"
     assert advice.nearest[0].misses[0].words == "accuracy 91.6%, 93.0% asked"
     assert advice.nearest[0].misses[0].by == pytest.approx(1 - 0.916 / 0.93)
-    assert "no variant keeps all of them" in advice.reasons[-1]
+    assert "no variant meets all of them" in advice.reasons[-1]
 
 
 def test_what_nothing_reaches_is_named():
@@ -118,7 +118,7 @@ def test_random_weights_are_never_recommended():
 def test_cautions():
     noisy = row("a-int8", stable=False, batch_flips=72, artifact=None, accuracy=0.9)
     text = " ".join(advise(noisy, min_accuracy=0.895).cautions)
-    for words in ("less than 5%", "72 of 5,500 val texts", "VNNI", "no artifact", "begins at 89.2%"):
+    for words in ("within 5%", "72 of 5,500 val texts", "VNNI", "no artifact", "starts at 89.2%"):
         assert words in text
     assert advise(row("calm", accuracy=0.9)).cautions == ()
 
@@ -178,7 +178,7 @@ def test_test_confirms_what_val_chose():
 def test_a_pick_that_test_does_not_confirm_says_so():
     cautions = " ".join(advise(row("only", accuracy=0.90, val=scores(0.95)), min_accuracy=0.94).cautions)
     assert "Its test accuracy is measurably lower than on val: -5.0 points." in cautions
-    assert "On test it misses the accuracy asked: 90.0% instead of 94.0%." in cautions
+    assert "On test it misses the accuracy that you asked for: 90.0% instead of 94.0%." in cautions
 
 
 def test_without_validation_texts_the_pick_says_that_test_chose():
@@ -213,7 +213,7 @@ def test_answers_that_depend_on_the_batch_are_not_for_servers():
     assert advise(dynamic, flipping, steady, profile="edge").pick == "dynamic"
     alone = advise(dynamic)
     assert alone.pick == "dynamic"
-    assert any("Nothing else fits, but its answers depend on the other texts" in each for each in alone.cautions)
+    assert any("Nothing else fits, but its predictions depend on the other texts" in each for each in alone.cautions)
 
 
 def test_advice_is_rendered_and_survives_json():

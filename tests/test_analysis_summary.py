@@ -66,9 +66,9 @@ def test_noise_is_said():
     assert [each.variant for each in summary.rows if not each.stable] == ["a", "d"]
     text = " / ".join(note.text for note in summary.footnotes)
     for words in (
-        "a: known to less than 5%",
+        "a: not known to within 5%",
         "--seconds",
-        "d: known",
+        "d: not known",
         "--texts",
         "different numbers of threads",
         "b 72",

@@ -130,7 +130,7 @@ def test_a_noisy_time_is_not_called_up_to_date_without_a_word(measure, monkeypat
     monkeypatch.setattr("packlight.measure.timing.Estimate.stable", False)
     measure()
     measure()
-    assert "known to less than 5%" in capsys.readouterr().err
+    assert "not known to within 5%" in capsys.readouterr().err
 
 
 def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, monkeypatch, capsys):

@@ -94,7 +94,7 @@ def test_an_unknown_license_stays_unknown_and_is_said(published, chain):
     artifact = chain("org/toy")[-1]
     assert card_data(artifact, measurements(row(artifact.name))).license is None
     page = render_card(artifact, measurements(row(artifact.name)))
-    assert "The license of `org/toy`, which its training started from, is not known" in page
+    assert "The license of `org/toy`, which training started from, is unknown" in page
     assert "License: not stated in its files" in (artifact.path / "NOTICE").read_text()
 
 

@@ -3,7 +3,7 @@ from packlight.analysis.capacity import plan_all
 from packlight.report.capacity import render_markdown, render_text
 
 NARROW = """\
-100 requests a second, workers at most 70.0% busy
+100 requests per second, workers at most 70.0% busy
 
  variant              latency   workers       p99       machines   a month
  ─────────────────────────────────────────────────────────────────────────
@@ -33,13 +33,13 @@ def test_the_wide_table_shows_how_the_figures_come_about():
     text = render_text(plan_all(measurements(), 2500, p99_ms=20), width=128)
     assert "memory each" in text
     assert "! 105 ms" in text
-    assert "bert-base, distilbert, teacher: alone slower than the p99 limit" in text
+    assert "bert-base, distilbert, teacher: slower than the p99 limit by itself" in text
     assert max(map(len, text.splitlines())) <= 128
 
 
 def test_markdown_has_every_row_and_says_what_fits_nowhere():
     text = render_markdown(plan_all(measurements(row("huge", threads=64), row("a|b")), 2.5))
-    assert text.startswith("2.50 requests a second")
+    assert text.startswith("2.50 requests per second")
     assert "a\\|b" in text
     assert "huge: one worker needs more cores or memory" in text
 

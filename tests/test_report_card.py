@@ -74,7 +74,7 @@ def test_the_rule_is_told_of_whatever_it_acts_in(frontier_run, name):
     assert "(variant `calibrated`) for traffic of which 70.0% is out of scope" in said
     assert f"temperature of {facts['rule']['temperature']:.3g}" in said
     assert f"is {facts['rule']['slope']:g} times the trained one" in said
-    assert f"{100 * facts['val_oos_recall']:.1f}% of them were found out there" in said
+    assert f"{100 * facts['val_oos_recall']:.1f}% of them were recognized there" in said
 
 
 def test_a_rule_that_training_has_overruled_is_not_told(frontier_run):
@@ -87,20 +87,20 @@ def test_a_rule_that_training_has_overruled_is_not_told(frontier_run):
 def test_the_bound_of_abstention_is_told(narrow_run, name):
     artifact = Artifact.open(narrow_run / "variants" / name)
     said = out_of_scope(artifact, measurements(row(name)))
-    assert f"less probable than {artifact.manifest.abstain_below:.3f}" in said
+    assert f"label has a probability below {artifact.manifest.abstain_below:.3f}" in said
     chosen = "static-sure" if name == "static-sure" else "sure"
     coverage = Artifact.open(narrow_run / "variants" / chosen).manifest.facts["abstention"]["coverage"]
-    assert f"(variant `{chosen}`), of which {100 * coverage:.1f}% are answered" in said
+    assert f"(variant `{chosen}`). There, {100 * coverage:.1f}% of the texts are answered" in said
 
 
 def test_static_and_cascade_artifacts_have_limits_of_their_own(frontier_run):
     static = " ".join(limits(Artifact.open(frontier_run / "variants" / "static"), measurements(row("static"))))
-    assert "cut to 128 words" in static
+    assert "truncated to 128 words" in static
     assert "VNNI" not in static
     both = Artifact.open(frontier_run / "variants" / "both")
     said = " ".join(limits(both, measurements(row("both"))))
-    assert "`static-calibrated` answers what it gives a probability of at least" in said
-    assert "`int8` alone answers" in said
+    assert "`static-calibrated` answers texts for which its probability is at least" in said
+    assert "`int8` alone has" in said
     assert "VNNI" in said
     data = card_data(both, measurements(row("both")))
     assert {"cascade", "distillation"} <= set(data.tags)
@@ -133,8 +133,8 @@ def test_a_card_says_data_steps_and_limits(tiny_run, opened):
         "VNNI",
         "Other languages",
         f"{taken.data.rows['test']} texts",
-        "cut to 24 tokens",
-        "answered `oos`",
+        "truncated to 24 tokens",
+        "labelled `oos`",
         "| student-onnx-int8 |",
     ):
         assert words in page.replace("**", "").replace(" ●", "")
@@ -142,7 +142,7 @@ def test_a_card_says_data_steps_and_limits(tiny_run, opened):
 
 def test_static_variants_do_not_warn_of_batches(tiny_run, opened):
     words = " ".join(limits(opened("student-onnx-static"), read_measurements(tiny_run)))
-    assert "does not depend on the batch" in words
+    assert "Predictions do not depend on the batch" in words
 
 
 def test_local_folders_stay_private(opened):

@@ -47,7 +47,7 @@ def test_a_noisy_row_is_marked():
     shaken = row("b", ms=2.0, stable=False, speedup_ci95=(20.0, 31.0))
     text = render_text(summarise(measurements(row("a"), shaken)))
     assert "26.4x (20.0\u201331.0) ~" in text
-    assert "~ b: known to less than 5%" in text
+    assert "~ b: not known to within 5%" in text
 
 
 def test_markdown_at_one_glance():

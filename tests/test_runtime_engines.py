@@ -386,4 +386,4 @@ def test_a_new_engine_is_one_file(toy):
     assert "for Toy Runtime (fp32)" in card
     assert "toy-tag" in card
     assert "toys.run('where is my package')" in card
-    assert "Texts are cut to 24 words" in card
+    assert "Texts are truncated to 24 words" in card

@@ -27,8 +27,8 @@ from packlight.measure.timing import PRECISION
 
 SIGNIFICANT = 0.05
 REMEDIES = {
-    "rounds": "the machine was busy or the time too short: measure for longer (--seconds)",
-    "texts": "its latency depends on the text: time more of them (--texts)",
+    "rounds": "the machine was busy or the time too short. Measure for longer (--seconds)",
+    "texts": "the latency depends on the text. Measure more texts (--texts)",
 }
 """what narrows the interval of a speedup, by what it is limited by"""
 
@@ -242,10 +242,10 @@ def _footnotes(rows: Sequence[Row]) -> tuple[Footnote, ...]:
     notes = [_note(row.note, rows) for row in _first_of_each_note(rows)]
     notes += _uncertain(rows)
     if flips := [f"{row.variant} {row.batch_flips:,}" for row in rows if row.batch_flips]:
-        text = f"test texts that get another label in a batch of 32 than alone: {', '.join(flips)}"
+        text = f"test texts whose label changes in a batch of 32: {', '.join(flips)}"
         notes.append(Footnote(mark="", text=text))
     if len({row.threads for row in rows}) > 1:
-        text = "Variants were measured on different numbers of threads; their latencies do not compare."
+        text = "Variants were measured with different numbers of threads; their latencies can't be compared."
         notes.append(Footnote(mark="", text=text))
     return tuple(notes)
 
@@ -257,7 +257,7 @@ def _uncertain(rows: Sequence[Row]) -> list[Footnote]:
         wide = [row for row in rows if not row.stable and row.limited_by == limit]
         if wide:
             names = ", ".join(row.variant for row in wide)
-            found.append(Footnote(mark="~", text=f"{names}: known to less than {PRECISION:.0%}; {cure}"))
+            found.append(Footnote(mark="~", text=f"{names}: not known to within {PRECISION:.0%}; {cure}"))
     return found
 
 

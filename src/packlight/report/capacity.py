@@ -67,7 +67,7 @@ def headline(plans: Sequence[Plan]) -> str:
         return "no variants to plan for"
     first = plans[0]
     target = "" if first.p99_limit_ms is None else f", p99 with waiting within {milliseconds(first.p99_limit_ms)}"
-    return f"{digits_of_rate(first.rate)} requests a second, workers at most {percent(first.utilisation_limit)} busy{target}"
+    return f"{digits_of_rate(first.rate)} requests per second, workers at most {percent(first.utilisation_limit)} busy{target}"
 
 
 def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
     if any(plan.samples == 0 for plan in plans):
         notes.append("Spread of the service times read from percentiles, at their slow ends.")
     if slow := [plan.variant for plan in plans if not plan.within_p99]:
-        notes.append(f"! {', '.join(slow)}: alone slower than the p99 limit; no number of workers keeps it.")
+        notes.append(f"! {', '.join(slow)}: slower than the p99 limit by itself; more workers can't help.")
     if homeless := [plan.variant for plan in plans if not plan.fits]:
         notes.append(f"{', '.join(homeless)}: one worker needs more cores or memory than any machine listed has.")
     return tuple(notes)

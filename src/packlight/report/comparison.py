@@ -105,7 +105,7 @@ def _findings(comparison: Comparison) -> Iterable[str]:
     changes = [change for variant in comparison.variants for change in variant.changes]
     tested = [change for change in changes if change.interval is not None and change.verdict != "untested"]
     if tested and not any(change.measurable for change in tested):
-        yield "Nothing that was tested differs by more than noise."
+        yield "No tested difference is larger than noise."
     elif len(tested) >= 20:  # one of twenty is expected by chance at 5 %
         yield f"Of {len(tested)} tests at 5%, about {len(tested) / 20:.0f} find a change where there is none."
     if untested := sorted({change.metric for change in changes if change.verdict == "untested"}):
@@ -123,4 +123,4 @@ def _gate(gate: Gate) -> list[str]:
     else:
         lines = [f"FAILED: {gate.expression}"]
         lines += [f"{failure.variant}: {reason}" for failure in gate.failures for reason in failure.reasons]
-    return lines + [f"overlooked (--strict counts it): {line}" for line in gate.overlooked]
+    return lines + [f"ignored (--strict counts it): {line}" for line in gate.overlooked]

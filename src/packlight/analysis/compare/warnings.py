@@ -33,7 +33,7 @@ def _places(first: Measurements, second: Measurements) -> list[str]:
     if _machine(first) != _machine(second):
         found.append(
             f"Different machines ({old.cpu}, {old.cpu_budget} processors; {new.cpu}, {new.cpu_budget} processors): "
-            "times do not compare, and int8 may answer differently."
+            "times can't be compared, and int8 may give other predictions."
         )
     if changed := [
         f"{name} {old.libraries[name]} -> {new.libraries[name]}"
@@ -55,7 +55,7 @@ def _threads(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]
         for old, new in pairs
         if before.row(old).threads != after.row(new).threads
     ]
-    return [f"Different numbers of threads, so times do not compare: {', '.join(differing)}."] if differing else []
+    return [f"Different numbers of threads, so times can't be compared: {', '.join(differing)}."] if differing else []
 
 
 def _test(before: Observed, after: Observed, *, paired: bool) -> list[str]:
@@ -64,12 +64,12 @@ def _test(before: Observed, after: Observed, *, paired: bool) -> list[str]:
     if missing := [run.name for run in (before, after) if run.truth is None]:
         return [
             (
-                f"{' and '.join(missing)} keeps no test split (raw/_test.json): answers cannot be paired, so only large "
-                "differences of accuracy are told from noise; measure again."
+                f"{' and '.join(missing)} has no test split (raw/_test.json): predictions can't be paired, so only large "
+                "differences in accuracy can be told from noise. Measure again."
             )
         ]
     return [
-        "The runs answered different test texts: a change of accuracy may be one of the texts; measure both on the same."
+        "The runs used different test texts, so a change in accuracy may come from the texts. Measure both on the same."
     ]
 
 
@@ -77,14 +77,14 @@ def _noise(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) 
     wide = sorted(
         {old for old, _ in pairs if not before.row(old).stable} | {new for _, new in pairs if not after.row(new).stable}
     )
-    return [f"Speedups known to less than {PRECISION:.0%}: {', '.join(wide)}."] if wide else []
+    return [f"Speedups not known to within {PRECISION:.0%}: {', '.join(wide)}."] if wide else []
 
 
 def _drift(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Reference models are the same in every run: what changed of their times is the machine's doing."""
     return [
-        f"The reference {new}, in which nothing changed, took {signed(100 * change)}% of the time: as much of the other "
-        "changes may be the machine's."
+        f"The reference {new}, which is the same in both runs, changed its latency by {signed(100 * change)}%. As much of the "
+        "other changes may be machine drift."
         for old, new in pairs
         if before.row(old).step == after.row(new).step == "reference"
         and abs(change := after.row(new).latency_ms.mean / before.row(old).latency_ms.mean - 1) >= 0.01

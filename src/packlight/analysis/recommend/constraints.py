@@ -126,7 +126,7 @@ def _profile_violations(row: Measurement, measurements: Measurements, wanted: Co
     if own is None:
         yield Violation(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
-        yield Violation(constraint="profile", by=1.0, words="it needs the training of a student")
+        yield Violation(constraint="profile", by=1.0, words="it needs a student")
     if wanted.profile == "portable" and not runs_on_onnxruntime(row):
         yield Violation(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
     best = most_accurate(measurements.measurements)
@@ -134,7 +134,7 @@ def _profile_violations(row: Measurement, measurements: Measurements, wanted: Co
         loss = best.choice.accuracy - own.accuracy
         if loss > wanted.allowed_loss + 1e-12:
             allowed = points(wanted.allowed_loss).lstrip("+±")
-            words = f"it loses {points(loss).lstrip('+')} against {best.variant}, {allowed} are allowed"
+            words = f"it loses {points(loss).lstrip('+')} compared with {best.variant}, {allowed} allowed"
             yield Violation(
                 constraint="max_accuracy_loss", by=(loss - wanted.allowed_loss) / best.choice.accuracy, words=words
             )
@@ -157,5 +157,5 @@ def figure_violations(row: Measurement, wanted: Constraints) -> Iterator[Violati
         words = f"memory {megabytes(row.peak_memory_mb)}, {megabytes(wanted.max_memory_mb)} asked"
         yield Violation(constraint="max_memory_mb", by=row.peak_memory_mb / wanted.max_memory_mb - 1, words=words)
     if wanted.min_throughput is not None and row.throughput_batch32 < wanted.min_throughput:
-        words = f"{digits(row.throughput_batch32)} texts a second, {digits(wanted.min_throughput)} asked"
+        words = f"{digits(row.throughput_batch32)} texts per second, {digits(wanted.min_throughput)} asked"
         yield Violation(constraint="min_throughput", by=1 - row.throughput_batch32 / wanted.min_throughput, words=words)

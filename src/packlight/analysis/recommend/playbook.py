@@ -193,11 +193,11 @@ def _reasons(pick: Measurement, case: Case) -> Iterator[str]:
     fitting = len(case.eligible) + len(case.unsteady)
     unsteady = f" ({len(case.unsteady)} of them batch-dependent)" if case.unsteady else ""
     yield (
-        f"{fitting} of {len(case.measurements.measurements)} variants keep every constraint{unsteady}, "
-        f"{len(case.contenders)} are accurate enough."
+        f"{fitting} of {len(case.measurements.measurements)} variants are within every limit{unsteady}, "
+        f"{len(case.contenders)} of them accurate enough."
     )
     if pick.variant == case.best.variant:
-        yield "No variant that keeps the constraints is more accurate."
+        yield "No variant within the limits is more accurate."
     else:
         yield f"Against the most accurate of them, {accuracy_of(case.best)}: {case.compare(pick, case.best).words}."
     yield from _kept(pick, case.wanted)
@@ -212,28 +212,28 @@ def _kept(pick: Measurement, wanted: Constraints) -> Iterator[str]:
         accuracy = percent(pick.choice.accuracy if pick.choice else None)
         yield f"Its accuracy of {accuracy} reaches {percent(wanted.min_accuracy)}."
     if wanted.max_size_mb is not None:
-        yield f"Its {megabytes(pick.size_mb)} on disk are within {megabytes(wanted.max_size_mb)}."
+        yield f"Its {megabytes(pick.size_mb)} on disk is within {megabytes(wanted.max_size_mb)}."
     if wanted.max_memory_mb is not None:
-        yield f"Its {megabytes(pick.peak_memory_mb)} of memory are within {megabytes(wanted.max_memory_mb)}."
+        yield f"Its {megabytes(pick.peak_memory_mb)} of memory is within {megabytes(wanted.max_memory_mb)}."
     if wanted.min_throughput is not None:
-        yield f"Its {digits(pick.throughput_batch32)} texts a second reach {digits(wanted.min_throughput)}."
+        yield f"Its {digits(pick.throughput_batch32)} texts per second reach {digits(wanted.min_throughput)}."
 
 
 def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     yield from _accuracy_cautions(pick, case)
     if not pick.stable:
-        yield f"Its speedup is known to less than {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
+        yield f"Its speedup is not known to within {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
     if depends_on_batch(pick, case.measurements):
         whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "Nothing else fits, but its"
         yield (
-            f"{whose} answers depend on the other texts in the batch{_flips(pick, case.measurements)}. Answer one "
+            f"{whose} predictions depend on the other texts in the batch{_flips(pick, case.measurements)}. Predict one "
             "text at a time, or quantize statically."
         )
     if pick.precision == "int8":
         has = "has" if case.measurements.environment.vnni else "lacks"
-        yield f"int8 depends on the processor; the one measured {has} VNNI. Measure again where that is different."
+        yield f"int8 depends on the processor, and this one {has} VNNI. Measure again on the processor that you will use."
     if pick.artifact is None:
-        yield "It is a reference row: the run holds no artifact of it."
+        yield "It is a reference model: the run has no artifact of it."
 
 
 def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
@@ -248,7 +248,7 @@ def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
     floor = case.wanted.min_accuracy
     if floor is not None and pick.choice is not None and pick.choice.accuracy_ci95[0] < floor:
         low = percent(pick.choice.accuracy_ci95[0])
-        yield f"Its accuracy may lie below the {percent(floor)} asked: the 95% interval begins at {low}."
+        yield f"Its accuracy may lie below the {percent(floor)} that you asked for: the 95% interval starts at {low}."
     yield from _not_confirmed(pick, floor)
 
 
@@ -271,7 +271,7 @@ def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
     if high < 0:
         yield f"Its test accuracy is measurably lower than on val: {points(pick.accuracy - pick.val.accuracy)}."
     if floor is not None and pick.accuracy < floor <= pick.val.accuracy:
-        yield f"On test it misses the accuracy asked: {percent(pick.accuracy)} instead of {percent(floor)}."
+        yield f"On test it misses the accuracy that you asked for: {percent(pick.accuracy)} instead of {percent(floor)}."
 
 
 def _flips(row: Measurement, measurements: Measurements) -> str:
@@ -295,7 +295,7 @@ def _runners_up(pick: Measurement, case: Case) -> Iterator[RunnerUp]:
             why_not = f"measurably less accurate than {accuracy_of(case.best)}: {words}"
             yield RunnerUp(variant=row.variant, why_not=why_not)
     for row in case.unsteady:
-        why_not = f"its answers depend on the other texts in the batch{_flips(row, case.measurements)}"
+        why_not = f"its predictions depend on the other texts in the batch{_flips(row, case.measurements)}"
         yield RunnerUp(variant=row.variant, why_not=why_not)
     for variant, broken in case.broken.items():
         if broken:
@@ -335,7 +335,7 @@ def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Violation,
     if not rows:
         yield "No variant has an accuracy, so none can be recommended; measure at least one with trained weights."
         return
-    yield "No variant keeps every constraint."
+    yield "No variant is within every limit."
     kinds = dict.fromkeys(miss.constraint for row in rows for miss in broken[row.variant])
     hopeless = False
     for kind in kinds:
@@ -350,4 +350,4 @@ def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Violation,
             _, variant, words = min(all_miss)
             yield f"{kind} is out of reach; the nearest is {variant}: {words}."
     if not hopeless:
-        yield f"Each of {', '.join(kinds)} is kept by some variant, but no variant keeps all of them."
+        yield f"Each of {', '.join(kinds)} is met by some variant, but no variant meets all of them."

@@ -21,7 +21,7 @@ from packlight.runtime.golden import has_golden
 from packlight.runtime.provenance import NOTICE, base_models
 
 SHOWN_LABELS = 12
-_SAMPLE = " A language model wrote these texts for packlight; they are in the public domain (CC0), and no benchmark."
+_SAMPLE = " A language model wrote these texts for packlight. They are in the public domain (CC0) and no benchmark."
 
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
@@ -72,8 +72,8 @@ def _use(artifact: Artifact) -> str:
     more = f" and {len(rest)} more (in `config.json`)" if rest else ""
     labels = ", ".join(f"`{_inline(label)}`" for label in first)
     return (
-        f"It answers a short text with one of its labels: {labels}{more}.\n\nNot intended: texts with several labels at once, "
-        "texts of another kind than those it was trained on, and decisions about people without somebody who looks at them."
+        f"It classifies a short text as one of its labels: {labels}{more}.\n\nNot intended for texts with several labels at once, "
+        "texts unlike those it was trained on, or decisions about people without human review."
     )
 
 
@@ -96,10 +96,10 @@ def _measured(row: Measurement, measurements: Measurements) -> str:
     figures = [
         *chosen,
         ("test accuracy", percent(row.accuracy), f"95% interval {percent_interval(row.accuracy_ci95)}"),
-        ("accuracy in scope", percent(row.in_scope_accuracy), "on texts of a known class"),
-        ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts found out"),
-        ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "every class counts alike"),
-        ("size", megabytes(row.size_mb), f"everything that is shipped; {megabytes(row.weights_mb)} of weights"),
+        ("accuracy in scope", percent(row.in_scope_accuracy), "on texts that belong to a class"),
+        ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts recognized"),
+        ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "all classes weigh the same"),
+        ("size", megabytes(row.size_mb), f"total on disk, tokenizer included; weights {megabytes(row.weights_mb)}"),
         (
             "latency",
             milliseconds(latency.mean),
@@ -112,7 +112,7 @@ def _measured(row: Measurement, measurements: Measurements) -> str:
             f"of all {row.latency_samples:,} timed requests",
         ),
         ("throughput", f"{digits(row.throughput_batch32)} texts/s", "in batches of 32"),
-        ("memory", megabytes(row.peak_memory_mb), "peak of a process of its own"),
+        ("memory", megabytes(row.peak_memory_mb), "peak, in its own process"),
     ]
     lines = ["| figure | value | |", "| --- | ---: | --- |"]
     lines += [f"| {name} | {value} | {remark} |" for name, value, remark in figures]
@@ -136,8 +136,8 @@ def _data(measurements: Measurements) -> str:
     scope = f"; `{_inline(data.oos_label)}` means out of scope" if data.oos_label else ""
     sample = _SAMPLE if data.source == SAMPLE else ""
     return (
-        f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Training read `train`. "
-        f"{_choice(measurements)} sha256 of texts and labels: `{data.sha256}`.{sample}"
+        f"`{_inline(source.name)}`{configuration}: {rows} texts, {data.labels:,} labels{scope}. Trained on `train`. "
+        f"{_choice(measurements)} SHA-256 of texts and labels: `{data.sha256}`.{sample}"
     )
 
 
@@ -145,11 +145,11 @@ def _choice(measurements: Measurements) -> str:
     """Which split chose and which confirmed."""
     if measurements.chosen_on == "val":
         return (
-            "Settings and variants were chosen on `val`. `test` chose nothing: it confirms, and the figures above come from "
-            "it unless they say validation."
+            "Settings and variants were chosen on `val`. `test` only confirms; the figures above come from it unless they say "
+            "validation."
         )
     return (
-        "The run measured no validation texts, so variants were compared on `test` itself: if this one was chosen for its "
+        "The run measured no validation texts, so variants were compared on `test` itself. If this one was chosen for its "
         "accuracy there, that accuracy may be too high."
     )
 
@@ -158,17 +158,17 @@ def _license(artifact: Artifact) -> str:
     """Whose rights it carries on, and what is not known of them."""
     models = base_models(artifact.manifest)
     if not models:
-        return "What its training started from is not recorded, so the license of that is not known."
+        return "The model that training started from is not recorded, so its license is unknown."
     known = [f"`{_inline(each.id or each.reference)}` ({_inline(each.license)})" for each in models if each.license]
     unknown = [f"`{_inline(each.id or Path(each.reference).name)}`" for each in models if not each.license]
-    said = [f"Its weights derive from {', '.join(known)}; that license applies on."] if known else []
+    said = [f"Its weights derive from {', '.join(known)}; that license still applies."] if known else []
     if unknown:
         said.append(
-            f"The license of {', '.join(unknown)}, which its training started from, is not known: the files do not state "
-            "one. Find it out before you share this model."
+            f"The license of {', '.join(unknown)}, which training started from, is unknown: the files don't state "
+            "one. Find out before you share this model."
         )
     if (artifact.path / NOTICE).is_file():
-        said.append(f"`{NOTICE}` names the authors' work with its revision and sha256; keep it with the files.")
+        said.append(f"`{NOTICE}` attributes the original work, with revision and SHA-256. Keep it with the files.")
     return " ".join(said)
 
 
@@ -182,10 +182,12 @@ def _steps(artifact: Artifact) -> str:
     ]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
     golden = (
-        " `golden.json` holds 64 neutral texts, none of the training data, with this model's answers: `packlight verify .` checks "
-        "that it gives them on your machine too."
+        " `golden.json` has 64 neutral texts, none from the training data, with this model's logits: `packlight verify .` checks "
+        "that you get the same on your machine."
     )
-    closing = f"With {versions}. `packlight.json` holds every file's sha256.{golden if has_golden(artifact) else ''}"
+    closing = (
+        f"Made with {versions}. `packlight.json` has the SHA-256 of every file.{golden if has_golden(artifact) else ''}"
+    )
     return "\n".join([*lines, "", closing])
 
 

@@ -67,25 +67,25 @@ def _test(row: Measurement, measurements: Measurements) -> Iterator[str]:
     low, high = row.accuracy_ci95
     yield (
         f"The test accuracy was measured on {measurements.data.rows['test']:,} texts: {percent(row.accuracy)}, 95% interval "
-        f"{percent_interval(row.accuracy_ci95)}. Differences of less than about {50 * (high - low):.1f} points cannot be "
-        "told from chance on so many texts unless they are paired."
+        f"{percent_interval(row.accuracy_ci95)}. Unpaired differences of less than about {50 * (high - low):.1f} points can't be "
+        "told from chance with this many texts."
     )
     if weak := [score for score in row.worst_classes if score.accuracy < WEAK]:
         named = ", ".join(f"`{score.label}` {percent(score.accuracy)} of {score.queries:,}" for score in weak)
-        yield f"Some classes are answered worse than the whole: {named}."
+        yield f"Some classes have a lower accuracy: {named}."
 
 
 def _language(measurements: Measurements) -> Iterator[str]:
     yield (
-        f"It learned from and was tested on the texts of `{source_of(measurements.data).name}` only. Other languages, other "
-        "domains, other ways of writing (speech recognition, slang, typing mistakes) and fairness between groups of "
+        f"It was trained and tested only on texts of `{source_of(measurements.data).name}`. Other languages, other "
+        "domains, other ways of writing (speech recognition, slang, typing errors) and fairness between groups of "
         "writers were not tested."
     )
 
 
 def _length(artifact: Artifact) -> Iterator[str]:
     kind = engine_info(artifact.manifest.engine).length_unit
-    yield f"Texts are cut to {artifact.manifest.max_length} {kind}; what comes after is not read."
+    yield f"Texts are truncated to {artifact.manifest.max_length} {kind}."
 
 
 def _cascade(artifact: Artifact) -> Iterator[str]:
@@ -93,25 +93,23 @@ def _cascade(artifact: Artifact) -> Iterator[str]:
     if manifest.engine == "cascade":
         switch = manifest.facts["switch"]
         yield (
-            f"`{manifest.facts['first']}` answers what it gives a probability of at least {switch['threshold']:.3f}, "
-            f"`{manifest.parent}` the rest, so that one text takes much longer than another. On `val` {percent(switch['kept'])} "
-            f"stayed with the first, and {percent(switch['accuracy'])} were answered rightly; `{manifest.parent}` alone answers "
-            f"{percent(switch['second_accuracy'])} rightly. Of the answers {percent(switch['spoilt'])} were wrong there that "
-            f"`{manifest.parent}` alone has right; {percent(switch['spoilt_limit'])} is the limit that this sample vouches for. "
-            f"Where the traffic is harder, more is passed on."
+            f"`{manifest.facts['first']}` answers texts for which its probability is at least {switch['threshold']:.3f}, "
+            f"`{manifest.parent}` the rest, so some texts take much longer than others. On `val`, the first answered {percent(switch['kept'])} "
+            f"of the texts, and accuracy was {percent(switch['accuracy'])}; `{manifest.parent}` alone has "
+            f"{percent(switch['second_accuracy'])}. {percent(switch['spoilt'])} of the predictions were wrong although "
+            f"`{manifest.parent}` alone is right; this sample bounds that share at {percent(switch['spoilt_limit'])}. "
+            f"With harder traffic, more texts are passed on."
         )
 
 
 def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str]:
-    flips = (
-        "" if row.batch_flips is None else f" ({row.batch_flips:,} of {queries:,} test texts changed their label so)"
-    )
+    flips = "" if row.batch_flips is None else f" ({row.batch_flips:,} of {queries:,} test texts changed their label)"
     if artifact.manifest.batch_invariant:
-        yield f"A text's answer does not depend on the batch that it comes in{flips}."
+        yield f"Predictions do not depend on the batch{flips}."
     else:
         yield (
-            "**Its int8 ranges are taken from each batch as it comes**, so a text's answer depends a little on what shares "
-            f"its batch{flips}. Answer one text at a time, or take a variant with static ranges."
+            "**Its int8 ranges are taken from each batch at run time**, so a prediction depends slightly on the other texts in "
+            f"the batch{flips}. Predict one text at a time, or use a variant with static ranges."
         )
 
 
@@ -120,8 +118,8 @@ def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]
         return
     vnni = "with" if measurements.environment.vnni else "without"
     yield (
-        f"int8 depends on the processor. The figures were taken on one {vnni} VNNI instructions; on x86 processors without "
-        "them products of full 8-bit weights can saturate and change answers, unless the weights keep to 7 bits "
+        f"int8 depends on the processor. The figures were measured on one {vnni} VNNI instructions. On x86 processors without "
+        "them, products of full 8-bit weights can saturate and change predictions, unless the weights have 7 bits "
         f"(`reduce_range`, here: `{_reduce_range(artifact)}`). Measure again on the processor that will serve."
     )
 
@@ -134,10 +132,10 @@ def _reduce_range(artifact: Artifact) -> object:
 
 def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
     place = measurements.environment
-    others = "" if row.steal is None else f", while {percent(row.steal)} of the processors' time went to other machines"
+    others = "" if row.steal is None else f", while {percent(row.steal)} of the CPU time went to other virtual machines"
     yield (
-        f"Times were taken on {place.cpu}, {row.threads} thread{'s' * (row.threads > 1)} a process, one process at a "
-        f"time{others}. Another processor takes another time."
+        f"Times were measured on {place.cpu}, with {row.threads} thread{'s' * (row.threads > 1)} per process, one process at a "
+        f"time{others}. They differ on other processors."
     )
 
 
@@ -156,12 +154,12 @@ def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
     label = artifact.manifest.oos_label
     if label is None:
         return _abstains(artifact)
-    words = f"Texts that no class covers are answered `{label}`.{_rule(artifact)}"
+    words = f"Texts that belong to no class are labelled `{label}`.{_rule(artifact)}"
     if row.oos_recall is None or row.in_scope_accuracy is None:
-        return words + " How many are found out was not measured."
+        return words + " How many are recognized was not measured."
     return (
-        f"{words} On the test texts **{percent(row.oos_recall)}** of them were found out; the others got the label of some "
-        f"class. Texts of a known class were answered rightly in {percent(row.in_scope_accuracy)}."
+        f"{words} On the test texts **{percent(row.oos_recall)}** of them were recognized; the others got the label of some "
+        f"class. The accuracy on texts that belong to a class was {percent(row.in_scope_accuracy)}."
     )
 
 
@@ -189,11 +187,11 @@ def _rule(artifact: Artifact) -> str:
     if found is None or found.facts["rule"]["oos"] is None:
         return ""
     rule, rate = found.facts["rule"], found.facts["oos_rate"]
-    on_val = f"{percent(found.facts['val_oos_recall'])} of them were found out there"
+    on_val = f"{percent(found.facts['val_oos_recall'])} of them were recognized there"
     return (
         f" The threshold was chosen on `val` (variant `{found.variant}`) for {_traffic(rate)}; {on_val}, "
-        f"and {percent(found.facts['val_in_scope_accuracy'])} of the others were answered rightly. It is built into the last "
-        f"layer, and acts wherever the file is opened: the label's logit is {rule['slope']:g} times the trained one "
+        f"and the accuracy on the others was {percent(found.facts['val_in_scope_accuracy'])}. It is built into the last "
+        f"layer and works wherever the file is opened: the label's logit is {rule['slope']:g} times the trained one "
         f"{'plus' if rule['shift'] >= 0 else 'minus'} {abs(rule['shift']):.3g}, and all are divided by a temperature of "
         f"{rule['temperature']:.3g}."
     )
@@ -202,9 +200,9 @@ def _rule(artifact: Artifact) -> str:
 def _traffic(rate: float | str | None) -> str:
     """What a threshold was chosen for."""
     if rate is None:
-        return "traffic whose share of out-of-scope texts is not known: its accuracy is the highest at the worst share"
+        return "an unknown share of out-of-scope texts: it has the best accuracy at the worst share"
     if isinstance(rate, str):
-        return "traffic with as large a share of out-of-scope texts as `val`"
+        return "traffic with the share of out-of-scope texts that `val` has"
     return f"traffic of which {percent(rate)} is out of scope"
 
 
@@ -212,19 +210,19 @@ def _abstains(artifact: Artifact) -> str:
     threshold = artifact.manifest.abstain_below
     if threshold is None:
         return (
-            "It has no class for texts outside all others: **every text gets one of its labels**, however strange it is. "
-            "Look at the probability, and decide what happens below a bound that you chose on texts of your own."
+            "It has no out-of-scope class: **every text gets one of its labels**, however unusual it is. "
+            "Check the probability, and decide what happens below a threshold that you choose on your own texts."
         )
     words = (
-        "It has no class for texts outside all others, and **abstains** instead: a text whose likeliest label is less probable "
-        f"than {threshold:.3f} is `out_of_scope` in packlight's answers. Other runtimes give the label and know no bound: compare "
+        "It has no out-of-scope class and **abstains** instead: packlight reports a text as `out_of_scope` if its most likely "
+        f"label has a probability below {threshold:.3f}. Other runtimes return the label and don't know the threshold: compare "
         "its softmax probability with that number yourself."
     )
     found = calibration_of(artifact)
     if found is not None and "abstention" in found.facts:
         chosen = found.facts["abstention"]
         words += (
-            f" The bound was chosen on `val` (variant `{found.variant}`), of which {percent(chosen['coverage'])} are answered, "
-            f"{percent(chosen['risk'])} of these wrongly."
+            f" The threshold was chosen on `val` (variant `{found.variant}`). There, {percent(chosen['coverage'])} of the texts are "
+            f"answered, {percent(chosen['risk'])} of those wrongly."
         )
     return words

@@ -103,6 +103,6 @@ def _why(row: Measurement, measurements: Measurements, right: Right) -> str:
     rule = RULES["balanced"].format(loss=points(ALLOWED_LOSS["balanced"]).lstrip("+±"))
     best = most_accurate(steady(measurements.measurements, measurements, Constraints()))
     if best is None or best.variant == row.variant:
-        return f"It is {rule}, and no variant that could be picked is more accurate."
+        return f"It is {rule}, and no other variant within the limits is more accurate."
     words = compare(row, best, measurements, right).words
     return f"It is {rule}; against the most accurate, {accuracy_of(best)}: {words}."

@@ -48,3 +48,9 @@ def test_a_compiler_that_fails_is_an_engine_error(teacher, monkeypatch):
     monkeypatch.setattr("torch.compile", broken)
     with pytest.raises(EngineError, match=r"torch.compile fails on this machine: g\+\+: exec format error$"):
         torch_compiled.CompiledEngine(teacher, threads=1)
+
+
+def test_without_a_compiler_what_to_install_is_said(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(EngineError, match="there is no no-such-compiler: install it"):
+        Compile(name="compiled").check_machine()

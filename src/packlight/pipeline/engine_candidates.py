@@ -1,8 +1,10 @@
 """Who takes part: every form that can be made of one float32 torch artifact, and the artifacts that are given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packlight.data import Dataset
 from packlight.errors import MeasurementError, ModelError, PacklightError
@@ -10,11 +12,9 @@ from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.pipeline.measure_run import subject_of
 from packlight.pipeline.variant import make_variant
 from packlight.progress import info
+from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import Artifact
-from packlight.steps.compile.options import Compile
-from packlight.steps.export.options import Export
-from packlight.steps.openvino.options import OpenVino
-from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.runtime.engines import engine_infos
 from packlight.steps.step import Step
 
 
@@ -86,34 +86,40 @@ def _as_given(artifact: Artifact) -> Candidate:
 
 
 def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Candidate]:
-    def by_step(step: Step, origin: Artifact) -> Artifact:
-        return make_variant(step, work / step.name, work / f"{step.name}.work", data, parent=origin, seed=seed)[0]
-
-    def name(form: str) -> str:
-        return f"{parent.name}-{form}"
-
-    fused = Export(name=name("ort"))
-    dynamic = QuantizeOnnx(name=name("ort-dynamic"), mode="dynamic")
-    static = QuantizeOnnx(name=name("ort-static"), mode="static")
-    compiled = Compile(name=name("compiled"))
-    plain = OpenVino(name=name("openvino"))
-    quantized = OpenVino(name=name("openvino-int8"), precision="int8")
-    return [
-        _form(compiled.name, "torch-compiled", "fp32", "", lambda: by_step(compiled, parent)),
-        _form(fused.name, "onnxruntime", "fp32", "", lambda: by_step(fused, parent)),
-        _form(dynamic.name, "onnxruntime", "int8", "dynamic", lambda: by_step(dynamic, by_step(fused, parent))),
-        _form(static.name, "onnxruntime", "int8", "static", lambda: by_step(static, by_step(fused, parent))),
-        _form(plain.name, "openvino", "fp32", "", lambda: by_step(plain, parent)),
-        _form(quantized.name, "openvino", "int8", "static, by NNCF", lambda: by_step(quantized, parent)),
-    ]
+    """The parent in every form of the recipe `engines`, whose first step stands for the parent."""
+    recipe = load_recipe("engines")
+    made: dict[str, Candidate] = {recipe.steps[0].name: _as_given(parent)}
+    for step in recipe.steps[1:]:
+        origin = recipe.parent_of(step)
+        assert origin is not None  # all start from the first or from one another
+        named = msgspec.structs.replace(step, name=f"{parent.name}-{step.name}")
+        made[step.name] = _form(named, made[origin.name], data, work, seed)
+    return list(made.values())[1:]
 
 
-def _form(name: str, engine: str, precision: str, note: str, make: Callable[[], Artifact]) -> Candidate:
+def _form(step: Step, origin: Candidate, data: Dataset, work: Path, seed: int) -> Candidate:
+    engine, precision = _promised(step)
+    note = str(getattr(step, "mode", ""))
     try:
-        return Candidate(name, engine, precision, make(), note)
+        if origin.artifact is None:
+            raise ModelError(f"starts from {origin.name}, which is not there")
+        step.check_machine()
+        artifact, _ = make_variant(
+            step, work / step.name, work / f"{step.name}.work", data, parent=origin.artifact, seed=seed
+        )
     except PacklightError as error:
-        info(f"{name}: takes no part: {error}")
-        return Candidate(name, engine, precision, None, str(error))
+        info(f"{step.name}: takes no part: {error}")
+        return Candidate(step.name, engine, precision, None, str(error))
+    return Candidate(step.name, engine, precision, artifact, note)
+
+
+def _promised(step: Step) -> tuple[str, str]:
+    """The engine and the precision of what a step makes."""
+    for each in engine_infos().values():
+        for place, precision in enumerate(each.model_files):
+            if step.makes == (f"{each.form}-{precision}" if place else each.form):
+                return each.name, str(getattr(step, "precision", precision))
+    return step.makes, ""
 
 
 def _tried(candidate: Candidate, threads: int) -> Candidate:

@@ -21,7 +21,7 @@ from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import preflight
+from packlight.pipeline.preflight import preflight, skipped_steps
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.progress import tell
@@ -78,7 +78,7 @@ def run(
     require("scipy", "matplotlib", "jinja2", "vl_convert", purpose="`packlight run`")
     with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, made):
         measurements, measured = measure_run(
-            {step.name: artifacts[step.name] for step in recipe.steps if step.measured},
+            {step.name: artifacts[step.name] for step in recipe.steps if step.measured and step.name in artifacts},
             data,
             out,
             references=recipe.references,
@@ -103,7 +103,7 @@ def build(
     """Build a recipe's variants, or what is left of them, and measure nothing; the arguments are those of `run`.
 
     Returns:
-        Every variant by its name, in the recipe's order.
+        Every variant by its name, in the recipe's order, without those of optional steps that were skipped.
 
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
@@ -117,7 +117,7 @@ def _building(
     data: Dataset, recipe: Recipe, out: Path, *, model: str, train_threads: int | None, seed: int
 ) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
     """The recipe's variants and the names of those that are new; the run's folder stays locked for the block."""
-    require(*dict.fromkeys(module for step in recipe.steps for module in step.modules), purpose="`packlight run`")
+    skipped = skipped_steps(recipe)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     with lock_run(out):
@@ -127,6 +127,8 @@ def _building(
         artifacts: dict[str, Artifact] = {}
         for place, step in enumerate(recipe.steps):
             tell("variants", place, len(recipe.steps))
+            if step.name in skipped:
+                continue
             origin = recipe.parent_of(step)
             artifacts[step.name], new = make_variant(
                 step,

@@ -158,6 +158,7 @@ def _check_order(recipe: Recipe, where: str) -> None:
         raise RecipeError(f"{where}: has no steps")
     made: dict[str, str] = dict.fromkeys(recipe.references, "reference")
     previous: str | None = None
+    optional: set[str] = set()
     for step in recipe.steps:
         if step.contradiction:
             raise RecipeError(f"{where}: {step.name} ({step.kind}): {step.contradiction}")
@@ -167,6 +168,12 @@ def _check_order(recipe: Recipe, where: str) -> None:
         origins = ({parent: step.needs} if parent else {}) | step.other_parents
         for origin, kinds in origins.items():
             _check_origin(step, origin, kinds, made, where)
+        if not step.optional and (unsure := sorted(optional.intersection(origins))):
+            raise RecipeError(
+                f"{where}: {step.name} starts from {unsure[0]!r}, which is optional and may be skipped: make {step.name} "
+                "`optional: true` too"
+            )
+        optional |= {step.name} if step.optional else set()
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
         previous = step.name
     if not any(step.measured for step in recipe.steps):

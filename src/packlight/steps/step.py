@@ -22,6 +22,7 @@ import msgspec
 
 from packlight.data.text_file import read_lines
 from packlight.errors import RecipeError
+from packlight.extras import require
 
 if TYPE_CHECKING:
     from packlight.data import Dataset
@@ -59,7 +60,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 SAME = "same"
 """makes the kind of model that it starts from"""
 
-OWN = ("name", "parent", "measured")
+OWN = ("name", "parent", "measured", "optional")
 """fields that every step has; the others are its options"""
 
 
@@ -96,6 +97,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     measured: Annotated[
         bool, described("Add a row to the report. Set to false for a variant that only others start from.")
     ] = True
+    optional: Annotated[
+        bool, described("Skip the step if what it needs is not installed, and the optional steps that start from it.")
+    ] = False
 
     @classmethod
     def word(cls) -> str:
@@ -144,6 +148,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         return False
 
+    def check_machine(self) -> None:
+        """Check that this machine has what is needed to apply the step and to run what it makes.
+
+        Raises:
+            PacklightError: if not; says what to install.
+        """
+        require(*self.modules, purpose=f"`{self.kind}`")
+
     def check_data(self, data: "Dataset") -> None:  # noqa: ARG002 - steps that need certain texts use it
         """Check the labelled texts and the files that it reads, before hours of work lead up to it.
 
@@ -157,7 +169,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def options(self) -> dict[str, object]:
         """Everything but the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
-        return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured")}
+        return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured", "optional")}
 
 
 def check_options(step: Step) -> None:

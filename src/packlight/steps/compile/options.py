@@ -1,5 +1,6 @@
 """Options of `compile`."""
 
+from packlight.runtime.engines.torch_compiled import check_compiler
 from packlight.steps.step import Step
 
 
@@ -15,3 +16,13 @@ class Compile(Step, frozen=True, kw_only=True, tag="compile"):
     keeps_model = True
     artifact_name = "compiled"
     example = "artifacts/student --data intents.csv --out artifacts/student-compiled"
+
+    def check_machine(self) -> None:
+        """Check the libraries, and that there is a C++ compiler.
+
+        Raises:
+            EngineError: if there is no compiler.
+            MissingExtraError: if PyTorch is not installed.
+        """
+        super().check_machine()
+        check_compiler()

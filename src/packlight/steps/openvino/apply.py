@@ -1,7 +1,6 @@
 """Convert a classifier to OpenVINO, from an ONNX graph of standard operators."""
 
 from packlight.data.dataset import evenly_spaced
-from packlight.extras import require
 from packlight.runtime.artifact import OPENVINO
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult, copy_description
@@ -15,7 +14,6 @@ OPSET = 18
 def apply(step: OpenVino, context: StepContext) -> StepResult:
     """Export the parent without ONNX Runtime's own operators, and convert that graph."""
     parent, int8 = context.origin, step.precision == "int8"
-    require("openvino", *(["nncf"] if int8 else []), purpose=f"`{step.kind}` in {step.precision}")
     graph = context.work_dir / "unfused.onnx"
     export(parent.path, graph, opset=OPSET, fuse=False)
     copy_description(parent.path, context.output_dir)

@@ -13,7 +13,7 @@ class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
 
     needs = ("torch",)
     makes = "openvino"
-    modules = ("torch", "transformers", "onnx", "onnxscript", "openvino")
+    modules = ("torch", "transformers", "onnx", "onnxscript", "openvino", "nncf")
     keeps_model = True
     artifact_name = "openvino"
     example = "artifacts/student --data intents.csv --out artifacts/student-openvino"

@@ -6,9 +6,10 @@ from datasets import ClassLabel, Dataset, Features, Value
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from packlight import DistillationConfig, DistillationTrainer, PerformanceBenchmark
-from packlight.errors import DataError, ModelError, RecipeError
+from packlight import DistillationConfig, DistillationTrainer, PerformanceBenchmark, Predictor
+from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.models.hf_model import open_classifier, save_classifier
+from packlight.runtime.golden import verify
 
 pytest_plugins = ["loopback_hub"]
 
@@ -95,6 +96,21 @@ def test_a_student_of_the_teachers_layers_learns_from_it(teacher_folder, rows, t
     tokens = AutoTokenizer.from_pretrained(saved)(rows[0]["text"], return_tensors="pt")
     with torch.inference_mode():
         assert torch.allclose(again(**tokens).logits, trainer.student(**tokens).logits, atol=1e-4)
+    with pytest.raises(ArtifactError, match="exists already"):
+        trainer.save(saved)
+
+
+def test_a_saved_student_is_an_artifact(teacher_folder, rows, tmp_path):
+    trainer = quick(teacher_folder, layers=(0,), epochs=2)
+    trainer.train(rows[:104], rows[104:])
+    predictor = Predictor.open(trainer.save(str(tmp_path / "student")))
+    verify(predictor.artifact.path)  # raises unless it answers its golden texts
+    manifest = predictor.artifact.manifest
+    assert (manifest.step, manifest.engine, manifest.oos_label) == ("distill", "torch", "oos")
+    assert manifest.options["layers"] == [0]
+    predicted = [each.label for each in predictor.predict([row["text"] for row in rows[104:]])]
+    right = [label == row["intent"] for label, row in zip(predicted, rows[104:], strict=True)]
+    assert sum(right) / len(right) == pytest.approx(trainer.evaluate(rows[104:])["accuracy"])
 
 
 @pytest.mark.parametrize("family", ["distilbert", "roberta"])

@@ -17,22 +17,29 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from packlight.data import Split, read_rows
+from packlight import __version__
+from packlight.api.saving import new_folder
+from packlight.data import Dataset, Split, read_rows
 from packlight.data.oos_label import scope_label
 from packlight.data.splits import hold_out
 from packlight.errors import ModelError
-from packlight.measure import statistics
+from packlight.files import atomic_folder, sha256_of
+from packlight.measure import environment, statistics
 from packlight.models import label_mapping, resolve
 from packlight.models.hf_model import build_classifier, labels_of, max_positions, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
+from packlight.pipeline.fingerprint import fingerprint
+from packlight.runtime.artifact import FORMAT, SAFETENSORS, Manifest
+from packlight.runtime.golden import seal_with_golden
+from packlight.runtime.provenance import write_notice
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.step import check_options
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.history import EpochResult
+from packlight.steps.training.history import EpochResult, training_facts
 from packlight.steps.training.teacher_targets import TeacherOutputs
 from packlight.steps.training.training_data import TrainingData
 
@@ -105,6 +112,8 @@ class DistillationTrainer:
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self.teacher, self._teacher_files = _opened(config.teacher_model, config.tokenizer, self._scratch / "teacher")
         self.student: PreTrainedModel | None = None
+        self._oos_label: str | None = None
+        self._data_sha256 = ""
         self._student_files = self._teacher_files
         self.history: list[EpochResult] = []
 
@@ -125,6 +134,8 @@ class DistillationTrainer:
         else:
             val = read_rows(val_dataset, name="val")
         lesson = self._lesson(train, val)
+        self._oos_label = lesson.oos_label
+        self._data_sha256 = Dataset("memory", train, val, Split((), ()), lesson.oos_label).sha256
         student = self._make_student(lesson)
         with tempfile.TemporaryDirectory(prefix="packlight-") as work:
             self.history = distill(
@@ -157,11 +168,46 @@ class DistillationTrainer:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write the student as a stock checkpoint that `AutoModelForSequenceClassification` opens."""
-        student = self._trained()
+        """Write the student as an artifact: `Predictor.open`, `packlight export` and transformers open it.
+
+        Raises:
+            ArtifactError: when the folder exists already.
+            ModelError: when nothing was trained yet.
+        """
+        student, target = self._trained(), new_folder(folder)
         length = self._encoder(student, self._student_files).max_length
-        save_classifier(student, Path(folder), tokenizer_from=self._student_files, max_length=length)
-        return Path(folder)
+        with atomic_folder(target) as draft:
+            save_classifier(student, draft, tokenizer_from=self._student_files, max_length=length)
+            options = self._step.options()
+            mark = fingerprint(
+                kind=self._step.kind,
+                generation=self._step.generation,
+                options=options,
+                parent=sha256_of(draft / SAFETENSORS),  # a model in memory, as teachers may be, has no other mark
+                data=self._data_sha256,
+                seed=self.config.seed,
+            )
+            manifest = Manifest(
+                format=FORMAT,
+                name=self._step.name,
+                parent=None,
+                step=self._step.kind,
+                options=options,
+                lineage=(),
+                fingerprint=mark,
+                data_sha256=self._data_sha256,
+                engine="torch",
+                precision="fp32",
+                model_file=SAFETENSORS,
+                max_length=length,
+                oos_label=self._oos_label,
+                batch_invariant=True,
+                libraries={"packlight": __version__, **environment.library_versions()},
+                facts=training_facts(self.history),
+            )
+            write_notice(manifest, draft)
+            seal_with_golden(draft, manifest)
+        return target
 
     def _teaching(self, lesson: TrainingData) -> TeacherOutputs:
         encoder = self._encoder(self.teacher, self._teacher_files)

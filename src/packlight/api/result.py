@@ -10,7 +10,8 @@ import msgspec
 
 from packlight.analysis.recommend import Constraints, Recommendation, recommend
 from packlight.analysis.summary import Summary, summarise
-from packlight.errors import ArtifactError, DataError, NothingFitsError
+from packlight.api.saving import new_folder
+from packlight.errors import DataError, NothingFitsError
 from packlight.files import atomic_folder
 from packlight.measure.results import (
     Measurement,
@@ -110,9 +111,7 @@ class Variant:
         Raises:
             ArtifactError: when the folder exists, or the artifact was altered.
         """
-        target = Path(folder)
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise ArtifactError(f"{target}: exists already; remove it, or give another folder")
+        target = new_folder(folder)
         Artifact.open(self.path)
         with atomic_folder(target) as draft:
             shutil.copytree(self.path, draft, dirs_exist_ok=True)

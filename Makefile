@@ -11,9 +11,13 @@ LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --
 # tests that need neither torch nor a model
 LIGHT := $(addprefix tests/test_,$(addsuffix .py,stats figures files ngrams origin capacity_plan capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
+# what `make test` runs side by side, and what `make coverage` counts
+TOGETHER := -m "not browser and not slow and not network and not alone and not docs" -n 2
+# tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-docs test-wheel test-lowest test-kserve soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-docs test-wheel test-lowest test-kserve test-openvino coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,9 +39,12 @@ $(DOCS): requirements/docs.txt pyproject.toml | $(BIN)/python
 demo: $(DEMO)  ## run the walk on the embedded data, offline: table, plot, advice in runs/demo
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
-test: $(TEST)  ## run the tests, under 10 minutes on 2 cores; `check`, `test-slow`, `test-docs` and `test-kserve` run more
-	$(BIN)/python -m pytest -m "not browser and not slow and not network and not alone and not docs" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m "alone and not slow"
+test: $(TEST)  ## run the tests, a few minutes on 2 cores; `check` and the other `test-` targets run more
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PACKLIGHT_TEST_FOLDER=$$folder && set -x && \
+	$(BIN)/python -m pytest $(TOGETHER) && $(BIN)/python -m pytest -m "alone and not slow"
+
+coverage: $(TEST)  ## run the tests that run side by side, and list the lines that none of them reaches
+	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term-missing:skip-covered
 
 test-browser: $(TEST)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -69,6 +76,14 @@ test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for t
 	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
 	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_serve_deploy_kserve.py
 
+test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an environment of its own on top of .venv
+	$(PYTHON) -m venv .venv-openvino
+	.venv-openvino/bin/python -m pip install --quiet --disable-pip-version-check "openvino>=2025" "nncf>=3"
+	echo "import site; site.addsitedir('$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")')" \
+	    > "$$(.venv-openvino/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packlight.pth"
+	.venv-openvino/bin/python -c "import openvino, nncf"
+	.venv-openvino/bin/python -m pytest tests/test_steps_openvino.py
+
 soak: $(ALL)  ## ten minutes of steady load on a server of runs/demo, with memory that must stay flat
 	$(BIN)/python benchmarks/serve_soak.py runs/demo/variants/student-onnx-static --minutes 10
 
@@ -92,4 +107,4 @@ lock: $(TEST)  ## resolve anew what pyproject.toml asks for, with hashes, into r
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove the environment and caches, not the runs
-	rm -rf $(VENV) .venv-wheel .venv-lowest site .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-openvino site .mypy_cache .pytest_cache .ruff_cache dist build

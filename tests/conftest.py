@@ -17,6 +17,19 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep a file's tests on one worker, which shares its fixtures; the pages of the docs share nothing."""
+    from xdist.scheduler import LoadScopeScheduling  # only where pytest-xdist asks
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith("test_docs.py") else file
+
+    return ByFile(config, log)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Keep optimised graphs out of the user's cache."""

@@ -5,6 +5,8 @@ Put `pytest_plugins = ["frontier_run"]` at the top of the test file. The folder 
 
 import pytest
 
+from shared import made_once
+
 QUICK = "epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false"
 ONCE = QUICK.replace("epochs: 2", "epochs: 1")
 STATIC = (
@@ -62,17 +64,17 @@ def make_variants(tiny, encoder_folder):
 @pytest.fixture(scope="session")
 def frontier_run(make_variants, tmp_path_factory):
     """The run's folder."""
-    folder = tmp_path_factory.mktemp("frontier-run") / "run"
-    make_variants(RECIPE, folder)
-    return folder
+    return made_once(tmp_path_factory, "frontier-run", lambda folder: make_variants(RECIPE, folder / "run")) / "run"
 
 
 @pytest.fixture(scope="session")
 def narrow_run(make_variants, tmp_path_factory):
     """The folder of a run on data without an out-of-scope class."""
-    folder = tmp_path_factory.mktemp("narrow-run") / "run"
-    make_variants(NARROW, folder, outside=False)
-    return folder
+
+    def make(folder):
+        make_variants(NARROW, folder / "run", outside=False)
+
+    return made_once(tmp_path_factory, "narrow-run", make) / "run"
 
 
 @pytest.fixture(scope="session")

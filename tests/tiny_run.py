@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from shared import made_once
+
 RECIPE = """
 version: 1
 name: tiny
@@ -44,9 +46,13 @@ def on_one_thread(patch):
 @pytest.fixture(scope="session")
 def four_layers(tiny, tmp_path_factory):
     """The folder of a tiny encoder that students of three layers can be taken from."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tiny.SIZES, "num_hidden_layers", 4)
-        return tiny.make_encoder("bert", tmp_path_factory.mktemp("four-layers"))
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(tiny.SIZES, "num_hidden_layers", 4)
+            tiny.make_encoder("bert", folder)
+
+    return made_once(tmp_path_factory, "four-layers", make)
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +63,18 @@ def tiny_run(tiny, four_layers, tmp_path_factory):
     from packlight.pipeline import run
     from packlight.recipes.recipe import load_recipe
 
-    folder = tmp_path_factory.mktemp("tiny-run")
-    (folder / "tiny.yaml").write_text(RECIPE)
-    data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-    with pytest.MonkeyPatch.context() as patch:
-        on_one_thread(patch)
-        run(
-            data,
-            load_recipe(str(folder / "tiny.yaml")),
-            folder / "run",
-            model=str(four_layers),
-            threads=1,
-            effort=BenchmarkConfig(rounds=2, texts=4, seconds=0),
-        )
-    return folder / "run"
+    def make(folder):
+        (folder / "tiny.yaml").write_text(RECIPE)
+        data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
+        with pytest.MonkeyPatch.context() as patch:
+            on_one_thread(patch)
+            run(
+                data,
+                load_recipe(str(folder / "tiny.yaml")),
+                folder / "run",
+                model=str(four_layers),
+                threads=1,
+                effort=BenchmarkConfig(rounds=2, texts=4, seconds=0),
+            )
+
+    return made_once(tmp_path_factory, "tiny-run", make) / "run"

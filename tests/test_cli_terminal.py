@@ -41,7 +41,9 @@ def run_folder(tmp_path):
         write_raw(
             Raw(
                 variant=each.variant,
+                timed=list(range(4)),
                 latency_ms=ms,
+                cpu_ms=ms,
                 throughput=[1.0] * 3,
                 predictions=given,
                 val_predictions=given,

@@ -164,7 +164,7 @@ def test_an_interruption_says_how_to_go_on(packlight, tmp_path, encoder_folder, 
     answer = packlight("run", *words, "--model", encoder_folder("bert"), "--out", "out")
     assert answer.status == 130
     assert answer.out == ""
-    assert answer.err.splitlines()[-1] == "stopped; the same command goes on where it was"
+    assert answer.err.splitlines()[-1] == "stopped; rerun the command to resume"
 
 
 def test_a_bug_keeps_its_traceback(packlight, monkeypatch):

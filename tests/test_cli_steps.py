@@ -207,7 +207,9 @@ def test_data_that_cannot_be_used_is_one_line(packlight, place, monkeypatch, dat
 def test_a_folder_of_ones_own_is_never_replaced(step, place, chain, encoder_folder):
     (place / "artifacts" / "thesis").mkdir()
     (place / "artifacts" / "thesis" / "chapter").write_text("one")
-    check_error(step("finetune", "--model", encoder_folder("bert"), out="thesis"), "exists and is no artifact")
+    check_error(
+        step("finetune", "--model", encoder_folder("bert"), out="thesis"), "exists but is not a packlight artifact"
+    )
     assert (place / "artifacts" / "thesis" / "chapter").read_text() == "one"
     shutil.rmtree(place / "artifacts" / "thesis")
     shutil.rmtree(place / "artifacts" / ".thesis.work", ignore_errors=True)

@@ -159,7 +159,7 @@ def raising(error):
         (ParityError("other answers"), Exit.CHECK_FAILED, "error: other answers"),
         (PacklightError("mend this"), Exit.ERROR, "error: mend this"),
         (ZeroDivisionError("ours"), Exit.BUG, "Traceback"),
-        (KeyboardInterrupt(), Exit.INTERRUPTED, "the same command goes on where it was"),
+        (KeyboardInterrupt(), Exit.INTERRUPTED, "rerun the command to resume"),
     ],
 )
 def test_what_ends_a_verb_decides_the_status(packlight, monkeypatch, error, status, said):

@@ -99,7 +99,7 @@ def test_two_contestants_of_one_name_are_refused(teacher, data, tmp_path, monkey
 def test_a_place_that_is_taken_is_refused_before_any_work(teacher, data, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match="exists and is no artifact"):
+    with pytest.raises(ArtifactError, match="exists but is not a packlight artifact"):
         select_engine(teacher, data, out=tmp_path / "notes")
     with pytest.raises(ArtifactError, match="takes part itself"):
         select_engine(teacher, data, out=teacher)

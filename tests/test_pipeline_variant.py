@@ -101,7 +101,7 @@ def test_what_is_no_artifact_is_never_replaced(encoder_folder, data, tmp_path, c
     else:
         (place / ("inner" if "in a" in content else "")).mkdir(parents=True)
         (place / "thesis.txt").write_text("thesis")
-    with pytest.raises(ArtifactError, match=r"no artifact; .* give another --out"):
+    with pytest.raises(ArtifactError, match=r"not a packlight artifact; .* give another --out"):
         make_variant(
             Finetune(name="precious"), place, tmp_path / "work", data, checkpoint=resolve(encoder_folder("bert"))
         )
@@ -171,7 +171,7 @@ def test_an_encoder_or_another_classifier_is_none(encoder_folder, trained_folder
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
     with lock_run(tmp_path / "run"):
-        with pytest.raises(PacklightError, match="another run is at work in it"), lock_run(tmp_path / "run"):
+        with pytest.raises(PacklightError, match="locked by another process"), lock_run(tmp_path / "run"):
             pass
         with lock_run(tmp_path / "other"):
             pass
@@ -182,7 +182,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
 def test_two_processes_do_not_make_one_artifact(tmp_path):
     with lock_artifact(tmp_path / "model") as work:
         assert work == tmp_path / ".model.work"
-        with pytest.raises(PacklightError, match="model: another run"), lock_artifact(tmp_path / "model"):
+        with pytest.raises(PacklightError, match="model: locked by another process"), lock_artifact(tmp_path / "model"):
             pass
         with lock_artifact(tmp_path / "model2"):
             pass

@@ -172,7 +172,7 @@ def test_time_ends_a_trial_after_an_epoch_and_it_is_gone_on_with(begin, tmp_path
 def test_what_cannot_be_is_said(begin, data, tmp_path):
     with pytest.raises(PacklightError, match="give minutes, trials or both"):
         begin(tmp_path)
-    with pytest.raises(PacklightError, match="1e-09 minutes were over before the teacher was there"):
+    with pytest.raises(PacklightError, match="1e-09 minutes expired before the teacher was trained"):
         begin(tmp_path, minutes=1e-9)
     with pytest.raises(PacklightError, match="max_size_mb"):
         begin(tmp_path, trials=1, limits={"max_size_mb": -1})

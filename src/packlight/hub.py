@@ -106,7 +106,7 @@ def folder_of(snapshot: Snapshot) -> Path:
 def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
     """Have the named files of a snapshot in the local cache, verify them and return their folder.
 
-    Files that are there already are not downloaded again; a download that was cut off goes on where it was.
+    Files that are there already are not downloaded again; an interrupted download resumes.
 
     Raises:
         HubUnavailableError: when a file cannot be had, or is not what its hash says.

@@ -48,7 +48,7 @@ def main() -> None:
         status = Exit.BUG
     # typer turns Ctrl-C into this status.
     if status == Exit.INTERRUPTED:
-        info("stopped; the same command goes on where it was" if sys.argv[1:2] in RESUMING else "stopped")
+        info("stopped; rerun the command to resume" if sys.argv[1:2] in RESUMING else "stopped")
     sys.exit(int(status))
 
 

@@ -42,7 +42,7 @@ def engines(
 ) -> None:
     """Let torch, compiled torch, ONNX Runtime and OpenVINO compete at equal threads; write the fastest that is accurate.
 
-    Answers are judged on val. What is not installed takes no part and says what to install. Where an artifact that was
+    Answers are judged on val. What is not installed is skipped with an install hint. Where an artifact that was
     given wins, the figures are written into its own manifest, and nothing to --out.
 
     Example: `packlight engines artifacts/student --data intents.csv --out artifacts/fastest`
@@ -75,7 +75,7 @@ def _warn(paths: list[Path], data: "Dataset") -> None:
         if read_manifest(path).data_sha256 != data.sha256:
             warn(
                 f"warning: {path} was made from other texts or another split of them; where it was trained on texts that "
-                "are val here, its accuracy flatters it"
+                "are val here, its accuracy is inflated"
             )
 
 

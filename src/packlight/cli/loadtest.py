@@ -27,7 +27,7 @@ RAMP = Ramp()
 @with_data_options
 def loadtest(
     target: Annotated[
-        str, typer.Argument(help="A server's URL, or an artifact's folder, which is served for the while.")
+        str, typer.Argument(help="A server's URL, or an artifact's folder, which is served during the test.")
     ],
     source: DataOptions,
     model: Annotated[str | None, typer.Option(help="The server's model; a packlight server says its only one.")] = None,

@@ -50,7 +50,7 @@ def measure(
         if artifact.manifest.data_sha256 != labelled.sha256:
             warn(
                 f"warning: {artifact.name} was made from other texts or another split of them; where it was trained on "
-                "texts that are tested here, its accuracy flatters it"
+                "texts that are tested here, its accuracy is inflated"
             )
     from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
     from packlight.pipeline.locking import lock_run

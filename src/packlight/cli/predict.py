@@ -24,7 +24,7 @@ def predict(
         list[str] | None, typer.Argument(help="The texts; with none, lines of --file or standard input.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one text a line.")] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="So many labels of each text.")] = 1,
+    top_k: Annotated[int, typer.Option(min=1, help="Number of labels to return per text.")] = 1,
     threads: options.Threads = None,
     provider: Annotated[
         list[str] | None, typer.Option(help="ONNX Runtime provider: cpu, cuda, …; may be repeated.")

@@ -77,7 +77,9 @@ def recommend(
     max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds at --percentile.")] = None,
     percentile: Annotated[Percentile, typer.Option(help="Which latency that is.")] = "p95",
     min_accuracy: Annotated[float | None, typer.Option(help="On validation, from 0 to 1.")] = None,
-    max_size_mb: Annotated[float | None, typer.Option(help="Of all that is shipped.")] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(help="Maximum total size on disk in MB, tokenizer included.")
+    ] = None,
     max_memory_mb: Annotated[float | None, typer.Option(help="Peak memory of a process.")] = None,
     min_throughput: Annotated[float | None, typer.Option(help="Texts per second at batch 32.")] = None,
     max_accuracy_loss: Annotated[

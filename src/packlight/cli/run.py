@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Carry out a recipe: make every variant, measure all side by side, write the report.
 
-    A run that was interrupted goes on where it was when it is started again with the same --out; one with nothing
+    An interrupted run resumes when it is started again with the same --out; one with nothing
     changed does nothing again.
 
     Example: `packlight run --data intents.csv --out runs/intents`

@@ -32,7 +32,9 @@ def search(
     out: options.Out = Path("runs/search"),
     max_latency_ms: Annotated[float | None, typer.Option(help="Mean milliseconds for one text.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="On val, from 0 to 1.")] = None,
-    max_size_mb: Annotated[float | None, typer.Option(help="Of all that is shipped.")] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(help="Maximum total size on disk in MB, tokenizer included.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Time for everything; 30 where --trials is not given either.")
     ] = None,
@@ -54,7 +56,7 @@ def search(
 ) -> None:
     """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
 
-    A search that was interrupted goes on where it was when it is started again with the same --out; started in several
+    An interrupted search resumes when it is started again with the same --out; started in several
     terminals at once it is shared. The exit status is 3 when nothing that was tried keeps the limits.
 
     Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
@@ -140,7 +142,7 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
 
 def _said(outcome: "SearchOutcome") -> list[str]:
     if outcome.advice is None:
-        return ["No trial was finished in the time; the same command goes on where it was."]
+        return ["No trial was finished in time; rerun the command to resume."]
     lines = [render_text(outcome.advice).rstrip("\n")]
     if outcome.pick is None:
         lines += ["", "Nothing that was tried keeps the limits: loosen one, or give more --minutes."]

@@ -49,9 +49,7 @@ def serve(
     page: Annotated[bool, typer.Option(help="Show the page at /, /docs and /models.")] = True,
     protect_health: Annotated[bool, typer.Option("--protect-health", help="Health needs the API key too.")] = False,
     protect_metrics: Annotated[bool, typer.Option("--protect-metrics", help="Metrics need the API key too.")] = False,
-    cors_origin: Annotated[
-        list[str] | None, typer.Option(help="An origin whose pages may call; may be repeated.")
-    ] = None,
+    cors_origin: Annotated[list[str] | None, typer.Option(help="Allowed CORS origin; may be repeated.")] = None,
     tracing: Annotated[bool, typer.Option("--tracing", help="Send OpenTelemetry spans (extra `otel`).")] = False,
 ) -> None:
     """Serve an artifact, or a folder of them, on the Open Inference Protocol v2.

@@ -21,7 +21,7 @@ def lock_run(out: Path) -> Iterator[None]:
     """Keep a second run out of a run's folder, and sweep what a killed one left.
 
     Raises:
-        PacklightError: when another run is at work in it, or the folder cannot be written.
+        PacklightError: when it is locked by another process, or the folder cannot be written.
     """
     with _locked(out, out):
         for folder in (out, *(each for pattern in WRITTEN_IN for each in out.glob(pattern) if each.is_dir())):
@@ -51,7 +51,7 @@ def lock_artifact(artifact: Path) -> Iterator[Path]:
 def _locked(folder: Path, out: Path) -> Iterator[None]:
     with _lock_file(folder, out) as lock:
         if not (try_lock(lock) and _still_there(lock, folder / LOCK)):
-            raise PacklightError(f"{out}: another run is at work in it; wait for it or give another --out")
+            raise PacklightError(f"{out}: locked by another process; wait for it, or give another --out")
         yield
 
 

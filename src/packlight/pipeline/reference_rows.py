@@ -38,7 +38,7 @@ class Reference:
     """whether its answers mean something"""
     oos_label: str | None
     max_length: int = MAX_LENGTH
-    """texts are cut to so many tokens"""
+    """maximum sequence length in tokens"""
 
     @property
     def subject(self) -> BenchmarkTarget:

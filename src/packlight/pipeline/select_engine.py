@@ -149,7 +149,7 @@ def _check_place(out: Path, given: Sequence[Artifact]) -> None:
     if any(out.resolve() == each.path.resolve() for each in given):
         raise ArtifactError(f"{out}: takes part itself; give another --out for the winner")
     if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise ArtifactError(f"{out}: exists and is no artifact; remove it yourself, or give another --out")
+        raise ArtifactError(f"{out}: exists but is not a packlight artifact; remove it yourself, or give another --out")
 
 
 def _record(outcome: EngineSelection, winner: Candidate, out: Path) -> Path:

@@ -262,7 +262,9 @@ def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Arti
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
     if not (folder / MANIFEST).is_file():
-        raise ArtifactError(f"{folder}: exists and is no artifact; remove it yourself, or give another --out")
+        raise ArtifactError(
+            f"{folder}: exists but is not a packlight artifact; remove it yourself, or give another --out"
+        )
     try:
         manifest = read_manifest(folder)
         same = manifest.fingerprint == mark and manifest.parent == (parent.name if parent else None)

@@ -76,7 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model_file: str
     """the weights that the engine opens, relative to the folder"""
     max_length: int
-    """texts are cut to so many tokens"""
+    """maximum sequence length in tokens"""
     oos_label: str | None
     batch_invariant: bool
     """whether a text gets the same answer alone and in any batch; false where int8 ranges are taken at run time"""

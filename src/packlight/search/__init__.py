@@ -1,7 +1,6 @@
 """Searching for a recipe: designs are proposed, made, measured on `val`, and the best trade-offs kept.
 
-A search is of several objectives, accuracy, latency and size, under limits on each and a budget of time. It goes on where
-it was when it is started again, and several processes may share one.
+A search is of several objectives, accuracy, latency and size, under limits on each and a budget of time. It resumes when it is started again, and several processes may share one.
 """
 
 from packlight.search.rows import Row, SearchOutcome

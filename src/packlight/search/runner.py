@@ -124,7 +124,7 @@ def search(
             baseline = _baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
             raise PacklightError(
-                f"{minutes:g} minutes were over before the teacher was there; the same command goes on where it was, "
+                f"{minutes:g} minutes expired before the teacher was trained; rerun the command to resume, "
                 "and --teacher starts from one that is trained"
             ) from error
         space = space or space_of(origin, data, families)

@@ -55,7 +55,7 @@ def pack(folder: Path, repo: str, *, private: bool = True) -> UploadPlan:
     """
     parsed = parse_id(repo)
     if parsed is None or "/" not in parsed[0]:
-        raise ModelError(f"{repo!r} is no repository: give org/name, such as my-team/intents-small")
+        raise ModelError(f"{repo!r} is not a valid repository id: give org/name, such as my-team/intents-small")
     artifact = Artifact.open(folder)
     names = [*artifact.manifest.files, MANIFEST, *([CARD] if (folder / CARD).is_file() else [])]
     files = tuple((name, (folder / name).stat().st_size) for name in sorted(names))

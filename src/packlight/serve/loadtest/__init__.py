@@ -10,7 +10,7 @@
                        rates       how a ramp chooses
                        ramp        from level to level until the bound breaks
                        measure     a target, texts and a bound to a result
-                       target      a URL, or an artifact that is served for the while
+                       target      a URL, or an artifact that is served during the test
                        plot        latency against rate
 
 Open loop: arrivals do not wait for answers, and a request's latency counts from the moment it was due. A server that

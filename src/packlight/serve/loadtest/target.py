@@ -1,4 +1,4 @@
-"""What load goes to: a server that runs already, or an artifact that is served for the while."""
+"""The target of a load test: a running server, or an artifact that is served during the test."""
 
 import contextlib
 import http.client

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from packlight.data.formats import read_file
+from packlight.data.formats import READERS, read_file
 from packlight.data.table import Row
 from packlight.errors import DataError, MissingExtraError
 
@@ -220,3 +220,14 @@ def test_parquet_without_pyarrow_names_the_install_line(monkeypatch):
     monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
     with pytest.raises(MissingExtraError, match=r'reading a\.parquet needs pyarrow: pip install -e "\.\[parquet\]"'):
         read_file("a.parquet", b"")
+
+
+def test_a_format_is_one_module_with_its_suffixes():
+    by_module = {}
+    for suffix, reader in READERS.items():
+        by_module.setdefault(reader.__module__.rpartition(".")[2], set()).add(suffix)
+    assert by_module == {
+        "csv_reader": {".csv", ".tsv"},
+        "json_reader": {".jsonl", ".ndjson", ".json"},
+        "parquet_reader": {".parquet"},
+    }

@@ -14,7 +14,6 @@ from packlight.data.columns import choose_columns
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
 from packlight.data.formats import READERS
-from packlight.data.formats.json_reader import read_json, read_json_lines
 from packlight.data.formats.parquet_reader import named
 from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration
 from packlight.data.table import Row, Table
@@ -157,7 +156,7 @@ def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str
 def _table(shown: str, file: Path) -> Table:
     data = file.read_bytes()
     suffix = file.suffix.lower()
-    if suffix in READERS:
-        return READERS[suffix](shown, data)
-    # the Hub's .json files are one list of records, or one record a line
-    return read_json(shown, data)["train"] if data.lstrip()[:1] == b"[" else read_json_lines(shown, data)
+    if suffix == ".json" and data.lstrip()[:1] != b"[":  # on the Hub one record a line, or else a list of them
+        suffix = ".jsonl"
+    found = READERS[suffix](shown, data)
+    return found if isinstance(found, Table) else found["train"]

@@ -1,24 +1,27 @@
 """From a file's suffix to its reader, and from its tables to rows by split."""
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import PurePath
 
 from packlight.data.columns import choose_columns, rows_by_split, with_header
 from packlight.data.dataset import split_named
-from packlight.data.formats.csv_reader import read_delimited
-from packlight.data.formats.json_reader import read_json, read_json_lines
-from packlight.data.formats.parquet_reader import read_parquet
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
-READERS: Mapping[str, Callable[[str, bytes], Table]] = {
-    ".csv": read_delimited,
-    ".tsv": read_delimited,
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".parquet": read_parquet,
-}
-SUFFIXES = (*READERS, ".json")
+Reader = Callable[[str, bytes], Table | dict[str, Table]]
+"""from a file's name and bytes to its table, or to one for each split that it names"""
+
+
+def _readers() -> dict[str, Reader]:
+    modules = [import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)]
+    return {suffix: reader for each in modules for suffix, reader in getattr(each, "READERS", {}).items()}
+
+
+READERS = _readers()
+"""by suffix: a format is a module of this package with its own `READERS`"""
+SUFFIXES = tuple(READERS)
 
 
 def read_file(
@@ -39,11 +42,11 @@ def read_file(
     suffix = PurePath(file).suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{file} is of an unknown kind {suffix!r}: expected one of {', '.join(SUFFIXES)}")
-    if suffix == ".json":
-        tables = read_json(file, data)
+    found = READERS[suffix](file, data)
+    if isinstance(found, Table):
+        tables = {"train": with_header(found) if text_column is label_column is None else found}
     else:
-        table = READERS[suffix](file, data)
-        tables = {"train": with_header(table) if text_column is label_column is None else table}
+        tables = found
     if set(tables) == {"train"} and "split" not in {text_column, label_column}:
         tables = rows_by_split(tables["train"])
     rows = dict[str, list[Row]]()

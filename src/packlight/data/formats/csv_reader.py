@@ -99,3 +99,7 @@ def _ragged(file: str, names: list[str], records: list[tuple[int, list[str]]], d
             fields = "1 field" if len(record) == 1 else f"{len(record)} fields"
             remedy = f"put a text that holds a {DELIMITERS[delimiter]} in double quotes"
             yield Diagnostic(file, number, f"{fields} where the header has {len(names)}", remedy)
+
+
+READERS = {".csv": read_delimited, ".tsv": read_delimited}
+"""by suffix"""

@@ -90,3 +90,7 @@ def _table(file: str, items: list[object]) -> Table:
             faults.append(Diagnostic(file, number, f"{quoted(item)} is no pair and no object", remedy))
     raise_row_errors(faults)
     return table_of(file, records)
+
+
+READERS = {".jsonl": read_json_lines, ".ndjson": read_json_lines, ".json": read_json}
+"""by suffix"""

@@ -54,3 +54,7 @@ def _name(value: object, names: Sequence[str]) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else None
     return value
+
+
+READERS = {".parquet": read_parquet}
+"""by suffix"""

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class Variant:
     """A measured artifact."""
 
     path: Path
-    measurement: Measurement
+    measurement: Measurement = field(repr=False)
 
     @property
     def name(self) -> str:

@@ -102,7 +102,9 @@ def terminal_table(summary: Summary, *, width: int) -> RenderableType:
 def render_text(summary: Summary, *, width: int = 80) -> str:
     """The terminal table without colour."""
     stream = StringIO()
-    console = Console(file=stream, width=width, color_system=None, legacy_windows=False, highlight=False)
+    console = Console(
+        file=stream, width=width, force_jupyter=False, color_system=None, legacy_windows=False, highlight=False
+    )
     console.print(terminal_table(summary, width=width))
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 

@@ -1,4 +1,4 @@
-"""The picture of docs/explanation/architecture.md, checked: imports run downward only, and heavy libraries wait until needed."""
+"""The picture of docs/architecture.md, checked: imports run downward only, and heavy libraries wait until needed."""
 
 import ast
 import pkgutil
@@ -88,7 +88,7 @@ def place(room):
 
 def test_every_module_is_in_a_room():
     assert set(room_graph()) <= BASE | set(ROOMS), (
-        "put it into a room, or add the room here and to docs/explanation/architecture.md"
+        "put it into a room, or add the room here and to docs/architecture.md"
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
 from packlight.errors import ArtifactError
 
@@ -34,6 +33,8 @@ class TextEncoder:
         Raises:
             ArtifactError: when the file is missing or damaged.
         """
+        from tokenizers import Tokenizer  # here, so that reports read an engine's description without it
+
         try:
             self._tokenizer = Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises plain Exception

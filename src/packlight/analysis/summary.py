@@ -48,7 +48,7 @@ class Footnote(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader of the table must know."""
 
     mark: Literal["*", "~", ""]
-    """the sign beside the rows' figures: `*` a missing accuracy, `~` a speedup known to less than 5 %"""
+    """the sign beside the rows' figures: `*` a missing accuracy, `~` a speedup not known to within 5 %"""
     text: str
 
 

@@ -115,4 +115,4 @@ def _said(outcome: "EngineSelection") -> Iterator[str]:
         if row.latency_ms is None:
             yield f"{row.name} did not run: {row.note}"
     if not outcome.stable:
-        yield "~ known to less than 5%: measure for longer (--seconds), or time more texts (--texts)."
+        yield "~ not known to within 5%: measure for longer (--seconds), or time more texts (--texts)."

@@ -83,7 +83,7 @@ def measure_run(
         (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
         wide = [row.variant for row in known.measurements if not row.stable]
-        doubt = f", but known to less than {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures anew"
+        doubt = f", but not known to within {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures anew"
         info("measurements: up to date" + (doubt if wide else ""))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.

@@ -148,7 +148,7 @@ print(refused(lambda: lock_run(out)))
 
 def test_an_artifact_is_loaded_and_measured(elsewhere, finished):
     words = [
-        "load",
+        "loadtest",
         finished / "variants" / "teacher-onnx",
         "--rate",
         "20",

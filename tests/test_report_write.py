@@ -20,7 +20,7 @@ def test_the_page_has_every_part(tmp_path):
         "![latency against accuracy, bubbles for size](plot.svg)",
         "**Ship teacher-onnx-int8**",
         "student is measurably worse than teacher",
-        "100 requests a second",
+        "100 requests per second",
         "student: oos 61.0% of 1,000",
         "Invented CPU",
         "5f" * 32,
@@ -38,7 +38,7 @@ def test_rate_tail_and_constraints_are_passed_on(tmp_path):
     page = write_report(
         measurements(), tmp_path, rate=7.5, p99_ms=50, constraints=Constraints(profile="edge", max_size_mb=1)
     ).report.read_text()
-    assert "7.50 requests a second" in page
+    assert "7.50 requests per second" in page
     assert "within 50.0 ms" in page
     assert "**Nothing measured fits**" in page
 

@@ -1,10 +1,9 @@
-from types import SimpleNamespace
-
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from packlight.runtime.tokenization import Tokens
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.portability import _excess, _product, check_portability
 from packlight.steps.quantize_onnx.quantize import quantize_onnx
@@ -108,7 +107,7 @@ class Ids:
 
     def __call__(self, texts):
         ids = np.array([[int(word) for word in texts[0].split()]])
-        return SimpleNamespace(input_ids=ids, attention_mask=np.ones_like(ids))
+        return Tokens(ids, np.ones_like(ids))
 
 
 def test_the_answers_of_a_processor_without_vnni_are_worked_out(tmp_path):

@@ -41,7 +41,7 @@ def test_the_notebook_runs_top_to_bottom(tiny, four_layers, tmp_path, monkeypatc
     ).execute()
     said = "\n".join(outputs(cell) for cell in notebook.cells if cell.cell_type == "code")
     assert "student-static" in said
-    assert "workers for 500 requests a second" in said
+    assert "workers for 500 requests per second" in said
     assert "'wake me up at six': " in said
     assert (tmp_path / "run" / "report.md").is_file()
 

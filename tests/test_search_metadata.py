@@ -7,6 +7,7 @@ import pytest
 
 from packlight.data import dataset_from_rows
 from packlight.errors import PacklightError
+from packlight.pipeline.resolving import here
 from packlight.runtime.artifact import Artifact, finalize, read_manifest
 from packlight.search import runner as running
 from packlight.search.locks import NEVER
@@ -73,14 +74,15 @@ def test_another_given_teacher_is_refused_before_it_is_taken(data, teacher, retr
 def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers, tiny, teacher, tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_teaching", lambda: TEACHING)
     out, model = tmp_path / "out", str(four_layers)
-    first = running._train_teacher(data, out, model, about(data), NEVER)
+    resolved = here(threads=1)
+    first = running._train_teacher(data, out, model, about(data), NEVER, resolved)
     before = state(out / "variants")
-    assert running._train_teacher(data, out, model, about(data), NEVER).manifest == first.manifest
+    assert running._train_teacher(data, out, model, about(data), NEVER, resolved).manifest == first.manifest
     other = tiny.make_encoder("bert", tmp_path / "other")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._train_teacher(data, out, str(other), about(data), NEVER)
+        running._train_teacher(data, out, str(other), about(data), NEVER, resolved)
     with pytest.raises(PacklightError, match="another seed"):
-        running._train_teacher(data, out, model, about(data, seed=1), NEVER)
+        running._train_teacher(data, out, model, about(data, seed=1), NEVER, resolved)
     with pytest.raises(PacklightError, match="another teacher"):
         running._adopt_teacher(str(teacher), data, out, about(data), NEVER)
     assert state(out / "variants") == before

@@ -86,5 +86,5 @@ def test_few_short_texts_are_enough(check):
 
 def test_agreement_is_the_share_of_equal_labels():
     assert check_agreement([1, 2, 3, 4], [1, 2, 3, 0], least=0.75, name="x") == 0.75
-    with pytest.raises(ParityError, match=r"x: only 75\.0% of 4 validation texts .* fewer than the 90\.0% asked for"):
+    with pytest.raises(ParityError, match=r"x: only 75\.0% of 4 validation texts .* fewer than `min_agreement` 90\.0%"):
         check_agreement([1, 2, 3, 4], [1, 2, 3, 0], least=0.9, name="x")

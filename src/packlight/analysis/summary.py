@@ -28,7 +28,7 @@ from packlight.measure.timing import PRECISION
 SIGNIFICANT = 0.05
 REMEDIES = {
     "rounds": "the machine was busy or the time too short. Measure for longer (--seconds)",
-    "texts": "the latency depends on the text. Measure more texts (--texts)",
+    "texts": "the latency depends on the text. Time more texts (packlight measure --texts)",
 }
 """what narrows the interval of a speedup, by what it is limited by"""
 

@@ -11,8 +11,13 @@ from packlight.measure.results import (
     MachineRates,
     Measurement,
     Measurements,
+    Raw,
     Scores,
+    TrueLabels,
     Workers,
+    write_measurements,
+    write_raw,
+    write_truth,
 )
 from packlight.measure.roofline import Work, roofline
 from packlight.measure.statistics import wilson_interval
@@ -182,3 +187,26 @@ def _work(row):
     if row.precision == "int8":
         return Work(fp32_macs=2e5, int8_macs=9.6 * read, bytes=read)
     return Work(fp32_macs=9.6 * read / 4, int8_macs=0, bytes=read)
+
+
+def write_walk(folder, texts):
+    """Write the walk's variants that have an accuracy as a run's folder: each labels 90 of 100 texts rightly."""
+    rows = [each for each in walk() if each.accuracy is not None]
+    given = [0] * 90 + [1] * 10
+    for each in rows:
+        ms = [[each.latency_ms.mean] * 4] * 3
+        raw = Raw(
+            variant=each.variant,
+            timed=list(range(4)),
+            latency_ms=ms,
+            cpu_ms=ms,
+            throughput=[1.0] * 3,
+            predictions=given,
+            val_predictions=given,
+            peak_memory_mb=9,
+        )
+        write_raw(raw, folder)
+    for split in ("val", "test"):
+        write_truth(TrueLabels(split=split, labels=("a", "b"), texts=texts, answers=[0] * 100), folder)
+    write_measurements(measurements(*rows), folder)
+    return folder

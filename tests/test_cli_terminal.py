@@ -9,11 +9,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from invented import RANDOM, measurements, row, walk
+from invented import RANDOM, measurements, row, write_walk
 from packlight import progress
 from packlight.analysis.summary import summarise
 from packlight.cli.app import app
-from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 from packlight.report.terminal_plot import HEIGHT, terminal_scatter
 
 
@@ -34,28 +33,7 @@ def place(lines, letter):
 @pytest.fixture
 def run_folder(tmp_path):
     """A run's folder with invented figures."""
-    rows = [each for each in walk() if each.accuracy is not None]
-    for each in rows:
-        given = [0] * 90 + [1] * 10
-        ms = [[each.latency_ms.mean] * 4] * 3
-        write_raw(
-            Raw(
-                variant=each.variant,
-                timed=list(range(4)),
-                latency_ms=ms,
-                cpu_ms=ms,
-                throughput=[1.0] * 3,
-                predictions=given,
-                val_predictions=given,
-                peak_memory_mb=9,
-            ),
-            tmp_path,
-        )
-    for split in ("val", "test"):
-        texts = [str(n) for n in range(100)]
-        write_truth(TrueLabels(split=split, labels=("a", "b"), texts=texts, answers=[0] * 100), tmp_path)
-    write_measurements(measurements(*rows), tmp_path)
-    return tmp_path
+    return write_walk(tmp_path, [str(number) for number in range(100)])
 
 
 def command(*words, **environment):

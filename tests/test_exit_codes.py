@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from invented import measurements, walk
+from invented import write_walk
 from packlight.cli import run
 from packlight.errors import Exit, PacklightError, ParityError
-from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
 
 pytest_plugins = ["command"]
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "exit-codes.md"
@@ -22,25 +21,7 @@ TEXTS = [f"text {number}" for number in range(100)]
 @pytest.fixture
 def run_folder(tmp_path):
     """A run's folder with invented figures."""
-    rows = [each for each in walk() if each.accuracy is not None]
-    for each in rows:
-        given = [0] * 90 + [1] * 10
-        ms = [[each.latency_ms.mean] * 4] * 3
-        raw = Raw(
-            variant=each.variant,
-            timed=list(range(4)),
-            latency_ms=ms,
-            cpu_ms=ms,
-            throughput=[1.0] * 3,
-            predictions=given,
-            val_predictions=given,
-            peak_memory_mb=9,
-        )
-        write_raw(raw, tmp_path / "run")
-    for split in ("val", "test"):
-        write_truth(TrueLabels(split=split, labels=("a", "b"), texts=TEXTS, answers=[0] * 100), tmp_path / "run")
-    write_measurements(measurements(*rows), tmp_path / "run")
-    return tmp_path / "run"
+    return write_walk(tmp_path / "run", TEXTS)
 
 
 @pytest.fixture

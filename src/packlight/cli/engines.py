@@ -32,7 +32,7 @@ def engines(
     out: options.Out = Path("artifacts/fastest"),
     max_accuracy_loss: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of val that the winner may be right on less than the most accurate."),
+        typer.Option(min=0, max=1, help="Accuracy on val that the winner may lose against the best, from 0 to 1."),
     ] = 0.005,
     threads: options.Threads = None,
     rounds: options.Rounds = 5,
@@ -105,8 +105,8 @@ def _cells(row: "Row", winner: str) -> Iterator[str]:
 def _said(outcome: "EngineSelection") -> Iterator[str]:
     winner = outcome[outcome.winner]
     yield (
-        f"{winner.name} is the fastest that is right on at most {100 * outcome.max_accuracy_loss:g} points less of val than "
-        "the most accurate."
+        f"{winner.name} is the fastest whose accuracy on val is at most {100 * outcome.max_accuracy_loss:g} points below "
+        "the best."
     )
     if outcome.level:
         yield f"These rounds do not tell it from {', '.join(outcome.level)}; a longer measurement (--seconds) might."

@@ -19,9 +19,8 @@ def engines(artifact: Artifact) -> str:
     threads = contest["threads"]
     opening = (
         f"Chosen by `packlight engines` on {contest['machine']}, {threads} thread{'s' * (threads > 1)} each: "
-        f"**{escape(contest['winner'])}** is the fastest that is right on at most "
-        f"{100 * contest['max_accuracy_loss']:g} points less of `val` than the most accurate. Another processor can "
-        "have another winner."
+        f"**{escape(contest['winner'])}** is the fastest whose accuracy on `val` is at most "
+        f"{100 * contest['max_accuracy_loss']:g} points below the best. Another processor can have another winner."
     )
     lines = [
         "| engine | precision | latency | speedup (95%) | val |",

@@ -1,18 +1,22 @@
 # ruff: noqa: INP001 - mkdocs loads this file by its path
 """Hooks for mkdocs: generate the command-line reference and expand patterns in the navigation."""
 
+from __future__ import annotations
+
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from packlight.cli.app import app
 from packlight.steps import step_types
 from packlight.steps.option import options_of
 from packlight.steps.step import SAME, Step
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -24,6 +28,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated references: the command line, and the steps."""
+    from mkdocs.structure.files import File
+
     for name, content in GENERATED.items():
         files.append(File.generated(config, name, content=content()))
     return files

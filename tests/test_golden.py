@@ -188,7 +188,7 @@ def served(path, tmp_path):
     app = App(Settings(path=str(path), runtime=str(runtime), reload_seconds=0), Keys([]))
 
     async def begin():
-        app.begin(asyncio.get_running_loop())
+        app.lifespan.begin(asyncio.get_running_loop())
 
     asyncio.run(begin())
     return app

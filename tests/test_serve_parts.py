@@ -9,11 +9,13 @@ import sys
 
 import pytest
 
-from packlight.serve.app import App, Target, create, target_of
+from packlight.serve.app import create
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.http_errors import HTTPError
 from packlight.serve.keys import Keys
+from packlight.serve.lifespan import repeat
 from packlight.serve.logs import JsonLines, Log, write_all
+from packlight.serve.routes import Target, target_of
 from packlight.serve.settings import Settings, read_settings, write_settings
 from packlight.serve.startup import StartupState
 from packlight.serve.tracing import Spans
@@ -145,8 +147,12 @@ def test_keys_of_the_environment_may_have_spaces_between(monkeypatch, tmp_path):
             keys.check(given, None)
 
 
-def test_the_clockwork_goes_on_after_a_fault(tmp_path):
-    app = App(Settings(path="a", runtime=str(tmp_path)), Keys([]))
+def test_a_path_too_long_for_the_cache_has_its_handler_too():
+    name = "a" * 600
+    assert target_of(f"/v2/models/{name}/infer") == Target("infer", name)
+
+
+def test_the_clockwork_goes_on_after_a_fault():
     done = []
     thrice = asyncio.Event()
 
@@ -161,7 +167,7 @@ def test_the_clockwork_goes_on_after_a_fault(tmp_path):
         loop = asyncio.get_running_loop()
         faults = []
         loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
-        loop.call_soon(app._tick, loop, 0.001, work)
+        loop.call_soon(repeat, loop, 0.001, work)
         async with asyncio.timeout(5):
             await thrice.wait()
         return faults

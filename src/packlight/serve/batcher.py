@@ -102,7 +102,7 @@ class Batcher:
             timeout: seconds from then within which inference must begin.
 
         Raises:
-            Refusal: 429 when the queue is full. How much the request brings plays no part, so that batches and
+            HTTPError: 429 when the queue is full. How much the request brings plays no part, so that batches and
                 single texts are refused alike.
         """
         if self.full:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from packlight.serve.asgi import LATIN
 from packlight.serve.http_errors import HTTPError
+from packlight.serve.settings import Settings
 
 BEARER = "bearer "
 
@@ -29,7 +30,7 @@ class Keys:
             authorization: the header Authorization, as `Bearer KEY`.
 
         Raises:
-            Refusal: 401 when it has none, or another.
+            HTTPError: 401 when it has none, or another.
         """
         given = api_key
         if given is None and authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
@@ -43,6 +44,15 @@ class Keys:
                 "an API key is needed: X-API-Key, or Authorization: Bearer",
                 headers=((b"www-authenticate", b"Bearer"),),
             )
+
+
+def needs_key(route: str, settings: Settings) -> bool:
+    """Whether a route is closed to clients without a key, where a server has keys."""
+    if route == "document":
+        return False
+    if route in ("live", "ready"):
+        return settings.protect_health
+    return route != "metrics" or settings.protect_metrics
 
 
 def _hash(key: bytes) -> bytes:

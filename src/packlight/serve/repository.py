@@ -153,7 +153,7 @@ class Repository:
         """A model's version, by default its newest.
 
         Raises:
-            Refusal: 404 when there is none of that name.
+            HTTPError: 404 when there is none of that name.
         """
         versions = self._served.get(model, {})
         served = self._newest.get(model) if version is None else versions.get(version)
@@ -165,7 +165,7 @@ class Repository:
         """The model that `/predict` means when it names none.
 
         Raises:
-            Refusal: 400 when there are several, 503 when there is none.
+            HTTPError: 400 when there are several, 503 when there is none.
         """
         if not self._newest:
             raise unavailable("no model is loaded")

@@ -5,13 +5,43 @@ import time
 import zlib
 from types import TracebackType
 
-from packlight.serve.asgi import CONNECTION_CLOSE
+from packlight.serve.asgi import CONNECTION_CLOSE, Request
 from packlight.serve.http_errors import HTTPError, malformed, too_large
 from packlight.serve.settings import Limits
 
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-
 RAW_DEFLATE = -zlib.MAX_WBITS
+DISCARDED = 8
+"""times the largest body that are read before a connection is cut"""
+
+
+async def read_body(request: Request, cap: int) -> bytes:
+    """The body as sent.
+
+    What is over the cap is read and thrown away, up to a few times the cap: most clients look for the answer only
+    when all is sent.
+
+    Raises:
+        HTTPError: 413 when it is larger than `cap` bytes.
+        ClientGoneError: when the rest of it never comes.
+    """
+    length = request.header(b"content-length")
+    if length is not None and int(length) <= cap:
+        return await request.body()
+    parts = []
+    size = 0
+    async for chunk in request.chunks():
+        size += len(chunk)
+        if size > DISCARDED * cap:
+            break
+        if size <= cap:
+            parts.append(chunk)
+        else:
+            parts.clear()
+    if size > cap:
+        ending = (CONNECTION_CLOSE,) if size > DISCARDED * cap else ()
+        raise HTTPError(413, f"the body is larger than {cap} bytes", headers=ending)
+    return b"".join(parts)
 
 
 def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
@@ -23,7 +53,7 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
         limits: `unpacked_bytes` is the cap.
 
     Raises:
-        Refusal: 415 for another encoding, 413 above the cap, 400 for a damaged or cut stream.
+        HTTPError: 415 for another encoding, 413 above the cap, 400 for a damaged or cut stream.
     """
     name = (encoding or "identity").strip().lower()
     if name == "identity":
@@ -87,7 +117,7 @@ class BodyTimeouts:
         """Go on.
 
         Raises:
-            Refusal: 408 when the body was ended here.
+            HTTPError: 408 when the body was ended here.
         """
         task = asyncio.current_task()
         assert task is not None  # as above

@@ -77,7 +77,7 @@ def read_infer(body: bytes, json_length: str | None, limits: Limits) -> InferReq
         limits: bounds on texts.
 
     Raises:
-        Refusal: 400 with the reason for anything malformed, 413 above a limit.
+        HTTPError: 400 with the reason for anything malformed, 413 above a limit.
     """
     json, binary = _split(body, json_length)
     request: _Request = _decode(_request, json)
@@ -96,7 +96,7 @@ def read_plain(body: bytes, limits: Limits) -> PlainRequest:
     """Read a request to `/predict`.
 
     Raises:
-        Refusal: 400 with the reason for anything malformed, 413 above a limit.
+        HTTPError: 400 with the reason for anything malformed, 413 above a limit.
     """
     plain: PlainRequest = _decode(_plain, body)
     if plain.top_k < 1:

@@ -33,7 +33,7 @@ def texts_of(tensor: Tensor, binary: memoryview | None, limits: Limits) -> list[
         limits: bounds on the number of texts and the bytes of each.
 
     Raises:
-        Refusal: 400 when datatype, shape and data do not fit together or a text is not UTF-8, 413 above a limit.
+        HTTPError: 400 when datatype, shape and data do not fit together or a text is not UTF-8, 413 above a limit.
     """
     if tensor.datatype != "BYTES":
         raise malformed(f"input {tensor.name!r} has datatype {tensor.datatype[:20]!r}; texts are BYTES")
@@ -55,7 +55,7 @@ def check_sizes(texts: Sequence[str], limits: Limits) -> None:
     """Refuse a text over the limit; characters are counted first, since counting bytes copies the text.
 
     Raises:
-        Refusal: 413 for a text over the limit.
+        HTTPError: 413 for a text over the limit.
     """
     cap = limits.text_bytes
     for text in texts:

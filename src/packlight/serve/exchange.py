@@ -1,0 +1,62 @@
+"""One request while it is answered, and the reply to it before its common headers."""
+
+import itertools
+import secrets
+import string
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from packlight.serve.asgi import Header, Request
+from packlight.serve.responses import JSON, Payload
+from packlight.serve.routes import Target
+
+_ALLOWED = frozenset(string.ascii_letters + string.digits + "-_.:/+=")
+_LONGEST = 128
+_encode = msgspec.json.Encoder().encode
+
+
+class Exchange:
+    """One request while it is answered."""
+
+    __slots__ = ("id", "request", "route", "start", "texts")
+
+    def __init__(self, request: Request, request_id: str) -> None:
+        self.request = request
+        self.id = request_id
+        self.start = time.perf_counter()
+        self.texts = 0
+        self.route = "other"
+
+
+class Reply(NamedTuple):
+    """A response before its common headers."""
+
+    payload: Payload
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+
+
+Handler = Callable[[Exchange, Target], Awaitable[Reply]]
+
+
+def json_reply(document: dict[str, Any], status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
+    """A JSON document as a reply."""
+    return Reply(Payload(_encode(document), JSON), status, headers)
+
+
+class RequestIds:
+    """The ids of one worker's requests."""
+
+    def __init__(self) -> None:
+        """Choose a prefix that no other worker has."""
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    def choose(self, given: str | None) -> str:
+        """The client's own id where it is fit for a log line and a header, else a new one."""
+        if given and len(given) <= _LONGEST and _ALLOWED.issuperset(given):
+            return given
+        return f"{self._prefix}-{next(self._numbers):x}"

@@ -1,0 +1,98 @@
+"""The routes that classify texts: `/v2/models/…/infer` and `/predict`."""
+
+import asyncio
+from collections.abc import Awaitable
+from time import perf_counter
+
+from packlight.runtime.engine import Logits
+from packlight.serve.exchange import Exchange, Reply
+from packlight.serve.http_errors import malformed, overloaded
+from packlight.serve.metrics import Metrics
+from packlight.serve.repository import Repository, Served
+from packlight.serve.request_body import BodyTimeouts, read_body, unpack
+from packlight.serve.requests import read_infer, read_plain
+from packlight.serve.responses import infer_response, plain_response
+from packlight.serve.routes import Target
+from packlight.serve.settings import Limits
+
+LONG_CHARACTERS = 20_000
+"""from so many characters on texts are tokenized on another thread, so that the loop stays free"""
+
+
+class Inference:
+    """Bodies to texts, those to logits, and logits to responses."""
+
+    def __init__(self, repository: Repository, limits: Limits, timeouts: BodyTimeouts, metrics: Metrics) -> None:
+        """Say whose models answer, within which bounds, and where each part's time is counted."""
+        self._repository = repository
+        self._limits = limits
+        self._timeouts = timeouts
+        self._metrics = metrics
+
+    async def infer(self, exchange: Exchange, target: Target) -> Reply:
+        """`POST /v2/models/{model}/infer`, of the Open Inference Protocol."""
+        assert target.model is not None  # the route has one
+        served = self._repository.get(target.model, target.version)
+        body = await self._body(exchange)
+        start = perf_counter()
+        json_length = exchange.request.header(b"inference-header-content-length")
+        query = read_infer(self._unpacked(exchange, body), json_length, self._limits)
+        self._metrics.decode.observe(perf_counter() - start)
+        exchange.texts = len(query.texts)
+        logits = await self._logits(served, query.texts, query.timeout)
+        start = perf_counter()
+        answers = served.model.answers(logits)
+        payload = infer_response(served.model.name, query, answers)
+        self._metrics.encode.observe(perf_counter() - start)
+        if payload.json_length is None:
+            return Reply(payload)
+        return Reply(payload, 200, ((b"inference-header-content-length", b"%d" % payload.json_length),))
+
+    async def predict(self, exchange: Exchange, target: Target) -> Reply:
+        """`POST /predict`, for people."""
+        del target
+        body = await self._body(exchange)
+        start = perf_counter()
+        plain = read_plain(self._unpacked(exchange, body), self._limits)
+        self._metrics.decode.observe(perf_counter() - start)
+        served = self._named(plain.model, plain.version)
+        exchange.texts = len(plain.texts)
+        logits = await self._logits(served, plain.texts, None)
+        start = perf_counter()
+        answers = served.model.answers(logits)
+        payload = plain_response(answers, plain.top_k, single=isinstance(plain.text, str))
+        self._metrics.encode.observe(perf_counter() - start)
+        return Reply(payload)
+
+    def _named(self, model: str | None, version: str | None) -> Served:
+        """The model that a plain request means: the only one, where it names none."""
+        if model is not None:
+            return self._repository.get(model, version)
+        if version is not None:
+            raise malformed("a version needs its model")
+        return self._repository.only()
+
+    async def _body(self, exchange: Exchange) -> bytes:
+        with self._timeouts:
+            return await read_body(exchange.request, self._limits.body_bytes)
+
+    def _unpacked(self, exchange: Exchange, body: bytes) -> bytes:
+        return unpack(body, exchange.request.header(b"content-encoding"), self._limits)
+
+    def _logits(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
+        if served.batcher.full:
+            raise overloaded()  # before the work of tokenizing
+        self._metrics.taken += 1
+        longest = self._limits.deadline_seconds
+        within = longest if own is None else min(own, longest)
+        start = perf_counter()
+        if sum(map(len, texts)) > LONG_CHARACTERS:
+            return self._logits_of_long(served, texts, start, within)
+        encoded = served.model.encode(texts)
+        self._metrics.tokenize.observe(perf_counter() - start)
+        return served.batcher.submit(encoded, start, within)
+
+    async def _logits_of_long(self, served: Served, texts: list[str], start: float, within: float) -> Logits:
+        encoded = await asyncio.to_thread(served.model.encode, texts)
+        self._metrics.tokenize.observe(perf_counter() - start)
+        return await served.batcher.submit(encoded, start, within)

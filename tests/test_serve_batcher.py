@@ -4,8 +4,9 @@ import time
 import numpy as np
 import pytest
 
-from packlight.serve.batcher import CALL_TOKENS, Batcher
+from packlight.serve.batcher import Batcher
 from packlight.serve.http_errors import HTTPError
+from packlight.serve.micro_batches import CALL_TOKENS
 from packlight.serve.settings import Limits
 
 
@@ -153,17 +154,109 @@ def test_what_is_late_is_refused_without_inference():
             await late
         assert caught.value.status == 504
         assert model.batches == [[1]] * 3
+        await submit(batcher, [3])
+        assert model.batches == [*[[1]] * 3, [3]]
         assert batcher.queued == 0
 
     asyncio.run(scenario())
 
 
-def test_a_request_that_was_begun_in_time_is_finished():
+def status_of(answer):
+    with pytest.raises(HTTPError) as caught:
+        answer.result()
+    return caught.value.status
+
+
+def test_a_request_that_has_begun_is_answered_at_its_deadline_too():
     async def scenario():
-        batcher = Batcher(Fake(seconds=0.02, batch_invariant=False), Limits())
-        assert (await submit(batcher, [1] * 5, timeout=0.03)).shape == (5, 2)
+        model = Fake(seconds=0.02)
+        batcher = Batcher(model, Limits(batch_tokens=8))
+        long = submit(batcher, [8] * 50, timeout=0.1)
+        begin = time.perf_counter()
+        await asyncio.wait([long])
+        assert status_of(long) == 504
+        assert 1 < len(model.batches) < 50, "begun, and not finished"
+        assert time.perf_counter() - begin < 0.5, "50 slices take a second"
+        assert batcher.queued == 0, "what is left of it waits no more"
+        ran = len(model.batches)
+        await submit(batcher, [1])
+        assert len(model.batches) == ran + 1
 
     asyncio.run(scenario())
+
+
+def test_a_deadline_is_kept_while_others_run():
+    async def scenario():
+        batcher = Batcher(Fake(seconds=0.01), Limits(batch_tokens=8))
+        long = submit(batcher, [8] * 40)
+        short = [submit(batcher, [8], timeout=0.015) for _ in range(10)]
+        await asyncio.wait(short)
+        assert {status_of(each) for each in short if each.exception()} == {504}
+        assert not long.done(), "the late are told before everything before them has run"
+        assert (await long).shape == (40, 2)
+
+    asyncio.run(scenario())
+
+
+def test_earlier_and_later_deadlines_are_all_kept():
+    async def scenario():
+        batcher = Batcher(Fake(seconds=0.005), Limits(batch_tokens=1, queue_texts=10_000))
+        timeouts = [0.2, 0.05, 0.1, 0.05, 9.0]
+        begin = time.perf_counter()
+        ended = {}
+        jobs = [submit(batcher, [1] * 60, timeout=timeout) for timeout in timeouts]
+        for number, job in enumerate(jobs):
+            job.add_done_callback(lambda _, number=number: ended.setdefault(number, time.perf_counter() - begin))
+        await asyncio.wait(jobs)
+        for number, timeout in enumerate(timeouts[:4]):
+            assert status_of(jobs[number]) == 504
+            assert ended[number] >= timeout
+        assert sorted(range(5), key=ended.get) == [1, 3, 2, 0, 4]
+        assert jobs[4].result().shape == (60, 2)
+        assert batcher.queued == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_single_text_waits_for_one_slice_of_a_large_request():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=16))
+        large = [submit(batcher, [16] * 100) for _ in range(3)]
+        await asyncio.sleep(0)
+        for _ in range(20):
+            before = len(model.batches)
+            await submit(batcher, [5])
+            assert len(model.batches) - before <= 4, "its own, and one slice of each of the others"
+        assert not any(each.done() for each in large)
+        assert [each.shape for each in await asyncio.gather(*large)] == [(100, 2)] * 3
+
+    asyncio.run(scenario())
+
+
+def test_a_large_request_goes_on_while_single_texts_keep_coming():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=16))
+        large = submit(batcher, [16] * 30)
+        turns = 0
+        while not large.done():
+            await submit(batcher, [16])
+            turns += 1
+        assert turns <= 31, "a slice of it follows each of the others"
+        assert (await large).shape == (30, 2)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_left_of_several_requests_shares_a_batch():
+    async def scenario():
+        model = Fake()
+        batcher = Batcher(model, Limits(batch_tokens=64))
+        await asyncio.gather(*(submit(batcher, [8] * 10) for _ in range(4)))
+        return model.batches
+
+    assert [len(batch) for batch in asyncio.run(scenario())] == [8, 8, 8, 8, 8]
 
 
 def test_a_request_that_was_given_up_is_not_inferred():

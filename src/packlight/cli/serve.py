@@ -26,7 +26,7 @@ def serve(
         str | None, typer.Option(help="The model's name, where ARTIFACT is one; the artifact's own by default.")
     ] = None,
     deadline: Annotated[
-        float, typer.Option(min=0.001, help="Seconds within which inference must begin; 504 after that.")
+        float, typer.Option(min=0.001, help="Seconds within which a request is answered; 504 after that.")
     ] = LIMITS.deadline_seconds,
     queue: Annotated[
         int, typer.Option(min=1, help="Texts that may wait for one model in a worker; 429 beyond.")

@@ -1,30 +1,31 @@
 """The queue of one model: micro-batches of what is there, at once when idle, never waiting for more.
 
-Inference runs in the event loop's own thread. A worker has one core and one session, so another thread could
-only add hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
+Inference runs in the event loop's own thread. A worker has one core and one session, so another thread could only add
+hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
 
-A window of what is queued is sorted by length and cut into micro-batches of at most `batch_tokens` padded
-tokens, in which no text is padded for more than a call of the runtime costs. A text's logits do not depend on its neighbours: where the
-artifact does not promise that, each text is a micro-batch of its own.
+A request runs in slices, each about one micro-batch. The first slices of new requests run together, sorted by length.
+After them comes one slice of the requests that have begun, which take turns. So a request waits at most one slice for
+each other request, however many texts that one has. Each request is answered at its deadline, begun or not.
+
+A text's logits do not depend on its neighbours: where the artifact does not promise that, each text runs alone.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from packlight.runtime.engine import Logits
+from packlight.serve import micro_batches
 from packlight.serve.http_errors import deadline_exceeded, overloaded
 from packlight.serve.model import Encoded
 from packlight.serve.settings import Limits
 
 WINDOW = 4
-"""micro-batches' worth of tokens that are sorted together"""
-CALL_TOKENS = 4
-"""what a call of the runtime costs beside its tokens, in tokens: a text joins a batch where that adds less padding"""
+"""micro-batches' worth of tokens of new requests that are sorted together"""
 
 
 class Infers(Protocol):
@@ -43,20 +44,23 @@ class Infers(Protocol):
 class Job:
     """One request in the queue."""
 
-    __slots__ = ("arrived", "deadline", "done", "encoded", "left", "logits", "started")
+    __slots__ = ("arrived", "deadline", "done", "encoded", "items", "left", "logits", "started", "taken")
 
-    def __init__(self, encoded: Encoded, deadline: float, done: "asyncio.Future[Logits]") -> None:
+    def __init__(self, encoded: Encoded, arrived: float, deadline: float, done: "asyncio.Future[Logits]") -> None:
         self.encoded = encoded
-        self.arrived = time.perf_counter()
+        self.items = micro_batches.by_length(self, encoded)
+        self.taken = 0
+        """texts, from the shortest on, that have been put into micro-batches"""
+        self.arrived = arrived
         self.deadline = deadline
         self.done = done
         self.left = len(encoded)
+        """texts without logits"""
         self.logits: Logits | None = None
-        self.started: float | None = None
+        self.started = False
 
 
-Item = tuple[int, Job, int]
-"""tokens, job, index of the text in the job"""
+Item = micro_batches.Item[Job]
 
 
 class Batcher:
@@ -82,9 +86,14 @@ class Batcher:
         self._limits = limits
         self._on_batch = on_batch
         self._on_start = on_start
-        self._waiting: deque[Job] = deque()
+        self._new: deque[Job] = deque()
+        self._begun: deque[Job] = deque()
+        """requests of which a slice was taken and more is left"""
         self._batches: deque[list[Item]] = deque()
         self._scheduled = False
+        self._alarm: asyncio.TimerHandle | None = None
+        """when the earliest deadline passes; later ones may be due after that"""
+        self._alarm_at = float("inf")
         self.queued = 0
         """texts that are not inferred yet"""
 
@@ -99,18 +108,20 @@ class Batcher:
         Args:
             encoded: the texts of one request.
             arrived: when the request was whole, on `time.perf_counter`'s clock.
-            timeout: seconds from then within which inference must begin.
+            timeout: seconds from then after which the request is answered with 504.
 
         Raises:
-            HTTPError: 429 when the queue is full. How much the request brings plays no part, so that batches and
-                single texts are refused alike.
+            HTTPError: 429 if the queue is full. How much the request brings plays no part, so that batches and single
+                texts are refused alike.
         """
         if self.full:
             raise overloaded()
         loop = asyncio.get_running_loop()
-        job = Job(encoded, arrived + timeout, loop.create_future())
-        self._waiting.append(job)
+        job = Job(encoded, arrived, arrived + timeout, loop.create_future())
+        self._new.append(job)
         self.queued += len(encoded)
+        if job.deadline < self._alarm_at:
+            self._set_alarm(loop, job.deadline)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._step, loop)
@@ -120,55 +131,62 @@ class Batcher:
         """Run one micro-batch, then let the loop do its other work before the next."""
         try:
             if not self._batches:
-                self._cut()
+                self._fill()
             if self._batches:
                 self._run(self._batches.popleft())
         finally:
-            if self._batches or self._waiting:
+            if self._batches or self._new or self._begun:
                 loop.call_soon(self._step, loop)
             else:
                 self._scheduled = False
 
-    def _cut(self) -> None:
-        """Turn the head of the queue into micro-batches."""
-        if len(self._waiting) == 1 and len(self._waiting[0].encoded) == 1:
-            job = self._waiting.popleft()
-            self._batches.append([(len(job.encoded[0]), job, 0)])
-            return
+    def _fill(self) -> None:
+        """Turn the first slices of new requests, and one of those that have begun, into micro-batches."""
         budget = self._limits.batch_tokens
+        if len(self._new) == 1 and not self._begun and len(self._new[0].encoded) == 1:
+            job = self._new.popleft()
+            job.taken = 1
+            self._batches.append(job.items)
+            return
+        waiting = len(self._begun)
+        self._take(self._new, WINDOW * budget, len(self._new))
+        if waiting:
+            self._take(self._begun, budget, waiting)
+
+    def _take(self, jobs: deque[Job], budget: int, most: int) -> None:
+        """Take one slice of each job from the front, up to so many tokens and jobs; what is left waits among the begun."""
+        slice_tokens, pads = self._limits.batch_tokens, self._model.pads and self._model.batch_invariant
         items: list[Item] = []
         tokens = 0
-        while self._waiting and tokens < WINDOW * budget:
-            job = self._waiting.popleft()
-            for index, text in enumerate(job.encoded):
-                items.append((len(text), job, index))
-                tokens += len(text)
-        if not self._model.batch_invariant:
-            self._batches.extend([item] for item in items)
-            return
-        items.sort(key=_length)
-        batch: list[Item] = []
-        for item in items:
-            longest = batch[-1][0] if self._model.pads and batch else item[0]
-            if batch and not _joins(item[0], len(batch), longest, budget):
-                self._batches.append(batch)
-                batch = []
-            batch.append(item)
-        if batch:
-            self._batches.append(batch)
+        while jobs and most and tokens < budget:
+            job = jobs.popleft()
+            most -= 1
+            if job.done.done():
+                self.queued -= len(job.items) - job.taken
+                continue
+            end = job.taken + micro_batches.slice_length(job.items, job.taken, slice_tokens, pads=pads)
+            part = job.items[job.taken : end]
+            job.taken = end
+            tokens += sum(item.tokens for item in part)
+            items += part
+            if end < len(job.items):
+                self._begun.append(job)
+        self._batches.extend(
+            micro_batches.cut(items, slice_tokens, pads=self._model.pads, together=self._model.batch_invariant)
+        )
 
     def _run(self, batch: list[Item]) -> None:
         self.queued -= len(batch)
         try:
             self._infer(batch)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises belongs to these requests alone
-            for _, job, _ in batch:
-                if not job.done.done():
-                    job.done.set_exception(error)
+            for item in batch:
+                if not item.owner.done.done():
+                    item.owner.done.set_exception(error)
 
     def _infer(self, batch: list[Item]) -> None:
         start = time.perf_counter()
-        live = [item for item in batch if self._begin(item[1], start)]
+        live = [item for item in batch if self._begin(item.owner, start)]
         if not live:
             return
         logits = self._model.logits([job.encoded[index] for _, job, index in live])
@@ -177,14 +195,14 @@ class Batcher:
             self._finish(job, index, row)
 
     def _begin(self, job: Job, now: float) -> bool:
-        """Whether a job is to be inferred: not when its client is gone, nor when it is late and nothing was done."""
+        """Whether a job is to be inferred: not if its client is gone, nor if it is late."""
         if job.done.done():
             return False
-        if job.started is None:
-            if now > job.deadline:
-                job.done.set_exception(deadline_exceeded())
-                return False
-            job.started = now
+        if now > job.deadline:
+            job.done.set_exception(deadline_exceeded())
+            return False
+        if not job.started:
+            job.started = True
             self._on_start(now - job.arrived)
         return True
 
@@ -201,11 +219,37 @@ class Batcher:
         if job.left == 0:
             job.done.set_result(job.logits)
 
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """One timer for the whole queue: with equal deadlines, a request costs a comparison."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = deadline
+        self._alarm = loop.call_later(max(0.0, deadline - time.perf_counter()), self._expire, loop)
 
-def _joins(length: int, texts: int, longest: int, budget: int) -> bool:
-    """Whether a text, no shorter than a batch's longest, costs less in it than in a call of its own."""
-    return length * (texts + 1) <= budget and (length - longest) * texts <= CALL_TOKENS
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer requests whose deadline has passed, and wait for the next deadline."""
+        now = time.perf_counter()
+        self._alarm, self._alarm_at = None, float("inf")
+        earliest = float("inf")
+        for job in self._jobs():
+            if job.done.done():
+                continue
+            if now >= job.deadline:
+                job.done.set_exception(deadline_exceeded())
+            else:
+                earliest = min(earliest, job.deadline)
+        for jobs in (self._new, self._begun):
+            over = [job for job in jobs if job.done.done()]
+            self.queued -= sum(len(job.items) - job.taken for job in over)
+            for job in over:
+                jobs.remove(job)
+        if earliest < self._alarm_at:
+            self._set_alarm(loop, earliest)
 
-
-def _length(item: Item) -> int:
-    return item[0]
+    def _jobs(self) -> Iterator[Job]:
+        """Every request that may not be answered yet."""
+        yield from self._new
+        yield from self._begun
+        for batch in self._batches:
+            for item in batch:
+                yield item.owner

@@ -27,8 +27,8 @@ def overloaded() -> HTTPError:
 
 
 def deadline_exceeded() -> HTTPError:
-    """504: the deadline passed before inference began, so none was done."""
-    return HTTPError(504, "the deadline passed before inference; nothing was computed")
+    """504: the request was not answered by its deadline, whether its inference had begun or not."""
+    return HTTPError(504, "the deadline passed before the texts were classified")
 
 
 def unavailable(reason: str) -> HTTPError:

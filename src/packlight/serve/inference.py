@@ -6,7 +6,7 @@ from time import perf_counter
 
 from packlight.runtime.engine import Logits
 from packlight.serve.exchange import Exchange, Reply
-from packlight.serve.http_errors import malformed, overloaded
+from packlight.serve.http_errors import deadline_exceeded, malformed, overloaded
 from packlight.serve.metrics import Metrics
 from packlight.serve.repository import Repository, Served
 from packlight.serve.request_body import BodyTimeouts, read_body, unpack
@@ -93,6 +93,10 @@ class Inference:
         return served.batcher.submit(encoded, start, within)
 
     async def _logits_of_long(self, served: Served, texts: list[str], start: float, within: float) -> Logits:
-        encoded = await asyncio.to_thread(served.model.encode, texts)
+        try:
+            async with asyncio.timeout(within):
+                encoded = await asyncio.to_thread(served.model.encode, texts)
+        except TimeoutError as error:
+            raise deadline_exceeded() from error
         self._metrics.tokenize.observe(perf_counter() - start)
         return await served.batcher.submit(encoded, start, within)

@@ -125,7 +125,7 @@ FAULTS = {
     429: "The queue is full; Retry-After says when to come back.",
     500: "A fault of the server.",
     503: "Not ready, or draining.",
-    504: "The deadline passed before inference; nothing was computed.",
+    504: "The deadline passed before the texts were classified.",
 }
 
 

@@ -24,9 +24,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     queue_texts: Count = 512
     """texts waiting for one model, beyond which requests are refused whatever their size"""
     batch_tokens: Count = 64
-    """padded tokens of one micro-batch; a longer text is a batch of its own"""
+    """padded tokens of one micro-batch; a longer text is a batch of its own. A request yields to others after each slice of this size"""
     deadline_seconds: Seconds = 2.0
-    """from arrival to the start of inference"""
+    """from a request's arrival to its answer: 504 after that, whether inference has begun or not"""
     head_seconds: Count = 60
     """for a request's headers, and for an idle connection to be used again; longer than most balancers keep theirs"""
     body_seconds: Seconds = 10.0

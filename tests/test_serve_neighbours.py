@@ -1,10 +1,14 @@
 """One ordinary client must not stop the others."""
 
+import json
+import os
 import threading
 import time
 
+import psutil
 import pytest
 
+from packlight.serve.tracing import open_tracing
 from served import INFER, Client, infer, serving
 
 pytest_plugins = ["served"]
@@ -53,3 +57,51 @@ def test_a_large_request_is_answered_at_its_own_deadline(client):
 def test_the_deadline_counts_tokenizing_too(client):
     body = infer(*["a " * 20_000] * 60, parameters={"timeout": 1})
     assert client.json("POST", INFER, body)[0] == 504
+
+
+def test_a_log_that_nobody_reads_stops_nobody(artifact):
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as log, os.fdopen(writer, "wb") as errors:
+        with serving(artifact, access_log=True, errors=errors) as server:
+            client = Client(server.url)
+            for _ in range(3000):
+                assert client("GET", "/v2/health/live")[0] == 200
+            time.sleep(1.5)  # metrics take the count once a second
+            lines = client("GET", "/metrics")[2].decode().splitlines()
+            (dropped,) = [line for line in lines if line.startswith("packlight_log_lines_dropped_total ")]
+            assert float(dropped.split()[1]) > 500
+            process = psutil.Process(server.pid)
+            process.terminate()
+            assert process.wait(10) == 0
+        errors.close()
+        assert all(line.startswith(b'{"time":') for line in log.read().splitlines())
+
+
+def test_every_line_is_json_while_the_collector_of_spans_is_down(artifact, tmp_path, monkeypatch):
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    with (tmp_path / "log").open("w+b") as log, serving(artifact, tracing=True, errors=log) as server:
+        client = Client(server.url)
+        for _ in range(10):
+            assert client.json("POST", INFER, infer("a"))[0] == 200
+            time.sleep(0.1)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert any("127.0.0.1" in line.get("message", "") for line in lines), "the exporter's own message is among them"
+
+
+def test_the_service_is_called_what_opentelemetrys_variables_say(monkeypatch):
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
+
+    def name():
+        spans = open_tracing()
+        spans._provider._active_span_processor.shutdown()
+        return spans._provider.resource.attributes["service.name"]
+
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    assert name() == "packlight"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=from-attributes")
+    assert name() == "from-attributes"
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "intent-router")
+    assert name() == "intent-router"

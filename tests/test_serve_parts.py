@@ -14,7 +14,8 @@ from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.http_errors import HTTPError
 from packlight.serve.keys import Keys
 from packlight.serve.lifespan import repeat
-from packlight.serve.logs import JsonLines, Log, write_all
+from packlight.serve.line_writer import WAITING_BYTES, LineWriter, write_all
+from packlight.serve.logs import JsonLines, Log
 from packlight.serve.routes import Target, target_of
 from packlight.serve.settings import Settings, read_settings, write_settings
 from packlight.serve.startup import StartupState
@@ -88,16 +89,41 @@ def test_the_drain_flag_is_seen_by_every_process(tmp_path):
 
 def test_logs_are_gathered_and_never_hold_up(tmp_path):
     with (tmp_path / "log").open("wb") as stream:
-        log = Log(access=True, handle=stream.fileno())
+        log = Log(access=True, writer=LineWriter(stream.fileno()))
         log.request("id", "POST", "/predict", 200, 0.00123456, 1, None)
         assert (tmp_path / "log").read_bytes() == b""
         log.event("info", "hello", model="a")
+        log.drain()
     first, second = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert (first["request"], first["seconds"], "reason" in first) == ("id", 0.001235, False)
     assert (second["event"], second["model"]) == ("hello", "a")
     reader, writer = os.pipe()
     os.close(reader)
     write_all(writer, b"nobody reads this")
+    os.close(writer)
+
+
+def test_lines_that_nobody_reads_are_dropped_and_counted():
+    reader, writer = os.pipe()
+    log = Log(access=True, writer=LineWriter(writer))
+    line = "x" * 1000
+    for _ in range(1000):
+        log.event("info", line)
+    dropped = log.dropped
+    held = 1000 - dropped
+    assert 1000 * held < WAITING_BYTES + (1 << 20), "what waits is bounded, pipe included"
+    written = b""
+    while written.count(b"\n") < held:
+        written += os.read(reader, 1 << 16)
+    assert all(json.loads(each)["event"] == line for each in written.splitlines())
+    log.event("info", "again")
+    log.drain()
+    told, again = (json.loads(each) for each in os.read(reader, 1 << 16).splitlines())
+    assert (told["event"], told["lines"], again["event"]) == ("log lines dropped", dropped, "again")
+    log.event("info", "and again")
+    log.drain()
+    assert json.loads(os.read(reader, 1 << 16))["event"] == "and again", "dropped lines are told of once"
+    os.close(reader)
     os.close(writer)
 
 

@@ -83,6 +83,7 @@ class Lifespan:
 
     def _share(self) -> None:
         self._metrics.queued = self._repository.queued
+        self._metrics.lines_dropped = self._log.dropped
         self._metrics.share()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:

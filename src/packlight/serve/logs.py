@@ -5,14 +5,18 @@ Lines of requests are gathered and written every tenth of a second in one call; 
 
 import logging
 import os
+import sys
+import threading
 import time
+from types import TracebackType
 from typing import Any
 
 import msgspec
 
+from packlight.serve.line_writer import LineWriter, standard_error
+
 FLUSH_SECONDS = 0.1
 _encode = msgspec.json.Encoder().encode
-STANDARD_ERROR = 2
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,14 +36,21 @@ class Access(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Log:
-    """One worker's log."""
+    """One process's log. Nothing here waits for whoever reads it."""
 
-    def __init__(self, *, access: bool, handle: int = STANDARD_ERROR) -> None:
-        """Write to an open file handle; requests are only written with `access`."""
+    def __init__(self, *, access: bool, writer: LineWriter | None = None) -> None:
+        """Write to standard error unless another writer is given; requests are only written with `access`."""
         self.access = access
-        self._handle = handle
+        self._writer = writer or standard_error()
         self._worker = os.getpid()
         self._lines: list[bytes] = []
+        self._told = 0
+        """dropped lines that a line has spoken of"""
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were dropped because nobody read those before them."""
+        return self._writer.dropped
 
     def request(
         self, request: str, method: str, path: str, status: int, seconds: float, texts: int, reason: str | None
@@ -55,30 +66,41 @@ class Log:
 
     def event(self, level: str, event: str, **fields: Any) -> None:
         """Write one event at once."""
-        head = {"time": time.time(), "level": level, "event": event}
-        self._lines.append(_encode(head | fields | {"worker": self._worker}))
+        self._lines.append(self._event(level, event, fields))
         self.flush()
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if self._lines:
-            data = b"\n".join(self._lines) + b"\n"
-            self._lines.clear()
-            write_all(self._handle, data)
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        lost = self._writer.dropped
+        if lost > self._told:
+            lines.insert(0, self._event("error", "log lines dropped", {"lines": lost - self._told}))
+        if self._writer.write(b"\n".join(lines) + b"\n", len(lines) - (lost > self._told)):
+            self._told = lost
+
+    def drain(self) -> None:
+        """Wait for what was written, but not long: the process is about to end."""
+        self.flush()
+        self._writer.drain()
+
+    def _event(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
+        head = {"time": time.time(), "level": level, "event": event}
+        return _encode(head | fields | {"worker": self._worker})
 
 
-def write_all(handle: int, data: bytes) -> None:
-    """Write everything to a handle; a reader that went away is no reason to stop serving."""
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(handle, view) :]
-    except OSError:
-        return
-
-
-class JsonLines(logging.Formatter):
+class JsonLines(logging.Handler):
     """Messages of libraries as lines like our own."""
+
+    def __init__(self, writer: LineWriter | None = None) -> None:
+        """Write to standard error unless another writer is given."""
+        super().__init__()
+        self._writer = writer or standard_error()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self._writer.write(self.format(record).encode(errors="backslashreplace") + b"\n")
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -96,11 +118,22 @@ class JsonLines(logging.Formatter):
 
 
 def library_logging() -> dict[str, Any]:
-    """How uvicorn's own messages become JSON lines among the server's."""
+    """How messages of uvicorn and every other library become JSON lines among the server's."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": JsonLines}},
-        "handlers": {"error": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-        "loggers": {"uvicorn": {"handlers": ["error"], "level": "ERROR", "propagate": False}},
+        "handlers": {"lines": {"()": JsonLines}},
+        "root": {"handlers": ["lines"], "level": "WARNING"},
+        "loggers": {"uvicorn": {"level": "ERROR"}},
     }
+
+
+def exceptions_as_lines() -> None:
+    """From now on, Python's own warnings and exceptions that nobody caught are JSON lines too."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    logging.getLogger("packlight").error("an exception was not caught", exc_info=(kind, error or kind(), trace))

@@ -83,6 +83,7 @@ class Snapshot(msgspec.Struct):
     """model, outcome, how many"""
     queued: int
     taken: int
+    lines_dropped: int
     cpu_seconds: float
     memory_bytes: int
 
@@ -114,6 +115,8 @@ class Metrics:
         """texts waiting"""
         self.taken = 0
         """inference requests"""
+        self.lines_dropped = 0
+        """of the log, because nobody read those before them"""
 
     def share(self) -> None:
         """Leave a snapshot for the other workers; where the disk takes none, they know the one before."""
@@ -145,6 +148,7 @@ class Metrics:
             loads=[(*key, count) for key, count in self.loads.items()],
             queued=self.queued,
             taken=self.taken,
+            lines_dropped=self.lines_dropped,
             cpu_seconds=times.user + times.system,
             memory_bytes=self._process.memory_info().rss,
         )
@@ -180,6 +184,8 @@ class _Families(Collector):
         for (model, outcome), count in _added([each.loads for each in self._all]).items():
             loads.add_metric([model, outcome], count)
         yield loads
+        dropped = sum(each.lines_dropped for each in self._all)
+        yield CounterMetricFamily("packlight_log_lines_dropped", "Log lines that nobody read in time.", value=dropped)
         waiting = sum(each.queued for each in self._alive)
         yield GaugeMetricFamily("packlight_queue_texts", "Texts waiting.", value=waiting)
         yield self._of_each("process_cpu_seconds", "CPU time of a worker so far.", "cpu_seconds")

@@ -70,6 +70,7 @@ def serve(settings: Settings) -> None:
         _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
         _run(settings, DrainFlag(runtime), StartupState(runtime), log)
     finally:
+        log.drain()
         if not settings.runtime:
             shutil.rmtree(runtime, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """OpenTelemetry spans, one for each request, where the `otel` extra is installed and tracing is switched on.
 
-Where spans go is said by OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT.
+OpenTelemetry's own variables say where spans go, such as OTEL_EXPORTER_OTLP_ENDPOINT, and what the service is called:
+`packlight` unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES names it.
 """
 
 import time
@@ -69,6 +70,8 @@ def open_tracing() -> Spans:
     export = load("opentelemetry.sdk.trace.export", PURPOSE)
     resources = load("opentelemetry.sdk.resources", PURPOSE)
     otlp = load("opentelemetry.exporter.otlp.proto.http.trace_exporter", PURPOSE)
-    provider = sdk.TracerProvider(resource=resources.Resource.create({"service.name": "packlight"}))
+    own = resources.Resource.create({"service.name": "packlight"})
+    stated = resources.OTELResourceDetector().detect()  # OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
+    provider = sdk.TracerProvider(resource=own.merge(stated))
     provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
     return Spans(provider)

@@ -13,7 +13,8 @@ import uvicorn
 
 from packlight.serve.app import create
 from packlight.serve.http import BoundedHttp
-from packlight.serve.logs import library_logging
+from packlight.serve.line_writer import standard_error
+from packlight.serve.logs import exceptions_as_lines, library_logging
 from packlight.serve.settings import read_settings
 
 BACKLOG = 1024
@@ -39,9 +40,13 @@ def work() -> None:
         callback_notify=_end_without_parent,
         timeout_notify=ORPHAN_SECONDS,
     )
+    exceptions_as_lines()
     server = uvicorn.Server(config)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended in order
-        server.run([listener(settings.host, settings.port)])
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended in order
+            server.run([listener(settings.host, settings.port)])
+    finally:
+        standard_error().drain()
 
 
 def listener(host: str, port: int) -> socket.socket:

@@ -39,7 +39,7 @@ HEAVY = (
     "onnxruntime",
     "onnx",
     "accelerate",
-    "matplotlib",
+    "vl_convert",
     "huggingface_hub",
     "datasets",
     "scipy",

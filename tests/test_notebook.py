@@ -29,7 +29,6 @@ def test_the_notebook_runs_top_to_bottom(tiny, four_layers, tmp_path, monkeypatc
         "WALK_EPOCHS": 3,
         "WALK_ROUNDS": 2,
         "WALK_TEXTS": 3,
-        "MPLBACKEND": "agg",
         "IPYTHONDIR": tmp_path / "ipython",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }

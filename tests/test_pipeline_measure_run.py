@@ -143,12 +143,12 @@ def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, 
     assert "its card is left as it is (Permission denied)" in capsys.readouterr().err
 
 
-def test_without_matplotlib_there_are_figures_and_no_plot(measure, monkeypatch, capsys, tmp_path):
+def test_without_the_plotting_library_there_are_figures_and_no_plot(measure, monkeypatch, capsys, tmp_path):
     def refuse(*_, **__):
-        raise MissingExtraError('plots need matplotlib: pip install -e ".[report]"')
+        raise MissingExtraError('plots need vl_convert: pip install -e ".[report]"')
 
     monkeypatch.setattr("packlight.pipeline.measure_run.write_report", refuse)
-    monkeypatch.setattr("packlight.pipeline.measure_run.installed", lambda name: name != "matplotlib")
+    monkeypatch.setattr("packlight.pipeline.measure_run.installed", lambda name: name != "vl_convert")
     measurements, _ = measure()
     assert measurements[NAMES[0]].accuracy
     assert ".[report]" in capsys.readouterr().err

@@ -2,66 +2,41 @@ import itertools
 
 import pytest
 
-from packlight.report.labels import Box, Label, _frame, _points, _size, _text_size, place
+from packlight.report.labels import Box, Label, place
 
-figure_module = pytest.importorskip("matplotlib.figure")
-
-
-def axes_of(width=9.0, height=5.0):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # matplotlib is optional
-
-    figure = figure_module.Figure(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_xlim(0, 10)
-    axes.set_ylim(0, 10)
-    return axes
-
-
-def boxes(axes, labels):
-    """Where the names stand, in points."""
-    texts = [text for text in axes.texts if text.get_text() in {label.name for label in labels}]
-    found = []
-    for text in texts:
-        extent = text.get_window_extent(axes.figure.canvas.get_renderer())
-        scale = 72 / axes.figure.dpi
-        found.append(Box(extent.x0 * scale, extent.y0 * scale, extent.x1 * scale, extent.y1 * scale))
-    return found
+FRAME = Box(0, 0, 640, 400)
 
 
 def test_labels_of_near_bubbles_cover_neither_each_other_nor_a_bubble():
-    labels = [Label(5 + 0.15 * i, 5 + 0.1 * i, 8.0, f"variant-number-{i}", "", strong=i % 2 == 0) for i in range(9)]
-    axes = axes_of()
-    place(axes, labels, [], ink="black", quiet="grey")
-    placed = boxes(axes, labels)
-    assert len(placed) == len(labels)
+    labels = [Label(320 + 9 * i, 200 + 4 * i, 11.0, 96.0, 12.0) for i in range(9)]
+    placed = [spot.box for spot in place(labels, lines=[], frame=FRAME)]
     for a, b in itertools.combinations(placed, 2):
         assert a.overlap(b) == 0
     for label in labels:
-        x, y = _points(axes, label.x, label.y)
-        bubble = Box(x - label.radius, y - label.radius, x + label.radius, y + label.radius)
+        bubble = Box(label.x - 11, label.y - 11, label.x + 11, label.y + 11)
         assert all(box.overlap(bubble) == 0 for box in placed)
 
 
 def test_labels_at_the_edge_stay_inside():
-    labels = [Label(x, y, 6.0, "a-rather-long-name", "0.71 ms", strong=True) for x in (0, 10) for y in (0, 10)]
-    axes = axes_of()
-    place(axes, labels, [], ink="black", quiet="grey")
-    frame = _frame(axes)
-    for box in boxes(axes, labels):
-        assert box.overlap(frame) == pytest.approx((box.right - box.left) * (box.top - box.bottom))
+    labels = [Label(x, y, 8.0, 110.0, 26.0) for x in (0, 640) for y in (0, 400)]
+    for spot in place(labels, lines=[], frame=FRAME):
+        assert spot.box.overlap(FRAME) == pytest.approx(110 * 26)
 
 
-def test_the_detail_stands_under_the_name():
-    axes = axes_of()
-    place(axes, [Label(5, 5, 6.0, "name", "detail", strong=True)], [], ink="black", quiet="grey")
-    name, detail = axes.texts[:2]
-    assert name.get_position()[0] == detail.get_position()[0]
-    assert name.get_position()[1] > detail.get_position()[1]
-    assert _size(axes, (name, detail))[1] > _text_size(axes, name)[1]
+def test_a_line_is_avoided_where_there_is_room():
+    label = Label(320, 200, 8.0, 60.0, 12.0)
+    (free,) = place([label], lines=[], frame=FRAME)
+    line = free.box.grown(1)
+    (moved,) = place([label], lines=[line], frame=FRAME)
+    assert moved.box.overlap(line) == 0
+
+
+def test_a_label_far_from_its_bubble_is_joined_to_it():
+    crowd = [Label(320 + 14 * i, 200, 30.0, 80.0, 12.0) for i in range(12)]
+    spots = place(crowd, lines=[], frame=FRAME)
+    assert any(spot.joined for spot in spots)
+    assert not place(crowd[:1], lines=[], frame=FRAME)[0].joined
 
 
 def test_nothing_to_label_is_fine():
-    axes = axes_of()
-    place(axes, [], [], ink="black", quiet="grey")
-    assert not axes.texts
+    assert place([], lines=[], frame=FRAME) == []

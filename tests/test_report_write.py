@@ -8,7 +8,7 @@ from packlight.analysis.recommend import Constraints
 from packlight.errors import PacklightError
 from packlight.report import write_report
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("vl_convert")
 
 
 def test_the_page_has_every_part(tmp_path):
@@ -55,9 +55,9 @@ def test_a_wrong_rate_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_neither_torch_nor_a_runtime_nor_matplotlib_is_loaded():
+def test_neither_torch_nor_a_runtime_nor_the_plotting_library_is_loaded():
     code = (
         "import sys, packlight.report, packlight.analysis.recommend, packlight.analysis.capacity;"
-        "print([m for m in ('torch', 'onnxruntime', 'transformers', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('torch', 'onnxruntime', 'transformers', 'vl_convert') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

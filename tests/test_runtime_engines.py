@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from packlight.report.legend import colours_of, label_of
 
 from invented import measurements, row
 from packlight import extras
@@ -18,7 +19,6 @@ from packlight.errors import ArtifactError, EngineError, MissingExtraError
 from packlight.models.hf_model import open_classifier
 from packlight.models.torch_int8 import quantize, save_int8
 from packlight.report.card.page import render_card
-from packlight.report.legend import colours_of, label_of
 from packlight.runtime import engines
 from packlight.runtime import ort_session as onnx_engine
 from packlight.runtime.artifact import Artifact

@@ -14,7 +14,6 @@ EXTRA_OF = {
     "onnx": "compress",
     "onnxscript": "compress",
     "scipy": "report",
-    "matplotlib": "report",
     "jinja2": "report",
     "vl_convert": "report",
     "pyarrow": "parquet",

@@ -6,6 +6,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
+import invented_run
 from invented import RANDOM, measurements, row
 from invented_run import ENDING, HOSTILE
 from packlight import formatting
@@ -53,6 +54,62 @@ def test_every_chart_is_drawn(page):
         assert page.locator(f"#chart-{name} svg").count() == 1, name
     assert page.locator(BUBBLES).count() == 6
     assert page.locator("#chart-bubbles g.mark-symbol.bare-bubbles path").count() == 1
+
+
+CROWD = (
+    # name, parent, step, engine, milliseconds, accuracy, MB: as close together as a search makes them
+    ("teacher", None, "finetune", "torch", 6.3, 0.89, 90.9),
+    ("teacher-calibrated", "teacher", "calibrate", "torch", 6.67, 0.94, 90.9),
+    ("balanced-fp32", "teacher", "distill", "torch", 3.6, 0.934, 43.0),
+    ("balanced-onnx", "balanced-fp32", "export", "onnxruntime", 0.74, 0.934, 40.0),
+    ("balanced", "balanced-onnx", "quantize-onnx", "onnxruntime", 0.31, 0.933, 11.0),
+    ("balanced-int4-embeddings", "balanced-onnx", "quantize-onnx", "onnxruntime", 0.32, 0.932, 8.0),
+    ("small-fp32", "teacher", "distill", "torch", 1.84, 0.916, 30.0),
+    ("small-onnx", "small-fp32", "export", "onnxruntime", 0.305, 0.916, 28.0),
+    ("small", "small-onnx", "quantize-onnx", "onnxruntime", 0.24, 0.913, 8.0),
+    ("static", "teacher", "distill-static", "static", 0.03, 0.91, 8.0),
+    ("cascade", "balanced", "cascade", "cascade", 0.11, 0.925, 15.0),
+)
+TEXTS = """() => {
+    const chart = document.querySelector("#chart-bubbles svg");
+    const seen = (each) => each.textContent && getComputedStyle(each).opacity !== "0";
+    const box = ({ left, right, top, bottom }) => ({ left, right, top, bottom });
+    const inside = (each) => ({ text: each.textContent, ...box(each.getBoundingClientRect()) });
+    const halos = new Set(chart.querySelectorAll("g.names text"));
+    const all = [...chart.querySelectorAll("text")].filter((each) => seen(each) && !halos.has(each));
+    return [box(chart.getBoundingClientRect()), all.map(inside)];
+}"""
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crowd")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(invented_run, "STEPS", CROWD)
+        invented_run.write_run(folder)
+    write_html(folder)
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "laptop"])
+@pytest.mark.parametrize("which", ["folder", "crowded"])
+def test_every_variant_has_its_name_and_no_texts_overlap(request, open_page, which, size, scheme):
+    run = request.getfixturevalue(which)
+    width, height = SIZES[size]
+    page = open_page(run / "report.html", width=width, height=height, scheme=scheme)
+    chart, texts = page.evaluate(TEXTS)
+    variants = [row.variant for row in read_measurements(run).measurements]
+    assert sorted(variants) == sorted(each["text"] for each in texts if each["text"] in variants)
+    for each in texts:
+        assert chart["left"] <= each["left"], each
+        assert each["right"] <= chart["right"], each
+        assert chart["top"] <= each["top"], each
+        assert each["bottom"] <= chart["bottom"], each
+    for a, b in itertools.combinations(texts, 2):
+        across = min(a["right"], b["right"]) - max(a["left"], b["left"])
+        up = min(a["bottom"], b["bottom"]) - max(a["top"], b["top"])
+        assert across <= 0 or up <= 3, (a, b)  # a box has room above and below the letters
 
 
 def test_hostile_labels_and_texts_are_shown_and_not_run(page):

@@ -15,7 +15,7 @@ from packlight.files import cache_folder
 from packlight.progress import info, warn
 from packlight.steps import step_types
 
-CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
+CACHES = {"TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables that say where libraries keep files, which would otherwise be all over the home and the temporary folder"""
 RESUMING = [[verb] for verb in ("run", "search", "measure", *step_types())]
 # typer carries a copy of click; earlier versions used the installed one.

@@ -124,7 +124,7 @@ def _header(line: str) -> tuple[str, str]:
 
 def _plot_beside(out: Path) -> Path:
     """Where the plot goes; what could not be written after minutes of load is refused before."""
-    require("matplotlib", purpose="the plot that --out writes")
+    require("vl_convert", purpose="the plot that --out writes")
     if out.is_dir():
         raise PacklightError(f"--out {out} is a folder; name a file in it, such as {out / 'load.json'}")
     plot = out.with_suffix(".png")

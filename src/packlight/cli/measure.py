@@ -36,7 +36,7 @@ def measure(
 
     Example: `packlight measure runs/latest/variants/* --data intents.csv --out runs/again`
     """
-    require("scipy", "matplotlib", "jinja2", "vl_convert", purpose="`packlight measure`")
+    require("scipy", "jinja2", "vl_convert", purpose="`packlight measure`")
     opened = [Artifact.open(path) for path in artifacts]
     named: dict[str, Artifact] = {}
     for artifact in opened:

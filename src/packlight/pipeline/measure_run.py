@@ -279,8 +279,8 @@ def _settings(
 
 def _up_to_date(out: Path, journal: Path) -> Measurements | None:
     """The figures, if they were derived from this journal and all that is drawn from them is there."""
-    drawn = ["report.md", "plot.png", "plot.svg"] if installed("matplotlib") else []
-    drawn += ["report.html"] if installed("jinja2") and installed("vl_convert") else []
+    drawn = ["report.md", "plot.png", "plot.svg"] if installed("vl_convert") else []
+    drawn += ["report.html"] if drawn and installed("jinja2") else []
     try:
         if (out / MEASURED).read_text() != journal.name or not all((out / name).is_file() for name in drawn):
             return None

@@ -75,7 +75,7 @@ def run(
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
-    require("scipy", "matplotlib", "jinja2", "vl_convert", purpose="`packlight run`")
+    require("scipy", "jinja2", "vl_convert", purpose="`packlight run`")
     with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, made):
         measurements, measured = measure_run(
             {step.name: artifacts[step.name] for step in recipe.steps if step.measured and step.name in artifacts},

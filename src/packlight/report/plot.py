@@ -1,223 +1,256 @@
-"""The bubble plot: latency against accuracy, the bubble's area for size, the Pareto front drawn.
+"""The bubble plot as a file: latency against accuracy, the bubble's area for size, and the Pareto front.
 
-Rows without accuracy stand in a strip of their own below, on the same latency axis. The same
-summary always gives the same bytes.
+Rows without accuracy have a strip of their own below, on the same latency axis. `charts/plot.json` says how it looks.
+Decided here are the ends of the axes and where the labels go. The same summary always gives the same bytes.
 """
 
+import itertools
+import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from packlight.analysis.summary import Row, Summary
-from packlight.extras import load, require
 from packlight.files import atomic_write
-from packlight.formatting import milliseconds, times
-from packlight.report.labels import Label, place
-from packlight.report.legend import FRONT_COLOUR, PURPOSE, QUIET, Bubbles, colours_of, draw_legends
+from packlight.formatting import megabytes, milliseconds, percent, times
+from packlight.report import vega
+from packlight.report.labels import Box, Label, Spot, place
+from packlight.runtime.engines import engine_info
 
-INK, FAINT, PAPER = "#1d2733", "#e3e7ec", "#ffffff"
-DPI = 160
+SCALE = 1.6
+"""pixels of the PNG for each unit"""
+STRIP, GUTTER = 105.0, 14.0
+"""height of the strip for rows without accuracy, and what parts it from the plot: `floor` in plot.json"""
+LARGEST_BUBBLE = 64.0
+"""diameter of the largest row's bubble"""
+LEGEND_SIZES = 3
+NAME_SIZE, DETAIL_SIZE, LINE_GAP = 12.0, 11.0, 3.0
 DETAILED = 6
 """with more rows on the front than this, labels are names alone"""
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": QUIET,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.8,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "figure.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "svg.hashsalt": "packlight",
-    "svg.fonttype": "path",
-    "path.simplify": False,
-}
-Line = tuple[float, float, float, float]
-METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+INK, QUIET = "#1d2733", "#5b6672"
+NOTE_WIDTH = 24
+"""characters of a line beside the strip"""
 
 
 def write_plot(summary: Summary, folder: Path) -> tuple[Path, Path]:
     """Draw `plot.png` and `plot.svg` into a folder.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: When vl-convert-python is not installed.
     """
     png, svg = folder / "plot.png", folder / "plot.svg"
-    atomic_write(png, render_plot(summary, "png"))
-    atomic_write(svg, render_plot(summary, "svg"))
+    drawing = render_plot(summary)
+    atomic_write(png, vega.png(drawing, scale=SCALE))
+    atomic_write(svg, drawing)
     return png, svg
 
 
-def render_plot(summary: Summary, kind: Literal["png", "svg"]) -> bytes:
-    """The plot as the bytes of a file; the same summary gives the same bytes.
+def render_plot(summary: Summary) -> str:
+    """The plot as SVG; the same summary gives the same text.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: When vl-convert-python is not installed.
     """
-    require("matplotlib", purpose=PURPOSE)
-    with _style():
-        figure = load("matplotlib.figure", PURPOSE).Figure(figsize=(9.6, 6.0), dpi=DPI)
-        load("matplotlib.backends.backend_agg", PURPOSE).FigureCanvasAgg(figure)
-        _draw(figure, summary)
-        stream = BytesIO()
-        figure.savefig(stream, format=kind, metadata=METADATA[kind])
-    return stream.getvalue()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    matplotlib = load("matplotlib", PURPOSE)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
-
-
-def _draw(figure: Any, summary: Summary) -> None:
-    rows = [row for row in summary.rows if row.choice is not None]
+    chart = vega.chart("plot")
+    frame = _Frame.around(summary.rows, width=chart["width"], height=chart["height"])
+    judged = [row for row in summary.rows if row.choice is not None]
     bare = [row for row in summary.rows if row.choice is None]
-    bubbles = Bubbles(max((row.size_mb for row in summary.rows), default=1.0))
-    colours = colours_of(summary.rows)
-    top, strip = _axes(figure, with_strip=bool(bare))
-    lowest = strip if strip is not None else top
-    _latency_axis(lowest, [row.latency.mean for row in summary.rows])
-    _accuracy_axis(top, rows, summary.chosen_on)
-    _front(top, rows)
-    _scatter(top, rows, [_height(row) for row in rows], bubbles, colours)
-    if strip is not None:
-        _strip(strip, bare, bubbles, colours)
-    _words(figure, top, summary)
-    draw_legends(figure, summary.rows, bubbles, colours)
-    few = sum(row.on_front for row in rows) <= DETAILED
-    labels = [_label(row, _height(row), bubbles, detail=few and row.on_front) for row in rows]
-    place(top, labels, [*_intervals(rows), *_front_lines(top, rows)], ink=INK, quiet=QUIET)
-    if strip is not None:
-        place(strip, [_label(row, 0.0, bubbles, detail=False) for row in bare], [], ink=INK, quiet=QUIET)
+    engines = {row.engine: engine_info(row.engine) for row in summary.rows}
+    notes = "; ".join(sorted({row.note or "no accuracy was measured" for row in bare}))
+    labels, leaders = _labels(judged, bare, frame)
+    data = {
+        "judged": _bubbles(judged, summary),
+        "bare": _bubbles(bare, summary),
+        "front": frame.front(summary.rows),
+        "labels": labels,
+        "leaders": leaders,
+    }
+    signals = {
+        "subtitle": summary.title,
+        "split": summary.chosen_on,
+        "across": frame.across,
+        "up": frame.up,
+        "ticks": vega.log_ticks(frame.across),
+        "strip": STRIP if bare else 0,
+        "notes": textwrap.wrap(notes, NOTE_WIDTH),
+        "engines": [info.label for info in engines.values()],
+        "colours": [info.colour for info in engines.values()],
+        "largest_mb": frame.largest_mb,
+        "largest_area": LARGEST_BUBBLE**2,
+        "sizes": legend_sizes(frame.largest_mb),
+    }
+    if not data["front"]:
+        chart["legends"] = [legend for legend in chart["legends"] if legend.get("stroke") != "line"]
+    return vega.svg(vega.filled(chart, data, signals))
 
 
-def _height(row: Row) -> float:
-    """Accuracy in percent on the split that chooses."""
-    return 100 * row.choice.accuracy if row.choice is not None else 0.0
+def legend_sizes(largest_mb: float) -> list[float]:
+    """Three round sizes in MB, each about a quarter of the one before."""
+    sizes = [round_down(largest_mb)]
+    while len(sizes) < LEGEND_SIZES:
+        sizes.append(round_down(sizes[-1] / 4))
+    return sizes
 
 
-def _axes(figure: Any, *, with_strip: bool) -> tuple[Any, Any | None]:
-    """The plot, and below it the strip for rows without accuracy."""
-    edges = {"left": 0.08, "right": 0.82, "top": 0.865, "bottom": 0.09}
-    if not with_strip:
-        return figure.add_subplot(figure.add_gridspec(1, 1, **edges)[0]), None
-    grid = figure.add_gridspec(2, 1, height_ratios=(4, 1.2), hspace=0.05, **edges)
-    strip = figure.add_subplot(grid[1])
-    top = figure.add_subplot(grid[0], sharex=strip)
-    top.tick_params(axis="x", labelbottom=False, length=0)
-    top.spines["bottom"].set_visible(False)
-    return top, strip
+def round_down(value: float) -> float:
+    """A positive value cut to one digit: 418 to 400, 23.1 to 20."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return math.floor(value / power * (1 + 1e-9)) * power
 
 
-def _latency_axis(axes: Any, latencies: Sequence[float]) -> None:
-    ticker = load("matplotlib.ticker", PURPOSE)
-    low, high = min(latencies, default=1.0), max(latencies, default=10.0)
-    room = max((high / low) ** 0.09, 1.25)
-    axes.set_xscale("log")
-    axes.set_xlim(low / room**1.6, high * room)  # labels of the fastest, usually the winners, stand left of them
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_xlabel("latency per request, ms, batch 1 (mean, log scale; faster is left)")
+@dataclass(frozen=True)
+class _Frame:
+    """The axes: milliseconds, share of accuracy and MB to the chart's units, from its lower left corner."""
+
+    width: float
+    height: float
+    base: float
+    """where the accuracy's axis begins; the strip is below it"""
+    across: tuple[float, float]
+    up: tuple[float, float]
+    largest_mb: float
+
+    @classmethod
+    def around(cls, rows: Sequence[Row], *, width: float, height: float) -> "_Frame":
+        """Axes on which all rows have room."""
+        latencies = [row.latency.mean for row in rows]
+        low, high = min(latencies, default=1.0), max(latencies, default=10.0)
+        room = max((high / low) ** 0.09, 1.25)
+        ends = [end for row in rows if row.choice is not None for end in row.choice.accuracy_ci95]
+        bottom, top = min(ends, default=0.0), max(ends, default=1.0)
+        spare = max((top - bottom) * 0.15, 0.005)
+        return cls(
+            width=width,
+            height=height,
+            base=STRIP + GUTTER if any(row.choice is None for row in rows) else 0.0,
+            across=(low / room**1.6, high * room),  # labels of the fastest rows are often to the left of them
+            up=(max(bottom - spare, -0.005), min(top + spare, 1.005)),
+            largest_mb=max((row.size_mb for row in rows), default=1.0),
+        )
+
+    def x(self, ms: float) -> float:
+        """Where a latency is."""
+        low, high = map(math.log, self.across)
+        return self.width * (math.log(ms) - low) / (high - low)
+
+    def y(self, accuracy: float) -> float:
+        """Where an accuracy is."""
+        low, high = self.up
+        return self.base + (self.height - self.base) * (accuracy - low) / (high - low)
+
+    def radius(self, size_mb: float) -> float:
+        """A bubble's; its area is proportional to the size."""
+        return LARGEST_BUBBLE / 2 * math.sqrt(size_mb / self.largest_mb)
+
+    def front(self, rows: Sequence[Row]) -> list[dict[str, float]]:
+        """The Pareto front's corners in ms and accuracy, from the floor to the right edge."""
+        best = sorted((row.latency.mean, _accuracy(row)) for row in rows if row.on_front)
+        if not best:
+            return []
+        corners = [(best[0][0], self.up[0]), *best, (self.across[1], best[-1][1])]
+        return [{"x": x, "y": y} for x, y in corners]
+
+    def lines(self, rows: Sequence[Row]) -> list[Box]:
+        """The intervals and the front, as thin boxes."""
+        upright = [
+            (row.latency.mean, row.choice.accuracy_ci95[0], row.latency.mean, row.choice.accuracy_ci95[1])
+            for row in rows
+            if row.choice is not None
+        ]
+        front = self.front(rows)
+        for before, after in itertools.pairwise(front):
+            upright += [
+                (before["x"], before["y"], after["x"], before["y"]),
+                (after["x"], before["y"], after["x"], after["y"]),
+            ]
+        return [Box(self.x(a), self.y(b), self.x(c), self.y(d)).grown(3.0) for a, b, c, d in upright]
 
 
-def _accuracy_axis(axes: Any, rows: Sequence[Row], split: str) -> None:
-    ticker = load("matplotlib.ticker", PURPOSE)
-    if not rows:
-        axes.set_yticks([])
-        axes.text(0.5, 0.5, "no accuracy was measured", transform=axes.transAxes, ha="center", color=QUIET)
-        return
-    ends = [100 * end for row in rows if row.choice is not None for end in row.choice.accuracy_ci95]
-    low, high = min(ends), max(ends)
-    room = max((high - low) * 0.15, 0.5)
-    axes.set_ylim(max(low - room, -0.5), min(high + room, 100.5))
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(7, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}%"))
-    axes.set_ylabel(f"accuracy on {split} (bar: 95% interval)")
+def _accuracy(row: Row) -> float:
+    """On the split that variants are chosen on."""
+    return row.choice.accuracy if row.choice is not None else 0.0
 
 
-def _front(axes: Any, rows: Sequence[Row]) -> None:
-    """The steps from one undominated row to the next; what lies below and right of them is beaten."""
-    lines = _front_lines(axes, rows)
-    if not lines:
-        return
-    xs, ys = [lines[0][0], *(line[2] for line in lines)], [lines[0][1], *(line[3] for line in lines)]
-    axes.fill_between(xs, ys, axes.get_ylim()[0], color=FRONT_COLOUR, alpha=0.06, linewidth=0, zorder=0)
-    axes.plot(xs, ys, color=FRONT_COLOUR, linewidth=1.2, alpha=0.75, zorder=1)
-
-
-def _front_lines(axes: Any, rows: Sequence[Row]) -> list[Line]:
-    """The front's upright and level parts, from the floor to the right edge."""
-    best = sorted((row.latency.mean, _height(row)) for row in rows if row.on_front)
-    height, lines = axes.get_ylim()[0], []
-    for index, (x, y) in enumerate(best):
-        end = best[index + 1][0] if index + 1 < len(best) else axes.get_xlim()[1]
-        lines += [(x, height, x, y), (x, y, end, y)]
-        height = y
-    return lines
-
-
-def _intervals(rows: Sequence[Row]) -> list[Line]:
-    """Each row's upright line from the low to the high end of its accuracy's interval."""
+def _bubbles(rows: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
+    """A row of the chart's data for each, the large ones first, so that small ones are drawn over them."""
     return [
-        (row.latency.mean, 100 * row.choice.accuracy_ci95[0], row.latency.mean, 100 * row.choice.accuracy_ci95[1])
-        for row in rows
-        if row.choice is not None
+        {
+            "ms": row.latency.mean,
+            "mb": row.size_mb,
+            "engine": engine_info(row.engine).label,
+            "words": _words(row, summary),
+            **_accuracies(row),
+        }
+        for row in sorted(rows, key=lambda row: -row.size_mb)
     ]
 
 
-def _scatter(
-    axes: Any, rows: Sequence[Row], heights: Sequence[float], bubbles: Bubbles, colours: dict[str, str]
-) -> None:
-    """Bubbles, the large ones behind the small, each with its exact place marked."""
-    for row, height in sorted(zip(rows, heights, strict=True), key=lambda pair: -pair[0].size_mb):
-        colour, x = colours[row.engine], row.latency.mean
-        if row.choice is not None:
-            low, high = row.choice.accuracy_ci95
-            axes.plot(
-                [x, x], [100 * low, 100 * high], color=colour, linewidth=4.5, alpha=0.2, zorder=2, solid_capstyle="butt"
-            )
-        area = bubbles.area(row.size_mb)
-        axes.scatter([x], [height], s=area, color=colour, alpha=0.28, linewidth=0, zorder=3)
-        axes.scatter([x], [height], s=area, facecolor="none", edgecolor=colour, linewidth=1.1, zorder=4)
-        axes.scatter([x], [height], s=7, color=colour, linewidth=0, zorder=5)
+def _accuracies(row: Row) -> dict[str, float]:
+    if row.choice is None:
+        return {}
+    low, high = row.choice.accuracy_ci95
+    return {"accuracy": row.choice.accuracy, "low": low, "high": high}
 
 
-def _strip(axes: Any, rows: Sequence[Row], bubbles: Bubbles, colours: dict[str, str]) -> None:
-    axes.set_ylim(-1, 1)
-    axes.set_yticks([])
-    axes.grid(visible=True, axis="x")
-    axes.set_facecolor("#f6f7f9")
-    axes.spines["left"].set_visible(False)
-    _scatter(axes, rows, [0.0] * len(rows), bubbles, colours)
-    notes = sorted({row.note or "no accuracy was measured" for row in rows})
-    words = "\n".join(textwrap.wrap("; ".join(notes), 22))
-    axes.text(1.03, 0.5, words, transform=axes.transAxes, va="center", color=QUIET, fontsize=8, fontstyle="italic")
+def _words(row: Row, summary: Summary) -> str:
+    """What a screen reader says."""
+    parts = [milliseconds(row.latency.mean), megabytes(row.size_mb)]
+    if row.choice is not None:
+        parts.append(f"accuracy on {summary.chosen_on} {percent(row.choice.accuracy)}")
+    return f"{row.variant}: {', '.join(parts)}"
 
 
-def _words(figure: Any, axes: Any, summary: Summary) -> None:
-    left = axes.get_position().x0
-    figure.text(left, 0.955, "Latency, accuracy and size of each variant", fontsize=13, fontweight="bold", va="center")
-    figure.text(left, 0.908, summary.title, fontsize=9, color=QUIET, va="center")
+def _labels(
+    judged: Sequence[Row], bare: Sequence[Row], frame: _Frame
+) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
+    """Lines of text with their middles, and the lines that join far ones to their bubbles."""
+    detailed = sum(row.on_front for row in judged) <= DETAILED
+    texts = [_lines(row, detailed=detailed and row.on_front) for row in (*judged, *bare)]
+    sizes = iter(vega.text_sizes([(line["text"], line["size"], line["weight"]) for lines in texts for line in lines]))
+    measured = [[(line, next(sizes)) for line in lines] for lines in texts]
+    places = [(frame.x(row.latency.mean), frame.y(_accuracy(row))) for row in judged]
+    places += [(frame.x(row.latency.mean), STRIP / 2) for row in bare]
+    boxes = [
+        Label(
+            *centre,
+            frame.radius(row.size_mb),
+            max(width for _, (width, _) in lines),
+            sum(height for _, (_, height) in lines) + LINE_GAP * (len(lines) - 1),
+        )
+        for row, centre, lines in zip((*judged, *bare), places, measured, strict=True)
+    ]
+    plot = Box(0, frame.base, frame.width, frame.height).grown(-3)
+    spots = place(boxes[: len(judged)], lines=frame.lines(judged), frame=plot)
+    spots += place(boxes[len(judged) :], lines=[], frame=Box(0, 0, frame.width, STRIP).grown(-3))
+    written = [entry for lines, spot in zip(measured, spots, strict=True) for entry in _written(lines, spot)]
+    leaders = [_leader(box, spot) for box, spot in zip(boxes, spots, strict=True) if spot.joined]
+    return written, leaders
 
 
-def _label(row: Row, height: float, bubbles: Bubbles, *, detail: bool) -> Label:
-    figures = f"{milliseconds(row.latency.mean)}, {times(row.speedup)}" if detail else ""
-    return Label(
-        row.latency.mean, height, bubbles.area(row.size_mb) ** 0.5 / 2, row.variant, figures, strong=row.on_front
-    )
+def _lines(row: Row, *, detailed: bool) -> list[dict[str, Any]]:
+    """A label's name and, on the front, its latency and speedup."""
+    weight = "bold" if row.on_front else "normal"
+    lines = [{"text": row.variant, "size": NAME_SIZE, "weight": weight, "colour": INK}]
+    if detailed:
+        figures = f"{milliseconds(row.latency.mean)}, {times(row.speedup)}"
+        lines.append({"text": figures, "size": DETAIL_SIZE, "weight": "normal", "colour": QUIET})
+    return lines
+
+
+def _written(lines: Sequence[tuple[dict[str, Any], tuple[float, float]]], spot: Spot) -> list[dict[str, Any]]:
+    middle, top, written = (spot.box.left + spot.box.right) / 2, spot.box.top, []
+    for line, (_, height) in lines:
+        written.append({**line, "x": middle, "y": top - height / 2})
+        top -= height + LINE_GAP
+    return written
+
+
+def _leader(label: Label, spot: Spot) -> dict[str, float]:
+    """From the edge of the bubble to the nearest point of the label."""
+    x = min(max(label.x, spot.box.left), spot.box.right)
+    y = min(max(label.y, spot.box.bottom), spot.box.top)
+    length = math.hypot(x - label.x, y - label.y) or 1.0
+    share = min(label.radius / length, 1.0)
+    return {"x": label.x + (x - label.x) * share, "y": label.y + (y - label.y) * share, "x2": x, "y2": y}

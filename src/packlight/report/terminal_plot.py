@@ -1,6 +1,6 @@
 """A small scatter for the terminal: latency to the right on a logarithmic axis, accuracy upwards, a letter a variant.
 
-No plotting library is needed for it, so a server without matplotlib shows it too.
+No plotting library is needed for it, so a base installation shows it too.
 """
 
 import math

@@ -61,7 +61,7 @@ def write_report(
             between any two rows.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: when vl-convert-python is not installed.
         PacklightError: when a constraint, the rate or another figure is out of range.
     """
     summary = summarise(measurements)

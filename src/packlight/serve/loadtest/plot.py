@@ -1,49 +1,39 @@
-"""Latency against rate."""
+"""Latency against rate; `report/charts/load.json` says how it looks."""
 
 from pathlib import Path
 
-from packlight.extras import load as load_extra
+from packlight.files import atomic_write
+from packlight.report import vega
 from packlight.serve.loadtest.result import LoadResult
 
-LINES = (("p50", "#8fb0e8"), ("p99", "#2f5fc4"), ("p999", "#7a3e9d"))
-NAMES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
+PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
+"""fields of `Times` to what the legend calls them"""
+SCALE = 1.6
+"""pixels for each unit of the chart"""
 
 
 def draw(result: LoadResult, path: Path) -> None:
-    """Draw percentiles of latency against the rate, both axes logarithmic, and the bound.
+    """Draw the percentiles of latency against the rate of requests as PNG, both axes logarithmic, with the bound.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: When vl-convert-python is not installed.
     """
-    figure_module = load_extra("matplotlib.figure", "the plot of load")
-    figure = figure_module.Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
     levels = sorted((level for level in result.levels if level.latency_ms), key=lambda level: level.rate)
+    points = [
+        {"rate": level.rate, "ms": getattr(level.latency_ms, field), "percentile": name}
+        for field, name in PERCENTILES.items()
+        for level in levels
+    ]
+    broken = [{"rate": level.rate, "ms": level.latency_ms.p99} for level in levels if level.errors and level.latency_ms]
     rates = [level.rate for level in levels]
-    for name, colour in LINES:
-        axes.plot(
-            rates, [getattr(level.latency_ms, name) for level in levels], "o-", ms=4, color=colour, label=NAMES[name]
-        )
-    broken = [level for level in levels if level.errors]
-    if broken:
-        worst = [level.latency_ms.p99 for level in broken if level.latency_ms]
-        axes.plot([level.rate for level in broken], worst, "x", ms=9, color="#b3261e", label="with errors")
-    axes.axhline(result.bound.p99_ms, color="#68707c", lw=1, ls="--")
-    axes.annotate(
-        f"p99 bound {result.bound.p99_ms:g} ms",
-        (0.01, result.bound.p99_ms),
-        xycoords=("axes fraction", "data"),
-        va="bottom",
-        fontsize=8,
-        color="#68707c",
-    )
-    sustained = result.sustained
-    if sustained:
-        axes.axvline(sustained.rate, color="#2e7d4f", lw=1)
-        axes.set_title(
-            f"{result.model}: {sustained.rate:,.0f} requests a second within the bound", loc="left", fontsize=11
-        )
-    axes.set(xscale="log", yscale="log", xlabel="requests a second, open loop", ylabel="latency from when due, ms")
-    axes.grid(visible=True, which="both", lw=0.3)
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    times = [point["ms"] for point in points]
+    best = result.sustained
+    signals = {
+        "title": f"{result.model}: {best.rate:,.0f} requests per second within the bound" if best else result.model,
+        "across": vega.log_ticks(rates),
+        "up": vega.log_ticks([*times, result.bound.p99_ms]),
+        "bound": result.bound.p99_ms,
+        "sustained": best.rate if best else None,
+    }
+    chart = vega.filled(vega.chart("load"), {"points": points, "broken": broken}, signals)
+    atomic_write(path, vega.png(vega.svg(chart), scale=SCALE))

@@ -98,7 +98,9 @@ const explorer = async (page, chart) => {
   let costs = new Map();
   const bounds = bubblesOf(page, costs).filter((each) => each.accuracy != null).flatMap(({ low, high }) => [low, high]);
   const ends = bounds.length ? [Math.min(...bounds), Math.max(...bounds)] : [0, 1];
-  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) }, { ends, split: page.summary.chosen_on });
+  const ticks = decades(rows.map(AXES.mean.of));
+  const signals = { ends, ticks, split: page.summary.chosen_on, title: AXES.mean.title }; // the layout leaves room for these
+  const view = await draw("bubbles", chart, { rows: bubblesOf(page, costs) }, signals);
 
   const read = () => {
     const wanted = { profile: form.elements.profile.value, percentile: form.elements.percentile.value, max_accuracy_loss: null };

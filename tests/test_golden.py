@@ -13,8 +13,10 @@ from onnx import numpy_helper
 
 from packlight.cli import main
 from packlight.errors import ArtifactError
+from packlight.files import sha256_of
+from packlight.runtime import artifact as artifact_module
 from packlight.runtime.artifact import ONNX_FP32, Artifact, finalize, read_manifest
-from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, has_golden, replay, seal_with_golden, verify
+from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, finalize_with_golden, has_golden, replay, verify
 from packlight.runtime.predictor import Predictor
 from packlight.serve.app import App
 from packlight.serve.batcher import Batcher
@@ -34,7 +36,7 @@ def made(tiny, trained_folder, onnx_file, tmp_path_factory):
         shutil.copyfile(trained_folder("bert") / name, folder / name)
     shutil.copyfile(onnx_file("bert"), folder / ONNX_FP32)
     artifact = tiny.seal_variant(folder, engine="onnxruntime", model_file=ONNX_FP32)
-    seal_with_golden(folder, artifact.manifest)
+    finalize_with_golden(folder, artifact.manifest)
     return folder
 
 
@@ -81,8 +83,16 @@ def test_a_made_artifact_answers_as_it_did(made):
 
 
 def test_the_same_artifact_has_the_same_golden_file(made, folder):
-    seal_with_golden(folder, read_manifest(folder))
+    finalize_with_golden(folder, read_manifest(folder))
     assert (folder / FILE).read_bytes() == (made / FILE).read_bytes()
+
+
+def test_each_file_is_hashed_once(folder, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(artifact_module, "sha256_of", lambda file: hashed.append(file.name) or sha256_of(file))
+    manifest = finalize_with_golden(folder, read_manifest(folder))
+    assert sorted(hashed) == sorted(Path(name).name for name in manifest.files)
+    assert Artifact.open(folder).manifest == manifest
 
 
 def test_the_texts_are_nobodys(made, tiny):

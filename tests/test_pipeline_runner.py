@@ -280,11 +280,11 @@ def test_agreement_that_is_too_low_stops_the_run_with_the_figures(again, monkeyp
     from packlight.steps import agreement  # beside its use
 
     monkeypatch.setattr(agreement, "AGREEMENT_TEXTS", 10)
-    monkeypatch.setattr(agreement, "open_engine", lambda artifact: Answering(artifact.name == "student-onnx-static"))
-    shutil.rmtree(again.folder / "variants" / "student-onnx-static")
-    with pytest.raises(ParityError, match=r"student-onnx-static: only 0\.0% of 10 validation texts"):
+    monkeypatch.setattr(agreement, "open_engine", lambda artifact: Answering(artifact.name == "student-torch-int8"))
+    shutil.rmtree(again.folder / "variants" / "student-torch-int8")
+    with pytest.raises(ParityError, match=r"student-torch-int8: only 0\.0% of 10 validation texts"):
         again()
-    assert not (again.folder / "variants" / "student-onnx-static").exists()
+    assert not (again.folder / "variants" / "student-torch-int8").exists()
 
 
 class Answering:

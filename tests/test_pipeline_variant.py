@@ -12,6 +12,7 @@ from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.locking import lock_artifact, lock_run
 from packlight.pipeline.variant import check_parent, make_variant, open_parent
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import open_engine
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
@@ -121,6 +122,18 @@ def test_an_empty_folder_is_filled(artifact, data, tmp_path):
     assert new
     assert made.manifest.engine == "onnxruntime"
     assert not (tmp_path / "work").exists()
+
+
+def test_agreement_with_the_parent_is_that_of_all_of_val(artifact, data, tmp_path):
+    parent = artifact("student-onnx")
+    step = QuantizeOnnx(name="onnx", mode="dynamic", min_agreement=0)
+    made, _ = make_variant(step, tmp_path / "onnx", tmp_path / "work", data, parent=parent)
+    labels = [
+        [engine.predict([text]).argmax() for text in data.val.texts]
+        for engine in (open_engine(parent, threads=1), open_engine(made, threads=1))
+    ]
+    same = [before == after for before, after in zip(*labels, strict=True)]
+    assert made.manifest.facts["val_agreement"] == pytest.approx(sum(same) / len(same))
 
 
 def test_work_of_another_variant_is_not_gone_on_from(artifact, data, tmp_path):

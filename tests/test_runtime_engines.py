@@ -24,7 +24,7 @@ from packlight.runtime import ort_session as onnx_engine
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import engine_infos, engine_types, extras_of, form_of, open_engine
 from packlight.runtime.engines.onnxruntime import OnnxEngine
-from packlight.runtime.golden import seal_with_golden, verify
+from packlight.runtime.golden import finalize_with_golden, verify
 from packlight.runtime.ort_session import default_cache, provider_names
 from packlight.runtime.processor import cpu_budget
 from packlight.serve.model import Model
@@ -366,7 +366,7 @@ def toy(artifact, tiny, tmp_path, monkeypatch):
     engine_types.cache_clear()
     folder = shutil.copytree(artifact("torch fp32").path, tmp_path / "toy")
     made = tiny.seal_variant(folder, engine="toy")
-    seal_with_golden(folder, made.manifest)
+    finalize_with_golden(folder, made.manifest)
     yield Artifact.open(folder)
     engine_types.cache_clear()
     sys.modules.pop("packlight.runtime.engines.toy", None)

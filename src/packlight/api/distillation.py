@@ -17,26 +17,25 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from packlight import __version__
 from packlight.api.saving import new_folder
 from packlight.data import Dataset, Split, read_rows
 from packlight.data.oos_label import scope_label
 from packlight.data.splits import hold_out
 from packlight.errors import ModelError
 from packlight.files import atomic_folder, sha256_of
-from packlight.measure import environment, statistics
+from packlight.measure import statistics
 from packlight.models import label_mapping, resolve
 from packlight.models.hf_model import build_classifier, labels_of, max_positions, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.pipeline.fingerprint import fingerprint
-from packlight.runtime.artifact import FORMAT, SAFETENSORS, Manifest
-from packlight.runtime.golden import seal_with_golden
-from packlight.runtime.provenance import write_notice
+from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepResult
 from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
+from packlight.steps.manifest import finalize_variant, manifest_of
 from packlight.steps.step import check_options
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, training_facts
@@ -178,35 +177,20 @@ class DistillationTrainer:
         length = self._encoder(student, self._student_files).max_length
         with atomic_folder(target) as draft:
             save_classifier(student, draft, tokenizer_from=self._student_files, max_length=length)
-            options = self._step.options()
             mark = fingerprint(
                 kind=self._step.kind,
                 generation=self._step.generation,
-                options=options,
+                options=self._step.options(),
                 parent=sha256_of(draft / SAFETENSORS),  # a model in memory, as teachers may be, has no other mark
                 data=self._data_sha256,
                 seed=self.config.seed,
             )
-            manifest = Manifest(
-                format=FORMAT,
-                name=self._step.name,
-                parent=None,
-                step=self._step.kind,
-                options=options,
-                lineage=(),
-                fingerprint=mark,
-                data_sha256=self._data_sha256,
-                engine="torch",
-                precision="fp32",
-                model_file=SAFETENSORS,
-                max_length=length,
-                oos_label=self._oos_label,
-                batch_invariant=True,
-                libraries={"packlight": __version__, **environment.library_versions()},
-                facts=training_facts(self.history),
+            facts = training_facts(self.history)
+            result = StepResult("torch", "fp32", SAFETENSORS, length, batch_invariant=True, facts=facts)
+            manifest = manifest_of(
+                self._step, result, fingerprint=mark, data_sha256=self._data_sha256, oos_label=self._oos_label
             )
-            write_notice(manifest, draft)
-            seal_with_golden(draft, manifest)
+            finalize_variant(draft, manifest)
         return target
 
     def _teaching(self, lesson: TrainingData) -> TeacherOutputs:

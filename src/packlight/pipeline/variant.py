@@ -10,25 +10,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from packlight import __version__
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import atomic_folder, sha256_of
-from packlight.measure import environment
 from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
-from packlight.runtime.artifact import FORMAT, MANIFEST, Artifact, Manifest, finalize, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.runtime.engines import form_of
-from packlight.runtime.golden import seal_with_golden
-from packlight.runtime.provenance import FACT, write_notice
-from packlight.steps import apply, step_types
-from packlight.steps.agreement import agreement_with_parent
+from packlight.steps import apply
 from packlight.steps.context import StepContext
 from packlight.steps.finetune.options import Finetune
+from packlight.steps.manifest import finalize_variant, manifest_of
 from packlight.steps.step import Step
 
 
@@ -83,7 +77,11 @@ def make_variant(
     info(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
-        _write_artifact(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch), mark)
+        result = apply(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch))
+        manifest = manifest_of(
+            step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=data.oos_label, parent=parent
+        )
+        finalize_variant(draft, manifest)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     info(
@@ -194,52 +192,6 @@ def _prepare_work_dir(work: Path, mark: str) -> None:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     owner.write_text(mark)
-
-
-def _write_artifact(step: Step, context: StepContext, mark: str) -> None:
-    made = apply(step, context)
-    parent = context.parent
-    trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
-    facts = made.facts | trained
-    manifest = Manifest(
-        format=FORMAT,
-        name=step.name,
-        parent=parent.name if parent else None,
-        step=step.kind,
-        options=step.options(),
-        lineage=lineage_of(parent),
-        fingerprint=mark,
-        data_sha256=context.data.sha256,
-        engine=made.engine,
-        precision=made.precision,
-        model_file=made.model_file,
-        max_length=made.max_length,
-        oos_label=context.data.oos_label or (parent.manifest.oos_label if parent else None),
-        batch_invariant=made.batch_invariant,
-        abstain_below=made.abstain_below,
-        libraries={"packlight": __version__, **environment.library_versions()},
-        facts=facts,
-    )
-    write_notice(manifest, context.output_dir)
-    sealed = seal_with_golden(context.output_dir, manifest)
-    if (least := getattr(step, "min_agreement", None)) is not None:
-        child = Artifact.open(context.output_dir)
-        agreement = agreement_with_parent(context.origin, child, context.data, least=least, name=step.name)
-        finalize(context.output_dir, msgspec.structs.replace(sealed, facts=facts | {"val_agreement": agreement}))
-
-
-def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
-    """What a manifest says of the steps before it: those of the parent, and the parent's own."""
-    if parent is None:
-        return ()
-    manifest = parent.manifest
-    entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
-    # A calibration, and others' rights, hold for whatever is made of it.
-    step = step_types().get(manifest.step)
-    kept = (FACT, *(step.lasting_facts if step else ()))
-    if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
-        entry["facts"] = facts
-    return (*manifest.lineage, entry)
 
 
 def _summary_line(artifact: Artifact) -> str:

@@ -111,6 +111,15 @@ class Artifact:
         """
         manifest = read_manifest(path)
         _verify(path, manifest)
+        return cls.just_finalized(path, manifest)
+
+    @classmethod
+    def just_finalized(cls, path: Path, manifest: Manifest) -> "Artifact":
+        """Open a folder that this process has just finalized, without reading its files once more.
+
+        Raises:
+            ArtifactError: when labels are incomplete.
+        """
         config = path / "config.json"
         return cls(path, manifest, read_labels(config), read_activation(config))
 
@@ -183,15 +192,13 @@ def finalize(path: Path, manifest: Manifest) -> Manifest:
     Raises:
         ArtifactError: when the folder holds a file of a kind that can carry code.
     """
-    entries = {}
-    for file in _files_below(path):
-        name = file.relative_to(path).as_posix()
-        _refuse_code(file)
-        file.chmod(0o644)
-        entries[name] = FileEntry(size=file.stat().st_size, sha256=sha256_of(file))
-    sealed = msgspec.structs.replace(manifest, files=entries)
-    write_manifest(path, sealed)
-    return sealed
+    entries = {file.relative_to(path).as_posix(): _entry(file) for file in _files_below(path)}
+    return _with_files(path, manifest, entries)
+
+
+def add_file(path: Path, manifest: Manifest, name: str) -> Manifest:
+    """List one more file of a folder that this process has just finalized; the others are not read again."""
+    return _with_files(path, manifest, manifest.files | {name: _entry(path / name)})
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -225,6 +232,18 @@ def read_activation(config: Path) -> Activation:
     if kind == "regression":
         raise ArtifactError(f"{config}: problem_type is regression; packlight answers with labels only")
     return "sigmoid" if kind == "multi_label_classification" else "softmax"
+
+
+def _with_files(path: Path, manifest: Manifest, entries: dict[str, FileEntry]) -> Manifest:
+    complete = msgspec.structs.replace(manifest, files=entries)
+    write_manifest(path, complete)
+    return complete
+
+
+def _entry(file: Path) -> FileEntry:
+    _refuse_code(file)
+    file.chmod(0o644)
+    return FileEntry(size=file.stat().st_size, sha256=sha256_of(file))
 
 
 def _verify(path: Path, manifest: Manifest) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 
 from packlight.errors import ArtifactError
 from packlight.files import DAMAGED_JSON, atomic_write
-from packlight.runtime.artifact import FIRST, Artifact, Manifest, finalize
+from packlight.runtime.artifact import FIRST, Artifact, Manifest, add_file, finalize
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines import engine_info, open_engine
 from packlight.runtime.engines.cascade import CascadeEngine, confidence, read_threshold
@@ -90,17 +90,16 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     labels_changed: int
 
 
-def seal_with_golden(draft: Path, manifest: Manifest) -> Manifest:
-    """Seal a folder, let the artifact answer the golden texts, and seal it again with what it said.
+def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
+    """Finalize a folder, let the artifact answer the golden texts, and list the file with its answers too.
 
     Raises:
-        ArtifactError: as `seal` and `Artifact.open` do.
+        ArtifactError: when the folder holds a file that can carry code, or no engine opens what it holds.
     """
-    (draft / FILE).unlink(missing_ok=True)
-    sealed = finalize(draft, manifest)
-    artifact = Artifact.open(draft)
-    atomic_write(draft / FILE, msgspec.json.encode(record(artifact)))
-    return finalize(draft, sealed)
+    (folder / FILE).unlink(missing_ok=True)
+    listed = finalize(folder, manifest)
+    atomic_write(folder / FILE, msgspec.json.encode(record(Artifact.just_finalized(folder, listed))))
+    return add_file(folder, listed, FILE)
 
 
 def record(artifact: Artifact) -> Golden:

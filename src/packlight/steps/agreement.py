@@ -1,20 +1,28 @@
 """Compare a quantized model's labels with its parent's, on validation texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from packlight.data import Dataset
 from packlight.data.dataset import evenly_spaced
 from packlight.errors import ParityError
 from packlight.progress import bar
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import Artifact, finalize
+from packlight.runtime.engine import Engine
 from packlight.runtime.engines import open_engine
+from packlight.steps.context import StepContext, StepResult
+from packlight.steps.manifest import manifest_of
+from packlight.steps.step import Step
+
+AGREEMENT_TEXTS = 512
 
 
 def check_agreement(
-    parent_labels: Sequence[int],
-    labels: Sequence[int],
+    parent_labels: Sequence[int] | npt.NDArray[np.integer],
+    labels: Sequence[int] | npt.NDArray[np.integer],
     *,
     least: float,
     name: str,
@@ -34,30 +42,27 @@ def check_agreement(
     return agreement
 
 
-AGREEMENT_TEXTS = 512
-
-
-def agreement_with_parent(parent: Artifact, child: Artifact, data: Dataset, *, least: float, name: str) -> float:
-    """The share of validation texts that keep the parent's label.
-
-    Args:
-        parent: what the variant was made from.
-        child: the variant.
-        data: labelled texts.
-        least: below this share the variant is refused.
-        name: the variant's, for messages.
+def with_agreement(step: Step, context: StepContext, result: StepResult, *, least: float) -> StepResult:
+    """The result of a step that filled its folder, with the share of val's texts that keep the parent's label.
 
     Raises:
         ParityError: when it is below `least`.
     """
+    parent, data = context.origin, context.data
+    unfinished = manifest_of(
+        step, result, fingerprint="", data_sha256=data.sha256, oos_label=data.oos_label, parent=parent
+    )
+    child = Artifact.just_finalized(context.output_dir, finalize(context.output_dir, unfinished))
     texts = evenly_spaced(data.val.texts, AGREEMENT_TEXTS)
-    answers = []
-    for each in (parent, child):
-        engine = open_engine(each)
-        with bar(f"{name}: comparing with its parent", total=len(texts)) as progress:
-            labels = []
-            for text in texts:
-                labels.append(int(engine.predict([text]).argmax()))
+    with bar(f"{step.name}: comparing with its parent", total=2 * len(texts)) as progress:
+
+        def labels(engine: Engine[Any]) -> list[int]:
+            found = []
+            for text in texts:  # one at a time: dynamic ranges depend on the batch
+                found.append(int(engine.predict([text]).argmax()))
                 progress.advance()
-        answers.append(labels)
-    return check_agreement(answers[0], answers[1], least=least, name=name)
+            return found
+
+        before, after = labels(open_engine(parent)), labels(open_engine(child))
+    agreement = check_agreement(before, after, least=least, name=step.name)
+    return replace(result, facts=result.facts | {"val_agreement": agreement})

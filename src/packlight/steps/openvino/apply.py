@@ -3,6 +3,7 @@
 from packlight.data.dataset import evenly_spaced
 from packlight.runtime.artifact import OPENVINO
 from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.agreement import with_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.onnx.export_graph import export
 from packlight.steps.openvino.convert import write_openvino, write_openvino_int8
@@ -23,7 +24,7 @@ def apply(step: OpenVino, context: StepContext) -> StepResult:
         write_openvino_int8(graph, context.output_dir, encoder, texts)
     else:
         write_openvino(graph, context.output_dir)
-    return StepResult(
+    result = StepResult(
         "openvino",
         step.precision,
         OPENVINO,
@@ -32,3 +33,4 @@ def apply(step: OpenVino, context: StepContext) -> StepResult:
         facts={},
         abstain_below=parent.manifest.abstain_below,
     )
+    return with_agreement(step, context, result, least=step.min_agreement)

@@ -14,6 +14,7 @@ from packlight.progress import bar, info
 from packlight.runtime.artifact import ONNX_INT8
 from packlight.runtime.ort_session import open_on_cpu
 from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.agreement import check_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.portability import check_portability
@@ -62,12 +63,14 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
             if agreement(best) >= step.min_agreement:
                 break
         info(f"  {len(best.in_float)} of {len(order)} products stay in float, so that the labels stay the parent's")
+    kept = check_agreement(wanted, best.logits.argmax(axis=1), least=step.min_agreement, name=step.name)
     target = context.output_dir / ONNX_INT8
     target.parent.mkdir(parents=True, exist_ok=True)
     copy_description(parent.path, context.output_dir)
     best.file.replace(target)
     portability = check_portability(target, encoder, evenly_spaced(texts, WATCHED_TEXTS))
     facts: dict[str, Any] = {
+        "val_agreement": kept,
         "portability": msgspec.to_builtins(portability),
         "in_float": list(best.in_float),
         **({"calibration": best.options.calibration} if step.mode == "static" else {}),

@@ -1,0 +1,77 @@
+"""The one place where the manifest of a variant is written, whoever made it: a run, a single step or the trainer."""
+
+from pathlib import Path
+
+from packlight import __version__
+from packlight.measure import environment
+from packlight.runtime.artifact import FORMAT, Artifact, Manifest
+from packlight.runtime.golden import finalize_with_golden
+from packlight.runtime.provenance import FACT, write_notice
+from packlight.steps import step_types
+from packlight.steps.context import StepResult
+from packlight.steps.step import Step
+
+
+def manifest_of(
+    step: Step,
+    result: StepResult,
+    *,
+    fingerprint: str,
+    data_sha256: str,
+    oos_label: str | None,
+    parent: Artifact | None = None,
+) -> Manifest:
+    """What the manifest of a variant says, but for its files.
+
+    Args:
+        step: with its options.
+        result: what the step says of the folder that it filled.
+        fingerprint: of everything that determined it.
+        data_sha256: content hash of the labelled texts.
+        oos_label: the data's label for out-of-scope texts; by default the parent's.
+        parent: the variant that it was made from.
+    """
+    trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
+    return Manifest(
+        format=FORMAT,
+        name=step.name,
+        parent=parent.name if parent else None,
+        step=step.kind,
+        options=step.options(),
+        lineage=lineage_of(parent),
+        fingerprint=fingerprint,
+        data_sha256=data_sha256,
+        engine=result.engine,
+        precision=result.precision,
+        model_file=result.model_file,
+        max_length=result.max_length,
+        oos_label=oos_label or (parent.manifest.oos_label if parent else None),
+        batch_invariant=result.batch_invariant,
+        abstain_below=result.abstain_below,
+        libraries={"packlight": __version__, **environment.library_versions()},
+        facts=result.facts | trained,
+    )
+
+
+def finalize_variant(folder: Path, manifest: Manifest) -> Manifest:
+    """Make an artifact of a folder that a step filled: its NOTICE, its golden texts, and the manifest with every hash.
+
+    Raises:
+        ArtifactError: when the folder holds a file that can carry code, or no engine opens what it holds.
+    """
+    write_notice(manifest, folder)
+    return finalize_with_golden(folder, manifest)
+
+
+def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
+    """What a manifest says of the steps before it: those of the parent, and the parent's own."""
+    if parent is None:
+        return ()
+    manifest = parent.manifest
+    entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
+    # A calibration, and others' rights, hold for whatever is made of it.
+    step = step_types().get(manifest.step)
+    kept = (FACT, *(step.lasting_facts if step else ()))
+    if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
+        entry["facts"] = facts
+    return (*manifest.lineage, entry)

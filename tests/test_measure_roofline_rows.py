@@ -74,7 +74,7 @@ def test_rates_are_measured_once_for_a_journal(measure, asked, tmp_path):
     (tmp_path / "out" / "measurements.json").unlink()
     assert measure() == msgspec.structs.replace(first, environment=measure().environment)
     assert asked == [1]
-    measure(again=True)
+    measure(remeasure=True)
     assert asked == [1, 1]
     measure(threads=2)
     assert asked == [1, 1, 2]

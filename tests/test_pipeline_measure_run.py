@@ -120,7 +120,7 @@ def test_another_artifact_of_the_same_name_is_measured_anew(measure, artifacts):
 
 def test_again_measures_anew(measure):
     first, _ = measure()
-    second, anew = measure(again=True)
+    second, anew = measure(remeasure=True)
     assert anew
     assert [row.latency_ms for row in second.measurements] != [row.latency_ms for row in first.measurements]
     assert measure() == (second, False)

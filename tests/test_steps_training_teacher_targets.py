@@ -110,7 +110,7 @@ def step(**options):
 
 
 def lesson(bench, **options):
-    return student_training_data(bench, bench.origin.labels, **options)
+    return student_training_data(bench, bench.parent.labels, **options)
 
 
 def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and_test(bench, data, tmp_path):
@@ -163,19 +163,19 @@ def write_answers(file, data, labels, *, more=()):
 
 def test_a_file_of_answers_teaches_in_the_teachers_place_and_brings_its_own_texts(bench, data, tmp_path):
     held_out = [(data.val.texts[0], "oos"), (data.test.texts[0], "oos")]
-    file = write_answers(tmp_path / "a.jsonl", data, bench.origin.labels, more=[("brand new", "music"), *held_out])
+    file = write_answers(tmp_path / "a.jsonl", data, bench.parent.labels, more=[("brand new", "music"), *held_out])
     taught, teaching = teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
     assert list(taught.train_texts) == [*data.train.texts, "brand new"]
     assert taught.train_labels[-1] == -100
     probabilities = torch.softmax(teaching.logits, dim=1)
     wanted = [*data.train.labels, "music"]
-    assert [bench.origin.labels[best] for best in probabilities.argmax(1)] == wanted
+    assert [bench.parent.labels[best] for best in probabilities.argmax(1)] == wanted
     np.testing.assert_allclose(probabilities.max(1).values, 0.91, atol=1e-5)
 
 
 def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     short = SimpleNamespace(train=SimpleNamespace(texts=data.train.texts[1:], labels=data.train.labels[1:]))
-    file = write_answers(tmp_path / "a.jsonl", short, bench.origin.labels)
+    file = write_answers(tmp_path / "a.jsonl", short, bench.parent.labels)
     with pytest.raises(DataError, match="says nothing of the training text"):
         teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
 
@@ -214,9 +214,14 @@ def unasked(monkeypatch):
     )
 
 
-def distilled(bench, tmp_path, others=None, **options):
+def distilled(bench, tmp_path, other_parents=None, **options):
     return make_variant(
-        step(**options), tmp_path / "student", tmp_path / "making", bench.data, parent=bench.origin, others=others
+        step(**options),
+        tmp_path / "student",
+        tmp_path / "making",
+        bench.data,
+        parent=bench.parent,
+        other_parents=other_parents,
     )[0]
 
 
@@ -247,10 +252,10 @@ def test_a_student_from_another_encoder_learns_from_unlabelled_texts_too(bench, 
         tmp_path / "student",
         tmp_path / "making",
         bench.data,
-        parent=bench.origin,
+        parent=bench.parent,
         checkpoint=resolve(str(encoder)),
     )
-    assert student.labels == bench.origin.labels
+    assert student.labels == bench.parent.labels
     assert student.manifest.facts["started_from"] == str(encoder)
     assert student.manifest.facts["texts"] > 1.5 * len(bench.data.train)
 
@@ -268,6 +273,6 @@ def test_a_start_with_other_labels_is_refused(bench, tiny, encoder_folder, tmp_p
 def test_another_content_of_a_file_makes_the_student_again(bench, data, tmp_path):
     marks = []
     for word in ("one", "one", "two"):
-        file = write_answers(tmp_path / "a.jsonl", data, bench.origin.labels, more=[(word, "music")])
+        file = write_answers(tmp_path / "a.jsonl", data, bench.parent.labels, more=[(word, "music")])
         marks.append(distilled(bench, tmp_path, soft_labels=file).manifest.fingerprint)
     assert marks[0] == marks[1] != marks[2]

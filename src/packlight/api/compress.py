@@ -121,7 +121,7 @@ def compress(
             train_threads=train_threads,
             seed=seed,
             effort=BenchmarkConfig(seconds=seconds),
-            again=remeasure,
+            remeasure=remeasure,
         )
     return result_of(Path(out), limits)
 

@@ -47,11 +47,11 @@ def step_function(name: str) -> Callable[..., Artifact]:
         stated = {each.name: bound.arguments[each.name] for each in fields if each.name in bound.arguments}
         bound.apply_defaults()
         given, out = bound.arguments, Path(bound.arguments["out"])
-        built, others = build_step(step, out, stated)
+        built, other_parents = build_step(step, out, stated)
         dataset = as_dataset(given["data"], seed=given["seed"], **{name: given[name] for name in COLUMNS})
         parent = place_of(given["model"]) if step.needs else None
         with watching(given["on_progress"]):
-            return run_step(built, dataset, out, parent=parent, others=others, seed=given["seed"])[0]
+            return run_step(built, dataset, out, parent=parent, other_parents=other_parents, seed=given["seed"])[0]
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _documentation(step)

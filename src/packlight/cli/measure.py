@@ -28,7 +28,7 @@ def measure(
     rounds: options.Rounds = 5,
     seconds: options.Seconds = 60.0,
     texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
-    again: options.Again = False,
+    remeasure: options.Remeasure = False,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -65,7 +65,7 @@ def measure(
             threads=threads or processor.cpu_budget(),
             seed=source.seed,
             effort=BenchmarkConfig(rounds=rounds, texts=texts, seconds=seconds),
-            again=again,
+            remeasure=remeasure,
             quote=not no_texts,
         )
     if as_json:

@@ -27,7 +27,7 @@ TrainThreads = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
-Again = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
+Remeasure = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
 Rounds = Annotated[int, typer.Option(min=2, help="Least number of rounds; each times every text on every variant.")]
 Seconds = Annotated[
     float,

@@ -26,7 +26,7 @@ def run(
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
     seconds: options.Seconds = 60.0,
-    again: options.Again = False,
+    remeasure: options.Remeasure = False,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -55,7 +55,7 @@ def run(
         train_threads=train_threads,
         seed=source.seed,
         effort=BenchmarkConfig(seconds=seconds),
-        again=again,
+        remeasure=remeasure,
         quote=not no_texts,
     )
     if as_json:

@@ -53,9 +53,9 @@ def verb(step: type[Step]) -> Callable[..., None]:
 
     def call(*, source: DataOptions, out: Path, as_json: bool, parent: str | None = None, **words: Any) -> None:
         given = {name: _value(word) for name, word in words.items() if word is not None}
-        built, others = build_step(step, out, given)
+        built, other_parents = build_step(step, out, given)
         data = source.read()
-        artifact, made = run_step(built, data, out, parent=parent, others=others, seed=source.seed)
+        artifact, made = run_step(built, data, out, parent=parent, other_parents=other_parents, seed=source.seed)
         if as_json:
             show_json({"artifact": str(out), "made": made, "facts": artifact.manifest.facts})
         else:

@@ -56,7 +56,7 @@ def measure_run(
     threads: int,
     seed: int,
     effort: BenchmarkConfig,
-    again: bool = False,
+    remeasure: bool = False,
     quote: bool = True,
 ) -> tuple[Measurements, bool]:
     """Measure variants side by side and write everything that is derived from that.
@@ -69,7 +69,7 @@ def measure_run(
         threads: of every variant.
         seed: of the sample of texts and the order of the turns.
         effort: how much is measured.
-        again: measure again even if nothing changed.
+        remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
 
     Returns:
@@ -77,7 +77,7 @@ def measure_run(
     """
     journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
     rates = journal.with_name(f"machine-{journal.stem}.json")
-    if again:
+    if remeasure:
         journal.unlink(missing_ok=True)
         rates.unlink(missing_ok=True)
         (out / MEASURED).unlink(missing_ok=True)

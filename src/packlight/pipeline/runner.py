@@ -54,7 +54,7 @@ def run(
     train_threads: int | None = None,
     seed: int = 0,
     effort: BenchmarkConfig | None = None,
-    again: bool = False,
+    remeasure: bool = False,
     quote: bool = True,
 ) -> RunOutcome:
     """Carry out a recipe, or what is left of it, in a folder.
@@ -69,7 +69,7 @@ def run(
             at first all that this process may use.
         seed: of everything random.
         effort: how much is measured.
-        again: measure again even if nothing changed.
+        remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts.
 
     Raises:
@@ -85,7 +85,7 @@ def run(
             threads=threads or processor.cpu_budget(),
             seed=seed,
             effort=effort or BenchmarkConfig(),
-            again=again,
+            remeasure=remeasure,
             quote=quote,
         )
     return RunOutcome(out, measurements, tuple(made), measured)
@@ -137,7 +137,7 @@ def _building(
                 data,
                 parent=artifacts[origin.name] if origin else None,
                 checkpoint=checkpoints.get(step.name),
-                others={name: artifacts[name] for name in step.other_parents},
+                other_parents={name: artifacts[name] for name in step.other_parents},
                 seed=seed,
                 resolved=resolved,
             )

@@ -67,7 +67,7 @@ def run_step(
     out: Path,
     *,
     parent: str | None = None,
-    others: Mapping[str, str] | None = None,
+    other_parents: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> tuple[Artifact, bool]:
     """Apply a step and write its artifact to `out`.
@@ -77,7 +77,7 @@ def run_step(
         data: labelled texts.
         out: the artifact's folder.
         parent: what the step starts from: an artifact's folder, or any fine-tuned classifier.
-        others: the artifacts besides it that the step starts from, by the name that the step calls them.
+        other_parents: the artifacts besides it that the step starts from, by the name that the step calls them.
         seed: seed of everything random.
 
     Returns:
@@ -92,7 +92,7 @@ def run_step(
     from packlight.pipeline.runner import DEFAULT_MODEL
     from packlight.pipeline.variant import check_parent, make_variant, open_parent
 
-    starts = ({PARENT: parent} if parent else {}) | dict(others or {})
+    starts = ({PARENT: parent} if parent else {}) | dict(other_parents or {})
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):
         raise RecipeError(f"{out}: is what the step starts from; give another --out")
     step.check_data(data)
@@ -114,7 +114,7 @@ def run_step(
             data,
             parent=first,
             checkpoint=resolve(start) if start else None,
-            others=opened,
+            other_parents=opened,
             seed=seed,
             resolved=settle(work / FILE, artifact=out),
         )

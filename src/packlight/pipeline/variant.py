@@ -34,7 +34,7 @@ def make_variant(
     *,
     parent: Artifact | None = None,
     checkpoint: Checkpoint | None = None,
-    others: Mapping[str, Artifact] | None = None,
+    other_parents: Mapping[str, Artifact] | None = None,
     seed: int = 0,
     resolved: Resolved | None = None,
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
@@ -48,7 +48,7 @@ def make_variant(
         data: labelled texts.
         parent: the artifact that the step starts from, where it needs one.
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
-        others: the variants besides the parent that the step starts from, by name.
+        other_parents: the variants besides the parent that the step starts from, by name.
         seed: of everything random.
         resolved: what the step leaves to the machine; by default as this machine has it.
         on_epoch: told each epoch of a training, from 1, and the accuracy on val after it; what it raises stops the
@@ -63,9 +63,11 @@ def make_variant(
         ParityError: when it does not answer like its parent.
         RecipeError: when it must be trained on a device that this machine lacks.
     """
-    others, resolved = others or {}, resolved or here()
+    other_parents, resolved = other_parents or {}, resolved or here()
     step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-    mark = fingerprint_of(step, data.sha256, parent=parent, checkpoint=checkpoint, others=others, seed=seed)
+    mark = fingerprint_of(
+        step, data.sha256, parent=parent, checkpoint=checkpoint, other_parents=other_parents, seed=seed
+    )
     if (done := _reusable_artifact(folder, mark, parent)) is not None:
         # A run that was killed after its last act left this.
         shutil.rmtree(work, ignore_errors=True)
@@ -77,7 +79,7 @@ def make_variant(
     info(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
-        result = apply(step, StepContext(data, seed, checkpoint, parent, work, draft, others, on_epoch))
+        result = apply(step, StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch))
         manifest = manifest_of(
             step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=data.oos_label, parent=parent
         )
@@ -96,7 +98,7 @@ def fingerprint_of(
     *,
     parent: Artifact | None = None,
     checkpoint: Checkpoint | None = None,
-    others: Mapping[str, Artifact] | None = None,
+    other_parents: Mapping[str, Artifact] | None = None,
     seed: int = 0,
 ) -> str:
     """The fingerprint of what `make_variant` makes of a resolved step; `data` is the content hash.
@@ -107,7 +109,7 @@ def fingerprint_of(
     origins = (
         parent.manifest.fingerprint if parent else None,
         checkpoint.sha256 if checkpoint else None,
-        *((others or {})[name].manifest.fingerprint for name in step.other_parents),
+        *((other_parents or {})[name].manifest.fingerprint for name in step.other_parents),
         *(_content(Path(file)) for file in step.files),
     )
     return fingerprint(

@@ -99,7 +99,7 @@ class TrialRunner:
                 work,
                 self.data,
                 parent=made[step.parent],
-                others={name: made[name] for name in step.other_parents},
+                other_parents={name: made[name] for name in step.other_parents},
                 seed=self.seed,
                 resolved=self.resolved,
                 on_epoch=watch(step),

@@ -48,7 +48,7 @@ def with_agreement(step: Step, context: StepContext, result: StepResult, *, leas
     Raises:
         ParityError: when it is below `least`.
     """
-    parent, data = context.origin, context.data
+    parent, data = context.parent, context.data
     unfinished = manifest_of(
         step, result, fingerprint="", data_sha256=data.sha256, oos_label=data.oos_label, parent=parent
     )

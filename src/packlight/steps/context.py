@@ -21,21 +21,22 @@ class StepContext:
     seed: int
     checkpoint: Checkpoint | None
     """what `finetune`, or the student of `distill`, starts from"""
-    parent: Artifact | None
+    parent_or_none: Artifact | None
+    """the variant that it starts from; None for a step that starts from no variant"""
     work_dir: Path
     """for checkpoints and caches; outlives a kill"""
     output_dir: Path
     """to be filled"""
-    others: Mapping[str, Artifact] = field(default_factory=dict)
+    other_parents: Mapping[str, Artifact] = field(default_factory=dict)
     """the variants besides the parent that the step starts from, by name"""
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None
     """told each epoch of a training, from 1, and the accuracy on val after it; may stop the training by raising"""
 
     @property
-    def origin(self) -> Artifact:
-        """The parent, of a step that has one."""
-        assert self.parent is not None  # the recipe's order was checked
-        return self.parent
+    def parent(self) -> Artifact:
+        """The variant that it starts from, of a step that starts from one."""
+        assert self.parent_or_none is not None  # the recipe's order was checked
+        return self.parent_or_none
 
 
 @dataclass(frozen=True)

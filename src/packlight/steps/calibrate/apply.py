@@ -29,7 +29,7 @@ FEATURE_TEXTS = 4096
 
 def apply(step: Calibrate, context: StepContext) -> StepResult:
     """Choose a threshold and a temperature on `val` and fold them into the last layer."""
-    parent, data = context.origin, context.data
+    parent, data = context.parent, context.data
     manifest = parent.manifest
     check_one_label(parent, where=step.name)
     check_oos_examples(data, where=step.name)
@@ -101,7 +101,7 @@ def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[flo
 
 
 def _nearness(context: StepContext, lesson: TrainingData, oos: int) -> Floats:
-    parent, data = context.origin, context.data
+    parent, data = context.parent, context.data
     model = open_classifier(parent.path)
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
     rows = evenly_spaced(range(len(data.train)), FEATURE_TEXTS)

@@ -17,7 +17,7 @@ from packlight.steps.training.training_data import training_data
 
 def apply(step: Cascade, context: StepContext) -> StepResult:
     """Combine a fast first model with the parent, under a threshold chosen on `val`."""
-    first, second, data = context.others[step.first], context.origin, context.data
+    first, second, data = context.other_parents[step.first], context.parent, context.data
     if set(first.labels) != set(second.labels):
         raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
     for each in (first, second):

@@ -143,7 +143,7 @@ class _FinalLayerInput:
 
 def apply(step: Distill, context: StepContext) -> StepResult:
     """Train the student on the labels and on the teacher's logits."""
-    teacher = open_classifier(context.origin.path)
+    teacher = open_classifier(context.parent.path)
     lesson = student_training_data(
         context,
         labels_of(teacher),
@@ -187,16 +187,16 @@ def _student(
     """The untaught student, its tokenizer, and the folder of that."""
     checkpoint = context.checkpoint
     if step.start is not None:
-        start = context.others[step.start]
+        start = context.other_parents[step.start]
         if start.labels != tuple(lesson.labels):
             raise ModelError(
                 f"{step.name}: {step.start} has other labels than its teacher, or in another order; start from a variant of "
-                f"{context.origin.name}"
+                f"{context.parent.name}"
             )
         length = min(step.max_length, start.manifest.max_length)
         return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
     if checkpoint is None:
-        parent = context.origin
+        parent = context.parent
         length = min(step.max_length, parent.manifest.max_length)
         return keep_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
     if checkpoint.labels is None:

@@ -192,7 +192,7 @@ def _batch(texts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
 
 def apply(step: DistillStatic, context: StepContext) -> StepResult:
     """Train hashed n-gram embeddings and a small head on the teacher's logits."""
-    parent = context.origin
+    parent = context.parent
     teacher = open_classifier(parent.path)
     lesson = student_training_data(context, parent.labels, augment=step.augment, unlabeled_texts=step.unlabeled_texts)
     lesson, teaching = teacher_outputs(context, teacher, lesson, max_length=step.max_length)

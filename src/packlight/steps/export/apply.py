@@ -12,7 +12,7 @@ from packlight.steps.onnx.export_graph import export
 
 def apply(step: Export, context: StepContext) -> StepResult:
     """Export the parent as an ONNX graph and compare its logits with the parent's."""
-    parent = context.origin
+    parent = context.parent
     copy_description(parent.path, context.output_dir)
     target = context.output_dir / ONNX_FP32
     model = export(parent.path, target, opset=step.opset, fuse=step.fuse)

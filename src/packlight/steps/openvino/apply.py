@@ -14,7 +14,7 @@ OPSET = 18
 
 def apply(step: OpenVino, context: StepContext) -> StepResult:
     """Export the parent without ONNX Runtime's own operators, and convert that graph."""
-    parent, int8 = context.origin, step.precision == "int8"
+    parent, int8 = context.parent, step.precision == "int8"
     graph = context.work_dir / "unfused.onnx"
     export(parent.path, graph, opset=OPSET, fuse=False)
     copy_description(parent.path, context.output_dir)

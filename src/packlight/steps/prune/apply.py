@@ -140,7 +140,7 @@ def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:
 
 def apply(step: Prune, context: StepContext) -> StepResult:
     """Remove layers, neurons and attention heads."""
-    parent = context.origin
+    parent = context.parent
     model = open_classifier(parent.path)
     lesson = training_data(context.data, labels_of(model))
     rows = evenly_spaced(range(len(lesson.train_texts)), step.texts)

@@ -39,7 +39,7 @@ class _Attempt:
 
 def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     """Quantize the parent's graph to int8, keeping in float32 what int8 would spoil."""
-    parent = context.origin
+    parent = context.parent
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
     texts = context.data.val.texts
     wanted = _logits(parent.model_path, encoder, texts).argmax(axis=1)
@@ -97,7 +97,7 @@ def _more_often_right(attempts: Sequence[_Attempt], context: StepContext) -> _At
     Raises:
         ModelError: when the data has other labels than the model.
     """
-    truth = np.array(training_data(context.data, context.origin.labels).val_labels)
+    truth = np.array(training_data(context.data, context.parent.labels).val_labels)
     return max(attempts, key=lambda made: float((made.logits.argmax(axis=1) == truth).mean()))
 
 
@@ -105,7 +105,7 @@ def _quantize(
     options: QuantizeOnnx, context: StepContext, encoder: TextEncoder, file: Path, in_float: Collection[str]
 ) -> None:
     quantize_onnx(
-        context.origin.model_path,
+        context.parent.model_path,
         file,
         options,
         encoder=encoder,
@@ -117,8 +117,8 @@ def _quantize(
 def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextEncoder) -> list[str]:
     """The products of the graph, those first whose int8 form alone moves the logits most."""
     texts = evenly_spaced(context.data.val.texts, WATCHED_TEXTS)
-    wanted = _logits(context.origin.model_path, encoder, texts)
-    names = product_names(context.origin.model_path)
+    wanted = _logits(context.parent.model_path, encoder, texts)
+    names = product_names(context.parent.model_path)
     file = context.work_dir / "alone.onnx"
     errors = {}
     with bar("how much int8 spoils", total=len(names)) as progress:

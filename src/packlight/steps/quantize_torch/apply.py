@@ -10,7 +10,7 @@ from packlight.steps.quantize_torch.options import QuantizeTorch
 
 def apply(step: QuantizeTorch, context: StepContext) -> StepResult:
     """Quantize every linear layer to dynamic int8."""
-    parent = context.origin
+    parent = context.parent
     copy_description(parent.path, context.output_dir)
     save_int8(quantize(open_classifier(parent.path)), context.output_dir / SAFETENSORS_INT8)
     length = parent.manifest.max_length

@@ -154,8 +154,8 @@ def teacher_outputs(
     if soft_labels is not None:
         lesson, logits = _from_file(Path(soft_labels), context, lesson)
     else:
-        logits, seen = _asked(context, context.origin, teacher, lesson, encoder.max_length)
-        others = [context.others[name] for name in teachers]
+        logits, seen = _asked(context, context.parent, teacher, lesson, encoder.max_length)
+        others = [context.other_parents[name] for name in teachers]
         for other in others:
             columns = label_mapping(other.labels, lesson.labels).columns
             more, _ = _asked(context, other, open_classifier(other.path), lesson, encoder.max_length)
@@ -167,7 +167,7 @@ def teacher_outputs(
 
 def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
     """The parent's tokenizer, at the length that the student learns with."""
-    return TextEncoder(context.origin.tokenizer_path, min(max_length, context.origin.manifest.max_length))
+    return TextEncoder(context.parent.tokenizer_path, min(max_length, context.parent.manifest.max_length))
 
 
 def _asked(

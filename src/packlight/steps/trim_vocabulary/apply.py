@@ -26,7 +26,7 @@ from packlight.steps.trim_vocabulary.tokenizer import open_tokenizer, segment, t
 
 def apply(step: TrimVocabulary, context: StepContext) -> StepResult:
     """Remove the vocabulary that the texts do not use, with its embeddings."""
-    parent, data = context.origin, context.data
+    parent, data = context.parent, context.data
     more = read_lines(Path(step.corpus)) if step.corpus else []
     model = open_classifier(parent.path)
     trimmed = trim_tokenizer(

@@ -96,7 +96,7 @@ def entry(content):
 
 
 def linked(folder):
-    (folder.parent / "weights").write_bytes(b"weights")
+    (folder.parent / "weights").write_bytes(b"other weights")
     (folder / "onnx" / "model.onnx").unlink()
     (folder / "onnx" / "model.onnx").symlink_to(folder.parent / "weights")
 
@@ -127,7 +127,7 @@ SPOIL = {
     "a listed pickle": (listed_pickle, r"\.bin files can carry code"),
     "a listed file outside": (outside, r"\.\./secret lies outside the artifact"),
     "an absolute path": (absolute, "secret lies outside the artifact"),
-    "a link to a file outside": (linked, "onnx/model.onnx lies outside the artifact"),
+    "a link to other content": (linked, "onnx/model.onnx was altered"),
     "weights that are not listed": (unlisted_weights, "lists no onnx/model.onnx"),
     "no manifest": (lambda folder: (folder / "packlight.json").unlink(), "not an artifact"),
     "a manifest that is not UTF-8": (
@@ -140,6 +140,21 @@ SPOIL = {
     "an unknown key": (lambda folder: edit(folder, colour="red"), "damaged manifest.*colour"),
     "a wrong type": (lambda folder: edit(folder, max_length="long"), "damaged manifest.*max_length"),
 }
+
+
+def test_an_artifact_of_links_into_the_hubs_cache_opens(folder, tmp_path):
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0a1b"
+    blobs.mkdir()
+    for number, file in enumerate(sorted(file for file in folder.rglob("*") if file.is_file())):
+        (blobs / str(number)).write_bytes(file.read_bytes())
+        link = snapshot / file.relative_to(folder)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blobs / str(number), link.parent))
+    assert Artifact.open(snapshot).manifest == Artifact.open(folder).manifest
+    blob = (snapshot / "onnx" / "model.onnx").resolve()
+    blob.write_bytes(blob.read_bytes() + b"x")
+    with pytest.raises(ArtifactError, match="was altered"):
+        Artifact.open(snapshot)
 
 
 @pytest.mark.parametrize(("spoil", "message"), SPOIL.values(), ids=SPOIL)

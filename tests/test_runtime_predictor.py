@@ -1,12 +1,18 @@
+import copy
+import ctypes
 import json
+import os
+import pickle
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from packlight.errors import ArtifactError
+from packlight.errors import ArtifactError, DataError, PacklightError
 from packlight.runtime.artifact import finalize, read_manifest
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Engine
@@ -84,6 +90,115 @@ def test_batches_are_used_only_where_they_cannot_change_an_answer(tiny_run, vari
 
 def test_no_texts_are_no_answers(tiny_run):
     assert Predictor.open(tiny_run / "variants" / "teacher-onnx").predict([]) == []
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_run):
+    return Predictor.open(tiny_run / "variants" / "student-onnx-static", threads=1)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        TEXTS,
+        tuple(TEXTS),
+        iter(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        pd.Series(TEXTS, index=[7, 3, 7, 1, 0]),
+        pl.Series(TEXTS),
+        dict.fromkeys(TEXTS).keys(),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_any_iterable_of_strings_is_texts(predictor, texts):
+    assert predictor.predict(texts) == predictor.predict(TEXTS)
+
+
+def test_one_string_is_one_text(predictor):
+    assert predictor.predict("wake me at seven") == predictor.predict(["wake me at seven"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (
+            pd.DataFrame({"text": TEXTS, "intent": TEXTS}),
+            "DataFrame with the columns 'text', 'intent': .*frame\\['text'\\]",
+        ),
+        (pl.DataFrame({"query": TEXTS}), "DataFrame with the columns 'query'"),
+        (pd.DataFrame(), "a DataFrame"),
+        (["a", None], "text 1 is None, not a string"),
+        (["a", float("nan")], "text 1 is the float nan"),
+        (["a", ("b", "c")], r"text 1 is the tuple \('b', 'c'\), not a string: pairs of texts"),
+        ([["a", "b"]], "text 0 is the list"),
+        ([b"a"], "text 0 is the bytes b'a'"),
+        (b"abc", "got the bytes b'abc'"),
+        ({"text": "a"}, "got the dict"),
+        (None, "got None"),
+        (7, "got the int 7"),
+        (np.zeros((2, 2)), "text 0 is the ndarray"),
+        (["a", "b\ud800"], r"text 1 has '\\ud800' at character 1"),
+        ("\udcff", r"the text has '\\udcff' at character 0"),
+        ([1 << 2000], "…"),
+    ],
+    ids=lambda each: None if isinstance(each, str) else type(each).__name__,
+)
+def test_what_is_no_text_is_named(predictor, texts, message):
+    with pytest.raises(DataError, match=message):
+        predictor.predict(texts)
+
+
+def test_one_text_must_be_a_string(predictor):
+    with pytest.raises(DataError, match="text 0 is None"):
+        predictor(None)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10_000, 2.0, True, "2"])
+@pytest.mark.parametrize("variant", ALL)
+def test_threads_have_bounds(tiny_run, variant, threads):
+    with pytest.raises(PacklightError, match=rf"threads={threads!r}: give a whole number from 1 to \d+"):
+        Predictor.open(tiny_run / "variants" / variant, threads=threads)
+
+
+def test_a_predictor_is_pickled_by_its_path(predictor):
+    pickled = pickle.dumps(predictor)
+    assert len(pickled) < 1000
+    again = pickle.loads(pickled)
+    assert again.engine.threads == 1
+    assert again.predict(TEXTS) == predictor.predict(TEXTS)
+    assert copy.deepcopy(predictor).predict(TEXTS) == predictor.predict(TEXTS)
+    with pytest.raises(TypeError, match="pass the artifact's path"):
+        pickle.dumps(Predictor(predictor.artifact, predictor.engine))
+
+
+FORKS = """
+import os, sys
+{before}
+from packlight import Predictor
+predictor = Predictor.open(sys.argv[1], threads={threads})
+texts = ["wake me at seven"] * 32
+expected = [each.label for each in predictor.predict(texts)]
+child = os.fork()
+if not child:
+    found = [each.label for each in predictor.predict(texts)] if {uses} else expected
+    print("same" if found == expected else "other")
+    sys.exit(3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "on_exit"), reason="needs glibc, which the work-around does too")
+@pytest.mark.parametrize("before", ["", "import onnxruntime"])
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("uses", [True, False])
+def test_a_forked_child_predicts_and_ends_by_itself(tiny_run, before, threads, uses):
+    code = FORKS.format(before=before, threads=threads, uses=uses)
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", code, str(tiny_run / "variants" / "student-onnx-static")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    assert ended.stdout.split() == ["same", "3"]
 
 
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path):

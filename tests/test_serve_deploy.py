@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import msgspec
 import pytest
@@ -166,3 +167,20 @@ def test_names_that_dns_does_not_take_are_refused(artifact):
     for name in ("Intent", "1st", "a_b", "-a", "a-", "x" * 60):
         with pytest.raises(PacklightError, match="cannot name a service"):
             deployment_of(artifact, name=name)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": 10_000}, {"replicas": -1}, {"memory_mb": 0}])
+def test_numbers_have_bounds(artifact, wrong):
+    with pytest.raises(PacklightError, match="give a whole number from 1 to"):
+        deployment_of(artifact, **wrong)
+
+
+def test_modes_do_not_follow_the_umask(artifact, tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_deployment(artifact, deployment_of(artifact, name="intent"), tmp_path / "d")
+    finally:
+        os.umask(before)
+    models = tmp_path / "d" / "models"
+    for path in (models, *models.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path

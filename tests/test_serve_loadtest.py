@@ -314,6 +314,7 @@ def test_addresses_are_ascii_on_the_wire():
         (["SERVER", "--rate", "-3"], "rate -3 "),
         (["SERVER", "--initial-rate", "inf"], "start inf "),
         (["SERVER", "--seconds", "inf"], "seconds inf "),
+        (["SERVER", "--rate", "1e9"], "at most 10,000,000 requests"),
         (["SERVER", "--p99", "inf"], "p99 inf "),
         (["SERVER", "--header", "X: €"], "'€', which is not Latin-1"),
         (["SERVER", "--template", '{"{text}": 1}'], 'no "{text}" in any of its strings'),

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from packlight.errors import PacklightError
 from packlight.serve.app import create
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.http_errors import HTTPError
@@ -17,7 +18,8 @@ from packlight.serve.lifespan import repeat
 from packlight.serve.line_writer import WAITING_BYTES, LineWriter, write_all
 from packlight.serve.logs import JsonLines, Log
 from packlight.serve.routes import Target, target_of
-from packlight.serve.settings import Settings, read_settings, write_settings
+from packlight.serve.server import serve
+from packlight.serve.settings import Limits, Settings, read_settings, write_settings
 from packlight.serve.startup import StartupState
 from packlight.serve.tracing import Spans
 
@@ -216,3 +218,18 @@ def test_a_start_fails_only_where_none_became_ready(tmp_path):
     assert StartupState(tmp_path).failure == "no größe"
     starting.became_ready()
     assert StartupState(tmp_path).failure is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"workers": 0}, "workers"),
+        ({"workers": 10_000}, "workers=10000: give a whole number from 1 to"),
+        ({"port": 70_000}, "port"),
+        ({"limits": Limits(queue_texts=0)}, "queue_texts"),
+        ({"limits": Limits(deadline_seconds=0)}, "deadline_seconds"),
+    ],
+)
+def test_settings_made_in_python_have_bounds_too(wrong, said):
+    with pytest.raises(PacklightError, match=said):
+        serve(Settings(path="nowhere", **wrong))

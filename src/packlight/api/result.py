@@ -11,7 +11,7 @@ import msgspec
 from packlight.analysis.recommend import Constraints, Recommendation, recommend
 from packlight.analysis.summary import Summary, summarise
 from packlight.api.saving import new_folder
-from packlight.errors import DataError, NothingFitsError
+from packlight.errors import NothingFitsError
 from packlight.files import atomic_folder
 from packlight.measure.results import (
     Measurement,
@@ -95,15 +95,13 @@ class Variant:
         """
         return Predictor.open(self.path)
 
-    def predict(self, texts: Iterable[str], *, top_k: int = 1) -> list[Prediction]:
-        """Predict the labels of texts.
+    def predict(self, texts: str | Iterable[str], *, top_k: int = 1) -> list[Prediction]:
+        """Predict the labels of texts; one string is one text.
 
         Raises:
-            DataError: when `texts` is one string.
+            DataError: if a text is not a string; says which text and what it is.
         """
-        if isinstance(texts, str):
-            raise DataError(f"predict takes a list of texts, not one string: predict([{texts[:40]!r}])")
-        return self.predictor.predict(list(texts), top_k=top_k)
+        return self.predictor.predict(texts, top_k=top_k)
 
     def save(self, folder: str | Path) -> Path:
         """Copy the artifact into a new folder, which `Predictor.open` and `packlight serve` take.

@@ -62,7 +62,7 @@ def measure(
             labelled,
             out,
             references=reference or [],
-            threads=threads or processor.cpu_budget(),
+            threads=processor.threads_for(threads),
             seed=source.seed,
             effort=BenchmarkConfig(rounds=rounds, texts=texts, seconds=seconds),
             remeasure=remeasure,

@@ -12,7 +12,7 @@ from packlight.runtime.artifact import read_labels
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines.onnxruntime import OnnxEngine
 from packlight.runtime.ort_session import onnxruntime, open_on_cpu
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import cpu_budget, threads_for
 
 FEEDS = ("input_ids", "attention_mask", "token_type_ids")
 """inputs that are known, by the names that transformers, Optimum and packlight export them under"""
@@ -103,7 +103,7 @@ def open_graph(file: Path, *, threads: int | None = None) -> onnxruntime.Inferen
     if not file.is_file():
         raise ModelError(f"{file}: no such file; give an ONNX file, a model folder or a Hub id")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or cpu_budget()
+    options.intra_op_num_threads = threads_for(threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     try:

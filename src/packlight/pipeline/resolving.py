@@ -19,7 +19,7 @@ from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.models import Checkpoint
 from packlight.progress import info
 from packlight.runtime.artifact import MANIFEST, read_manifest
-from packlight.runtime.processor import cpu_budget, has_vnni
+from packlight.runtime.processor import has_vnni, threads_for
 from packlight.steps.step import Step
 from packlight.steps.training.trainer import bf16_here, device_here
 
@@ -44,7 +44,7 @@ def here(threads: int | None = None) -> Resolved:
     device = device_here()
     return Resolved(
         device=device,
-        threads=threads or _omp_threads() or cpu_budget(),
+        threads=threads_for(threads or _omp_threads()),
         bf16=bf16_here(device),
         reduce_range=not has_vnni(),
     )
@@ -59,8 +59,10 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
         artifact: where there is no file, what this artifact was made with comes before the machine.
 
     Raises:
-        PacklightError: when the file is damaged.
+        PacklightError: when the file is damaged, or the threads are out of their bounds.
     """
+    if threads is not None:
+        threads_for(threads)
     try:
         known = msgspec.json.decode(file.read_bytes(), type=Resolved)
     except FileNotFoundError:
@@ -125,7 +127,7 @@ def check_device(step: Step) -> None:
 def on_threads(count: int) -> Iterator[None]:
     """Run torch on so many threads within the block, however many this process had before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads_for(count))
     try:
         yield
     finally:

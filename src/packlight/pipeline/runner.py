@@ -76,13 +76,14 @@ def run(
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
     require("scipy", "jinja2", "vl_convert", purpose="`packlight run`")
+    measuring_threads = processor.threads_for(threads)
     with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, made):
         measurements, measured = measure_run(
             {step.name: artifacts[step.name] for step in recipe.steps if step.measured and step.name in artifacts},
             data,
             out,
             references=recipe.references,
-            threads=threads or processor.cpu_budget(),
+            threads=measuring_threads,
             seed=seed,
             effort=effort or BenchmarkConfig(),
             remeasure=remeasure,

@@ -62,7 +62,7 @@ def select_engine(
     check_origin(parent)
     opened = [Artifact.open(path) for path in others]
     _check_place(out, [parent, *opened])
-    threads, effort = threads or processor.cpu_budget(), effort or BenchmarkConfig()
+    threads, effort = processor.threads_for(threads), effort or BenchmarkConfig()
     with lock_artifact(out) as work:
         candidates = gather(parent, opened, data, work, threads=threads, seed=seed)
         outcome = _measure(candidates, data, work, threads, effort, seed, max_accuracy_loss)

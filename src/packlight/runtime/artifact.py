@@ -255,7 +255,8 @@ def _verify(path: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"{path}: the manifest lists no {required}; make the artifact again")
     for name, entry in manifest.files.items():
         file = path / name
-        if not file.resolve().is_relative_to(path.resolve()):
+        # A link may lead anywhere, as in the Hub's cache: the hash says whether it is the right content.
+        if ".." in Path(name).parts or Path(name).is_absolute():
             raise ArtifactError(f"{path}: {name} lies outside the artifact")
         if not file.is_file():
             raise ArtifactError(f"{path}: {name} is missing; copy the artifact again")

@@ -10,6 +10,7 @@ import onnxruntime
 
 from packlight.errors import ArtifactError, EngineError
 from packlight.files import atomic_write, cache_folder, sha256_of
+from packlight.runtime import forking
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.processor import cpu_flags
 
@@ -81,10 +82,13 @@ def open_session(
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         if providers != [CPU]:
-            return onnxruntime.InferenceSession(artifact.model_path, options, providers=providers)
-        return _optimised(artifact, options, cache)
+            session = onnxruntime.InferenceSession(artifact.model_path, options, providers=providers)
+        else:
+            session = _optimised(artifact, options, cache)
     except Exception as error:  # the library raises its own types, all of them plain Exceptions
         raise ArtifactError(f"{artifact.model_path}: ONNX Runtime does not open it: {error}") from error
+    forking.keep(session)
+    return session
 
 
 def _optimised(

@@ -1,6 +1,6 @@
 """Answers from an artifact: texts in, labels with probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import Scores, decide, probabilities
 from packlight.runtime.engine import Engine
 from packlight.runtime.engines import open_engine
+from packlight.runtime.texts import as_texts
 
 BATCH = 32
 
@@ -44,6 +45,8 @@ class Predictor:
         """Join an artifact and the engine that it is opened on; `Predictor.open` is the usual way."""
         self.artifact = artifact
         self.engine = engine
+        self._reopen: tuple[int | None, tuple[str, ...]] | None = None
+        """threads and providers, if it was opened by `open`"""
 
     @classmethod
     def open(
@@ -61,24 +64,56 @@ class Predictor:
             MissingExtraError: when a torch artifact is opened without torch.
         """
         artifact = Artifact.open(Path(folder))
-        return cls(artifact, open_engine(artifact, threads=threads, providers=providers))
+        predictor = cls(artifact, open_engine(artifact, threads=threads, providers=providers))
+        predictor._reopen = threads, tuple(providers)
+        return predictor
 
     def __call__(self, text: str, *, top_k: int = 1) -> Prediction:
-        """Answer one text."""
+        """Answer one text.
+
+        Raises:
+            DataError: if it is not a string.
+        """
         return self.predict([text], top_k=top_k)[0]
 
-    def predict(self, texts: Sequence[str], *, top_k: int = 1) -> list[Prediction]:
-        """Answer several, in batches; one at a time where the artifact's answers would depend on the batch."""
+    def predict(self, texts: str | Iterable[str], *, top_k: int = 1) -> list[Prediction]:
+        """Answer several texts, in batches; one at a time if the artifact's answers depend on the batch.
+
+        Args:
+            texts: strings in a list, a Series, an array or any other iterable. One string is one text.
+            top_k: number of labels for each text.
+
+        Raises:
+            DataError: if a text is not a string; says which text and what it is.
+        """
         size = BATCH if self.artifact.manifest.batch_invariant else 1
-        chunks = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
+        asked = as_texts(texts)
+        chunks = [asked[start : start + size] for start in range(0, len(asked), size)]
         predictions = []
         for chunk in chunks:
             scores = probabilities(self.engine.predict(chunk), self.artifact.activation)
             predictions += [self._say(text, row, top_k) for text, row in zip(chunk, scores, strict=True)]
         return predictions
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the artifact's path, not its weights: whoever unpickles it opens and verifies that folder.
+
+        Raises:
+            TypeError: if it was not opened by `Predictor.open`.
+        """
+        if self._reopen is None:
+            raise TypeError(
+                "only a Predictor from Predictor.open can be pickled; pass the artifact's path and open it there"
+            )
+        return _opened, (str(self.artifact.path.resolve()), *self._reopen)
+
     def _say(self, text: str, scores: Scores, top_k: int) -> Prediction:
         verdict = decide(scores, self.engine.labels, self.artifact.manifest)
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
         top = tuple(LabelScore(self.engine.labels[index], float(scores[index])) for index in order)
         return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top)
+
+
+def _opened(folder: str, threads: int | None, providers: tuple[str, ...]) -> Predictor:
+    """What a pickled predictor is made of again; the errors are those of `Predictor.open`."""
+    return Predictor.open(folder, threads=threads, providers=providers)

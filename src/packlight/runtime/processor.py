@@ -7,6 +7,11 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from packlight.errors import PacklightError
+
+LEAST_BOUND = 64
+FACTOR = 4
+"""threads or processes for each processor of the machine, beyond which a number must be a mistake"""
 CGROUP = Path("/sys/fs/cgroup")
 
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -22,6 +27,31 @@ def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     allowed = len(allowed_cpus() or ()) or os.cpu_count() or 1
     quotas = [math.ceil(quota) for folder in _own_groups(cgroup, membership) if (quota := _quota(folder)) is not None]
     return max(1, min([allowed, *quotas]))
+
+
+def most_at_once() -> int:
+    """The most threads or processes that packlight starts for one purpose: more would only wait for each other."""
+    return max(LEAST_BOUND, FACTOR * (os.cpu_count() or 1))
+
+
+def threads_for(asked: int | None) -> int:
+    """Threads to run on: those asked for, or if none are, all processors that this process may use.
+
+    Raises:
+        PacklightError: if they are not a whole number from 1 to `most_at_once()`.
+    """
+    return cpu_budget() if asked is None else checked_count("threads", asked, most_at_once())
+
+
+def checked_count(name: str, count: int, most: int) -> int:
+    """The count, once it is known to be a whole number from 1 to `most`.
+
+    Raises:
+        PacklightError: if it is not.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= most:
+        raise PacklightError(f"{name}={count!r}: give a whole number from 1 to {most}")
+    return count
 
 
 def allowed_cpus() -> list[int] | None:

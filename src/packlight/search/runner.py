@@ -107,7 +107,7 @@ def search(
     if minutes is None and trials is None:
         raise PacklightError("give minutes, trials or both: otherwise the search has no end")
     limits = checked(limits or Constraints(percentile="mean"))
-    threads = threads or processor.cpu_budget()
+    threads = processor.threads_for(threads)
     deadline = Deadline(minutes)
     about = Metadata(data=data.sha256, seed=seed, threads=threads)
     with SearchLock(out) as seat:

@@ -16,7 +16,7 @@ import msgspec
 
 from packlight.errors import PacklightError
 from packlight.extras import require
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.logs import Log
 from packlight.serve.repository import NAME, verify
@@ -50,6 +50,7 @@ def serve(settings: Settings) -> None:
     require("uvicorn", "httptools", "prometheus_client", purpose="packlight serve")
     if settings.tracing:
         require("opentelemetry", purpose="--tracing")
+    settings = _checked(settings)
     _check_name(settings.name)
     _check_workers(settings.workers)
     log = Log(access=False)
@@ -110,12 +111,26 @@ def _check_name(name: str | None) -> None:
         )
 
 
+def _checked(settings: Settings) -> Settings:
+    """Settings as stated, each within its bounds; those made in Python have not been looked at yet.
+
+    Raises:
+        PacklightError: when one is out of its bounds.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(settings), Settings)
+    except msgspec.ValidationError as error:
+        raise PacklightError(f"the server's settings cannot be used: {error}") from error
+
+
 def _check_workers(workers: int) -> None:
     """Several workers listen on one port.
 
     Raises:
-        PacklightError: when there are several, and the system would not spread connections over them.
+        PacklightError: when there are more than a machine has a use for, or the system would not spread connections over
+            them.
     """
+    checked_count("workers", workers, most_at_once())
     if workers > 1 and sys.platform != SHARES_PORTS:
         raise PacklightError(
             f"--workers {workers} needs Linux, which spreads connections over the workers; use --workers 1 on this "

@@ -11,6 +11,7 @@ from packlight.errors import EngineError
 from packlight.extras import EXTRA_OF, require
 from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
 from packlight.runtime.engine import Engine, EngineInfo
+from packlight.runtime.processor import threads_for
 
 CPU_ONLY = ("cpu",)
 CPU_NAMES = ("cpu", "cpuexecutionprovider")
@@ -64,6 +65,7 @@ def open_engine(
 
     Raises:
         EngineError: if the engine doesn't exist, doesn't open the artifact, or lacks a provider.
+        PacklightError: if the threads are out of their bounds.
         MissingExtraError: if the engine's libraries aren't installed.
     """
     info = _known(engine or artifact.manifest.engine)
@@ -130,4 +132,5 @@ def _check_opens(info: EngineInfo, artifact: Artifact) -> None:
 
 def _construct(info: EngineInfo, source: Artifact | Path, **options: Any) -> Engine[Any]:
     require(*info.modules, purpose=f"the {info.name} engine")
+    threads_for(options["threads"])
     return engine_types()[info.name](source, **options)

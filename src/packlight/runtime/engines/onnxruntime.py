@@ -1,12 +1,14 @@
 """The ONNX Runtime engine: numpy, tokenizers and onnxruntime are all it needs."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from packlight.errors import EngineError
+from packlight.runtime import forking
 from packlight.runtime.artifact import ONNX_FP32, ONNX_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import threads_for
 from packlight.runtime.tokenization import TextEncoder
 
 CODE = """\
@@ -78,10 +80,11 @@ class OnnxEngine(Engine[list[int]]):
         from packlight.runtime.ort_session import default_cache, open_session, provider_names
 
         self.labels = artifact.labels
-        self.threads = threads or cpu_budget()
+        self.threads = threads_for(threads)
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
         names = provider_names(providers)
-        self._session = open_session(artifact, self.threads, names, cache or default_cache())
+        self._open = partial(open_session, artifact, self.threads, names, cache or default_cache())
+        self._session, self._generation = self._open(), forking.generation()
         if missing := sorted(set(names) - set(self._session.get_providers())):
             raise EngineError(
                 f"{missing[0]} is part of this onnxruntime but did not start; its own message above says why "
@@ -94,5 +97,7 @@ class OnnxEngine(Engine[list[int]]):
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""
+        if self._generation != forking.generation():
+            self._session, self._generation = self._open(), forking.generation()
         answer: Logits = self._session.run(["logits"], self._encoder.pad(encoded).feed())[0]
         return answer

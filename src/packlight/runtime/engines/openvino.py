@@ -15,7 +15,7 @@ import numpy as np
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
 from packlight.runtime.engine import Engine, EngineInfo, Logits
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import threads_for
 from packlight.runtime.tokenization import TextEncoder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class OpenVinoEngine(Engine[list[int]]):
             ArtifactError: when OpenVINO does not open its files.
         """
         self.labels = artifact.labels
-        self.threads = threads or cpu_budget()
+        self.threads = threads_for(threads)
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
         # What the graph's constants point into must live as long as it does.
         self._weights = _read_weights(artifact.path / OPENVINO)

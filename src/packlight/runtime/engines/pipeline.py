@@ -9,7 +9,7 @@ import numpy as np
 
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.engine import Engine, EngineInfo, Logits
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import threads_for
 
 
 class PipelineEngine(Engine[str]):
@@ -35,7 +35,7 @@ class PipelineEngine(Engine[str]):
 
         from packlight.models.hf_model import labels_of, max_positions, open_classifier, silence_transformers
 
-        self.threads = threads or cpu_budget()
+        self.threads = threads_for(threads)
         torch.set_num_threads(self.threads)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         silence_transformers()

@@ -5,7 +5,7 @@ from typing import Any
 
 from packlight.runtime.artifact import SAFETENSORS, SAFETENSORS_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
-from packlight.runtime.processor import cpu_budget
+from packlight.runtime.processor import threads_for
 from packlight.runtime.tokenization import TextEncoder
 
 CODE = """\
@@ -53,7 +53,7 @@ class TorchEngine(Engine[list[int]]):
         from packlight.models.torch_int8 import open_int8
 
         self._torch = torch
-        self.threads = threads or cpu_budget()
+        self.threads = threads_for(threads)
         torch.set_num_threads(self.threads)
         self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
         int8 = artifact.manifest.precision == "int8"

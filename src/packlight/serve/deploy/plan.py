@@ -10,6 +10,7 @@ from packlight.errors import PacklightError
 from packlight.origin import WHEEL, with_extras
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import extras_of
+from packlight.runtime.processor import checked_count
 
 PORT = 8080
 USER = 10001
@@ -23,6 +24,8 @@ SHARED_MB = 128.0
 SCRATCH_MB = 128.0
 """metrics, and a second version while it is loaded"""
 STEP_MB = 64
+MOST_WORKERS, MOST_REPLICAS, MOST_MEMORY_MB = 1024, 10_000, 1 << 24
+"""beyond which a number must be a mistake: the machine is another one"""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,11 +81,15 @@ def deployment_of(
         memory_mb: limit of a container; by default derived from the weights.
 
     Raises:
-        PacklightError: when the name is not one that DNS takes.
+        PacklightError: when the name is not one that DNS takes, or a number is out of its bounds.
     """
     chosen = name or re.sub(r"[^a-z0-9]+", "-", artifact.name.lower()).strip("-") or "model"
     if not NAME.fullmatch(chosen):
         raise PacklightError(f"{chosen!r} cannot name a service: small letters, digits and hyphens, a letter first")
+    checked_count("workers", workers, MOST_WORKERS)
+    checked_count("replicas", replicas, MOST_REPLICAS)
+    if memory_mb is not None:
+        checked_count("memory", memory_mb, MOST_MEMORY_MB)
     weights_mb = artifact.weights_bytes / 1e6
     needed = SHARED_MB + workers * (PER_WORKER_MB + PER_WEIGHT * weights_mb)
     return Deployment(

@@ -51,8 +51,15 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         atomic_write(out / name, contents[name])
     with atomic_folder(out / "models" / deployment.name / VERSION) as draft:
         artifact.copy(draft)
+    _let_everybody_read(out / "models", out / "models" / deployment.name)
     Artifact.open(out / "models" / deployment.name / VERSION)
     return tuple(out / name for name in FILES)
+
+
+def _let_everybody_read(models: Path, model: Path) -> None:
+    """Modes as the image needs them, whatever the umask: its user owns none of these files."""
+    for path in (models, model, *model.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def readme(deployment: Deployment) -> str:

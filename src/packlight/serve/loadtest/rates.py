@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from packlight.errors import PacklightError
 
+MOST_REQUESTS = 10_000_000
+"""of one level: their times are drawn before it starts"""
 Times = npt.NDArray[np.float64]
 
 
@@ -40,9 +42,15 @@ def check_rates(ramp: Ramp, rates: Sequence[float] = ()) -> None:
     """Refuse rates and times that no level can have.
 
     Raises:
-        PacklightError: when one is not above 0, or not finite.
+        PacklightError: when one is not above 0 or not finite, or they make more requests than can be sent.
     """
     figures = {"start": (ramp.start,), "seconds": (ramp.seconds,), "rate": rates}
     for name, value in ((name, value) for name, values in figures.items() for value in values):
         if not 0 < value < math.inf:
             raise PacklightError(f"{name} {value:g} cannot be loaded with; give a finite number above 0")
+    for rate in (*rates, ramp.start):
+        if rate * ramp.seconds > MOST_REQUESTS:
+            raise PacklightError(
+                f"{rate:g} requests per second for {ramp.seconds:g} s are more than one generator sends; give a rate and a time "
+                f"of at most {MOST_REQUESTS:,} requests"
+            )

@@ -117,6 +117,21 @@ def test_what_a_folder_lacks_is_named(folder, name):
         resolve(folder)
 
 
+def test_an_adapter_is_to_be_merged_first(folder):
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"PEFT adapter.*merge it first"):
+        resolve(folder)
+
+
+def test_a_quantized_model_is_refused_in_one_line(folder):
+    write_config(folder, CLASSIFIER | {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}})
+    with pytest.raises(ModelError, match=r"quantized already \(bitsandbytes\); give the float checkpoint") as refused:
+        resolve(folder)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_vocabulary_is_enough_of_a_tokenizer(folder):
     (folder / "tokenizer.json").rename(folder / "vocab.txt")
     assert "vocab.txt" in resolve(folder).files
@@ -523,12 +538,12 @@ def test_an_exact_name_goes_before_a_similar_one():
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (("a", "b"), ("a", "c"), r"1 of the data's 2 labels.*'c' \(the model has 'a', 'b'\).*fine-tune"),
-        (("LABEL_0", "LABEL_1"), ("no", "yes"), "'LABEL_0', 'LABEL_1'"),
+        (("a", "b"), ("a", "c"), r"1 of the data's 2 labels \(c\)\n  model: a, b\n  data:  a, c"),
+        (("LABEL_0", "LABEL_1"), ("no", "yes"), "model: LABEL_0, LABEL_1"),
         (("pay bill", "pay_bill"), ("paybill",), "may be the model's 'pay bill', 'pay_bill'"),
         (("pay",), ("pay", "PAY"), "'pay', 'PAY' are all the model's 'pay'"),
         (("pay", "pay"), ("pay",), "the label 'pay' twice"),
-        (tuple("abcdefgh"), ("z",), "'e', …"),
+        (tuple(f"label {number}" for number in range(50)), ("z",), "label 39, … and 10 more"),
     ],
 )
 def test_what_does_not_match_is_named(model, data, message):

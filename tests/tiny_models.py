@@ -5,6 +5,7 @@ import string
 from pathlib import Path
 
 import torch
+import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
@@ -159,3 +160,28 @@ def seal_variant(folder, *, engine="torch", precision="fp32", model_file="model.
     }
     finalize(folder, Manifest(engine=engine, precision=precision, model_file=model_file, **(fields | other)))
     return Artifact.open(folder)
+
+
+def make_foreign(family, folder, labels, *, architecture="ForSequenceClassification", **config):
+    """Save a tiny model as transformers' own training leaves it: no pooling, labels as they come, weights at random."""
+    special = PAD_SECOND if family in ("roberta", "xlm-roberta", "camembert", "mpnet") else CLS_FIRST
+    make_tokenizer(folder, special)
+    pad = list(special).index("pad")
+    sizes = {OTHER_NAMES[name]: size for name, size in SIZES.items()} if family == "distilbert" else SIZES
+    settings = {
+        **sizes,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": MAX_LENGTH + pad + 1,
+        "pad_token_id": pad,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "initializer_range": 0.5,
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: number for number, label in enumerate(labels)},
+    }
+    made = AutoConfig.for_model(family, **(settings | config))
+    silence_transformers()
+    torch.manual_seed(3)
+    kind = getattr(transformers, f"AutoModel{architecture}")
+    kind.from_config(made).save_pretrained(folder)
+    return folder

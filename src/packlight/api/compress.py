@@ -12,7 +12,7 @@ from packlight.errors import ModelError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
 from packlight.progress import watching
-from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_oos_rate
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_oos_rate
 from packlight.steps import Step
 from packlight.steps.step import OosRate
 
@@ -37,6 +37,9 @@ def compress(
     label_column: str | None = None,
     oos_label: str | None = None,
     oos_rate: OosRate | None = None,
+    label_map: str | Path | Mapping[str, str] | None = None,
+    new_head: bool = False,
+    extend_labels: bool = False,
     threads: int | None = None,
     train_threads: int | None = None,
     seconds: float = 60.0,
@@ -74,6 +77,10 @@ def compress(
         label_column: the column of the labels. Guessed by default.
         oos_label: the label of out-of-scope texts. Found by its name by default.
         oos_rate: the expected share of out-of-scope texts, or `val` for that of the validation texts.
+        label_map: what the data calls the labels of a fine-tuned classifier: a dict, or a JSON file. By default both have the
+            same names, or the data has their numbers.
+        new_head: train a new classification head, whatever head the model has.
+        extend_labels: keep the labels that a fine-tuned classifier knows, and add the data's other labels to its head.
         threads: threads per inference. Defaults to all that this process may use.
         train_threads: threads for training on the CPU. Defaults to all that this process may use.
         seconds: time limit of the speed measurement.
@@ -110,6 +117,12 @@ def compress(
     steps = _recipe(recipe)
     if oos_rate is not None:
         steps = with_oos_rate(steps, oos_rate)
+    steps = with_head(
+        steps,
+        label_map=str(label_map) if isinstance(label_map, Path) else label_map,
+        new_head=new_head,
+        extend_labels=extend_labels,
+    )
     texts = as_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
     with watching(on_progress):
         run(

@@ -24,7 +24,7 @@ from packlight.data.splits import hold_out
 from packlight.errors import ModelError
 from packlight.files import atomic_folder, sha256_of
 from packlight.measure import statistics
-from packlight.models import label_mapping, resolve
+from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.models.hf_model import build_classifier, labels_of, max_positions, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
@@ -224,7 +224,7 @@ class DistillationTrainer:
         if given is None:
             self._student_files = self._teacher_files
             return keep_layers(self.teacher, self.config.layers)
-        if isinstance(given, str | Path) and not (checkpoint := resolve(given)).is_classifier:
+        if isinstance(given, str | Path) and not (checkpoint := _resolved(given)).is_classifier:
             self._student_files = tokenizer_folder(checkpoint, self._scratch / "student")
             student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)
             start_from_centroids(student, self._encoder(student, self._student_files), lesson)
@@ -238,10 +238,16 @@ class DistillationTrainer:
         return student
 
 
+def _resolved(reference: str | Path) -> Checkpoint:
+    checkpoint = resolve(reference)
+    checkpoint.check_task()
+    return checkpoint
+
+
 def _opened(model: PreTrainedModel | str | Path, tokenizer: Any, work: Path) -> tuple[PreTrainedModel, Path]:
     """A classifier, and the folder of its fast tokenizer."""
     if isinstance(model, str | Path):
-        checkpoint = resolve(model)
+        checkpoint = _resolved(model)
         if not checkpoint.is_classifier:
             raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
         return open_classifier(checkpoint.path), tokenizer_folder(checkpoint, work)

@@ -71,7 +71,8 @@ def _type(option: Option) -> Any:
     """What an option takes, as a signature says it: names of artifacts, models and files are paths, too."""
     kinds = list(option.kinds)
     if option.takes != "value":
-        kinds = [tuple[str | Path | Artifact, ...] if option.lists else str, Path]
+        plain = [kind for kind in option.kinds if kind is not str and not option.lists]
+        kinds = [tuple[str | Path | Artifact, ...] if option.lists else str, Path, *plain]
         kinds += [Artifact] if option.takes == "variant" and not option.lists else []
     union = kinds[0]
     for each in [*kinds[1:], *([None] if option.nullable else [])]:

@@ -57,6 +57,21 @@ Prices = Annotated[
 ]
 
 
+LabelMap = Annotated[
+    Path | None,
+    typer.Option(help="JSON file that maps labels of a classifier to labels of the data.", show_default="same names"),
+]
+NewHead = Annotated[
+    bool, typer.Option("--new-head", help="Train a new classification head, whatever head the model has.")
+]
+ExtendLabels = Annotated[
+    bool,
+    typer.Option(
+        "--extend-labels", help="Keep the labels that a classifier knows, and add the data's other labels to its head."
+    ),
+]
+
+
 def rate_of(words: str | None) -> OosRate | None:
     """The rate that `--oos-rate` states.
 

@@ -11,7 +11,7 @@ from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.progress import info
-from packlight.recipes.recipe import load_recipe, with_oos_rate
+from packlight.recipes.recipe import load_recipe, with_head, with_oos_rate
 
 
 @with_data_options
@@ -22,6 +22,9 @@ def run(
         str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
     ] = "walk",
     out: options.Out = Path("runs/latest"),
+    label_map: options.LabelMap = None,
+    new_head: options.NewHead = False,
+    extend_labels: options.ExtendLabels = False,
     oos_rate: options.Traffic = None,
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
@@ -42,6 +45,9 @@ def run(
     rate = options.rate_of(oos_rate)
     if rate is not None:
         plan = with_oos_rate(plan, rate)
+    plan = with_head(
+        plan, label_map=None if label_map is None else str(label_map), new_head=new_head, extend_labels=extend_labels
+    )
     texts = source.read()
     from packlight.measure.rounds import BenchmarkConfig  # time that --help need not wait for
     from packlight.pipeline import run as carry_out  # imports torch

@@ -63,6 +63,7 @@ def open_model(
         engine = open_engine(artifact, threads=threads)
         return Opened(engine, artifact.size_bytes, not artifact.manifest.batch_invariant)
     checkpoint = resolve(model)
+    checkpoint.check_task()
     if not checkpoint.is_classifier:
         raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)

@@ -6,7 +6,6 @@ tokenizer.json, vocab.txt, …     the tokenizer, fast or as its vocabulary
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,11 +17,16 @@ import yaml
 from packlight.errors import ModelError
 from packlight.files import sha256_of
 from packlight.models.base_model import BaseModel
+from packlight.models.config_files import read_json
+from packlight.models.task_head import read_head, refusal
+from packlight.models.vocabulary import check_vocabulary
+from packlight.models.weight_files import plain_shapes, read_shapes, wrapper_of
 
 CARD = "README.md"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 VOCABULARIES = (
     ("tokenizer.json",),
@@ -67,6 +71,10 @@ class Checkpoint:
     """its id on the Hub; None for a folder that says nothing of it"""
     license: str | None = None
     """as its model card states it; None where there is no card, or none is stated"""
+    other_task: str | None = None
+    """what its head does where that is not to give each text one label; None for a classifier and for an encoder"""
+    wrapper: str = ""
+    """what a training framework put before the names of all weights, such as `module.`, and is taken off"""
 
     @property
     def base_model(self) -> BaseModel:
@@ -83,6 +91,15 @@ class Checkpoint:
     def is_classifier(self) -> bool:
         """Whether it answers texts with one of its own labels."""
         return self.labels is not None
+
+    def check_task(self) -> None:
+        """Refuse a head that does anything but give each text one label: it must not be replaced without a word.
+
+        Raises:
+            ModelError: says what the model does, and what to do.
+        """
+        if self.other_task:
+            raise ModelError(refusal(self.reference, self.other_task))
 
     @property
     def weights(self) -> Mapping[str, str]:
@@ -112,15 +129,29 @@ def open_folder(
     check_names(names, where)
     refuse_code(path, where)
     weights = weight_files(path, names, where)
-    for name in weights:
-        _check_safetensors(path / name, where)
+    shapes = {
+        tensor: shape for name in weights for tensor, shape in read_shapes(path / name, where, listed_in=INDEX).items()
+    }
     files = {name: sha256_of(path / name) for name in (*small_files(names), *weights)}
     config = read_json(path / CONFIG, where)
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise ModelError(f"{where}: {CONFIG} has no model_type; save the model with transformers 4 or newer")
-    labels = _labels(config, where)
-    return Checkpoint(path, where, revision, files, model_type, labels, repo, license_of(path / CARD))
+    refuse_quantized(config, where)
+    check_vocabulary(path, config, where)
+    head = read_head(config, plain_shapes(shapes), where)
+    return Checkpoint(
+        path,
+        where,
+        revision,
+        files,
+        model_type,
+        head.labels,
+        repo,
+        license_of(path / CARD),
+        head.other_task,
+        wrapper_of(shapes),
+    )
 
 
 def license_of(card: Path) -> str | None:
@@ -148,6 +179,11 @@ def check_names(names: Collection[str], where: str) -> None:
     Raises:
         ModelError: naming what is missing and what to do.
     """
+    if ADAPTER in names and CONFIG not in names:
+        raise ModelError(
+            f"{where}: is a PEFT adapter, not a whole model; merge it first: load it with peft, then "
+            "`model.merge_and_unload().save_pretrained(folder)` and `tokenizer.save_pretrained(folder)`"
+        )
     if CONFIG not in names:
         raise ModelError(
             f"{where}: {CONFIG} is missing; a model folder is what `save_pretrained` of transformers writes"
@@ -195,6 +231,19 @@ def refuse_code(folder: Path, where: str) -> None:
                 )
 
 
+def refuse_quantized(config: Mapping[str, Any], where: str) -> None:
+    """Refuse weights that are quantized already.
+
+    Raises:
+        ModelError: naming the method.
+    """
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method", "unknown method") if isinstance(quantization, dict) else quantization
+        raise ModelError(
+            f"{where}: its weights are quantized already ({method}); give the float checkpoint that it was made from"
+        )
+
+
 def weight_files(folder: Path, names: Collection[str], where: str) -> list[str]:
     """Names of the weights: the single file, or the shards that the index names.
 
@@ -214,59 +263,3 @@ def weight_files(folder: Path, names: Collection[str], where: str) -> list[str]:
                 "is read"
             )
     return shards
-
-
-def read_json(path: Path, where: str) -> dict[str, Any]:
-    """A JSON object of a model folder.
-
-    Raises:
-        ModelError: when it is damaged.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{where}: {path.name} is damaged ({error}); download or save the model again") from error
-    if not isinstance(document, dict):
-        raise ModelError(f"{where}: {path.name} is not a JSON object; download or save the model again")
-    return document
-
-
-def _check_safetensors(path: Path, where: str) -> None:
-    """Check that a file is as long as its own header says.
-
-    The header is 8 bytes of little-endian length, then JSON with the byte range of each tensor
-    (https://github.com/huggingface/safetensors#format).
-    """
-    if not path.is_file():
-        raise ModelError(f"{where}: {path.name}, which {INDEX} names, is missing; download or save the model again")
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(8)
-        if start == b"version ":
-            raise ModelError(f"{where}: {path.name} is only a pointer of git-lfs; run `git lfs pull` in the folder")
-        length = int.from_bytes(start, "little")
-        header = stream.read(length) if length <= size - 8 else b""
-    try:
-        tensors = json.loads(header)
-        end = max(entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ModelError(f"{where}: {path.name} is no safetensors file; download or save the model again") from error
-    if 8 + length + end != size:
-        raise ModelError(
-            f"{where}: {path.name} has {size:,} bytes where its header says {8 + length + end:,}; download it again"
-        )
-
-
-def _labels(config: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
-    """The labels of a single-label classifier, in the order of its logits."""
-    architectures = config.get("architectures") or ()
-    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
-        return None
-    if config.get("problem_type") not in (None, "single_label_classification"):
-        return None
-    # transformers leaves out of the file what equals its own default, and that is two labels without names
-    id2label = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    try:
-        return tuple(str(id2label[str(index)]) for index in range(len(id2label)))
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{where}: id2label of {CONFIG} does not count from 0 to {len(id2label) - 1}") from error

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,18 @@ from transformers.utils import logging
 
 from packlight.errors import ModelError
 from packlight.files import atomic_write
-from packlight.models import attention_heads, label_mapping, mean_pooling
-from packlight.models.checkpoint import WEIGHTS
+from packlight.models import attention_heads, mean_pooling
+from packlight.models.checkpoint import INDEX, WEIGHTS, weight_files
+from packlight.models.labels import adopted_labels
+from packlight.models.weight_files import read_shapes, renaming
 
 INT8_SCALE = ".weight_scale"
 """how the names of int8 weights' scales end"""
+
+NO_LIMIT = 1_000_000
+"""tokenizers that state no length have 1e30"""
+LONGEST_UNSTATED = 512
+"""tokens, where neither model nor tokenizer states a length"""
 
 _OPEN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -42,7 +49,7 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
         attention: an implementation that transformers knows; by default the best that the architecture has.
 
     Raises:
-        ModelError: when the folder holds no such model, or weights are missing.
+        ModelError: when the folder holds no such model, or weights are missing or not finite.
     """
     silence_transformers()
     model: PreTrainedModel
@@ -53,6 +60,7 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
             attn_implementation=attention,
             dtype=torch.float32,
             output_loading_info=True,
+            key_mapping=renaming(_weight_names(folder)),
             **_OPEN,
         )
     except _REFUSALS as error:
@@ -60,7 +68,11 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
     if any(name.endswith(INT8_SCALE) for name in loading["unexpected_keys"]):
         raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
-        raise ModelError(f"{folder}: weights are missing ({', '.join(missing[:3])} …); is it a fine-tuned classifier?")
+        raise ModelError(
+            f"{folder}: {_missing(missing, loading)}; is it a whole fine-tuned classifier, and under the names that "
+            "transformers gives its weights?"
+        )
+    check_finite(model, folder)
     _fold(model, folder)
     model.eval()
     return model
@@ -96,13 +108,20 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     """Put a new classification head on a pretrained encoder, mean-pooled where the architecture allows it.
 
     Raises:
-        ModelError: when the folder holds no encoder that transformers opens.
+        ModelError: when the folder holds no encoder that transformers opens, or weights of it are missing or not finite.
     """
     silence_transformers()
     torch.manual_seed(seed)
     try:
         config = AutoConfig.from_pretrained(encoder_folder, **_OPEN)
-        encoder = AutoModel.from_pretrained(encoder_folder, use_safetensors=True, dtype=torch.float32, **_OPEN)
+        encoder, loading = AutoModel.from_pretrained(
+            encoder_folder,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            key_mapping=renaming(_weight_names(encoder_folder)),
+            **_OPEN,
+        )
         set_labels(config, labels)
         pooled = config.model_type in mean_pooling.FAMILIES
         if pooled and not mean_pooling.is_pooled(encoder):
@@ -111,6 +130,12 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except _REFUSALS as error:
         raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {error}") from error
+    if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
+        raise ModelError(
+            f"{encoder_folder}: {_missing(missing, loading)}; those would start from random numbers. Save the encoder again "
+            "under the names that transformers gives its weights, with `model.save_pretrained`"
+        )
+    check_finite(encoder, encoder_folder)
     getattr(model, model.base_model_prefix).load_state_dict(encoder.state_dict(), strict=False)
     if pooled:
         mean_pooling.fold(model)
@@ -118,6 +143,40 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     attention_heads.shrink_heads(model)
     model.eval()
     return model
+
+
+def check_finite(model: PreTrainedModel, where: object) -> None:
+    """Check that each weight is a finite number.
+
+    Raises:
+        ModelError: naming the first tensor that holds anything else.
+    """
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            wrong = tensor[~torch.isfinite(tensor)]
+            kind = "not a number (NaN)" if wrong[0].isnan() else "infinite"
+            raise ModelError(
+                f"{where}: weights are not finite: {name} has {len(wrong)} of {tensor.numel():,}, the first is {kind}. The "
+                "training that made them diverged, or they were too large for float16; give an earlier checkpoint"
+            )
+
+
+def _weight_names(folder: Path) -> list[str]:
+    """Names of all tensors in a folder's weights."""
+    names = [file.name for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
+    if WEIGHTS not in names and INDEX not in names:
+        return []
+    where = str(folder)
+    files = weight_files(folder, names, where)
+    return [name for file in files for name in read_shapes(folder / file, where, listed_in=INDEX)]
+
+
+def _missing(missing: Sequence[str], loading: Mapping[str, Collection[str]]) -> str:
+    """What a checkpoint lacks, and what it has instead."""
+    shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    instead = sorted(loading["unexpected_keys"])
+    has = f"; it has {instead[0]} and {len(instead) - 1} more that the architecture does not know" if instead else ""
+    return f"{len(missing)} weights are missing ({shown}){has}"
 
 
 def set_labels(config: Any, labels: Sequence[str]) -> None:
@@ -154,6 +213,24 @@ def final_layer(model: PreTrainedModel) -> nn.Linear:
     if not linear or linear[-1].out_features != model.config.num_labels:
         raise ModelError(f"{type(model).__name__}: its last linear layer does not give one logit per label")
     return linear[-1]
+
+
+def add_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
+    """Give a classifier more labels, in place: rows of zeros below those that it has.
+
+    Args:
+        model: a classifier of the first of these labels.
+        labels: all of them.
+    """
+    final = final_layer(model)
+    more = len(labels) - final.out_features
+    with torch.no_grad():
+        final.weight = nn.Parameter(torch.cat([final.weight, final.weight.new_zeros(more, final.in_features)]))
+        if final.bias is not None:
+            final.bias = nn.Parameter(torch.cat([final.bias, final.bias.new_zeros(more)]))
+    final.out_features = len(labels)
+    set_labels(model.config, labels)
+    vars(model)["num_labels"] = len(labels)
 
 
 def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Path, max_length: int) -> None:
@@ -193,13 +270,28 @@ def copy_tokenizer(source: Path, folder: Path, *, max_length: int) -> None:
         shutil.copyfile(special, folder / special.name)
 
 
+def length_limit(model: PreTrainedModel, tokenizer: Path) -> int:
+    """The longest text in tokens that a model was made for: its positions, or less where its tokenizer says less.
+
+    Args:
+        model: a classifier.
+        tokenizer: the folder of its tokenizer.
+    """
+    file = tokenizer / "tokenizer_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8")).get("model_max_length") if file.is_file() else None
+    positions = max_positions(model)
+    if positions == sys.maxsize:
+        # Relative and rotary positions have no table; -1 stands for no limit, as in XLNet.
+        named = getattr(model.config, "max_position_embeddings", None)
+        positions = named if isinstance(named, int) and named > 0 else positions
+    limit = min(positions, int(stated) if isinstance(stated, int | float) and stated > 0 else sys.maxsize)
+    return limit if limit < NO_LIMIT else LONGEST_UNSTATED
+
+
 def rename_labels(model: PreTrainedModel, data_labels: Sequence[str]) -> None:
-    """Give a classifier the data's spelling of the labels that both have, in place.
+    """Give a classifier the data's spelling of the labels that both have, in place; see `adopted_labels`.
 
     Raises:
         ModelError: when the data has labels that the classifier lacks.
     """
-    names = list(labels_of(model))
-    for label, column in zip(data_labels, label_mapping(names, data_labels).columns, strict=True):
-        names[column] = label
-    set_labels(model.config, names)
+    set_labels(model.config, adopted_labels(labels_of(model), data_labels))

@@ -1,4 +1,4 @@
-"""A classifier's own labels matched with a data set's, by name."""
+"""A classifier's own labels matched with a data set's: by name, or by number where one of the two has only numbers."""
 
 import re
 import unicodedata
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packlight.errors import ModelError
-from packlight.models import Checkpoint
 
 _SEPARATORS = re.compile(r"[\s_\-]+")
 
-_SHOWN = 5
+_NUMBER = re.compile(r"0|[1-9]\d*")
+
+_LISTED = 40
+"""labels of each list in a message"""
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,58 @@ class LabelMapping:
 
 
 def label_mapping(model_labels: Sequence[str], data_labels: Sequence[str]) -> LabelMapping:
-    """Match labels by name: exactly, then without regard to case, spaces, underscores and hyphens.
+    """Match labels by name: exactly, then without regard to case, spaces, underscores and hyphens; else by number.
+
+    By number, the label `i` is the logit at index `i`: for a model whose labels are `LABEL_0`, `LABEL_1`, …, and for data
+    whose labels are exactly the numbers from 0 to one less than the model has labels.
 
     Raises:
         ModelError: when a label of the data has no counterpart in the model, or more than one.
+    """
+    columns = _by_name(model_labels, data_labels)
+    missing = [label for label, column in zip(data_labels, columns, strict=True) if column is None]
+    if missing:
+        numbered = _by_number(model_labels, data_labels)
+        if numbered is None:
+            raise LabelMismatchError(tuple(model_labels), tuple(data_labels), tuple(missing))
+        columns = list(numbered)
+    found = [column for column in columns if column is not None]
+    _refuse_shared(found, model_labels, data_labels)
+    extra = tuple(index for index in range(len(model_labels)) if index not in set(found))
+    return LabelMapping(tuple(found), extra, tuple(model_labels[index] for index in extra))
+
+
+class LabelMismatchError(ModelError):
+    """Labels of the data that a classifier does not have."""
+
+    def __init__(self, model_labels: tuple[str, ...], data_labels: tuple[str, ...], missing: tuple[str, ...]) -> None:
+        """`missing` are those of the data's labels that the model lacks."""
+        self.model_labels, self.data_labels, self.missing = model_labels, data_labels, missing
+        super().__init__(
+            f"labels don't match: the model lacks {len(missing)} of the data's {len(data_labels)} labels "
+            f"({some_labels(missing, 3)})\n{self.lists}"
+        )
+
+    @property
+    def lists(self) -> str:
+        """Both lists, a line each."""
+        return "\n".join(
+            f"  {name + ':':6} {some_labels(labels, _LISTED)}"
+            for name, labels in (("model", self.model_labels), ("data", self.data_labels))
+        )
+
+
+def _by_name(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[int | None]:
+    """For each label of the data the classifier's column, None where it has none of that name.
+
+    Raises:
+        ModelError: when a label of the data may be several of the model's.
     """
     exact = _index_of_unique(model_labels)
     folded: dict[str, list[int]] = {}
     for index, label in enumerate(model_labels):
         folded.setdefault(_fold(label), []).append(index)
-    columns, missing = [], []
+    columns: list[int | None] = []
     for label in data_labels:
         candidates = [exact[label]] if label in exact else folded.get(_fold(label), [])
         if len(candidates) > 1:
@@ -49,18 +93,49 @@ def label_mapping(model_labels: Sequence[str], data_labels: Sequence[str]) -> La
             raise ModelError(
                 f"the data's label {label!r} may be the model's {names}; rename it to one of these exactly"
             )
-        if candidates:
-            columns.append(candidates[0])
-        else:
-            missing.append(label)
-    if missing:
-        raise ModelError(
-            f"{len(missing)} of the data's {len(data_labels)} labels are not among the model's {len(model_labels)}: "
-            f"{_some(missing)} (the model has {_some(model_labels)}); fine-tune the model on this data instead"
-        )
-    _refuse_shared(columns, model_labels, data_labels)
-    extra = tuple(index for index in range(len(model_labels)) if index not in set(columns))
-    return LabelMapping(tuple(columns), extra, tuple(model_labels[index] for index in extra))
+        columns.append(candidates[0] if candidates else None)
+    return columns
+
+
+def _by_number(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[int] | None:
+    """The columns of labels that are numbers; None where numbers say nothing for certain."""
+    numbers = [int(label) if _NUMBER.fullmatch(label) else -1 for label in data_labels]
+    if not all(0 <= number < len(model_labels) for number in numbers):
+        return None
+    certain = unnamed(model_labels) or sorted(numbers) == list(range(len(model_labels)))
+    return numbers if certain else None
+
+
+def unnamed(model_labels: Sequence[str]) -> bool:
+    """Whether a classifier's labels are what transformers writes where nobody named them: `LABEL_0`, `LABEL_1`, …."""
+    return all(label == f"LABEL_{index}" for index, label in enumerate(model_labels))
+
+
+def same_names(model_labels: Sequence[str], data_labels: Sequence[str]) -> bool:
+    """Whether a classifier has all labels of the data by name, so that no numbers have to be trusted."""
+    try:
+        columns = _by_name(model_labels, data_labels)
+        _refuse_shared([column for column in columns if column is not None], model_labels, data_labels)
+    except ModelError:
+        return False
+    return None not in columns
+
+
+def adopted_labels(model_labels: Sequence[str], data_labels: Sequence[str]) -> tuple[str, ...]:
+    """What an adopted classifier calls its logits, in their order.
+
+    That is the data's spelling of the labels that both have. Names stay where the data has only numbers, which say less.
+
+    Raises:
+        ModelError: when the data has labels that the classifier lacks.
+    """
+    names, given = list(model_labels), label_mapping(model_labels, data_labels).columns
+    numbered = None in _by_name(model_labels, data_labels)
+    if numbered and not unnamed(model_labels):
+        return tuple(names)
+    for label, column in zip(data_labels, given, strict=True):
+        names[column] = label
+    return tuple(names)
 
 
 def _index_of_unique(labels: Sequence[str]) -> dict[str, int]:
@@ -82,17 +157,7 @@ def _fold(label: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", label)).casefold()
 
 
-def _some(labels: Sequence[str]) -> str:
-    shown = ", ".join(repr(label) for label in labels[:_SHOWN])
-    return shown if len(labels) <= _SHOWN else f"{shown}, …"
-
-
-def knows(checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
-    """Whether a model answers with these labels already."""
-    if checkpoint.labels is None:
-        return False
-    try:
-        label_mapping(checkpoint.labels, labels)
-    except ModelError:
-        return False
-    return True
+def some_labels(labels: Sequence[str], count: int) -> str:
+    """Labels for a message, with the number of those that are left out."""
+    shown = ", ".join(labels[:count])
+    return shown if len(labels) <= count else f"{shown}, … and {len(labels) - count} more"

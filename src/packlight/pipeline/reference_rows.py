@@ -16,11 +16,11 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 from packlight.data import Dataset
-from packlight.errors import ModelError
 from packlight.files import atomic_folder
 from packlight.measure.worker_process import BenchmarkTarget
-from packlight.models import Checkpoint, label_mapping, reference_config, resolve_reference
+from packlight.models import Checkpoint, reference_config, resolve_reference
 from packlight.models.hf_model import open_classifier, rename_labels, save_classifier, set_labels, silence_transformers
+from packlight.models.labels import same_names
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.runtime.artifact import SAFETENSORS
 
@@ -88,13 +88,7 @@ def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Referenc
 
 def _fits(checkpoint: Checkpoint, data: Dataset) -> bool:
     """Whether the checkpoint classifies this data's labels; the references know CLINC150's only."""
-    if checkpoint.labels is None:
-        return False
-    try:
-        label_mapping(checkpoint.labels, data.labels)
-    except ModelError:
-        return False
-    return True
+    return checkpoint.labels is not None and same_names(checkpoint.labels, data.labels)
 
 
 def _take(checkpoint: Checkpoint, data: Dataset, folder: Path) -> None:

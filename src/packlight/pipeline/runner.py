@@ -121,6 +121,9 @@ def _building(
     skipped = skipped_steps(recipe)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
+    for step in recipe.steps:
+        if step.name in checkpoints:
+            step.check_start(checkpoints[step.name], data.labels)
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
         resolved = settle(out / FILE, threads=train_threads)

@@ -96,6 +96,10 @@ def run_step(
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):
         raise RecipeError(f"{out}: is what the step starts from; give another --out")
     step.check_data(data)
+    start = step.start_model(DEFAULT_MODEL)
+    checkpoint = resolve(start) if start else None
+    if checkpoint is not None:
+        step.check_start(checkpoint, data.labels)
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():
@@ -105,7 +109,6 @@ def run_step(
                     f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "
                     "give the same --data, --oos-label and --seed unless that is meant"
                 )
-        start = step.start_model(DEFAULT_MODEL)
         first = opened.pop(PARENT, None)
         artifact, new = make_variant(
             step,
@@ -113,7 +116,7 @@ def run_step(
             work / "making",
             data,
             parent=first,
-            checkpoint=resolve(start) if start else None,
+            checkpoint=checkpoint,
             other_parents=opened,
             seed=seed,
             resolved=settle(work / FILE, artifact=out),

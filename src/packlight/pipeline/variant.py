@@ -14,10 +14,11 @@ from packlight.data import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import atomic_folder, sha256_of
 from packlight.models import Checkpoint, label_mapping, resolve
+from packlight.models.adoption import plan_head
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
-from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, read_labels, read_manifest
 from packlight.runtime.engines import form_of
 from packlight.steps import apply
 from packlight.steps.context import StepContext
@@ -81,7 +82,7 @@ def make_variant(
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
         result = apply(step, StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch))
         manifest = manifest_of(
-            step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=data.oos_label, parent=parent
+            step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=_oos_label(data, draft), parent=parent
         )
         finalize_variant(draft, manifest)
     shutil.rmtree(work)
@@ -136,14 +137,18 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     if (Path(reference) / "packlight.json").is_file():
         return Artifact.open(Path(reference))
     checkpoint = resolve(reference)
+    checkpoint.check_task()
     if checkpoint.labels is None:
         raise ModelError(
             f"{reference}: is no fine-tuned classifier; run `packlight finetune --model {reference}` first"
         )
     try:
-        label_mapping(checkpoint.labels, data.labels)
+        plan_head(checkpoint, data.labels)
     except ModelError as error:
-        raise ModelError(f"{reference}: {error}, or give texts with its labels in --data") from error
+        raise ModelError(
+            f"{error}\n  `packlight finetune --model {reference}` takes these options; start from the artifact that it makes, or "
+            "give texts with the model's labels in --data."
+        ) from error
     step = Finetune(name=_name_of(checkpoint))
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 
@@ -194,6 +199,14 @@ def _prepare_work_dir(work: Path, mark: str) -> None:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     owner.write_text(mark)
+
+
+def _oos_label(data: Dataset, folder: Path) -> str | None:
+    """The data's out-of-scope label as the model calls it, which may name what the data only numbers."""
+    if data.oos_label is None:
+        return None
+    labels = read_labels(folder / "config.json")
+    return labels[label_mapping(labels, data.labels).columns[data.label_ids[data.oos_label]]]
 
 
 def _summary_line(artifact: Artifact) -> str:

@@ -122,6 +122,41 @@ def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
     return msgspec.structs.replace(recipe, steps=tuple(stated))
 
 
+def with_head(
+    recipe: Recipe,
+    *,
+    label_map: str | Mapping[str, str] | None = None,
+    new_head: bool = False,
+    extend_labels: bool = False,
+) -> Recipe:
+    """The recipe with what is to become of a classifier's head, for every step that fine-tunes; as it is where nothing is stated.
+
+    Args:
+        recipe: as read; a step that states one of these itself keeps it.
+        label_map: the file of a label map, or the map.
+        new_head: train a new head, whatever head the model has.
+        extend_labels: keep the labels that the model knows, and add the data's others.
+
+    Raises:
+        RecipeError: when two of them contradict each other, or no step takes them.
+    """
+    given = {"label_map": label_map, "new_head": new_head or None, "extend_labels": extend_labels or None}
+    stated = {key: value for key, value in given.items() if value is not None}
+    if not stated:
+        return recipe
+    if not any(hasattr(step, "label_map") for step in recipe.steps):
+        raise RecipeError(f"{recipe.name}: no step takes {', '.join(stated)}; `finetune` does")
+    steps = [
+        msgspec.structs.replace(step, **{key: getattr(step, key) or value for key, value in stated.items()})
+        if hasattr(step, "label_map")
+        else step
+        for step in recipe.steps
+    ]
+    for step in steps:
+        check_options(step)
+    return msgspec.structs.replace(recipe, steps=tuple(steps))
+
+
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe with every option spelled out."""
     atomic_write(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))

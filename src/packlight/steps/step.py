@@ -148,6 +148,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         return False
 
+    def check_start(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:  # noqa: ARG002 - fine-tuning uses them
+        """Check that it can start from a model.
+
+        Args:
+            checkpoint: what `start_model` names.
+            labels: of the data.
+
+        Raises:
+            ModelError: when the model's head does something else than to give each text one label.
+        """
+        checkpoint.check_task()
+
     def check_machine(self) -> None:
         """Check that this machine has what is needed to apply the step and to run what it makes.
 

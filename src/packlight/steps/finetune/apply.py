@@ -13,21 +13,22 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from packlight.models.hf_model import (
+    add_labels,
     build_classifier,
     labels_of,
+    length_limit,
     max_positions,
     open_classifier,
-    rename_labels,
     save_classifier,
+    set_labels,
 )
-from packlight.models.labels import knows
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.progress import info
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
-from packlight.steps.training.centroids import start_from_centroids
+from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.trainer import fit
 from packlight.steps.training.training_data import TrainingData, training_data
@@ -41,26 +42,29 @@ def finetune(
     *,
     work: Path,
     seed: int,
-    fresh_head: bool = True,
+    own_labels: int = 0,
     on_epoch: Callable[[EpochResult], None] = lambda _: None,
 ) -> list[EpochResult]:
     """Train a classifier on labelled texts, in place.
 
     Args:
-        model: from `build_classifier` (then `fresh_head` is true) or one that already classifies these labels.
+        model: from `build_classifier`, or one that already classifies some or all of these labels.
         encoder: its tokenizer.
         lesson: texts and labels.
         options: the step's options.
         work: folder for checkpoints.
         seed: of batches and dropout.
-        fresh_head: start the head from class centroids.
+        own_labels: how many of the labels, the first ones, the model knows already; the head's other rows start from class
+            centroids.
         on_epoch: called with what `val` says after each epoch.
 
     Returns:
         What `val` said after each epoch; nothing where there is none.
     """
-    if fresh_head:
+    if own_labels == 0:
         start_from_centroids(model, encoder, lesson)
+    elif own_labels < len(lesson.labels):
+        extend_from_centroids(model, encoder, lesson, own_labels)
     if options.epochs == 0:
         return []
     return fit(
@@ -81,19 +85,21 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
     checkpoint = context.checkpoint
     assert checkpoint is not None  # resolved before any work
     tokenizer = tokenizer_folder(checkpoint, context.work_dir)
-    known = knows(checkpoint, context.data.labels)
-    if checkpoint.labels is not None and not known:
-        info(f"  {checkpoint.reference} has other labels than the data; its encoder gets a new head")
-    if known:
+    plan = step.head_plan(checkpoint, context.data.labels)
+    if plan.own:
         model = open_classifier(checkpoint.path)
-        rename_labels(model, context.data.labels)
+        if plan.added:
+            add_labels(model, plan.labels)
+        set_labels(model.config, plan.labels)
     else:
-        model = build_classifier(checkpoint.path, context.data.labels, seed=context.seed)
-    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(model)))
+        model = build_classifier(checkpoint.path, plan.labels, seed=context.seed)
     facts: dict[str, Any] = started_from(checkpoint)
-    if known and not step.continue_training:
-        info(f"  {checkpoint.reference} already knows the data's labels and is taken as it is")
+    if step.adopts(checkpoint, context.data.labels):
+        # Cut where the model itself cuts, so that it answers here as it does elsewhere.
+        encoder = TextEncoder(tokenizer / "tokenizer.json", length_limit(model, tokenizer))
+        info(f"  {checkpoint.reference} has the data's labels and is taken as it is")
     else:
+        encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(model)))
         history = finetune(
             model,
             encoder,
@@ -101,7 +107,7 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             step,
             work=context.work_dir / "training",
             seed=context.seed,
-            fresh_head=not known,
+            own_labels=plan.own,
             on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)

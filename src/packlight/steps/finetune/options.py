@@ -1,8 +1,9 @@
 """Options of `finetune`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from packlight.models.labels import knows
+from packlight.models.adoption import HeadPlan, plan_head, read_label_map
 from packlight.steps.step import Count, described
 from packlight.steps.training.options import Training
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     """Fine-tune a pretrained encoder on your labelled texts.
 
-    A classifier that already knows the data's labels is taken as it is.
+    A classifier of the data's labels is taken as it is. If its labels differ, state what to do.
     """
 
     makes = "torch"
@@ -41,10 +42,50 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         bool, described("Train on, even if the model already classifies the data's labels.")
     ] = False
 
+    label_map: Annotated[
+        dict[str, str] | str | None,
+        described(
+            "JSON file that maps labels of a classifier to labels of the data.",
+            null="labels have the same names",
+            takes="file",
+        ),
+    ] = None
+    new_head: Annotated[bool, described("Train a new classification head, whatever head the model has.")] = False
+    extend_labels: Annotated[
+        bool, described("Keep the labels that a classifier knows, and add the data's other labels to its head.")
+    ] = False
+
+    @property
+    def contradiction(self) -> str | None:
+        """A new head beside what is to be done with the old one."""
+        beside = {"label_map": self.label_map is not None, "extend_labels": self.extend_labels}
+        if self.new_head and (kept := [key for key, given in beside.items() if given]):
+            return f"new_head replaces the head that {kept[0]} keeps; give one of the two"
+        return None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The label map, where it is a file."""
+        return (self.label_map,) if isinstance(self.label_map, str) else ()
+
     def start_model(self, default: str) -> str:
         """The encoder or classifier."""
         return self.model or default
 
+    def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> HeadPlan:
+        """What becomes of the model's head.
+
+        Raises:
+            ModelError: when the model is of another kind, or its labels are not the data's.
+        """
+        label_map = read_label_map(Path(self.label_map)) if isinstance(self.label_map, str) else self.label_map
+        return plan_head(checkpoint, labels, label_map=label_map, extend=self.extend_labels, new=self.new_head)
+
+    def check_start(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:
+        """Decide what becomes of the model's head, which fails where that is not clear."""
+        self.head_plan(checkpoint, labels)
+
     def adopts(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> bool:
         """Whether the model already knows the data's labels, and is not to be trained on."""
-        return not self.continue_training and knows(checkpoint, labels)
+        plan = self.head_plan(checkpoint, labels)
+        return not self.continue_training and plan.own == len(plan.labels)

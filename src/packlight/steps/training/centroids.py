@@ -33,6 +33,33 @@ def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: T
         final.bias.copy_(-(family.head_shift if family else 0.0) * weight.sum(dim=1))
 
 
+def extend_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: TrainingData, own: int) -> None:
+    """Set the final layer's rows from the `own`-th on, in place; the rows before, which the model was trained with, stay.
+
+    A new row points from the mean of all texts to that of its class, is as long as the known rows are on average, and gives
+    its class the logit that texts of known classes get for theirs.
+    """
+    chosen = _some_of_each(lesson.train_labels)
+    features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
+    labels = torch.tensor([lesson.train_labels[index] for index in chosen])
+    final = final_layer(model)
+    with torch.no_grad():
+        logits = nn.functional.linear(features, final.weight, final.bias)
+        known = labels < own
+        usual = (
+            logits[known].gather(1, labels[known, None]).mean()
+            if known.any()
+            else logits[:, :own].max(dim=1).values.mean()
+        )
+        length = final.weight[:own].norm(dim=1).mean()
+        for label in range(own, final.out_features):
+            centroid = features[labels == label].mean(dim=0)
+            row = nn.functional.normalize(centroid - features.mean(dim=0), dim=0) * length
+            final.weight[label] = row
+            if final.bias is not None:
+                final.bias[label] = usual - row @ centroid
+
+
 def _some_of_each(labels: Sequence[int]) -> list[int]:
     """The first labelled rows of each class, so that a large data set starts as quickly as a small one."""
     taken: Counter[int] = Counter()

@@ -1,0 +1,120 @@
+"""What a checkpoint's head answers with: one label for a text, something else, or nothing because there is no head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packlight.errors import ModelError
+from packlight.models.weight_files import Shapes
+
+CLASSIFIER = "ForSequenceClassification"
+ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "LMHeadModel", "WithLMHead", "ForCausalLM")
+"""ends of architectures' names whose head, if any, is only for pretraining"""
+TASKS = {
+    "ForTokenClassification": "labels the words of a text (token classification)",
+    "ForQuestionAnswering": "finds answers in a text (question answering)",
+    "ForMultipleChoice": "chooses between texts (multiple choice)",
+    "ForNextSentencePrediction": "tells whether one sentence follows another",
+    "ForConditionalGeneration": "writes texts (encoder and decoder)",
+    "ForSeq2SeqLM": "writes texts (encoder and decoder)",
+}
+PROBLEMS = {
+    "multi_label_classification": "gives a text several labels (problem_type multi_label_classification)",
+    "regression": "gives a text a score (problem_type regression)",
+}
+FINAL = (
+    *("classifier.weight", "classifier.out_proj.weight", "classification_head.out_proj.weight"),
+    *("score.weight", "logits_proj.weight"),
+)
+"""weights that give the logits of a classifier, in whatever architecture; [labels, hidden]"""
+BEFORE_FINAL = (
+    *("pooler.dense.weight", "pre_classifier.weight", "classifier.dense.weight", "classification_head.dense.weight"),
+    *("sequence_summary.summary.weight", "head.dense.weight", "pooler.weight"),
+)
+"""weights below them that only a classifier of whole texts has"""
+SPAN = "qa_outputs.weight"
+TAG_PREFIXES = ("B-", "I-")
+TAKEN = "packlight takes encoders and classifiers that give each text one label"
+
+
+@dataclass(frozen=True)
+class TaskHead:
+    """A checkpoint's head."""
+
+    labels: tuple[str, ...] | None = None
+    """of a classifier that gives each text one of them, in the order of its logits"""
+    other_task: str | None = None
+    """what it does, if that is something else: `labels the words of a text`; None for a classifier and for no head"""
+
+
+def read_head(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead:
+    """What a configuration, and where that does not say the names of the weights, tell of the head.
+
+    Args:
+        config: what config.json holds.
+        shapes: of the weights, without wrappers' names.
+        where: what messages call the model.
+
+    Raises:
+        ModelError: when the labels do not count from 0, or are not as many as the logits.
+    """
+    stated = config.get("architectures") or ()
+    name = str(stated[0]) if isinstance(stated, list) and stated else None
+    if name is None:
+        return _by_weights(config, shapes, where)
+    if name.endswith(CLASSIFIER):
+        return _classifier(config, shapes, where)
+    for end, task in TASKS.items():
+        if name.endswith(end):
+            return TaskHead(other_task=f"{task[:-1]}; {name})" if task.endswith(")") else f"{task} ({name})")
+    if name.endswith(ENCODERS):
+        return TaskHead()
+    return TaskHead(other_task=f"is a {name}")
+
+
+def refusal(reference: str, task: str) -> str:
+    """Why a model with this task is not taken, and what to do."""
+    return (
+        f"{reference}: {task}; {TAKEN}. To train a new classification head on its encoder, pass --new-head; several labels, "
+        "scores and pairs of texts are not supported"
+    )
+
+
+def _by_weights(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead:
+    """The head of a configuration that names no architecture."""
+    if any(name.endswith(SPAN) for name in shapes):
+        return TaskHead(other_task=TASKS["ForQuestionAnswering"])
+    if not any(name in shapes for name in FINAL):
+        return TaskHead()
+    tags = any(str(label).startswith(TAG_PREFIXES) for label in (config.get("id2label") or {}).values())
+    if tags or not any(name.endswith(BEFORE_FINAL) for name in shapes):
+        return TaskHead(other_task=TASKS["ForTokenClassification"])
+    return _classifier(config, shapes, where)
+
+
+def _classifier(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead:
+    labels = _labels(config, shapes, where)
+    problem = config.get("problem_type")
+    if problem in PROBLEMS:
+        return TaskHead(other_task=PROBLEMS[problem])
+    if len(labels) == 1:  # transformers trains a single logit by squared error
+        return TaskHead(other_task="gives a text a score (one logit)")
+    return TaskHead(labels)
+
+
+def _labels(config: Mapping[str, Any], shapes: Shapes, where: str) -> tuple[str, ...]:
+    """The labels in the order of the logits; transformers leaves out of the file what equals its own default of two."""
+    logits = next((shapes[name][0] for name in FINAL if shapes.get(name)), None)
+    id2label = config.get("id2label")
+    if not id2label:
+        id2label = {str(index): f"LABEL_{index}" for index in range(config.get("num_labels") or logits or 2)}
+    try:
+        labels = tuple(str(id2label[str(index)]) for index in range(len(id2label)))
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{where}: id2label of config.json does not count from 0 to {len(id2label) - 1}") from error
+    if logits is not None and logits != len(labels):
+        raise ModelError(
+            f"{where}: config.json names {len(labels)} labels, and the weights give {logits} logits; mend id2label and "
+            "label2id in config.json"
+        )
+    return labels

@@ -52,15 +52,36 @@ def test_a_file_and_standard_input_are_the_same(packlight, artifact, tmp_path, m
     by_file = packlight("predict", artifact, "--file", tmp_path / "texts.txt", "--json")
     monkeypatch.setattr(sys, "stdin", stdin_of(content.encode()))
     by_input = packlight("predict", artifact, "--json")
-    by_words = packlight("predict", artifact, *texts, "--json")
+    by_words = packlight("predict", artifact, texts[0], "", *texts[1:], "--json")
     assert json.loads(by_file.out) == json.loads(by_input.out) == json.loads(by_words.out)
 
 
-def test_standard_input_that_is_not_utf_8_is_refused(packlight, artifact, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", stdin_of("café".encode("latin-1")))
-    answer = packlight("predict", artifact)
+def test_a_table_is_answered_row_by_row(packlight, artifact, tmp_path):
+    rows = [{"label": "x", "query": text} for text in TEXTS]
+    (tmp_path / "texts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "texts.csv").write_text("label,query\n" + "".join(f"x,{text}\n" for text in TEXTS))
+    (tmp_path / "other.csv").write_text("label,words\n" + "".join(f"x,{text}\n" for text in TEXTS), encoding="utf-16")
+    for name, options in (("texts.jsonl", []), ("texts.csv", []), ("other.csv", ["--text-column", "words"])):
+        answer = packlight("predict", artifact, "--file", tmp_path / name, *options, "--json")
+        assert [each["text"] for each in json.loads(answer.out)] == TEXTS
+
+
+def test_a_file_that_is_no_list_of_texts_is_refused(packlight, artifact, tmp_path):
+    (tmp_path / "texts.csv").write_text("one,two\nplay jazz,loud\nwake me,late\nring,late\nsing,loud\n")
+    answer = packlight("predict", artifact, "--file", tmp_path / "texts.csv")
     assert (answer.status, answer.out) == (2, "")
-    assert answer.err.startswith("error: standard input: cannot be read as UTF-8 text")
+    assert "name it with --text-column" in answer.err
+
+
+def test_standard_input_in_another_encoding_is_read_and_said(packlight, artifact, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stdin_of("où est le café".encode("cp1252")))
+    answer = packlight("predict", artifact, "--json")
+    assert json.loads(answer.out)[0]["text"] == "où est le café"
+    assert "standard input is not UTF-8 and was read as cp1252" in answer.err
+    monkeypatch.setattr(sys, "stdin", stdin_of("où est le café".encode("cp1252")))
+    answer = packlight("predict", artifact, "--encoding", "utf-8")
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith("error: standard input is not in utf-8: byte 1 (0xf9), row 1")
 
 
 def test_a_terminal_without_texts_is_told_how(packlight, artifact, monkeypatch):
@@ -82,7 +103,7 @@ def test_square_brackets_are_text(packlight, artifact):
         (["ARTIFACT", "x", "--provider", "cuda"], "provider 'cuda' is not available; this onnxruntime has:"),
         (["ARTIFACT", "--file", "missing.txt"], "missing.txt: cannot be read"),
         (["ARTIFACT", "--file", "empty.txt"], "holds no text"),
-        (["ARTIFACT", "--file", "latin.txt"], "UTF-8"),
+        (["ARTIFACT", "--file", "latin.txt", "--encoding", "utf-8"], "is not in utf-8"),
         (["ARTIFACT", "x", "caf\udce9"], r"the text 'caf\udce9' is not UTF-8"),
         (["ARTIFACT", "x", "--top-k", "0"], "--top-k"),
         (["nowhere", "x"], "nowhere"),

@@ -1,8 +1,10 @@
 """Files to rows: delimiters, encodings, quotes, JSON of every shape, Parquet."""
 
+import gzip
 import io
 import json
 import sys
+import zipfile
 
 import pytest
 
@@ -59,20 +61,6 @@ def test_byte_order_mark_is_accepted():
     assert pairs(read_file("a.csv", b"\xef\xbb\xbftext,label\na,b\n")["train"]) == [("a", "b")]
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        ("text,label\nok,b\nça,b\n".encode("cp1252"), ["byte 16 (0xe7), row 3", "WINDOWS-1252", "UTF-8"]),
-        ("text,label\na,b\n".encode("utf-16"), ["byte 0", "UTF-16", "iconv"]),
-        ("text,label\na,b\n".encode("utf-16-le"), ["byte 1", "UTF-16"]),
-    ],
-)
-def test_wrong_encoding_names_byte_row_and_remedy(data, words):
-    message = refusal("a.csv", data)
-    for word in words:
-        assert word in message
-
-
 def test_ragged_rows_are_told_together():
     lines = ["text,label", *["well, hello,greet"] * 6, "ok,fine", "alone"]
     message = refusal("a.csv", "\n".join(lines))
@@ -102,7 +90,9 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.csv", 'text,label\na,b\n"never closed,c\nd,e\n', "a.csv, row 3: a quote is not closed"),
         ("a.csv", 'text,label\n"yes" she said,c\n', "a.csv, row 2: a quote"),
         ("a.csv", "text,label,text\na,b,c\n", "the column 'text' comes twice"),
-        ("a.xlsx", "x", "unknown kind '.xlsx': expected one of .csv"),
+        ("a.docx", "x", "unknown kind '.docx': expected one of .csv"),
+        ("a.csv.gz", "x", "a.csv.gz cannot be unpacked"),
+        ("a.zip", "x", "a.zip is packed: unpack it, or pack one file with gzip"),
         ("a", "x", "unknown kind ''"),
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.json", "[]", "a.json has no rows"),
@@ -222,6 +212,138 @@ def test_parquet_without_pyarrow_names_the_install_line(monkeypatch):
         read_file("a.parquet", b"")
 
 
+def test_a_stated_delimiter_is_obeyed():
+    data = "\ufeffsep=;\r\nphrase;rubrique\r\nbonjour, toi;salut\r\nça va, merci;salut\r\nau revoir;fin\r\nà demain;fin\r\n"
+    rows = read_file("a.csv", data.encode())["train"]
+    assert rows[0] == Row("a.csv", 3, "bonjour, toi", "salut")
+    assert len(rows) == 4
+
+
+def test_a_long_text_is_a_text():
+    long = "word " * 60_000
+    assert pairs(read_file("a.csv", f"text,label\n{long},a\nshort,b\n".encode())["train"])[0] == (long, "a")
+
+
+def test_stray_quotes_that_swallow_rows_are_refused_by_row():
+    rows = [f"text number {n},{'xyz'[n % 3]}" for n in range(30)]
+    rows[4] = '"text number 4,y'
+    rows[20] = 'text number 20",z'
+    message = refusal("a.csv", "\n".join(["text,label", *rows]))
+    assert message.startswith("a.csv, row 6: a double quote opens a text that ends 16 rows later, with rows such as ")
+    rows[5] = 'text number 5",z'
+    rows[20] = "text number 20,z"
+    assert "ends 1 rows later" in refusal("a.csv", "\n".join(["text,label", *rows]))
+    first = [",".join(reversed(row.split(","))) for row in rows]
+    assert "a double quote opens a text" in refusal("a.csv", "\n".join(["label,text", *first]).replace('",z', ',z"'))
+
+
+def test_texts_of_several_lines_are_no_stray_quotes():
+    rows = [f'"Hi,\nplease {verb} it, {n}\nThanks,\nA",{verb}' for n in range(6) for verb in ("open", "close")]
+    assert len(read_file("a.csv", "\n".join(["text,label", *rows]).encode())["train"]) == 12
+
+
+def test_a_packed_file_is_what_its_inner_suffix_says():
+    data = gzip.compress(b'{"text": "a", "label": "b"}\n')
+    assert pairs(read_file("a.jsonl.gz", data)["train"]) == [("a", "b")]
+
+
+def test_a_packed_file_that_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr("packlight.data.formats.LARGEST", 10)
+    assert "unpacks to more than" in refusal("a.csv.gz", gzip.compress(b"text,label\na,b\n"))
+
+
+def test_what_was_understood_is_noted():
+    notes = []
+    read_file("a.csv", "text,label,user\nça,b,anna\nd,e,otto\n".encode("utf-16"), notes=notes)
+    assert notes == ["a.csv: texts in 'text', labels in 'label', read as utf-16, not used: 'user'"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("suffix", ["xlsx", "ods"])
+def test_a_spreadsheet_is_read(suffix):
+    pytest.importorskip("python_calamine")
+    data = SPREADSHEETS[suffix]()
+    rows = read_file(f"a.{suffix}", data)["train"]
+    assert rows == [Row(f"a.{suffix}", 2, "wake me, please", "alarm"), Row(f"a.{suffix}", 4, "play “jazz”", 7)]
+
+
+def xlsx():
+    """The smallest workbook: a header, a row, a blank row, and one whose label is a number."""
+    cells = (("text", "label"), ("wake me, please", "alarm"), (), ("play “jazz”", 7))
+    sheet = "".join(f"<row>{''.join(map(cell_of, row))}</row>" for row in cells)
+    parts = {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
+        f'Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{DOCUMENT}"><sheets>'
+        '<sheet name="Tabelle1" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
+        f'Type="{DOCUMENT}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{sheet}</sheetData></worksheet>',
+    }
+    return packed(parts)
+
+
+RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+OPEN = "urn:oasis:names:tc:opendocument:xmlns"
+
+
+def cell_of(value):
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f"<c><v>{value}</v></c>"
+
+
+def ods():
+    rows = (
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="float" office:value="{cell}"><text:p>{cell}</text:p></table:table-cell>'
+            if isinstance(cell, int)
+            else f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>'
+            for cell in row
+        )
+        + "</table:table-row>"
+        for row in (("text", "label"), ("wake me, please", "alarm"), ("", ""), ("play “jazz”", 7))
+    )
+    content = (
+        f'<office:document-content xmlns:office="{OPEN}:office:1.0" xmlns:table="{OPEN}:table:1.0" '
+        f'xmlns:text="{OPEN}:text:1.0"><office:body><office:spreadsheet><table:table table:name="Sheet1">'
+        f"{''.join(rows)}</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    listed = (
+        f'<m:manifest xmlns:m="{OPEN}:manifest:1.0"><m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>'
+    )
+    return packed({"mimetype": kind, "META-INF/manifest.xml": listed, "content.xml": content})
+
+
+def packed(parts):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
+SPREADSHEETS = {"xlsx": xlsx, "ods": ods}
+
+
+def test_what_is_no_spreadsheet_is_refused():
+    pytest.importorskip("python_calamine")
+    assert "a.xlsx is no readable spreadsheet" in refusal("a.xlsx", b"not it")
+
+
+def test_a_spreadsheet_without_its_reader_names_the_install_line(monkeypatch):
+    monkeypatch.setattr("packlight.extras.find_spec", lambda _: None)
+    with pytest.raises(
+        MissingExtraError, match=r'reading a\.xlsx needs python_calamine: pip install -e "\.\[spreadsheet\]"'
+    ):
+        read_file("a.xlsx", b"")
+
+
 def test_a_format_is_one_module_with_its_suffixes():
     by_module = {}
     for suffix, reader in READERS.items():
@@ -230,4 +352,5 @@ def test_a_format_is_one_module_with_its_suffixes():
         "csv_reader": {".csv", ".tsv"},
         "json_reader": {".jsonl", ".ndjson", ".json"},
         "parquet_reader": {".parquet"},
+        "spreadsheet_reader": {".xlsx", ".xls", ".ods"},
     }

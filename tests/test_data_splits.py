@@ -7,9 +7,12 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from packlight.data.splits import FRACTIONS, with_splits
+from packlight.data.diagnostics import DataWarning
+from packlight.data.splits import FRACTIONS, with_splits, without_rare
 from packlight.data.validation import Example, dedup_key
 from packlight.errors import DataError
+
+pytestmark = pytest.mark.filterwarnings("ignore:labels with a single text")
 
 WORDS = st.text("abcABC é", min_size=1, max_size=4).filter(str.strip)
 LABELS = st.sampled_from(["a", "b c", "ç"])
@@ -130,9 +133,41 @@ def test_given_splits_are_left_alone():
     assert with_splits(parts, seed=0) == parts
 
 
-def test_single_texts_are_refused_by_name():
-    with pytest.raises(DataError, match=r"'b', 'c', 'd', 'e', 'f' and 1 more; splits are made from train"):
-        with_splits({"train": distinct({"a": 9} | dict.fromkeys("bcdefg", 1))}, seed=0)
+def test_single_texts_stay_in_train_with_a_warning():
+    train = distinct({"a": 20, "b": 20} | dict.fromkeys("cdefgh", 1))
+    with pytest.warns(DataWarning, match=r"single text: 6 \('c', 'd', 'e', 'f', 'g' and others\); they stay in train"):
+        made = with_splits({"train": train}, seed=0)
+    assert {e.label for e in made["train"]} == set("abcdefgh")
+    assert {e.label for e in made["test"]} == {"a", "b"}
+
+
+def test_single_texts_are_dropped_from_every_split_on_request():
+    parts = {"train": distinct({"a": 20, "b": 20, "c": 1}), "test": distinct({"a": 2, "c": 2})}
+    with pytest.warns(DataWarning, match=r"single text were dropped: 1 \('c'\)"):
+        kept = without_rare(parts)
+    assert {name: {e.label for e in part} for name, part in kept.items()} == {"train": {"a", "b"}, "test": {"a"}}
+
+
+@pytest.mark.parametrize(("classes", "texts"), [(3000, 2), (3000, 3), (200, 3)])
+def test_many_classes_of_few_texts_give_the_shares_asked_for(classes, texts):
+    train = distinct({f"class {n}": texts for n in range(classes)})
+    with pytest.warns(DataWarning, match=r"val was made with 10% of the texts and has none of \d+ of"):
+        made = with_splits({"train": train}, seed=0)
+    assert {name: round(len(part) / len(train), 2) for name, part in made.items()} == {
+        "train": 0.7,
+        "val": 0.1,
+        "test": 0.2,
+    }
+    assert {e.label for e in made["train"]} == {e.label for e in train}
+
+
+def test_a_long_tail_does_not_empty_train():
+    train = distinct({"big": 1000, "other": 1000} | {f"rare {n}": 2 for n in range(1000)})
+    with pytest.warns(DataWarning, match="has none of"):
+        made = with_splits({"train": train}, seed=0)
+    assert (len(made["val"]), len(made["test"])) == (400, 800)
+    counts = Counter(e.label for e in made["test"])
+    assert abs(counts["big"] - 200) <= 1
 
 
 def test_a_split_that_would_be_empty_is_refused():

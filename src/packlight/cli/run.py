@@ -49,6 +49,8 @@ def run(
         plan, label_map=None if label_map is None else str(label_map), new_head=new_head, extend_labels=extend_labels
     )
     texts = source.read()
+    for line in texts.describe():
+        info(line)
     from packlight.measure.rounds import BenchmarkConfig  # time that --help need not wait for
     from packlight.pipeline import run as carry_out  # imports torch
 

@@ -17,19 +17,32 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="Labelled texts: a CSV, JSONL or Parquet file, a folder of split files, CLINC150's JSON, a Hub id such as "
-        "clinc/clinc_oos:plus, or `sample`.",
+        help="Labelled texts: a CSV, JSONL, Parquet or spreadsheet file, a folder of split files, CLINC150's JSON, a Hub id such "
+        "as clinc/clinc_oos:plus, or `sample`.",
     ),
 ]
 TextColumn = Annotated[str | None, typer.Option(help="The column with the texts; guessed by its name.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The column with the labels; guessed by its name.")]
 OosLabel = Annotated[str | None, typer.Option(help="The label that means out of scope; found by its name.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of text files, such as cp1252. Found by default, and UTF-8 where possible.")
+]
+RareLabels = Annotated[
+    str,
+    typer.Option(
+        "--rare",
+        metavar="<keep|drop>",
+        help="Labels with a single text, when splits are made: keep them in train, or drop them.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "data": (Data, SAMPLE),
     "text_column": (TextColumn, None),
     "label_column": (LabelColumn, None),
     "oos_label": (OosLabel, None),
+    "encoding": (Encoding, None),
+    "rare": (RareLabels, "keep"),
     "seed": (Seed, 0),
 }
 
@@ -42,6 +55,8 @@ class DataOptions:
     text_column: str | None
     label_column: str | None
     oos_label: str | None
+    encoding: str | None
+    rare: str
     seed: int
 
     def read(self) -> Dataset:
@@ -51,6 +66,8 @@ class DataOptions:
             text_column=self.text_column,
             label_column=self.label_column,
             oos_label=self.oos_label,
+            encoding=self.encoding,
+            rare=self.rare,  # type: ignore[arg-type] # checked there
             seed=self.seed,
         )
 

@@ -2,31 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
-from packlight.data.table import Table
+from packlight.data.names import LABEL_NAMES, PASSED_OVER, TEXT_NAMES, plain
+from packlight.data.table import Row, Table
+from packlight.data.tasks import (
+    accepted_rows,
+    refuse_indicators,
+    refuse_other_tasks,
+    refuse_pairs,
+    single_labels,
+    unused_columns,
+)
 from packlight.errors import DataError
 
-# In order of preference: the names that data sets in the wild use.
-TEXT_NAMES = ("text", "utterance", "query", "sentence", "question", "message", "phrase", "request", "input", "content")
-LABEL_NAMES = (
-    "intent",
-    "label_text",
-    "label_name",
-    "intent_name",
-    "class_name",
-    "label",
-    "category",
-    "class",
-    "target",
-    "topic",
-    "tag",
-)
-PASSED_OVER = frozenset({"", "id", "idx", "index", "unnamed_0", "split"})
+SHOWN = 5
 FLAGS = "name them with --text-column and --label-column"
 
 
@@ -47,7 +41,7 @@ def choose_columns(table: Table, *, text_column: str | None = None, label_column
         raise DataError(f"--text-column and --label-column are both {text_column!r}: {_found(table)}; give two")
     text = text_column or _by_name(table, TEXT_NAMES, "text", taken={label_column})
     label = label_column or _by_name(table, LABEL_NAMES, "label", taken={text})
-    left = [c for c in table.columns if c not in (text, label) and _plain(c) not in PASSED_OVER]
+    left = [c for c in table.columns if c not in (text, label) and plain(c) not in PASSED_OVER]
     match text, label, left:
         case str(), str(), _:
             return text, label
@@ -60,13 +54,89 @@ def choose_columns(table: Table, *, text_column: str | None = None, label_column
     raise DataError(_undecided(table, text, label))
 
 
+def choose_text_column(table: Table, text_column: str | None = None) -> str:
+    """The name of the column of texts in a table that needs no labels: given, by its name, or the only one.
+
+    Raises:
+        DataError: when the named column is not there, or when a guess would be a gamble.
+    """
+    if text_column is not None:
+        if text_column not in table.columns:
+            raise DataError(_absent(table, "--text-column", text_column))
+        return text_column
+    refuse_pairs(table)
+    if text := _by_name(table, TEXT_NAMES, "text", taken=set()):
+        return text
+    if len(table.columns) == 1 and table.header_row is not None:
+        raise DataError(
+            f"{table.file}, row {table.header_row}: {quoted(table.columns[0])} may be the header or the first text; write "
+            "`text` above it, say --text-column, or name a file of texts, one a line, .txt"
+        )
+    left = [name for name in table.columns if plain(name) not in PASSED_OVER and plain(name) not in LABEL_NAMES]
+    if len(left) == 1:
+        return left[0]
+    raise DataError(
+        f"{table.file}: no column is plainly the one of the texts: {_found(table)}; name it with --text-column"
+    )
+
+
+def labelled_rows(
+    table: Table,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[list[Row], str]:
+    """The rows of a table with one label for each text, and what was understood of its columns.
+
+    Args:
+        table: as it was read.
+        text_column: the column of the texts, guessed when None.
+        label_column: the column of the labels, guessed when None.
+        names: names of class indices by column.
+
+    Raises:
+        DataError: when columns cannot be told, or when the rows are for another task.
+
+    Warns:
+        DataWarning: of rows and columns that are left out.
+    """
+    table = accepted_rows(table)
+    given = text_column is not None
+    if not given:
+        refuse_pairs(table)
+    if label_column is None and not any(plain(name) in LABEL_NAMES for name in table.columns):
+        refuse_indicators(table, text_column)
+    text, label = choose_columns(table, text_column=text_column, label_column=label_column)
+    if names and label in names:
+        table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), names[label])})
+    table = single_labels(table, label)
+    refuse_other_tasks(table, text, label, text_given=given)
+    unused = [name for name in unused_columns(table, text, label) if plain(name) not in PASSED_OVER]
+    what = [f"texts in {text!r}", f"labels in {label!r}", *table.notes]
+    what += [f"not used: {', '.join(map(repr, unused[:SHOWN]))}{' …' * (len(unused) > SHOWN)}"] if unused else []
+    return table.rows(text, label), f"{table.file}: {', '.join(what)}"
+
+
+def named(values: Sequence[object], names: Sequence[str]) -> list[object]:
+    """Class indices as names; -1, which stands for an unknown label, and anything out of range as None."""
+    return [_name(value, names) for value in values]
+
+
+def _name(value: object, names: Sequence[str]) -> object:
+    """The name of one class index; a value that is no integer as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return names[value] if 0 <= value < len(names) else None
+    return value
+
+
 def rows_by_split(table: Table) -> dict[str, Table]:
     """The table cut by its `split` column; the whole as train when it has none.
 
     Raises:
         DataError: when a cell of the column names no split.
     """
-    column = next((c for c in table.columns if _plain(c) == "split"), None)
+    column = next((c for c in table.columns if plain(c) == "split"), None)
     if column is None:
         return {"train": table}
     faults, places = [], dict[str, list[int]]()
@@ -78,58 +148,86 @@ def rows_by_split(table: Table) -> dict[str, Table]:
         else:
             places.setdefault(name, []).append(place)
     raise_row_errors(faults)
-    return {name: _taken(table, chosen) for name, chosen in places.items()}
+    return {name: table.take(chosen) for name, chosen in places.items()}
 
 
 def with_header(table: Table) -> Table:
-    """The table as it is, or, when its "header" is plainly the first of its rows, with columns text and label.
+    """The table as it is, or, when its "header" is the first of its rows, with its columns named by what they hold.
 
-    Only two columns are judged. The first line is a row when its label comes again below. It is a header when
-    one of its names is a known one, or when every label below comes at least twice, so that a line whose label
-    comes once stands out.
+    The first line is a row when its label comes again below. It is a header when one of its names is a known one.
+    Otherwise a sentence is a text, and a line is a header when every label below comes at least twice, so that a line
+    whose label comes once stands out.
 
     Raises:
         DataError: when the first line could be either.
+
+    Warns:
+        DataWarning: of a first line that was judged by its words alone.
     """
-    if table.header_row is None or len(table.columns) != len(("text", "label")):
+    if table.header_row is None or len(table.columns) < len(("text", "label")) or not len(table):
         return table
-    first, second = table.columns
-    known = [_plain(c) in {*TEXT_NAMES, *LABEL_NAMES} for c in (first, second)]
-    if all(known):
-        return table
-    distinct = {c: len(set(table.cells[c])) for c in (first, second)}
-    label = first if distinct[first] < distinct[second] else second
+    known = [plain(name) in {*TEXT_NAMES, *LABEL_NAMES} for name in table.columns]
+    text, label = _by_kind(table)
     counts = Counter(table.cells[label])
-    if label in counts:
-        return _demoted(table, first if label == second else second, label)
-    if any(known) or min(counts.values()) > 1:
+    surely = all(known) or (any(known) and len(known) > 2)
+    if not surely and (label in counts or _numbers_in_header(table)):
+        return _demoted(table, text, label)
+    if any(known):
+        return table
+    row = f"{table.file}: row {table.header_row} ({quoted(text)}, {quoted(label)})"
+    if _is_sentence(text):
+        warn(f"{row} was read as the first text, as the file has no header line; put `text,label` above it")
+        return _demoted(table, text, label)
+    if len(known) > 2 or min(counts.values()) > 1:  # of more than two columns, text and label must be stated
+        if " " in text.strip():
+            warn(f"{row} was read as the header; if it is the first text, put `text,label` above it")
         return table
     raise DataError(
-        f"{table.file}: row {table.header_row} ({quoted(first)}, {quoted(second)}) may be a header or the first "
-        "text; put the header line `text,label` above it, or, when it is the header, " + FLAGS
+        f"{row} may be a header or the first text; put the header line `text,label` above it, or, when it is the header, "
+        + FLAGS
     )
+
+
+def _by_kind(table: Table) -> tuple[str, str]:
+    """Which column would hold the texts, and which the labels, if no line named them."""
+    distinct = {name: len(set(table.cells[name])) for name in table.columns}
+    if len(table.columns) == len(("text", "label")):
+        first, second = table.columns
+        return (second, first) if distinct[first] < distinct[second] else (first, second)
+    lengths = {name: sum(len(str(cell)) for cell in table.cells[name]) for name in table.columns}
+    text = max(table.columns, key=lambda name: lengths[name])
+    label = min((name for name in table.columns if name != text), key=lambda name: (distinct[name] < 2, distinct[name]))
+    return text, label
+
+
+def _numbers_in_header(table: Table) -> bool:
+    """Whether a column is named by a number and holds numbers."""
+    return any(_is_number(name) and all(map(_is_number, table.cells[name])) for name in table.columns)
+
+
+def _is_number(cell: object) -> bool:
+    return re.fullmatch(r"[-+]?\d+([.,]\d+)?", str(cell).strip()) is not None
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether words are what people say rather than a column's name."""
+    return len(text.split()) > 3 or text.rstrip().endswith(("?", "!", "."))
 
 
 def _demoted(table: Table, text: str, label: str) -> Table:
     """The table with its header line as its first row."""
-    cells = {"text": [text, *table.cells[text]], "label": [label, *table.cells[label]]}
-    return Table(table.file, [table.header_row or 1, *table.numbers], cells)
-
-
-def _taken(table: Table, places: Sequence[int]) -> Table:
-    """Some rows of a table."""
-    cells = {name: [column[place] for place in places] for name, column in table.cells.items()}
-    return replace(table, numbers=[table.numbers[place] for place in places], cells=cells)
-
-
-def _plain(name: str) -> str:
-    """A column's name without case, punctuation and outer spaces: `Intent Name` is `intent_name`."""
-    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+    titles = {text: "text", label: "label"}
+    cells = {
+        titles.get(name, f"column {place}"): [name, *column]
+        for place, (name, column) in enumerate(table.cells.items(), 1)
+    }
+    notes = (*table.notes, "no header line")
+    return Table(table.file, [table.header_row or 1, *table.numbers], cells, notes=notes)
 
 
 def _by_name(table: Table, names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
     """The column with the most preferred known name, with a warning when there are others."""
-    found = [c for name in names for c in table.columns if _plain(c) == name and c not in taken]
+    found = [c for name in names for c in table.columns if plain(c) == name and c not in taken]
     if len(found) > 1:
         others = ", ".join(map(repr, found[1:]))
         warn(f"{table.file}: {found[0]!r} is taken as the {role} column, not {others}; choose with --{role}-column")

@@ -43,8 +43,8 @@ class Split:
 class Dataset:
     """Labelled texts in three splits.
 
-    `labels` is the sorted list of all labels of `train`, the out-of-scope label among them; a label's index
-    is its place in that list.
+    `labels` is the sorted list of all labels of `train`; a label's index is its place in that list. Where `train` has no
+    out-of-scope texts, but `val` or `test` has, their label comes after all others in `answers` and no model predicts it.
     """
 
     source: str
@@ -54,6 +54,8 @@ class Dataset:
     oos_label: str | None
     reading: Mapping[str, str | int] = field(default_factory=dict)
     """options of `load_dataset` that were given to read it"""
+    notes: tuple[str, ...] = ()
+    """what was understood of each file: its columns, its encoding"""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -61,9 +63,20 @@ class Dataset:
         return tuple(sorted(set(self.train.labels)))
 
     @cached_property
+    def answers(self) -> tuple[str, ...]:
+        """All right answers: the labels of `train`, and the out-of-scope label last where `train` lacks it."""
+        known = self.oos_label is None or self.oos_label in self.label_set
+        return self.labels if known else (*self.labels, str(self.oos_label))
+
+    @cached_property
+    def label_set(self) -> frozenset[str]:
+        """The labels of `train`."""
+        return frozenset(self.labels)
+
+    @cached_property
     def label_ids(self) -> Mapping[str, int]:
-        """Label to index."""
-        return {label: index for index, label in enumerate(self.labels)}
+        """Answer to index."""
+        return {label: index for index, label in enumerate(self.answers)}
 
     @cached_property
     def sha256(self) -> str:
@@ -73,6 +86,15 @@ class Dataset:
             for text, label in self.split(name):
                 digest.update(f"{name}\0{text}\0{label}\0".encode())
         return digest.hexdigest()
+
+    def describe(self) -> tuple[str, ...]:
+        """What was understood, in a few lines: the columns of each file, the sizes of the splits, the labels."""
+        sizes = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
+        scope = ""
+        if self.oos_label is not None:
+            where = " and ".join(name for name in SPLITS if self.oos_label in self.split(name).labels)
+            scope = f"; {self.oos_label!r} means out of scope (in {where})"
+        return (*self.notes, f"one label for each text; {sizes} texts; {len(self.labels):,} labels{scope}")
 
     def split(self, name: str) -> Split:
         """One of train, val, test."""

@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packlight import hub
-from packlight.data.columns import choose_columns
+from packlight.data.columns import labelled_rows
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
 from packlight.data.formats import READERS
-from packlight.data.formats.parquet_reader import named
 from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
@@ -129,10 +128,8 @@ def _read(
     for split, names in splits.items():
         for name in names:
             table = _table(f"{source.snapshot.repo}/{name}", folder / name)
-            text, label = choose_columns(table, text_column=text_column, label_column=label_column)
-            if label in labels:
-                table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), labels[label])})
-            rows.setdefault(split, []).extend(table.rows(text, label))
+            part, _ = labelled_rows(table, text_column=text_column, label_column=label_column, names=labels)
+            rows.setdefault(split, []).extend(part)
     return rows
 
 
@@ -158,5 +155,5 @@ def _table(shown: str, file: Path) -> Table:
     suffix = file.suffix.lower()
     if suffix == ".json" and data.lstrip()[:1] != b"[":  # on the Hub one record a line, or else a list of them
         suffix = ".jsonl"
-    found = READERS[suffix](shown, data)
+    found = READERS[suffix](shown, data, None)
     return found if isinstance(found, Table) else found["train"]

@@ -1,24 +1,33 @@
-"""A folder of split files: train.csv, dev.jsonl, test-00000-of-00002.parquet."""
+"""Labelled texts from a file, a folder of split files, the Hub or the bundled sample."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from packlight.data.build import assemble
+from packlight.data.build import Rare, assemble
 from packlight.data.dataset import Dataset, split_named
 from packlight.data.diagnostics import warn
-from packlight.data.formats import SUFFIXES, read_file
+from packlight.data.formats import GZIP, SUFFIXES, read_file, stem_and_suffix
 from packlight.data.table import Row
 from packlight.errors import DataError
 
 SHARD = re.compile(r"-\d+-of-\d+$")
 
 
-def read_folder(
-    folder: Path | Traversable, shown: str, *, text_column: str | None = None, label_column: str | None = None
-) -> dict[str, list[Row]]:
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How a source is read."""
+
+    text_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """what is understood of each file is appended to it"""
+
+
+def read_folder(folder: Path | Traversable, shown: str, options: ReadOptions) -> dict[str, list[Row]]:
     """The rows of a folder's split files; other files are passed over.
 
     The shards of one split (`train-00000-of-00002.parquet`) are joined in the order of their names.
@@ -32,7 +41,7 @@ def read_folder(
     for name, sources in files.items():
         for source in sources:
             file = f"{shown}/{source.name}"
-            found = read_file(file, source.read_bytes(), text_column=text_column, label_column=label_column)
+            found = read_file(file, source.read_bytes(), **vars(options))
             if set(found) - {"train", name}:
                 raise DataError(f"{file} holds rows of {' and '.join(found)}; read it by itself, or cut it in files")
             parts.setdefault(name, []).extend(row for rows in found.values() for row in rows)
@@ -48,12 +57,12 @@ def split_files(folder: Path | Traversable, shown: str) -> dict[str, list[Path |
     entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     files = dict[str, list[Path | Traversable]]()
     for entry in entries:
-        path = PurePath(entry.name)
-        name = split_named(SHARD.sub("", path.stem))
-        if name is not None and path.suffix.lower() in SUFFIXES and entry.is_file():
+        stem, suffix = stem_and_suffix(entry.name)
+        name = split_named(SHARD.sub("", stem))
+        if name is not None and suffix in SUFFIXES and entry.is_file():
             files.setdefault(name, []).append(entry)
     for name, found in files.items():
-        whole = [entry.name for entry in found if not SHARD.search(PurePath(entry.name).stem)]
+        whole = [entry.name for entry in found if not SHARD.search(stem_and_suffix(entry.name)[0])]
         if whole and len(found) > 1:
             raise DataError(f"{shown} has {' and '.join(e.name for e in found)} for the split {name}; keep one of them")
     if "train" not in files:
@@ -70,7 +79,7 @@ SAMPLE = "sample"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?(:.+)?")
 
 KINDS = (
-    f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, a folder with train.csv "
+    f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, also packed with gzip, a folder with train.csv "
     "and perhaps val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
 )
 
@@ -81,49 +90,63 @@ def load_dataset(
     text_column: str | None = None,
     label_column: str | None = None,
     oos_label: str | None = None,
+    encoding: str | None = None,
+    rare: Rare = "keep",
     seed: int = 0,
 ) -> Dataset:
     """Read, check and complete labelled texts.
 
     Args:
-        source: the word `sample`, a CSV, TSV, JSONL, Parquet or JSON file, a folder of split files, or a Hub id
-            with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence over Hub ids.
+        source: the word `sample`, a CSV, TSV, JSONL, JSON, Parquet or spreadsheet file, also packed with gzip, a folder of
+            split files, or a Hub id with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence over Hub
+            ids.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
         oos_label: the label of out-of-scope texts; found by its name (`oos`, `out_of_scope`, ...) when None.
+        encoding: of text files; found when None.
+        rare: what happens to labels with a single text when splits are made: `keep` leaves it in train, `drop` removes it.
         seed: of the splits that are made when the source lacks them.
 
     Returns:
-        A data set with the splits train, val and test, none of them empty, every label of which is in train.
+        A data set with the splits train, val and test, none of them empty. Every label is in train, but perhaps the
+        out-of-scope label.
 
     Raises:
         DataError: names the file, the row and the remedy; nothing else has been done by then.
-        MissingExtraError: when reading Parquet without pyarrow; carries the install line.
+        MissingExtraError: when the library that reads the file is not installed; carries the install line.
 
     Warns:
-        DataWarning: of texts in two splits, texts with two labels, and labels in several spellings.
+        DataWarning: of what was left out, and of what makes figures look better or worse than they are.
     """
-    parts = _read(source, text_column, label_column)
-    given = {"text_column": text_column, "label_column": label_column, "oos_label": oos_label, "seed": seed or None}
+    options = ReadOptions(text_column=text_column, label_column=label_column, encoding=encoding)
+    parts = _read(source, options)
+    given = {
+        "text_column": text_column,
+        "label_column": label_column,
+        "oos_label": oos_label,
+        "encoding": encoding,
+        "rare": None if rare == "keep" else rare,
+        "seed": seed or None,
+    }
     reading = {name: value for name, value in given.items() if value is not None}
-    return replace(assemble(str(source), parts, oos_label=oos_label, seed=seed), reading=reading)
+    dataset = assemble(str(source), parts, oos_label=oos_label, rare=rare, seed=seed)
+    return replace(dataset, reading=reading, notes=tuple(options.notes))
 
 
-def _read(source: str | Path, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:
+def _read(source: str | Path, options: ReadOptions) -> dict[str, list[Row]]:
     """Rows by split from whatever the source is."""
     path, shown = _place(source), str(source)
     if source == SAMPLE:
-        sample = files("packlight").joinpath("data", "sample")
-        return read_folder(sample, SAMPLE, text_column=text_column, label_column=label_column)
+        return read_folder(files("packlight").joinpath("data", "sample"), SAMPLE, options)
     try:
         if path.is_dir():
-            return read_folder(path, shown, text_column=text_column, label_column=label_column)
+            return read_folder(path, shown, options)
         if path.exists():
-            return read_file(shown, path.read_bytes(), text_column=text_column, label_column=label_column)
+            return read_file(shown, path.read_bytes(), **vars(options))
     except OSError as error:
         raise DataError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
-    if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix.lower() not in SUFFIXES:
-        return _read_hub(source, text_column, label_column)
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix.lower() not in {*SUFFIXES, GZIP}:
+        return _read_hub(source, options)
     raise DataError(f"there is no {shown}: expected {KINDS}")
 
 
@@ -135,12 +158,12 @@ def _place(source: str | Path) -> Path:
         raise DataError(f"there is no {source}: no such user's folder is known; write the whole path") from error
 
 
-def _read_hub(reference: str, text_column: str | None, label_column: str | None) -> dict[str, list[Row]]:
+def _read_hub(reference: str, options: ReadOptions) -> dict[str, list[Row]]:
     """Rows by split from the Hub; what is neither train nor val nor test is passed over with a warning."""
     from packlight.data.hub_dataset import read_hub  # (the Hub's client is slow to import)
 
     try:
-        found = read_hub(reference, text_column=text_column, label_column=label_column)
+        found = read_hub(reference, text_column=options.text_column, label_column=options.label_column)
     except DataError as error:
         raise DataError(f"{error} (and there is no file or folder {reference!r} here)") from error
     parts = dict[str, list[Row]]()

@@ -1,14 +1,14 @@
 """Labelled texts that are already in memory: lists, pairs, mappings, `datasets` rows, a data frame."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from packlight.data.build import assemble
-from packlight.data.columns import choose_columns, rows_by_split
-from packlight.data.dataset import Dataset, Split, split_named
+from packlight.data.build import Rare, assemble
+from packlight.data.columns import labelled_rows, named, rows_by_split
+from packlight.data.dataset import SPLITS, Dataset, Split, split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
-from packlight.data.formats.parquet_reader import named
 from packlight.data.load import load_dataset
 from packlight.data.table import Row, Table, table_of
 from packlight.data.validation import split_of, validate_rows
@@ -23,6 +23,8 @@ def as_dataset(
     text_column: str | None = None,
     label_column: str | None = None,
     oos_label: str | None = None,
+    encoding: str | None = None,
+    rare: Rare = "keep",
     seed: int = 0,
 ) -> Dataset:
     """Labelled texts in any form that people have them in, as a data set of three splits.
@@ -39,6 +41,8 @@ def as_dataset(
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
         oos_label: the label of out-of-scope texts, found by its name when None.
+        encoding: of text files, found when None.
+        rare: what happens to labels with a single text when splits are made: `keep` leaves them in train, `drop` removes them.
         seed: of the splits that are made when `data` lacks them.
 
     Raises:
@@ -50,12 +54,20 @@ def as_dataset(
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | Path):
-        return load_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
-    parts = dict[str, list[Row]]()
+        return load_dataset(
+            data,
+            text_column=text_column,
+            label_column=label_column,
+            oos_label=oos_label,
+            encoding=encoding,
+            rare=rare,
+            seed=seed,
+        )
+    parts, notes = dict[str, list[Row]](), []
     for name, table in _tables(data).items():
-        text, label = choose_columns(table, text_column=text_column, label_column=label_column)
-        parts[name] = table.rows(text, label)
-    return assemble("memory", parts, oos_label=oos_label, seed=seed)
+        parts[name], note = labelled_rows(table, text_column=text_column, label_column=label_column)
+        notes.append(note)
+    return replace(assemble("memory", parts, oos_label=oos_label, rare=rare, seed=seed), notes=tuple(notes))
 
 
 def _tables(data: Any) -> dict[str, Table]:
@@ -68,10 +80,10 @@ def _tables(data: Any) -> dict[str, Table]:
             elif name in tables:
                 raise DataError(f"{', '.join(map(repr, data))}: two of these mean the split {name}; keep one of them")
             else:
-                tables[name] = _table(rows, name)
+                tables[name] = _one_split(_table(rows, name), name)
         return tables
     if isinstance(data, tuple) and len(data) == PAIR and not any(isinstance(each, str | Mapping) for each in data):
-        return {"train": _table(dict(zip(("text", "label"), data, strict=True)), "train")}
+        return {"train": _table(_texts_and_labels(*data), "train")}
     if isinstance(data, Split):
         data = list(data)
     if not isinstance(data, Iterable) and _columns_of(data) is None:
@@ -95,15 +107,18 @@ def dataset_from_rows(
 ) -> Dataset:
     """A data set of rows in memory, in any form that `read_rows` takes; a split that is None is made from train.
 
+    A column `split` of `train` is read as it is in a file when it is all that is given.
+
     Raises:
         DataError: names the split, the row (counted from 1) and the remedy.
 
     Warns:
         DataWarning: as `load_dataset` does.
     """
-    given = {"train": train, "val": val, "test": test}
-    parts = {name: _rows(rows, name, text_column, label_column) for name, rows in given.items() if rows is not None}
-    return assemble(source, parts, oos_label=oos_label, seed=seed)
+    given = {name: rows for name, rows in (("train", train), ("val", val), ("test", test)) if rows is not None}
+    data = train if len(given) == 1 else given
+    dataset = as_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
+    return replace(dataset, source=source)
 
 
 def read_rows(
@@ -132,9 +147,39 @@ def read_rows(
 
 def _rows(rows: Any, name: str, text_column: str | None, label_column: str | None) -> list[Row]:
     """The rows, unjudged, whatever their form."""
-    table = _table(rows, name)
-    text, label = choose_columns(table, text_column=text_column, label_column=label_column)
-    return table.rows(text, label)
+    table = _one_split(_table(rows, name), name)
+    return labelled_rows(table, text_column=text_column, label_column=label_column)[0]
+
+
+def _one_split(table: Table, name: str) -> Table:
+    """The table of one split, once it is known that its own column `split` says no other.
+
+    Raises:
+        DataError: when it does.
+    """
+    found = rows_by_split(table)
+    if len(found) > 1 or (name in SPLITS and set(found) - {name, "train"}):
+        raise DataError(
+            f"{name}: its column 'split' says {' and '.join(found)}; pass the whole table alone to have it split, or the "
+            "rows of one split without that column"
+        )
+    return table
+
+
+def _texts_and_labels(texts: Any, labels: Any) -> dict[str, Any]:
+    """`(X, y)` as columns; a data frame or an array of one column is that column."""
+    return {"text": _flat(texts, "texts"), "label": _flat(labels, "labels")}
+
+
+def _flat(values: Any, what: str) -> Any:
+    columns = _columns_of(values)
+    if columns is not None:
+        names = list(columns)
+        if len(names) != 1:
+            raise DataError(f"(texts, labels): the {what} are a table of {len(names)} columns; choose one of them")
+        return values[names[0]]
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    return values.reshape(-1) if len(shape) == PAIR and shape[1] == 1 else values
 
 
 def _table(rows: Any, name: str) -> Table:
@@ -168,7 +213,8 @@ def _by_columns(rows: Any, name: str) -> Table | None:
 def _column(values: Iterable[object], feature: Any) -> list[object]:
     """A column's values; class indices as names where the column's feature knows them, and pandas' own NA as None."""
     names = getattr(feature, "names", None)
-    plain = [None if type(value).__name__ == "NAType" else value for value in values]
+    listed = values.to_pylist() if hasattr(values, "to_pylist") else values  # pyarrow's values are objects of its own
+    plain = [None if type(value).__name__ == "NAType" else value for value in listed]
     return named(plain, names) if names else plain
 
 

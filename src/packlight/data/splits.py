@@ -6,12 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from packlight.data.dataset import Split
-from packlight.data.diagnostics import MAX_SHOWN
+from packlight.data.diagnostics import MAX_SHOWN, warn
 from packlight.data.validation import Example, dedup_key, split_of
 from packlight.errors import DataError
 
 FRACTIONS: Mapping[str, float] = {"val": 0.1, "test": 0.2}
 MINIMUM_TEXTS = 2
+SLACK = 1.2
+"""a made split may be so many times its share, so that each label is in it"""
+FEW = 30
+"""a made split may have this many texts beyond its share, so that each label of a small data set is in it"""
 
 
 def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[str, list[Example]]:
@@ -19,10 +23,14 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
 
     Texts that are the same but for case and white space move together. What stays in train: at least one text
     of each label, texts that a given split has too, and texts with two labels, which could judge no model.
-    A text's place depends on the seed and the text alone, not on its row.
+    A text's place depends on the seed and the text alone, not on its row. Each split has a text of each label where
+    that does not make it much larger than its share; with many labels of few texts they take turns.
 
     Raises:
-        DataError: when a label has fewer than two different texts, or a split would be empty.
+        DataError: when a split would be empty.
+
+    Warns:
+        DataWarning: of labels with a single text, and of labels that a split has no text of.
     """
     wanted = [name for name in FRACTIONS if name not in parts]
     if not wanted:
@@ -48,27 +56,98 @@ def hold_out(train: Split, *, seed: int) -> tuple[Split, Split]:
     return split_of(parts["train"]), split_of(parts["val"])
 
 
+def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, list[Example]]:
+    """The examples without those whose label has fewer than two different texts in `train`, in every split.
+
+    Warns:
+        DataWarning: of the labels that are removed.
+    """
+    rare = {label for label, texts in _texts_of(parts["train"]).items() if len(texts) < MINIMUM_TEXTS}
+    if rare:
+        warn(f"labels with a single text were dropped: {_listed(rare)}")
+    return {name: [e for e in examples if e.label not in rare] for name, examples in parts.items()}
+
+
 def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[str], seed: int) -> dict[str, str]:
     """The split of each text that leaves train."""
     labels_of = defaultdict[str, set[str]](set)
     for example in train:
         labels_of[dedup_key(example.text)].add(example.label)
-    texts_of = defaultdict[str, list[str]](list)
-    free_of = defaultdict[str, list[str]](list)
+    texts_of, free_of = _texts_of(train), defaultdict[str, list[str]](list)
     for text, labels in labels_of.items():
-        for label in labels:
-            texts_of[label].append(text)
-            if len(labels) == 1 and text not in given:
-                free_of[label].append(text)
-    _check_splittable(texts_of)
-    place, filled = dict[str, str](), dict.fromkeys(wanted, 0)
-    for label, free in sorted(free_of.items()):
-        spare = len(free) - (len(free) == len(texts_of[label]))  # one text at least stays in train
-        shuffled = iter(sorted(free, key=lambda text: _draw(seed, text)))
-        for name, count in _shares(len(free), spare, filled).items():
-            filled[name] += count
+        if len(labels) == 1 and text not in given:
+            free_of[next(iter(labels))].append(text)
+    if single := {label for label, texts in texts_of.items() if len(texts) < MINIMUM_TEXTS}:
+        warn(
+            f"labels with a single text: {_listed(single)}; they stay in train, so nothing says how well they are learnt; "
+            "add texts, or remove them with --rare drop"
+        )
+    counts = {
+        # one text at least stays in train
+        label: (len(free), len(free) - (len(free) == len(texts_of[label])))
+        for label, free in sorted(free_of.items())
+    }
+    taken = _one_of_each(counts, wanted)
+    if any(sum(each[name] for each in taken.values()) > _most(len(labels_of), name) for name in wanted):
+        taken = _in_turn(counts, wanted, seed)
+        for name in wanted:
+            without = [label for label in texts_of if not taken.get(label, {}).get(name)]
+            if without:
+                warn(
+                    f"{name} was made with {FRACTIONS[name]:.0%} of the texts and has none of {len(without)} of "
+                    f"{len(texts_of)} labels: most labels have too few texts; its figures are those of the others"
+                )
+    place = dict[str, str]()
+    for label, shares in taken.items():
+        shuffled = iter(sorted(free_of[label], key=lambda text: _draw(seed, text)))
+        for name, count in shares.items():
             place.update((next(shuffled), name) for _ in range(count))
     return place
+
+
+def _texts_of(train: Sequence[Example]) -> dict[str, set[str]]:
+    """Each label's different texts."""
+    texts = defaultdict[str, set[str]](set)
+    for example in train:
+        texts[example.label].add(dedup_key(example.text))
+    return texts
+
+
+def _most(texts: int, name: str) -> int:
+    """The most texts that a split may hold for the sake of labels with few: its share, or 30 of a small data set."""
+    return max(math.ceil(SLACK * FRACTIONS[name] * texts), min(FEW, texts // 2))
+
+
+def _one_of_each(counts: Mapping[str, tuple[int, int]], wanted: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many of each label's texts each split takes: its rounded fraction, and at least one."""
+    filled = dict.fromkeys(wanted, 0)
+    taken = dict[str, dict[str, int]]()
+    for label, (count, spare) in counts.items():
+        taken[label] = _shares(count, spare, filled)
+        for name, number in taken[label].items():
+            filled[name] += number
+    return taken
+
+
+def _in_turn(counts: Mapping[str, tuple[int, int]], wanted: Sequence[str], seed: int) -> dict[str, dict[str, int]]:
+    """The same with no more texts in all than the fractions: labels take turns, in an order that the seed draws."""
+    owed = dict.fromkeys(wanted, 0.0)
+    taken = dict[str, dict[str, int]]()
+    for label in sorted(counts, key=lambda label: _draw(seed, label)):
+        count, spare = counts[label]
+        taken[label] = {}
+        for name in wanted:
+            owed[name] += FRACTIONS[name] * count
+            taken[label][name] = max(0, min(math.floor(owed[name] + 0.5), spare))
+            owed[name] -= taken[label][name]
+            spare -= taken[label][name]
+    return taken
+
+
+def _listed(labels: Collection[str]) -> str:
+    """Labels for a message: how many, and the first few."""
+    more = " and others" if len(labels) > MAX_SHOWN else ""
+    return f"{len(labels)} ({', '.join(map(repr, sorted(labels)[:MAX_SHOWN]))}{more})"
 
 
 def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]:
@@ -78,7 +157,7 @@ def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]
     among equal ones that of the split which is already fuller for its size.
     """
     shares = {name: max(1, math.floor(FRACTIONS[name] * count + 0.5)) for name in filled}
-    while sum(shares.values()) > spare:
+    while sum(shares.values()) > max(0, spare):
         fullest = max(shares, key=lambda name: (shares[name], filled[name] / FRACTIONS[name]))
         shares[fullest] -= 1
     return shares
@@ -87,16 +166,3 @@ def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]
 def _draw(seed: int, text: str) -> bytes:
     """A text's place in the shuffled order: a hash needs no random generator that a platform could change."""
     return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
-
-
-def _check_splittable(texts_of: Mapping[str, Sequence[str]]) -> None:
-    """Refuse labels with a single text."""
-    single = sorted(label for label, texts in texts_of.items() if len(texts) < MINIMUM_TEXTS)
-    if single:
-        shown = ", ".join(map(repr, single[:MAX_SHOWN])) + (
-            f" and {len(single) - MAX_SHOWN} more" if len(single) > MAX_SHOWN else ""
-        )
-        raise DataError(
-            f"not enough rows: labels with fewer than {MINIMUM_TEXTS} different texts: {shown}; splits are made from "
-            "train, so add texts with these labels, remove the labels, or give val and test in files of their own"
-        )

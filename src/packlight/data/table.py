@@ -1,7 +1,7 @@
 """Rows of a table, before columns are chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packlight.errors import DataError
 
@@ -32,6 +32,8 @@ class Table:
     numbers: Sequence[int]
     cells: Mapping[str, Sequence[object]]
     header_row: int | None = None
+    notes: tuple[str, ...] = ()
+    """how the file was read, for the first lines of a run: its encoding, a header that is missing"""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -40,6 +42,19 @@ class Table:
     def columns(self) -> tuple[str, ...]:
         """The columns' names, in file order."""
         return tuple(self.cells)
+
+    def take(self, places: Sequence[int]) -> "Table":
+        """Some of the rows, counted from 0."""
+        cells = {name: [column[place] for place in places] for name, column in self.cells.items()}
+        return replace(self, numbers=[self.numbers[place] for place in places], cells=cells)
+
+    def without_blank_rows(self) -> "Table":
+        """The table without rows of empty cells alone, such as spreadsheets leave below a table."""
+        rows = zip(*self.cells.values(), strict=True)
+        kept = [
+            place for place, row in enumerate(rows) if any(not isinstance(cell, str) or cell.strip() for cell in row)
+        ]
+        return self if len(kept) == len(self) else self.take(kept)
 
     def rows(self, text: str, label: str) -> list[Row]:
         """The rows, given the names of their two columns."""

@@ -1,40 +1,63 @@
-"""Texts without labels, one a line."""
+"""Texts without labels: one a line, or the rows of a table."""
 
 from pathlib import Path
 
+from packlight.data.formats import SUFFIXES, read_texts, stem_and_suffix
+from packlight.data.formats.decoding import decode
+from packlight.data.formats.exports import refuse_kind
 from packlight.errors import DataError
 
 EXPECTED = "give texts, one a line"
 
 
-def read_lines(file: Path) -> list[str]:
-    """The texts of a file, one a line; empty lines are left out.
+def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:
+    """The texts of a file, one for each row of a table (CSV, JSONL, Parquet and so on) or each line of any other file.
+
+    Blank lines are texts without words, so that the texts stand where the lines do.
+
+    Args:
+        file: its suffix says what it is.
+        text_column: the column of a table's texts, guessed when None.
+        encoding: found when None.
 
     Raises:
-        DataError: when the file cannot be read as UTF-8 text, or holds no text.
+        DataError: when the file cannot be read, or holds no text.
+        MissingExtraError: when the library that reads it is not installed.
     """
     try:
         content = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); {EXPECTED}") from error
-    return lines_of(str(file), content)
+    suffix = stem_and_suffix(file.name)[1]
+    if suffix in SUFFIXES:
+        return read_texts(str(file), content, text_column=text_column, encoding=encoding)
+    refuse_kind(str(file), suffix, content)
+    if text_column is not None:
+        raise DataError(f"{file} has lines and no columns; leave out --text-column, or name it .csv if it is a table")
+    return lines_of(str(file), content, encoding=encoding)
 
 
-def lines_of(source: str, content: bytes) -> list[str]:
-    """The texts of UTF-8 bytes, with or without a byte order mark, one a line; empty lines are left out.
+def read_lines(file: Path) -> list[str]:
+    """The texts of a file, one a line; blank lines are left out.
+
+    Raises:
+        DataError: when the file cannot be read, or holds no text.
+    """
+    return [text for text in texts_of_file(file) if text]
+
+
+def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> list[str]:
+    """The texts of bytes, one a line without outer white space; a blank line is a text without words.
 
     Args:
         source: what error messages call them.
         content: the bytes.
+        encoding: found when None.
 
     Raises:
-        DataError: when they are not UTF-8, or hold no text.
+        DataError: when they are not text, or hold none.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source}: cannot be read as UTF-8 text ({error}); {EXPECTED}") from error
-    # Only line feeds end a line: splitlines would also cut at separators that a text may hold.
-    if not (lines := [line.strip() for line in text.split("\n") if line.strip()]):
+    if not content.strip():
         raise DataError(f"{source}: holds no text; {EXPECTED}")
-    return lines
+    # Only line feeds end a line: splitlines would also cut at separators that a text may hold.
+    return [line.strip() for line in decode(source, content, encoding).text.removesuffix("\n").split("\n")]

@@ -73,8 +73,8 @@ def check_enough(parts: Mapping[str, Sequence[Example]]) -> None:
         )
 
 
-def check_labels(parts: Mapping[str, Sequence[Example]]) -> None:
-    """Refuse labels that train lacks: no model could ever predict them.
+def check_labels(parts: Mapping[str, Sequence[Example]], *, oos_label: str | None = None) -> None:
+    """Refuse labels that train lacks, which no model could ever predict; all but the out-of-scope label.
 
     Raises:
         DataError: names each label, its split, the first row that has it and how many do.
@@ -83,7 +83,7 @@ def check_labels(parts: Mapping[str, Sequence[Example]]) -> None:
     strange = defaultdict[tuple[str, str], list[Example]](list)
     for name, examples in parts.items():
         for example in examples:
-            if example.label not in known:
+            if example.label not in known and example.label != oos_label:
                 strange[example.label, name].append(example)
     if strange:
         lines = [
@@ -139,7 +139,7 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
 
 def _judge(row: Row) -> Example | Diagnostic:
     """One row's example, or what is wrong with it."""
-    if row.text is None or (isinstance(row.text, str) and not row.text.strip()):
+    if _is_missing(row.text) or (isinstance(row.text, str) and not row.text.strip()):
         return Diagnostic(row.file, row.number, "the text is empty", "write one or remove the row")
     if not isinstance(row.text, str):
         what = f"the text is {quoted(row.text)} of type {type(row.text).__name__}"
@@ -160,14 +160,21 @@ def _judge(row: Row) -> Example | Diagnostic:
     return Example(row.file, row.number, row.text.strip(), label)
 
 
+def _is_missing(value: object) -> bool:
+    """None, NaN and the missing values that pandas has of its own."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _label(value: object) -> str | None:
     """A label as a string, empty when it is missing, None when it is of no type that a label has.
 
     Whole floats are written as integers: an integer column with gaps is read as floats by many tools.
     """
+    if _is_missing(value):
+        return ""
     match value:
-        case None:
-            return ""
         case str():
             return unicodedata.normalize("NFC", value.strip())
         case bool() | Integral():

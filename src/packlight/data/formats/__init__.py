@@ -1,17 +1,25 @@
-"""From a file's suffix to its reader, and from its tables to rows by split."""
+"""From a file's suffix to its reader, and from its tables to rows by split, or to texts alone."""
 
+import gzip
+import io
 import pkgutil
+import zlib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
 
-from packlight.data.columns import choose_columns, rows_by_split, with_header
+from packlight.data.columns import choose_text_column, labelled_rows, rows_by_split, with_header
 from packlight.data.dataset import split_named
+from packlight.data.diagnostics import quoted
+from packlight.data.formats.exports import refuse_kind
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
-Reader = Callable[[str, bytes], Table | dict[str, Table]]
-"""from a file's name and bytes to its table, or to one for each split that it names"""
+Reader = Callable[[str, bytes, str | None], Table | dict[str, Table]]
+"""from a file's name, bytes and stated encoding to its table, or to one for each split that it names"""
+GZIP = ".gz"
+LARGEST = 4 * 2**30
+"""bytes that a packed file may unpack to"""
 
 
 def _readers() -> dict[str, Reader]:
@@ -24,33 +32,113 @@ READERS = _readers()
 SUFFIXES = tuple(READERS)
 
 
+def stem_and_suffix(file: str) -> tuple[str, str]:
+    """A file's name without suffix, and the suffix that chooses its reader: `train.csv.gz` is `train` and `.csv`."""
+    path = PurePath(file)
+    if path.suffix.lower() == GZIP:
+        path = path.with_suffix("")
+    return path.stem, path.suffix.lower()
+
+
 def read_file(
-    file: str, data: bytes, *, text_column: str | None = None, label_column: str | None = None
+    file: str,
+    data: bytes,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    notes: list[str] | None = None,
 ) -> dict[str, list[Row]]:
     """The rows of one file by split (`train`, `val`, `test`); all in `train` when the file names no splits.
 
     Args:
         file: the name that error messages show; its suffix chooses the reader.
-        data: the file's bytes.
+        data: the file's bytes; unpacked first when the name ends in `.gz`.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
+        encoding: of a text file, found when None.
+        notes: what was understood of the file is appended to it.
 
     Raises:
         DataError: when the suffix is unknown or the file cannot be read.
-        MissingExtraError: when a Parquet file is read without pyarrow.
+        MissingExtraError: when the library that reads it is not installed.
     """
-    suffix = PurePath(file).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{file} is of an unknown kind {suffix!r}: expected one of {', '.join(SUFFIXES)}")
-    found = READERS[suffix](file, data)
+    found = _read(file, data, encoding)
     if isinstance(found, Table):
-        tables = {"train": with_header(found) if text_column is label_column is None else found}
+        if len(found.columns) == 1:
+            raise DataError(
+                f"{file} has one column only ({quoted(found.columns[0])} in row {found.header_row or 1}): expected a text "
+                "and its label in each row, separated by comma, semicolon, tab, bar"
+            )
+        table = found.without_blank_rows() if found.header_row is not None else found
+        tables = {"train": with_header(table) if text_column is label_column is None else table}
     else:
         tables = found
     if set(tables) == {"train"} and "split" not in {text_column, label_column}:
         tables = rows_by_split(tables["train"])
     rows = dict[str, list[Row]]()
     for name in sorted(tables, key=lambda name: name.startswith("oos_")):  # in scope first, whatever the file's order
-        text, label = choose_columns(tables[name], text_column=text_column, label_column=label_column)
-        rows.setdefault(split_named(name) or name, []).extend(tables[name].rows(text, label))
+        part, note = labelled_rows(tables[name], text_column=text_column, label_column=label_column)
+        rows.setdefault(split_named(name) or name, []).extend(part)
+        if notes is not None and note not in notes:
+            notes.append(note)
     return rows
+
+
+def read_texts(file: str, data: bytes, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:
+    """The texts of a table, one for each row in the file's order, whatever stands in its other columns.
+
+    Args:
+        file: the name that error messages show; its suffix chooses the reader.
+        data: the file's bytes; unpacked first when the name ends in `.gz`.
+        text_column: the column of the texts, guessed when None.
+        encoding: of a text file, found when None.
+
+    Raises:
+        DataError: when the suffix is unknown, the file cannot be read, its column of texts cannot be told, or a row of it
+            holds no text.
+        MissingExtraError: when the library that reads it is not installed.
+    """
+    found = _read(file, data, encoding)
+    tables = [found] if isinstance(found, Table) else list(found.values())
+    texts = []
+    for given in tables:
+        table = with_header(given) if text_column is None else given
+        column = choose_text_column(table, text_column)
+        for number, text in zip(table.numbers, table.cells[column], strict=True):
+            if not isinstance(text, str):
+                raise DataError(
+                    f"{file}, row {number}: {quoted(text)} is no text; choose the column with --text-column"
+                )
+            texts.append(text)
+    if not texts:
+        raise DataError(f"{file}: holds no text; give texts, one for each row")
+    return texts
+
+
+def _read(file: str, data: bytes, encoding: str | None) -> Table | dict[str, Table]:
+    suffix = stem_and_suffix(file)[1]
+    if file.lower().endswith(GZIP):
+        data = _unpacked(file, data)
+    if suffix not in SUFFIXES:
+        refuse_kind(file, suffix, data)
+        raise DataError(
+            f"{file} is of an unknown kind {suffix!r}: expected one of {', '.join(SUFFIXES)}, or one with .gz"
+        )
+    return READERS[suffix](file, data, encoding)
+
+
+def _unpacked(file: str, data: bytes) -> bytes:
+    """What a gzip file holds.
+
+    Raises:
+        DataError: when it is damaged, or unpacks to more than memory should hold.
+    """
+    try:
+        with gzip.open(io.BytesIO(data)) as stream:
+            found = stream.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{file} cannot be unpacked ({error}); pack it again") from error
+    if len(found) > LARGEST:
+        raise DataError(f"{file} unpacks to more than {LARGEST // 2**30} GB; give a smaller file")
+    return found

@@ -2,47 +2,63 @@
 
 import csv
 import io
+import re
+import sys
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import dropwhile, islice
+from threading import Lock
 
-from packlight.data.columns import LABEL_NAMES, TEXT_NAMES
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
-from packlight.data.formats.decoding import decoded
+from packlight.data.formats.decoding import decode
+from packlight.data.names import LABEL_NAMES, TEXT_NAMES
 from packlight.data.table import Table
 from packlight.errors import DataError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLED_ROWS = 200
+STATED = re.compile(r'\s*"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
+"""the first line with which spreadsheets state the delimiter"""
+
+Record = tuple[int, list[str]]
+"""the line on which a row starts, and its fields"""
 
 
-def read_delimited(file: str, data: bytes) -> Table:
+def read_delimited(file: str, data: bytes, encoding: str | None = None) -> Table:
     """A CSV, TSV or semicolon-separated file whose first line names the columns.
+
+    A line `sep=;` above it states the delimiter. A file of one column is read too; a table without labels has one.
 
     Raises:
         DataError: when the encoding, a quote, the header or the width of a row is wrong.
     """
-    text = decoded(file, data)
-    delimiter = find_delimiter(text)
-    if delimiter is None:
-        first = text.strip().splitlines()[0]
-        raise DataError(
-            f"{file} has one column only ({quoted(first)} in row 1): expected a text and its label in each row, "
-            f"separated by {', '.join(DELIMITERS.values())}"
-        )
-    rows = list(_records(file, text, delimiter))
+    text, encoding = decode(file, data, encoding)
+    stated = STATED.match(text)
+    body = text[stated.end() :] if stated else text
+    delimiter = stated[1] if stated else find_delimiter(body)
+    found = _records(file, body, delimiter or ",", offset=1 if stated else 0)
+    rows = list(dropwhile(lambda record: _is_blank(record[1]), found))
     if not rows:
         raise DataError(f"{file} holds empty cells only: expected labelled texts, a text and its label in each row")
+    if delimiter is None and any(len(record) > 1 for _, record in rows):
+        raise DataError(
+            f"{file} has one column only ({quoted(rows[0][1][0])} in row {rows[0][0]}): expected a text and its label in "
+            f"each row, separated by {', '.join(DELIMITERS.values())}; put a text that holds one of these in double quotes"
+        )
     (header_row, header), *records = rows
     names = [name.strip() for name in header]
-    while names and not names[-1]:  # spreadsheets export empty columns on the right
+    while len(names) > 1 and not names[-1]:  # spreadsheets export empty columns on the right
         names.pop()
     _check_header(file, header_row, names)
-    raise_row_errors(list(_ragged(file, names, records, delimiter)))
-    if not records:
+    _check_swallowed(file, rows, len(names), delimiter or ",")
+    raise_row_errors(list(_ragged(file, names, records, delimiter or ",")))
+    if len(names) > 1 and all(_is_blank(record) for _, record in records):
         raise DataError(f"{file} has a header and no rows: add a text and its label in each row")
-    columns = zip(*(record[: len(names)] for _, record in records), strict=True)
-    return Table(file, [n for n, _ in records], dict(zip(names, columns, strict=True)), header_row)
+    filled = ((record + [""] * len(names))[: len(names)] for _, record in records)  # a blank row may be shorter
+    columns = list(zip(*filled, strict=True)) or [()] * len(names)
+    notes = () if encoding == "utf-8" else (f"read as {encoding}",)
+    return Table(file, [n for n, _ in records], dict(zip(names, columns, strict=True)), header_row, notes)
 
 
 def find_delimiter(text: str) -> str | None:
@@ -58,31 +74,51 @@ def find_delimiter(text: str) -> str | None:
 def _score(text: str, delimiter: str) -> float:
     """The share of rows as wide as the first, plus one for known names; 0 when that has one field."""
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        rows = list(islice((row for row in reader if row), SAMPLED_ROWS))
+        with _long_fields():
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            rows = list(islice((row for row in reader if row), SAMPLED_ROWS))
     except csv.Error:
         return 0
-    header = rows[0]
-    if len(header) == 1:
+    if not rows or len(rows[0]) == 1:
         return 0
+    header = rows[0]
     known = any(name.strip().lower() in {*TEXT_NAMES, *LABEL_NAMES} for name in header)
     return sum(len(row) == len(header) for row in rows) / len(rows) + known
 
 
-def _records(file: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the line on which it starts."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[Record]:
+    """Each row but empty lines, with the line on which it starts; `offset` lines stand above the text."""
     start = 1
     try:
-        for record in reader:
-            if any(field.strip() for field in record):
-                yield start, record
-            start = reader.line_num + 1
+        with _long_fields():
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            for record in reader:
+                if record:
+                    yield start + offset, record
+                start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{file}, row {start}: a quote is not closed or stands inside a quoted text ({error}); put the text in "
-            'quotes and write each quote inside it twice: "say ""hi"" to her"'
+            f"{file}, row {start + offset}: a quote is not closed or stands inside a quoted text ({error}); put the text "
+            'in quotes and write each quote inside it twice: "say ""hi"" to her"'
         ) from error
+
+
+def _is_blank(record: Sequence[str]) -> bool:
+    return not any(field.strip() for field in record)
+
+
+_limit = Lock()
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Fields of any length: the library's limit of 131,072 characters, which is one for the whole process, set aside."""
+    with _limit:
+        before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a C long, 32 bits on Windows
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _check_header(file: str, row: int, names: list[str]) -> None:
@@ -92,12 +128,48 @@ def _check_header(file: str, row: int, names: list[str]) -> None:
         raise DataError(f"{file}, row {row}: the column {twice[0]!r} comes twice; give each column its own name")
 
 
-def _ragged(file: str, names: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Iterator[Diagnostic]:
+def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: str) -> None:
+    """Refuse a quoted text that holds rows: a stray quote opened it, and another one, rows later, closed it.
+
+    A line inside it counts as a row when it is as wide as the header and holds a value, such as a label, that comes more
+    than once in its column. Only columns that repeat themselves are looked at, so that a greeting is no label.
+
+    Raises:
+        DataError: names the row where the quote opens, and the one where it closes.
+    """
+    long = [(start, record) for start, record in rows if any("\n" in field for field in record)]
+    if not long or width == 1:
+        return
+    fields = zip(*(record[:width] for _, record in rows if len(record) >= width), strict=True)
+    counts = [Counter(column) for column in fields]
+    repeated = [
+        {field for field, count in each.items() if count > 1 and field} if 2 * len(each) <= each.total() else set()
+        for each in counts
+    ]
+    for start, record in long:
+        # A text of several lines leaves the record's other fields on one of them; so of the lines, two must be rows.
+        lines = "\n".join(delimiter.join(record).split("\n")).split("\n")
+        inside = [line for line in lines if _is_row(line, width, delimiter, repeated)]
+        if len(inside) > 1:
+            raise DataError(
+                f"{file}, row {start}: a double quote opens a text that ends {len(lines) - 1} rows later, with rows such "
+                f"as {quoted(inside[-1].strip())} inside it; remove that quote, or write it twice in a quoted text"
+            )
+
+
+def _is_row(line: str, width: int, delimiter: str, repeated: Sequence[set[str]]) -> bool:
+    fields = line.strip().replace('"', "").split(delimiter)
+    return len(fields) == width and any(field in known for field, known in zip(fields, repeated, strict=True))
+
+
+def _ragged(file: str, names: list[str], records: list[Record], delimiter: str) -> Iterator[Diagnostic]:
     """The rows with fewer fields than the header, or with more that are not blank."""
     for number, record in records:
+        if _is_blank(record):
+            continue
         if len(record) < len(names) or any(field.strip() for field in record[len(names) :]):
             fields = "1 field" if len(record) == 1 else f"{len(record)} fields"
-            remedy = f"put a text that holds a {DELIMITERS[delimiter]} in double quotes"
+            remedy = f"put a text that holds a {DELIMITERS.get(delimiter, delimiter)} in double quotes"
             yield Diagnostic(file, number, f"{fields} where the header has {len(names)}", remedy)
 
 

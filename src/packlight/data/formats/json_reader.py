@@ -5,14 +5,15 @@ from collections.abc import Mapping
 
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
-from packlight.data.formats.decoding import decoded
+from packlight.data.formats.decoding import decode
+from packlight.data.formats.exports import refuse_export
 from packlight.data.table import Table, table_of
 from packlight.errors import DataError
 
 PAIR = 2
 
 
-def read_json_lines(file: str, data: bytes) -> Table:
+def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Table:
     """JSONL: each line that is not blank is an object.
 
     Raises:
@@ -20,7 +21,7 @@ def read_json_lines(file: str, data: bytes) -> Table:
     """
     records, faults = [], []
     # Only line feeds end a line: splitlines would also cut at separators that JSON allows inside a string.
-    for number, line in enumerate(decoded(file, data).split("\n"), start=1):
+    for number, line in enumerate(decode(file, data, encoding).text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -41,7 +42,7 @@ def read_json_lines(file: str, data: bytes) -> Table:
     return table_of(file, records)
 
 
-def read_json(file: str, data: bytes) -> dict[str, Table]:
+def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, Table]:
     """A JSON file: a list of records under the name `train`, or split names with a list of records each.
 
     A record is an object or a pair `[text, label]`. CLINC150's `oos_train`, `oos_val` and `oos_test` keep their
@@ -51,7 +52,7 @@ def read_json(file: str, data: bytes) -> dict[str, Table]:
         DataError: when it is no JSON, of another shape, or names no split.
     """
     try:
-        value = json.loads(decoded(file, data))
+        value = json.loads(decode(file, data, encoding).text)
     except json.JSONDecodeError as error:
         hint = (
             "for one object a line name the file .jsonl" if error.msg == "Extra data" else "mend it or export it again"
@@ -59,6 +60,7 @@ def read_json(file: str, data: bytes) -> dict[str, Table]:
         raise DataError(f"{file}, row {error.lineno}: no valid JSON ({error.msg}); {hint}") from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{file}: {_excess(error)}; expected a list of records or an object of splits") from error
+    refuse_export(file, value)
     if isinstance(value, list):
         return {"train": _table(file, value)}
     if not isinstance(value, dict):

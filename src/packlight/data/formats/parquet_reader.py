@@ -1,15 +1,16 @@
 """Parquet, read by pyarrow; integer labels become names where the file carries them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from packlight import extras
+from packlight.data.columns import named
 from packlight.data.table import Table
 from packlight.errors import DataError
 
 
-def read_parquet(file: str, data: bytes) -> Table:
+def read_parquet(file: str, data: bytes, encoding: str | None = None) -> Table:  # noqa: ARG001 - Parquet states its own
     """A Parquet file.
 
     The `datasets` library writes the names of class labels into the schema's metadata (key `huggingface`);
@@ -42,18 +43,6 @@ def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
         return {c: list(f["names"]) for c, f in features.items() if f.get("_type") == "ClassLabel" and f.get("names")}
     except (KeyError, ValueError, TypeError, AttributeError):
         return {}  # written by something else: the values stand as they are
-
-
-def named(values: Sequence[object], names: Sequence[str]) -> list[object]:
-    """Class indices as names; -1, which stands for an unknown label, and anything out of range as None."""
-    return [_name(value, names) for value in values]
-
-
-def _name(value: object, names: Sequence[str]) -> object:
-    """The name of one class index; a value that is no integer as it is."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return names[value] if 0 <= value < len(names) else None
-    return value
 
 
 READERS = {".parquet": read_parquet}

@@ -112,7 +112,7 @@ def test_a_recipe_of_ones_own_is_for_run(packlight, tmp_path, monkeypatch):
     [
         (["report", "nothing"], "there is no measurements.json"),
         (["recommend", "nothing"], "there is no measurements.json"),
-        (["plan"], "give a run's folder"),
+        (["plan"], "nothing to plan from"),
         (["plan", "nothing"], "there is no measurements.json"),
         (["plan", "RUN", "--variant", "nobody"], "no variant 'nobody' was measured; there are: teacher"),
         (["plan", "RUN", "--prices", "nowhere.yaml"], "nowhere.yaml"),

@@ -107,7 +107,7 @@ def test_the_second_run_says_that_there_was_nothing_to_do(finished, packlight, m
     assert (answer.status, answer.err) == (0, "")
     answer = packlight(*(word for word in finished[1].words if word != "--json"))
     assert answer.status == 0, answer.err
-    assert "nothing had changed, so nothing was done again" in answer.err
+    assert "nothing has changed since the last run" in answer.err
     assert answer.err.splitlines()[-1].startswith("report: out/report.html")
     assert "student-static" in answer.out
 

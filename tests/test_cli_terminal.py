@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from invented import RANDOM, measurements, row, write_walk
@@ -161,3 +162,20 @@ def test_the_shell_completes_verbs_and_options():
     assert {"report", "recommend", "recipes"} <= set(verbs.stdout.split())
     options = command(_PACKLIGHT_COMPLETE="complete_bash", COMP_WORDS="packlight compare --fa", COMP_CWORD="2")
     assert options.stdout.split() == ["--fail-if"]
+
+
+@pytest.mark.parametrize("verb", [None, *sorted(get_command(app).commands)])
+def test_help_describes_every_option_and_shows_no_type_of_python(verb):
+    whole = get_command(app)
+    described = whole if verb is None else whole.commands[verb]
+    shown = CliRunner().invoke(app, [*([verb] if verb else []), "--help"], env={"COLUMNS": "80"}).output
+    assert all(line == line.rstrip() or len(line) <= 80 for line in shown.splitlines())
+    options = [each for each in described.params if each.param_type_name == "option"]
+    for option in options:
+        assert option.help, option.name
+        assert option.help[0].isupper(), option.help
+        assert option.help.endswith("."), option.help
+    assert "<bool>" not in shown
+    assert "<int" not in shown
+    assert "<float" not in shown
+    assert verb is None or "Example: packlight " in shown

@@ -50,7 +50,7 @@ class Exit(IntEnum):
     OK = 0, "done"
     CHECK_FAILED = 1, "a check failed"
     ERROR = 2, "wrong usage or input (the message says what to do)"
-    NOTHING_FITS = 3, "nothing keeps the limits that you set"
+    NOTHING_FITS = 3, "nothing is within your limits"
     BUG = 70, "a bug in packlight, with a traceback"
     INTERRUPTED = 130, "interrupted with Ctrl-C"
 

@@ -23,12 +23,14 @@ from packlight.cli import (
     verify,
 )
 from packlight.cli.quiet import with_quiet
+from packlight.cli.verb import Verb, Verbs
 from packlight.errors import Exit
 from packlight.steps import step_types
 
 app = typer.Typer(
     name="packlight",
-    help="Make a transformer text classifier small, fast and cheap enough to ship, with the evidence.",
+    cls=Verbs,
+    help="Make transformer text classifiers small, fast and cheap to run, and measure what each step costs.",
     epilog="Exit status: " + "; ".join(f"{status.value} {status.meaning}" for status in Exit) + ".",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -46,10 +48,10 @@ def _version(show: bool) -> None:
 @app.callback()
 def packlight(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Make a transformer text classifier small, fast and cheap enough to ship, with the evidence."""
+    """Make transformer text classifiers small, fast and cheap to run, and measure what each step costs."""
 
 
 GROUPS = {
@@ -63,4 +65,4 @@ GROUPS = {
 
 for group, verbs in GROUPS.items():
     for verb in verbs:
-        app.command(rich_help_panel=group)(with_quiet(verb))
+        app.command(cls=Verb, rich_help_panel=group)(with_quiet(verb))

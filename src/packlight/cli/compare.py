@@ -1,4 +1,4 @@
-"""`packlight compare`: what changed between two runs, and a gate on it."""
+"""`packlight compare`: what changed between two runs, and a gate for CI."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,22 +14,27 @@ from packlight.report import comparison as comparing_comparison
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="The run that is compared with.", metavar="RUN_A")],
-    after: Annotated[Path, typer.Argument(help="The run that is judged.", metavar="RUN_B")],
+    before: Annotated[Path, typer.Argument(help="Run to compare with.", metavar="RUN_A")],
+    after: Annotated[Path, typer.Argument(help="Run to check.", metavar="RUN_B")],
     pair: Annotated[
-        list[str] | None, typer.Option(help="OLD=NEW: two variants to compare; may be repeated. Else equal names.")
+        list[str] | None,
+        typer.Option(help="Variants to compare, as OLD=NEW. Can be repeated. Defaults to those with equal names."),
     ] = None,
     fail_if: Annotated[
         str | None,
-        typer.Option(help='Exit with status 1 if any variant has it: "accuracy < -0.5 or latency > +10%".'),
+        typer.Option(
+            help='Condition that makes the exit status 1 if a variant meets it: "accuracy < -0.5 or latency > +10%".'
+        ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Let --fail-if count differences that cannot be told from noise.")
+        bool, typer.Option("--strict", help="Let --fail-if count differences that may be noise, too.")
     ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a comment.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, for a comment on a pull request.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what changed between two runs, with intervals, and what cannot be told from noise.
+    """Compare two runs: show what changed, with intervals, and which differences may be noise.
 
     Example: `packlight compare runs/main runs/branch --fail-if "accuracy < -0.5 or latency > +10%"`
     """

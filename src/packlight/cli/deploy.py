@@ -1,4 +1,4 @@
-"""`packlight deploy`: files that put an artifact behind a port."""
+"""`packlight deploy`: files that run an artifact's server in containers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +14,18 @@ from packlight.serve.deploy import deployment_of, write_deployment
 
 def deploy(
     artifact: Annotated[
-        Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
+        Path, typer.Argument(help="Folder of an artifact, such as runs/latest/variants/student-onnx-static.")
     ],
     out: options.Out,
     name: Annotated[
-        str | None, typer.Option(help="Of the model and its service; the artifact's own by default.")
+        str | None, typer.Option(help="Name of the model and of its service. Defaults to the artifact's name.")
     ] = None,
-    image: Annotated[str | None, typer.Option(help="The image's name and tag.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes and processors of each container.")] = 1,
-    replicas: Annotated[int, typer.Option(min=1, help="Containers.")] = 2,
+    image: Annotated[str | None, typer.Option(help="Name and tag of the image.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes per container, with a processor each.")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, help="Number of replicas.")] = 2,
     memory: Annotated[
-        int | None, typer.Option(min=64, help="MiB of each container; from the weights by default.")
+        int | None,
+        typer.Option(min=64, help="Memory limit of a container in MiB. Estimated from the weights by default."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -38,4 +39,4 @@ def deploy(
     if as_json:
         show_json({"deployment": planned, "files": [str(file) for file in files]})
     else:
-        info(f"wrote {', '.join(file.name for file in files)} and models/ into {out}; README.md there has the commands")
+        info(f"wrote {', '.join(file.name for file in files)} and models/ to {out}; its README.md has the commands")

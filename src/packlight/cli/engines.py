@@ -1,4 +1,4 @@
-"""`packlight engines`: the fastest engine for a classifier on this machine, at the accuracy that is asked."""
+"""`packlight engines`: the fastest engine for a classifier on this machine that is accurate enough."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 @with_data_options
 def engines(
-    artifact: Annotated[Path, typer.Argument(help="A float32 torch artifact, which all forms are made of.")],
+    artifact: Annotated[Path, typer.Argument(help="Float32 PyTorch artifact that all candidates are built from.")],
     source: DataOptions,
     others: Annotated[
         list[Path] | None,
-        typer.Argument(help="Artifacts that take part as they are, such as a static one or a cascade."),
+        typer.Argument(help="Other artifacts to compare as they are, such as a cascade."),
     ] = None,
     out: options.Out = Path("artifacts/fastest"),
     max_accuracy_loss: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Accuracy on val that the winner may lose against the best, from 0 to 1."),
+        typer.Option(min=0, max=1, help="Maximum loss of accuracy on val against the best candidate, from 0 to 1."),
     ] = 0.005,
     threads: options.Threads = None,
     rounds: options.Rounds = 5,
     seconds: options.Seconds = 60.0,
-    texts: Annotated[int, typer.Option(min=1, help="Texts of val answered alone in each round.")] = 60,
+    texts: Annotated[int, typer.Option(min=1, help="Number of val texts timed in each round, one at a time.")] = 60,
     as_json: options.AsJson = False,
 ) -> None:
-    """Let torch, compiled torch, ONNX Runtime and OpenVINO compete at equal threads; write the fastest that is accurate.
+    """Compare PyTorch, torch.compile, ONNX Runtime and OpenVINO with equal threads, and write the fastest accurate one.
 
-    Answers are judged on val. What is not installed is skipped with an install hint. Where an artifact that was
-    given wins, the figures are written into its own manifest, and nothing to --out.
+    Accuracy is measured on val. An engine that is not installed is skipped with an install hint. If one of your own
+    artifacts wins, the figures go into its manifest and nothing is written to --out.
 
     Example: `packlight engines artifacts/student --data intents.csv --out artifacts/fastest`
     """
@@ -74,8 +74,8 @@ def _warn(paths: list[Path], data: "Dataset") -> None:
     for path in paths:
         if read_manifest(path).data_sha256 != data.sha256:
             warn(
-                f"warning: {path} was made from other texts or another split of them; where it was trained on texts that "
-                "are val here, its accuracy is inflated"
+                f"warning: {path} was made from other texts or another split of them; if it was trained on texts that are "
+                "in val here, its accuracy is inflated"
             )
 
 
@@ -105,12 +105,12 @@ def _cells(row: "Row", winner: str) -> Iterator[str]:
 def _said(outcome: "EngineSelection") -> Iterator[str]:
     winner = outcome[outcome.winner]
     yield (
-        f"{winner.name} is the fastest whose accuracy on val is at most {100 * outcome.max_accuracy_loss:g} points below "
+        f"{winner.name} is the fastest candidate with an accuracy on val within {100 * outcome.max_accuracy_loss:g} points of "
         "the best."
     )
     if outcome.level:
-        yield f"These rounds do not tell it from {', '.join(outcome.level)}; a longer measurement (--seconds) might."
-    yield f"val: accuracy; latency: one text alone; speedup: latency of {outcome.baseline} over it, with its 95% interval."
+        yield f"It may not be faster than {', '.join(outcome.level)}; a longer measurement (--seconds) could tell."
+    yield f"val: accuracy on val; latency: one text at a time; speedup: over {outcome.baseline}, with its 95% interval."
     for row in outcome.engines:
         if row.latency_ms is None:
             yield f"{row.name} did not run: {row.note}"

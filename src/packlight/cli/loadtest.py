@@ -1,4 +1,4 @@
-"""`packlight loadtest`: what a server carries."""
+"""`packlight loadtest`: the rate that a server sustains."""
 
 import math
 import os
@@ -26,36 +26,49 @@ RAMP = Ramp()
 
 @with_data_options
 def loadtest(
-    target: Annotated[
-        str, typer.Argument(help="A server's URL, or an artifact's folder, which is served during the test.")
-    ],
+    target: Annotated[str, typer.Argument(help="URL of a server, or folder of an artifact to serve during the test.")],
     source: DataOptions,
-    model: Annotated[str | None, typer.Option(help="The server's model; a packlight server says its only one.")] = None,
-    p99: Annotated[float, typer.Option(min=0.001, help="Milliseconds that the p99 must stay under.")] = 10.0,
+    model: Annotated[
+        str | None, typer.Option(help="Model to test. Not needed if a packlight server has only one.")
+    ] = None,
+    p99: Annotated[float, typer.Option(min=0.001, help="Maximum p99 latency, in milliseconds.")] = 10.0,
     rate: Annotated[
-        list[float] | None, typer.Option(help="Exactly this rate instead of a ramp; may be repeated.")
+        list[float] | None,
+        typer.Option(help="Test this rate, in requests per second, instead of a ramp. Can be repeated."),
     ] = None,
     initial_rate: Annotated[
         float, typer.Option(min=0.1, help="First rate of the ramp, in requests per second.")
     ] = RAMP.start,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each level.")] = RAMP.seconds,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Duration of each rate, in seconds.")] = RAMP.seconds,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Times that a level may break the bound before it counts.")
+        int, typer.Option(min=1, help="Number of attempts at a rate before it counts as too high.")
     ] = RAMP.attempts,
-    workers: Annotated[int | None, typer.Option(min=1, help="Of the server, where TARGET is an artifact.")] = None,
-    path: Annotated[str | None, typer.Option(help="Another route than the protocol's, for a peer.")] = None,
-    template: Annotated[
-        str | None, typer.Option(help='Another JSON body than the protocol\'s, with "{text}" in one of its strings.')
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of server processes, if TARGET is an artifact. Defaults to the server's share of the processors.",
+        ),
     ] = None,
-    header: Annotated[list[str] | None, typer.Option(help="A header as `Name: value`; may be repeated.")] = None,
+    path: Annotated[
+        str | None, typer.Option(help="Path to send requests to, for servers with another protocol.")
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help='JSON body to send, with "{text}" in one of its strings, for servers with another protocol.'),
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="HTTP header to send, as `Name: value`. Can be repeated.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the result here as JSON, and a plot beside it.")
+        Path | None,
+        typer.Option("--out", "-o", help="JSON file for the result. The plot gets the same name with .png."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Load a server with Poisson arrivals and find the rate that it carries within a p99 bound.
+    """Find the highest rate that a server sustains with p99 latency under a limit. Requests arrive at random (Poisson).
 
-    The exit status is 3 if no rate kept the bound, and 1 if no request was answered.
+    The exit status is 3 if no rate stays under the limit, and 1 if no request is answered.
 
     Example: `packlight loadtest runs/latest/variants/student-onnx-static --out load.json`
     """
@@ -66,7 +79,7 @@ def loadtest(
     ramp = Ramp(start=initial_rate, seconds=seconds, attempts=attempts)
     check_rates(ramp, rate or ())
     if not math.isfinite(p99):
-        raise PacklightError(f"p99 {p99:g} is no bound; give milliseconds, such as 10")
+        raise PacklightError(f"--p99 {p99:g} is not a limit; give milliseconds, such as 10")
     headers = [_header(each) for each in header or ()]
     plot = _plot_beside(out) if out else None
     texts = [str(text) for text in source.read().test.texts]
@@ -123,37 +136,39 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _plot_beside(out: Path) -> Path:
-    """Where the plot goes; what could not be written after minutes of load is refused before."""
+    """The path of the plot. Checked before minutes of load, not after."""
     require("vl_convert", purpose="the plot that --out writes")
     if out.is_dir():
         raise PacklightError(f"--out {out} is a folder; name a file in it, such as {out / 'load.json'}")
     plot = out.with_suffix(".png")
     if out.suffix.lower() == plot.suffix:
-        raise PacklightError(f"--out {out} would be the plot's name; name the JSON, such as {out.with_suffix('.json')}")
+        raise PacklightError(
+            f"--out {out} is the name of the plot; name the JSON file, such as {out.with_suffix('.json')}"
+        )
     if plot.is_dir():
         raise PacklightError(f"--out {out}: the plot goes to {plot}, which is a folder; choose another name")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise PacklightError(f"--out {out}: {above} is no folder that can be written to; choose another place")
+        raise PacklightError(f"--out {out}: {above} is not a writable folder; choose another place")
     return plot
 
 
 def _line(level: Level) -> str:
     times = level.latency_ms
-    said = f"p50 {milliseconds(times.p50)}, p99 {milliseconds(times.p99)}" if times else "no answer"
+    said = f"p50 {milliseconds(times.p50)}, p99 {milliseconds(times.p99)}" if times else "no response"
     errors = "".join(f", {count} x {kind}" for kind, count in level.errors.items())
-    return f"{level.rate:,.0f} requests a second: {said}{errors}{'' if level.carried else ' (breaks the bound)'}"
+    return f"{level.rate:,.0f} requests per second: {said}{errors}{'' if level.carried else ' (over the limit)'}"
 
 
 def _table(result: LoadResult) -> Table:
     best = result.sustained
     title = (
-        f"{best.rate:,.0f} requests a second with p99 under {result.bound.p99_ms:g} ms and no error"
+        f"{best.rate:,.0f} requests per second with p99 under {result.bound.p99_ms:g} ms and no errors"
         if best
-        else "no level kept the bound"
+        else f"no rate had p99 under {result.bound.p99_ms:g} ms without errors"
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
-    for name in ("requests/s", "p50", "p99", "p99.9", "errors", "CPU a request", "generator late"):
+    for name in ("requests/s", "p50", "p99", "p99.9", "errors", "CPU/request", "generator late"):
         table.add_column(name, justify="right")
     for level in sorted(result.levels, key=lambda each: (each.rate, each.attempt)):
         times = level.latency_ms

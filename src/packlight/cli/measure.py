@@ -18,21 +18,24 @@ from packlight.runtime.artifact import Artifact
 
 @with_data_options
 def measure(
-    artifacts: Annotated[list[Path], typer.Argument(help="Artifacts' folders; speedups refer to the first row.")],
+    artifacts: Annotated[
+        list[Path], typer.Argument(help="Folders of artifacts. Speedups are relative to the first row of the table.")
+    ],
     source: DataOptions,
     out: options.Out = Path("runs/measured"),
     reference: Annotated[
-        list[str] | None, typer.Option(help="`bert-base` or `distilbert`, as first rows; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Reference model for the first row: `bert-base` or `distilbert`. Can be repeated."),
     ] = None,
     threads: options.Threads = None,
     rounds: options.Rounds = 5,
     seconds: options.Seconds = 60.0,
-    texts: Annotated[int, typer.Option(min=1, help="Test texts answered alone in each round.")] = 60,
+    texts: Annotated[int, typer.Option(min=1, help="Number of test texts timed in each round, one at a time.")] = 60,
     remeasure: options.Remeasure = False,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure artifacts side by side: size, memory, latency, throughput, accuracy, with intervals and paired tests.
+    """Measure artifacts side by side: size, memory, latency, throughput and accuracy, with intervals and paired tests.
 
     Example: `packlight measure runs/latest/variants/* --data intents.csv --out runs/again`
     """
@@ -42,15 +45,15 @@ def measure(
     for artifact in opened:
         if (other := named.setdefault(artifact.name, artifact)) is not artifact:
             raise MeasurementError(
-                f"{other.path} and {artifact.path} are both named {artifact.name}; measure them in two calls, with "
-                "their own --out, and put these side by side with `packlight compare`"
+                f"{other.path} and {artifact.path} are both named {artifact.name}; measure them in two runs with "
+                "different --out, then compare the runs with `packlight compare`"
             )
     labelled = source.read()
     for artifact in opened:
         if artifact.manifest.data_sha256 != labelled.sha256:
             warn(
-                f"warning: {artifact.name} was made from other texts or another split of them; where it was trained on "
-                "texts that are tested here, its accuracy is inflated"
+                f"warning: {artifact.name} was made from other texts or another split of them; if it was trained on texts "
+                "that are in test here, its accuracy is inflated"
             )
     from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
     from packlight.pipeline.locking import lock_run

@@ -11,49 +11,56 @@ from packlight.steps.step import OosRate
 
 Model = Annotated[
     str,
-    typer.Option("--model", "-m", help="A Hub id, a local folder, or `minilm`; an encoder or a fine-tuned classifier."),
+    typer.Option(
+        "--model",
+        "-m",
+        help="Model to start from: an encoder or a fine-tuned classifier. A Hub id, a folder, or `minilm`.",
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="The folder that results are written to.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads of every measured variant; all that this process may use by default."),
+    typer.Option(min=1, help="Threads per inference. Defaults to the container's CPU limit."),
 ]
 TrainThreads = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="CPU threads for training. Defaults to those that the run began with, at first the container's CPU limit. "
-        "Another number trains another model.",
+        help="CPU threads for training. Defaults to the container's CPU limit; a resumed run keeps the number that it "
+        "started with. Another number gives a slightly different model.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
 Remeasure = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
-Rounds = Annotated[int, typer.Option(min=2, help="Least number of rounds; each times every text on every variant.")]
+Rounds = Annotated[
+    int, typer.Option(min=2, help="Minimum number of rounds. Each round times every text on every variant.")
+]
 Seconds = Annotated[
     float,
     typer.Option(
-        min=0, help="Time limit for measuring speed. Stops earlier, once every speedup is known to within 5 %."
+        min=0, help="Time limit for measuring speed, in seconds. Stops earlier if every speedup is known to within 5%."
     ),
 ]
 NoTexts = Annotated[
-    bool, typer.Option("--no-texts", help="Quote no text in report.html, so that it can be shared where texts cannot.")
+    bool, typer.Option("--no-texts", help="Leave all texts out of report.html, so that you can share it.")
 ]
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its measurements.json.", metavar="RUN")]
-Rate = Annotated[float, typer.Option(help="Requests per second.")]
-Utilisation = Annotated[float, typer.Option(help="The largest share of time that workers may be busy.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, or its measurements.json.", metavar="RUN")]
+Rate = Annotated[float, typer.Option(help="Traffic to plan for, in requests per second.")]
+Utilisation = Annotated[float, typer.Option(help="Share of the time that a worker may be busy, from 0 to 1.")]
 P99 = Annotated[
-    float | None, typer.Option("--p99-ms", help="Milliseconds that 99 % of requests may take, wait included.")
+    float | None, typer.Option("--p99-ms", help="Maximum p99 latency in milliseconds, including the wait in the queue.")
 ]
 Traffic = Annotated[
     str | None,
     typer.Option(
-        metavar="<float|val>",
-        help="Share of out-of-scope texts that the traffic will have, or `val` where it has that of val; not stated, "
-        "`calibrate` chooses for the worst share, and `cascade` counts val as it is.",
+        metavar="FLOAT|val",
+        help="Expected share of out-of-scope texts in your traffic, or `val` for the share in val. By default, `calibrate` "
+        "assumes the worst share and `cascade` the share in val.",
     ),
 ]
 Prices = Annotated[
-    Path | None, typer.Option(help="A YAML file of machines and prices; `packlight plan --show-prices`.")
+    Path | None,
+    typer.Option(help="YAML file with machines and prices. `packlight plan --show-prices` prints one to start from."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""`packlight plan`: workers, machines and money, from measured latencies or from measured load; it needs no torch."""
+"""`packlight plan`: workers, machines and cost, from measured latency or a load test. It doesn't need PyTorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,36 +18,43 @@ from packlight.report import load_capacity
 
 
 def plan(
-    folder: Annotated[Path | None, typer.Argument(help="A run's folder.", metavar="RUN")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder of a run.", metavar="RUN")] = None,
     measured: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Plan from a file of `packlight loadtest` instead of from a run."),
+        typer.Option(metavar="FILE", help="Plan from a result of `packlight loadtest` instead of a run."),
     ] = None,
     rate: options.Rate = 1000,
     utilisation: Annotated[
         float | None,
         typer.Option(
-            help="The largest share of time that workers may be busy, of a run.", show_default=f"{capacity.UTILISATION}"
+            help="Share of the time that a worker may be busy, from 0 to 1. Not with --measured. Defaults to "
+            f"{capacity.UTILISATION}."
         ),
     ] = None,
     p99_ms: options.P99 = None,
-    variant: Annotated[str | None, typer.Option(help="Only this variant of a run.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Plan for this variant only. Defaults to all variants of the run.")
+    ] = None,
     headroom: Annotated[
         float | None,
-        typer.Option(help="The share of the carried rate to plan with, of --measured.", show_default=f"{HEADROOM}"),
+        typer.Option(
+            help=f"Share of the sustained rate to plan with, from 0 to 1. Only with --measured. Defaults to {HEADROOM}."
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Of the server, where --measured does not know: load went to a URL.")
+        int | None, typer.Option(min=1, help="Number of processes of the tested server. Only for a load test of a URL.")
     ] = None,
     prices: options.Prices = None,
-    show_prices: Annotated[bool, typer.Option(help="Print the shipped price table, to be edited, and exit.")] = False,
+    show_prices: Annotated[
+        bool, typer.Option("--show-prices", help="Print the example price table and exit. Edit it for --prices.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Workers, machines and money for a level of traffic, from measured latency or from measured load.
+    """Plan how many workers and machines your traffic needs and what they cost, from measured latency or a load test.
 
-    The exit status is 3 if no variant keeps the p99, or a worker fits on none of the machines.
+    The exit status is 3 if no variant stays under the p99, or if no machine has room for a worker.
 
-    Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`,
+    Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`, or
     `packlight plan --measured load.json --rate 5000`
     """
     if show_prices:
@@ -55,22 +62,23 @@ def plan(
         return
     if measured is not None:
         if folder is not None:
-            raise PacklightError(f"both a run, {folder}, and --measured are given; plan from one of them")
+            raise PacklightError(f"got both a run, {folder}, and --measured; give one of them")
         of_runs = {"--utilisation": utilisation, "--p99-ms": p99_ms, "--variant": variant}
-        _refuse(of_runs, "is for a plan from a run; --measured goes with --headroom and --workers")
+        _refuse(of_runs, "is for plans from a run; with --measured, use --headroom and --workers")
         _from_load(measured, rate, headroom, workers, prices, as_json=as_json)
         return
     if folder is None:
         raise MeasurementError(
-            "give a run's folder, such as runs/latest, or --measured and a file of `packlight loadtest`"
+            "nothing to plan from; give the folder of a run, such as runs/latest, or --measured with a result of "
+            "`packlight loadtest`"
         )
     of_load = {"--headroom": headroom, "--workers": workers}
-    _refuse(of_load, "is for a plan from --measured; a run goes with --utilisation and --p99-ms")
+    _refuse(of_load, "is for plans with --measured; with a run, use --utilisation and --p99-ms")
     _from_run(folder, rate, utilisation, p99_ms, prices, variant, as_json=as_json)
 
 
 def _refuse(options_given: Mapping[str, object], why: str) -> None:
-    """Refuse what the source of figures does not understand: it would be passed over in silence."""
+    """Refuse options that would be ignored."""
     for name, value in options_given.items():
         if value is not None:
             raise PacklightError(f"{name} {why}")

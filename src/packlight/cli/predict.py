@@ -1,4 +1,4 @@
-"""`packlight predict`: answers from an artifact."""
+"""`packlight predict`: labels from an artifact."""
 
 import sys
 from pathlib import Path
@@ -19,28 +19,31 @@ from packlight.runtime.predictor import Prediction, Predictor
 
 def predict(
     artifact: Annotated[
-        Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
+        Path, typer.Argument(help="Folder of an artifact, such as runs/latest/variants/student-onnx-static.")
     ],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(help="The texts. Without any, those of --file, or the lines of standard input."),
+        typer.Argument(help="Texts to classify. Without any, those of --file, or the lines of standard input."),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(help="Texts, one per line, or a CSV, JSONL, Parquet or spreadsheet file with a column of texts."),
+        typer.Option(
+            help="File of texts, one per line, or a CSV, JSONL, Parquet or spreadsheet file with a column of texts."
+        ),
     ] = None,
     text_column: Annotated[
-        str | None, typer.Option(help="The column of --file with the texts; guessed by its name.")
+        str | None, typer.Option(help="Column of --file with the texts. Found by its name by default.")
     ] = None,
     encoding: Encoding = None,
     top_k: Annotated[int, typer.Option(min=1, help="Number of labels to return per text.")] = 1,
     threads: options.Threads = None,
     provider: Annotated[
-        list[str] | None, typer.Option(help="ONNX Runtime provider: cpu, cuda, …; may be repeated.")
+        list[str] | None,
+        typer.Option(help="ONNX Runtime execution provider, such as `cpu` or `cuda`. Can be repeated."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Answer texts with an artifact.
+    """Classify texts with an artifact.
 
     Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
     """
@@ -69,11 +72,11 @@ def _texts_of(file: Path | None, text_column: str | None, encoding: str | None) 
     if file is not None:
         return texts_of_file(file, text_column=text_column, encoding=encoding)
     if sys.stdin.isatty():
-        raise DataError("no texts: give them as arguments, one a line in --file, or on standard input")
+        raise DataError("no texts; give them as arguments, in --file or on standard input, one per line")
     try:
         content = sys.stdin.buffer.read()
     except OSError as error:
-        raise DataError(f"standard input: cannot be read ({error.strerror}); give texts, one a line") from error
+        raise DataError(f"cannot read standard input ({error.strerror}); give texts, one per line") from error
     return lines_of("standard input", content, encoding=encoding)
 
 

@@ -1,4 +1,4 @@
-"""`packlight push`: an artifact to the Hub, once it was looked at."""
+"""`packlight push`: upload an artifact to the Hub."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,23 +17,25 @@ from packlight.serve import push as pushing
 
 def push(
     artifact: Annotated[
-        Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
+        Path, typer.Argument(help="Folder of an artifact, such as runs/latest/variants/student-onnx-static.")
     ],
-    repo: Annotated[str, typer.Argument(help="`org/name`, or `org/name@branch`.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Upload. Without it only what would be sent is shown.")] = False,
-    public: Annotated[
-        bool, typer.Option("--public", help="Let everybody see a repository that has to be created.")
+    repo: Annotated[str, typer.Argument(help="Hub repository: `org/name`, or `org/name@branch`.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Upload. Without it, packlight only shows what it would send.")
     ] = False,
-    message: Annotated[str | None, typer.Option(help="Of the commit.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make the repository public if it has to be created. Private by default.")
+    ] = False,
+    message: Annotated[str | None, typer.Option(help="Commit message.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Upload a verified artifact and its model card to the Hub; a dry run unless --yes is given.
+    """Verify an artifact and upload it with its model card to the Hub. A dry run unless you give --yes.
 
     Example: `packlight push runs/latest/variants/student-onnx-static my-team/intents-small --yes`
     """
     parcel = pushing.pack(artifact, repo, private=not public)
     for remark in parcel.remarks:
-        info(f"mind: {remark}")
+        info(f"note: {remark}")
     if not yes and not as_json:
         target = parcel.repo + (f"@{parcel.revision}" if parcel.revision else "")
         print_tables(Text(f"{artifact} -> {target}", style="bold"), _table(parcel))
@@ -44,7 +46,7 @@ def push(
     elif yes:
         info(f"uploaded: {url}")
     else:
-        info("nothing was sent; add --yes to upload")
+        info("dry run; add --yes to upload")
 
 
 def _table(parcel: pushing.UploadPlan) -> Table:

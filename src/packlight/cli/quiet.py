@@ -9,7 +9,7 @@ import typer
 
 from packlight import progress
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks; answers and errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only, no progress.")]
 
 
 def with_quiet(verb: Callable[..., None]) -> Callable[..., None]:

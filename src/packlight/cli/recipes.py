@@ -1,4 +1,4 @@
-"""`packlight recipes`: what a recipe can say."""
+"""`packlight recipes`: what recipes can contain."""
 
 import inspect
 from importlib import resources
@@ -19,15 +19,18 @@ from packlight.steps.step import Step
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Built-in recipe to print, as a start for your own.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Built-in recipe to print. Save it and edit it to make your own.")
+    ] = None,
     options: Annotated[
-        bool, typer.Option("--options", help="List every step's keys with type, default and meaning.")
+        bool, typer.Option("--options", help="List the keys of every step, with type, default and meaning.")
     ] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for completion and checks in editors.")
+        bool,
+        typer.Option("--schema", help="Print the JSON Schema of recipes. Editors use it for completion and checks."),
     ] = False,
 ) -> None:
-    """List the built-in recipes, print one, or explain what a recipe can contain.
+    """List the built-in recipes, print one, or explain what recipes can contain.
 
     Example: `packlight recipes walk > mine.yaml`
     """
@@ -48,7 +51,7 @@ def recipes(
 def _unknown_recipe(name: str, names: list[str]) -> str:
     known = f"the built-in ones are {', '.join(names)}"
     if Path(name).is_file():
-        return f"{name} is a file, which `packlight run --recipe {name}` takes; {known}, and this prints those"
+        return f"{name} is a file, not a built-in recipe: run it with `packlight run --recipe {name}`; {known}"
     return f"no recipe {name!r}: {known}"
 
 

@@ -1,7 +1,7 @@
-"""The verbs that read a finished run, `report` and `recommend`; they need no torch."""
+"""The commands that read a finished run, `report` and `recommend`. They don't need PyTorch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.text import Text
@@ -32,7 +32,7 @@ from packlight.report.html import write_html
 from packlight.report.terminal_plot import terminal_scatter
 
 RATE = 1000
-"""requests a second that capacity is shown for unless another rate is asked"""
+"""requests per second that capacity is planned for by default"""
 
 
 def report(
@@ -44,7 +44,7 @@ def report(
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a run's table and write its report and plot again, from the measurements alone.
+    """Show the table of a run, and write its report and plot again from the measurements.
 
     Example: `packlight report runs/latest --rate 500`
     """
@@ -73,23 +73,28 @@ def report(
 
 def recommend(
     folder: options.RunFolder,
-    profile: Annotated[Profile, typer.Option(help="What matters most.")] = "balanced",
-    max_latency_ms: Annotated[float | None, typer.Option(help="Milliseconds at --percentile.")] = None,
-    percentile: Annotated[Percentile, typer.Option(help="Which latency that is.")] = "p95",
-    min_accuracy: Annotated[float | None, typer.Option(help="On validation, from 0 to 1.")] = None,
-    max_size_mb: Annotated[
-        float | None, typer.Option(help="Maximum total size on disk in MB, tokenizer included.")
+    profile: Annotated[Profile, typer.Option(help=f"What matters most: {', '.join(get_args(Profile))}.")] = "balanced",
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Maximum latency in milliseconds, at --percentile.")
     ] = None,
-    max_memory_mb: Annotated[float | None, typer.Option(help="Peak memory of a process.")] = None,
-    min_throughput: Annotated[float | None, typer.Option(help="Texts per second at batch 32.")] = None,
+    percentile: Annotated[
+        Percentile, typer.Option(help="Statistic that --max-latency-ms limits: mean, p50, p95 or p99.")
+    ] = "p95",
+    min_accuracy: Annotated[float | None, typer.Option(help="Minimum accuracy on val, from 0 to 1.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Maximum size on disk in MB, tokenizer included.")] = None,
+    max_memory_mb: Annotated[float | None, typer.Option(help="Maximum peak memory of a process, in MB.")] = None,
+    min_throughput: Annotated[
+        float | None, typer.Option(help="Minimum throughput at batch size 32, in texts per second.")
+    ] = None,
     max_accuracy_loss: Annotated[
-        float | None, typer.Option(help="On validation, against the most accurate, from 0 to 1.")
+        float | None,
+        typer.Option(help="Maximum loss of accuracy on val against the most accurate variant, from 0 to 1."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Pick the variant to ship under constraints, and say why.
+    """Pick the variant to ship within your limits, and say why.
 
-    Validation accuracy chooses; test accuracy confirms. The exit status is 3 if no variant keeps every constraint.
+    Variants are compared on val; test confirms the pick. The exit status is 3 if no variant keeps every limit.
 
     Example: `packlight recommend runs/latest --profile edge --max-size-mb 20 --min-accuracy 0.85`
     """
@@ -124,7 +129,7 @@ def show_run(
     p99_ms: float | None = None,
     prices: capacity.PriceTable | None = None,
 ) -> None:
-    """The one-glance table, the scatter, the capacity for a level of traffic, and the advice."""
+    """Print the table, the plot, the capacity plan and the recommendation."""
     width = console().width
     raws = read_raws(measurements, folder)
     plans = capacity.plan_all(
@@ -144,5 +149,5 @@ def show_run(
 
 
 def read_raws(measurements: Measurements, folder: Path) -> list[Raw]:
-    """What was observed of each row."""
+    """The raw samples of each row."""
     return [read_raw(folder, row.variant) for row in measurements.measurements]

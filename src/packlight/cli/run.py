@@ -19,7 +19,7 @@ def run(
     source: DataOptions,
     model: options.Model = "minilm",
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="A YAML file, or the name of a built-in recipe.")
+        str, typer.Option("--recipe", "-r", help="YAML file, or the name of a built-in recipe.")
     ] = "walk",
     out: options.Out = Path("runs/latest"),
     label_map: options.LabelMap = None,
@@ -33,10 +33,9 @@ def run(
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Carry out a recipe: make every variant, measure all side by side, write the report.
+    """Run a recipe: make every variant, measure them side by side, and write the report.
 
-    An interrupted run resumes when it is started again with the same --out; one with nothing
-    changed does nothing again.
+    If a run is interrupted, rerun the command to resume. What has not changed is not done again.
 
     Example: `packlight run --data intents.csv --out runs/intents`
     """
@@ -71,5 +70,5 @@ def run(
         return
     show_run(out, outcome.measurements)
     if not outcome.made and not outcome.measured:
-        info("nothing had changed, so nothing was done again")
+        info("nothing has changed since the last run")
     info(f"report: {out / 'report.html'}   plot: {out / 'plot.png'}   artifacts: {out / 'variants'}")

@@ -30,34 +30,38 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 def search(
     source: DataOptions,
     out: options.Out = Path("runs/search"),
-    max_latency_ms: Annotated[float | None, typer.Option(help="Mean milliseconds for one text.")] = None,
-    min_accuracy: Annotated[float | None, typer.Option(help="On val, from 0 to 1.")] = None,
-    max_size_mb: Annotated[
-        float | None, typer.Option(help="Maximum total size on disk in MB, tokenizer included.")
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Maximum mean latency of one text, in milliseconds.")
     ] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="Minimum accuracy on val, from 0 to 1.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Maximum size on disk in MB, tokenizer included.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Time for everything; 30 where --trials is not given either.")
+        float | None, typer.Option(min=0.1, help="Time budget in minutes. Defaults to 30 without --trials.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="How many are tried, those of earlier calls among them.")
+        int | None,
+        typer.Option(min=1, help="Maximum number of trials, including those of earlier calls with the same --out."),
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="An artifact's folder or a fine-tuned classifier to start from; by default one is trained."),
+        typer.Option(
+            help="Teacher to start from: an artifact's folder or a fine-tuned classifier. Trained by default."
+        ),
     ] = None,
     model: options.Model = "minilm",
     family: Annotated[
-        list[str] | None, typer.Option(help=f"A kind of model to try, may be repeated: {', '.join(KINDS)}.")
+        list[str] | None,
+        typer.Option(help=f"Kind of model to try: {', '.join(KINDS)}. Can be repeated. Defaults to all."),
     ] = None,
     threads: options.Threads = None,
     train_threads: options.TrainThreads = None,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Search for the recipe to ship: make and measure many, keep the best trade-offs, pick one and say why.
+    """Search for the best recipe: try many within a time budget, keep the best trade-offs, pick one and say why.
 
-    An interrupted search resumes when it is started again with the same --out; started in several
-    terminals at once it is shared. The exit status is 3 when nothing that was tried keeps the limits.
+    If a search is interrupted, rerun the command to resume. Several terminals with the same --out share one search. The
+    exit status is 3 if no trial keeps the limits.
 
     Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
     """
@@ -104,7 +108,7 @@ def _families(given: list[str] | None) -> tuple[Kind, ...]:
         PacklightError: when one is not known.
     """
     if unknown := sorted(set(given or ()) - set(KINDS)):
-        raise PacklightError(f"--family {unknown[0]}: is no kind of model; give {', '.join(KINDS)}")
+        raise PacklightError(f"--family {unknown[0]}: unknown kind of model; choose from {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if not given or kind in given)
 
 
@@ -132,7 +136,7 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
         accuracy, latency, size = row.values
         yield from (percent(accuracy), milliseconds(latency), megabytes(size))
     else:
-        # What is not measured on the taught model is known of the untaught one.
+        # Before a trial is measured, its size and latency are known from the untrained model.
         yield percent(row.curve[-1].accuracy) if row.curve else NONE
         yield milliseconds(row.known.latency_ms) if row.known and row.known.latency_ms else NONE
         yield megabytes(row.known.size_mb) if row.known else NONE
@@ -142,8 +146,8 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
 
 def _said(outcome: "SearchOutcome") -> list[str]:
     if outcome.advice is None:
-        return ["No trial was finished in time; rerun the command to resume."]
+        return ["No trial finished in time; rerun the command to resume."]
     lines = [render_text(outcome.advice).rstrip("\n")]
     if outcome.pick is None:
-        lines += ["", "Nothing that was tried keeps the limits: loosen one, or give more --minutes."]
+        lines += ["", "No trial keeps the limits. Relax a limit or raise --minutes."]
     return lines + (["", *outcome.remarks] if outcome.remarks else [])

@@ -1,4 +1,4 @@
-"""`packlight serve`: an artifact on the Open Inference Protocol."""
+"""`packlight serve`: an artifact over HTTP, with the Open Inference Protocol."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,49 +12,59 @@ LIMITS = Limits()
 
 def serve(
     artifact: Annotated[
-        Path, typer.Argument(help="An artifact's folder, or a folder of models: NAME/VERSION/ or NAME/ in it.")
+        Path, typer.Argument(help="Folder of an artifact, or of several models: NAME/ or NAME/VERSION/.")
     ],
     host: Annotated[
-        str, typer.Option(help="The address to listen on; only this machine reaches the default.")
+        str, typer.Option(help="Address to listen on. The default is reachable from this machine only.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes, each with one thread; by default one for each processor allowed."),
+        typer.Option(min=1, help="Number of processes, each with one thread. Defaults to the container's CPU limit."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The model's name, where ARTIFACT is one; the artifact's own by default.")
+        str | None,
+        typer.Option(help="Name of the model, if ARTIFACT is one artifact. Defaults to the artifact's name."),
     ] = None,
     deadline: Annotated[
-        float, typer.Option(min=0.001, help="Seconds within which a request is answered; 504 after that.")
+        float, typer.Option(min=0.001, help="Maximum time for a request, in seconds. Then it gets status 504.")
     ] = LIMITS.deadline_seconds,
     queue: Annotated[
-        int, typer.Option(min=1, help="Texts that may wait for one model in a worker; 429 beyond.")
+        int,
+        typer.Option(min=1, help="Maximum number of texts in the queue of a model, per process. More get status 429."),
     ] = LIMITS.queue_texts,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Padded tokens of one micro-batch.")] = LIMITS.batch_tokens,
-    max_texts: Annotated[int, typer.Option(min=1, help="Texts in one request.")] = LIMITS.texts,
-    max_text_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one text.")] = LIMITS.text_bytes,
-    max_body_bytes: Annotated[int, typer.Option(min=1, help="Bytes of a body, packed.")] = LIMITS.body_bytes,
+    batch_tokens: Annotated[
+        int, typer.Option(min=1, help="Maximum size of a micro-batch, in tokens with padding.")
+    ] = LIMITS.batch_tokens,
+    max_texts: Annotated[int, typer.Option(min=1, help="Maximum number of texts in a request.")] = LIMITS.texts,
+    max_text_bytes: Annotated[int, typer.Option(min=1, help="Maximum size of a text, in bytes.")] = LIMITS.text_bytes,
+    max_body_bytes: Annotated[
+        int, typer.Option(min=1, help="Maximum size of a request body as sent, in bytes.")
+    ] = LIMITS.body_bytes,
     reload_seconds: Annotated[
-        float, typer.Option(min=0, help="How often new versions are looked for; 0 for never.")
+        float, typer.Option(min=0, help="Seconds between checks for new versions of the models. 0 turns them off.")
     ] = 2.0,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds after SIGTERM in which readiness fails and requests are still taken.")
+        float, typer.Option(min=0, help="Seconds to keep accepting requests after SIGTERM, while readiness fails.")
     ] = 1.0,
-    drain: Annotated[
-        float, typer.Option(min=1, help="Seconds that running requests have to finish after that.")
-    ] = 20.0,
-    access_log: Annotated[bool, typer.Option(help="Log each request (never its texts) as a JSON line.")] = True,
-    metrics: Annotated[bool, typer.Option(help="Answer /metrics.")] = True,
-    page: Annotated[bool, typer.Option(help="Show the page at /, /docs and /models.")] = True,
-    protect_health: Annotated[bool, typer.Option("--protect-health", help="Health needs the API key too.")] = False,
-    protect_metrics: Annotated[bool, typer.Option("--protect-metrics", help="Metrics need the API key too.")] = False,
-    cors_origin: Annotated[list[str] | None, typer.Option(help="Allowed CORS origin; may be repeated.")] = None,
-    tracing: Annotated[bool, typer.Option("--tracing", help="Send OpenTelemetry spans (extra `otel`).")] = False,
+    drain: Annotated[float, typer.Option(min=1, help="Seconds that requests then have to finish.")] = 20.0,
+    access_log: Annotated[bool, typer.Option(help="Log each request as a line of JSON, without its texts.")] = True,
+    metrics: Annotated[bool, typer.Option(help="Serve Prometheus metrics at /metrics.")] = True,
+    page: Annotated[bool, typer.Option(help="Serve the web page at /, and /docs and /models.")] = True,
+    protect_health: Annotated[
+        bool, typer.Option("--protect-health", help="Require the API key for health checks, too.")
+    ] = False,
+    protect_metrics: Annotated[
+        bool, typer.Option("--protect-metrics", help="Require the API key for metrics, too.")
+    ] = False,
+    cors_origin: Annotated[list[str] | None, typer.Option(help="Allowed CORS origin. Can be repeated.")] = None,
+    tracing: Annotated[
+        bool, typer.Option("--tracing", help="Send OpenTelemetry spans. Needs the extra `otel`.")
+    ] = False,
 ) -> None:
-    """Serve an artifact, or a folder of them, on the Open Inference Protocol v2.
+    """Serve one artifact, or a folder of them, over HTTP with the Open Inference Protocol v2.
 
-    Clients need a key where the variable PACKLIGHT_API_KEY holds one (or several, with commas between).
+    To require an API key, set the environment variable PACKLIGHT_API_KEY to one or more, separated by commas.
 
     Example: `packlight serve runs/latest/variants/student-onnx-static --name intent`
     """

@@ -18,24 +18,22 @@ Data = Annotated[
         "--data",
         "-d",
         help="Labelled texts: a CSV, JSONL, Parquet or spreadsheet file, a folder of split files, CLINC150's JSON, a Hub id such "
-        "as clinc/clinc_oos:plus, or `sample`.",
+        "as clinc/clinc_oos:plus, or `sample` for the bundled sample.",
     ),
 ]
-TextColumn = Annotated[str | None, typer.Option(help="The column with the texts; guessed by its name.")]
-LabelColumn = Annotated[str | None, typer.Option(help="The column with the labels; guessed by its name.")]
-OosLabel = Annotated[str | None, typer.Option(help="The label that means out of scope; found by its name.")]
-Encoding = Annotated[
-    str | None, typer.Option(help="Encoding of text files, such as cp1252. Found by default, and UTF-8 where possible.")
-]
+TextColumn = Annotated[str | None, typer.Option(help="Column with the texts. Found by its name by default.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column with the labels. Found by its name by default.")]
+OosLabel = Annotated[str | None, typer.Option(help="Label for out-of-scope texts. Found by its name by default.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of text files, such as cp1252. Detected by default.")]
 RareLabels = Annotated[
     str,
     typer.Option(
         "--rare",
-        metavar="<keep|drop>",
-        help="Labels with a single text, when splits are made: keep them in train, or drop them.",
+        metavar="NAME",
+        help="What to do with labels that have a single text when splits are made: `keep` them in train, or `drop` them.",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "data": (Data, SAMPLE),
     "text_column": (TextColumn, None),

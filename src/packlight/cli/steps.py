@@ -27,10 +27,10 @@ Parent = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Model to start from: an artifact's directory, or any fine-tuned classifier (a directory or a Hub id).",
+        help="Model to start from: the folder of an artifact, or any fine-tuned classifier (a folder or a Hub id).",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Directory for the artifact. Its last part names the variant.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the artifact. Its last part names the variant.")]
 
 
 @dataclass(frozen=True)

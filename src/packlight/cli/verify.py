@@ -1,4 +1,4 @@
-"""`packlight verify`: whether an artifact is whole, and answers here as it did where it was made."""
+"""`packlight verify`: check that an artifact is intact and gives the same predictions as where it was made."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +13,15 @@ from packlight.runtime.artifact import Artifact
 
 def verify(
     artifact: Annotated[
-        Path, typer.Argument(help="An artifact's folder, such as runs/latest/variants/student-onnx-static.")
+        Path, typer.Argument(help="Folder of an artifact, such as runs/latest/variants/student-onnx-static.")
     ],
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check an artifact's files, and that it answers its golden texts on this machine as it did when it was made.
+    """Check an artifact: its files match their hashes, and its golden texts get the same predictions as when it was made.
 
-    The exit status is 2 when a file is missing or altered, token ids differ, or logits differ by more than the artifact
-    allows.
+    The exit status is 2 if a file is missing or altered, if token ids differ, or if logits differ by more than the
+    artifact's tolerance.
 
     Example: `packlight verify runs/latest/variants/student-onnx-static`
     """
@@ -33,7 +33,7 @@ def verify(
         return
     files = len(Artifact.open(artifact).manifest.files)
     info(
-        f"{artifact}: verified. {files} files match their hashes; {found.texts} golden texts, answered in "
+        f"{artifact}: verified. {files} files match their hashes. {found.texts} golden texts in "
         f"{found.seconds:.2f} s: token ids equal, {found.labels_changed} labels changed, logits differ by "
         f"{found.distance:.2g} on average (tolerance {found.tolerance:.2g}), by {found.largest_difference:.2g} at most"
     )

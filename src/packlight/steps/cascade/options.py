@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
-    """Let a fast model answer the texts that it is sure of, and a better one the rest."""
+    """Let a fast model answer the texts that it is confident about, and a better model the rest."""
 
     needs = ("onnx", "onnx-int8", "torch")
     makes = "cascade"
@@ -25,7 +25,7 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
     ] = 0.01
     confidence: Annotated[
         Annotated[float, msgspec.Meta(ge=0.5, lt=1)],
-        described("Confidence, from val's texts, that no more accuracy is lost than that."),
+        described("Statistical confidence that no more accuracy is lost, from 0.5 to 1. Computed on val."),
     ] = 0.95
     oos_rate: Annotated[
         OosRate | None,

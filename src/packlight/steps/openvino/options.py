@@ -19,9 +19,9 @@ class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
     example = "artifacts/student --data intents.csv --out artifacts/student-openvino"
 
     precision: Annotated[Literal["fp32", "int8"], described("Precision of weights and activations.")] = "fp32"
-    calibration_texts: Annotated[Positive, described("Training texts that int8 activation ranges are measured on.")] = (
-        512
-    )
+    calibration_texts: Annotated[
+        Positive, described("Number of training texts to measure the activations' ranges on, for int8.")
+    ] = 512
     min_agreement: Annotated[
         Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
     ] = 0.9

@@ -18,25 +18,28 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     mode: Annotated[
         Literal["static", "dynamic"],
         described(
-            "Activation scales: `static`, fixed from training texts, or `dynamic`, computed for each batch, so that "
-            "predictions depend on the batch."
+            "How activations are scaled: `static`, with scales fixed on training texts, or `dynamic`, with scales computed "
+            "for each batch. Dynamic predictions depend on the batch."
         ),
     ] = "static"
-    per_channel: Annotated[bool, described("Use a scale for each output channel of a weight, not one for all.")] = True
+    per_channel: Annotated[bool, described("Use a separate scale for each output channel of a weight.")] = True
     reduce_range: Annotated[
         bool | None,
         described(
-            "Use 7-bit weights, so that sums don't saturate on processors without VNNI.", null="if this one lacks VNNI"
+            "Use 7-bit weights, so that sums don't saturate on processors without VNNI.",
+            null="if this processor lacks VNNI",
         ),
     ] = None
     calibration: Annotated[
         Literal["minmax", "percentile", "auto"],
         described(
-            "Static ranges: `minmax` of all values, `percentile` without the rarest, or `auto` for the more accurate "
-            "on val."
+            "Range of the activations in static mode: `minmax` for all values, `percentile` without outliers, or `auto` for the "
+            "one with the better accuracy on val."
         ),
     ] = "minmax"
-    calibration_texts: Annotated[Positive, described("Number of training texts to take static ranges from.")] = 512
+    calibration_texts: Annotated[
+        Positive, described("Number of training texts to measure the activations' ranges on.")
+    ] = 512
     embeddings: Annotated[Literal["int8", "int4"], described("Data type of the embeddings: `int8` or `int4`.")] = "int8"
     min_agreement: Annotated[
         Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")

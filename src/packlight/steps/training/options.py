@@ -41,13 +41,13 @@ class Training(Step, frozen=True, kw_only=True):
         Rate | None, described("Peak learning rate of the classification head.", null="same as the encoder's")
     ] = 2e-3
     batch_size: Annotated[Positive, described("Texts per update.")] = 32
-    warmup: Annotated[Dropout, described("Share of all updates over which the learning rate rises.")] = 0.1
+    warmup: Annotated[Dropout, described("Share of the updates in which the learning rate rises, from 0 to 1.")] = 0.1
     weight_decay: Annotated[Weight, described("Weight decay of AdamW.")] = 0.01
     max_length: Annotated[MaxLength, described("Truncate texts to this many tokens.")] = 128
     patience: Annotated[
         Positive,
         described(
-            "Stop after this many epochs without a better accuracy on val. Where epochs were added, at least a third of all."
+            "Stop after this many epochs without better accuracy on val. If epochs were added, after a third of them at least."
         ),
     ] = 2
     bf16: Annotated[bool | None, described("Train with bfloat16 autocast.", null="if the device supports it")] = None

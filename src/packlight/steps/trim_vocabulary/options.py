@@ -6,9 +6,9 @@ from packlight.steps.step import Positive, Step, described
 
 
 class TrimVocabulary(Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
-    """Remove the tokens that your texts don't use from the vocabulary and the embedding.
+    """Remove the tokens that your texts don't use from the vocabulary and the embeddings.
 
-    Enough others stay so that unseen words can still be tokenized.
+    Enough other tokens stay so that unseen words can still be tokenized.
     """
 
     needs = ("torch",)
@@ -21,14 +21,14 @@ class TrimVocabulary(Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
     vocab_size: Annotated[
         Positive | None,
         described(
-            "Tokens to keep: those in the training texts first, then the tokenizer's most frequent.",
+            "Number of tokens to keep: those in the training texts first, then the tokenizer's most frequent ones.",
             null="those in use, and single characters",
         ),
     ] = None
     corpus: Annotated[
         str | None,
         described(
-            "File of texts, one per line, whose tokens count as used too.", null="training texts only", takes="file"
+            "File of more texts, one per line, whose tokens are kept too.", null="training texts only", takes="file"
         ),
     ] = None
 

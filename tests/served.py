@@ -1,7 +1,9 @@
 """Servers for tests: an artifact of the tiny run served by real worker processes, and a plain client."""
 
+import contextlib
 import http.client
 import json
+import socket
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -35,6 +37,28 @@ class Client:
 def serving(folder, *, workers=1, **settings):
     with served(folder, workers=workers, name=MODEL, **settings) as process:
         yield process
+
+
+@contextmanager
+def raw(server):
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        yield connection
+
+
+def all_of(connection):
+    """Everything until the server ends the connection."""
+    with contextlib.suppress(ConnectionResetError):
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+    return b""
+
+
+def answer_of(connection):
+    """One answer, whose body is a JSON object."""
+    said = b""
+    while not said.endswith(b"}") and (more := connection.recv(65536)):
+        said += more
+    return said
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,12 @@ import socket
 import subprocess
 import time
 import zlib
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from packlight.runtime.predictor import Predictor
-from served import INFER, MODEL, Client, infer, serving
+from served import INFER, MODEL, Client, all_of, answer_of, infer, raw, serving
 
 pytest_plugins = ["served"]
 TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo", "", "🙂 größer"]
@@ -170,30 +169,8 @@ def test_slow_bodies_are_cut_off(artifact):
             assert connection.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-@contextmanager
-def raw(server):
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        yield connection
-
-
-def all_of(connection):
-    """Everything until the server ends the connection."""
-    with contextlib.suppress(ConnectionResetError):
-        return b"".join(iter(lambda: connection.recv(65536), b""))
-    return b""
-
-
-def answer_of(connection):
-    """One answer, whose body is a JSON object."""
-    said = b""
-    while not said.endswith(b"}") and (more := connection.recv(65536)):
-        said += more
-    return said
-
-
 def test_slow_heads_and_silent_connections_are_cut_off(artifact):
-    with serving(artifact, limits={"head_seconds": 1}) as server:
+    with serving(artifact, limits={"head_seconds": 1, "keep_alive_seconds": 1}) as server:
         with raw(server) as silent, raw(server) as slow, raw(server) as idle:
             idle.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
             slow.sendall(b"GET / HTTP/1.1\r\n")
@@ -207,7 +184,10 @@ def test_slow_heads_and_silent_connections_are_cut_off(artifact):
 
 
 def test_connections_that_bring_no_request_are_cut_off(artifact):
-    with serving(artifact, limits={"head_seconds": 1}) as server, contextlib.ExitStack() as stack:
+    with (
+        serving(artifact, limits={"head_seconds": 1, "keep_alive_seconds": 1}) as server,
+        contextlib.ExitStack() as stack,
+    ):
         empty, after, answered, slow = (stack.enter_context(raw(server)) for _ in range(4))
         empty.sendall(b"\r\n")
         after.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -45,6 +45,10 @@ def test_a_server_is_imported_without_torch():
         ("/v2/models/a/ready", Target("model-ready", "a")),
         ("/v2/models/versions/versions/1", Target("model", "versions", "1")),
         ("/v2/health/live", Target("live")),
+        ("/v2/health/live/", Target("live")),
+        ("/v2/", Target("server")),
+        ("/v2/models/a/infer/", Target("infer", "a")),
+        ("/predict/", Target("predict")),
         ("/v2/models/", Target("other")),
         ("/v2/models", Target("other")),
         ("/v3/models/a", Target("other")),
@@ -56,7 +60,14 @@ def test_paths_have_their_handlers(path, target):
 
 
 def test_paths_with_more_or_less_have_none():
-    for path in ("/v2/models/a/infer/", "/v2/models/a/versions//infer", "/v2/models/a/b/infer", "//v2/health/live"):
+    for path in (
+        "/v2/models/a/infer//",
+        "/v2/models/a/versions//infer",
+        "/v2/models/a/b/infer",
+        "//v2/health/live",
+        "/docs/",
+        "//",
+    ):
         assert target_of(path).route == "other"
 
 

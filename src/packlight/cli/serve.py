@@ -15,9 +15,16 @@ def serve(
         Path, typer.Argument(help="Folder of an artifact, or of several models: NAME/ or NAME/VERSION/.")
     ],
     host: Annotated[
-        str, typer.Option(help="Address to listen on. The default is reachable from this machine only.")
+        str,
+        typer.Option(help="Address to listen on, such as :: for all. The default is reachable from this machine only."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    uds: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Unix socket to listen on, instead of an address and a port.")
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path at which a proxy publishes the server, such as /models/intent.")
+    ] = "",
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Number of processes, each with one thread. Defaults to the container's CPU limit."),
@@ -41,6 +48,10 @@ def serve(
     max_body_bytes: Annotated[
         int, typer.Option(min=1, help="Maximum size of a request body as sent, in bytes.")
     ] = LIMITS.body_bytes,
+    keep_alive: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds that an idle connection stays open. Must be longer than your proxy's."),
+    ] = LIMITS.keep_alive_seconds,
     reload_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds between checks for new versions of the models. 0 turns them off.")
     ] = 2.0,
@@ -57,7 +68,9 @@ def serve(
     protect_metrics: Annotated[
         bool, typer.Option("--protect-metrics", help="Require the API key for metrics, too.")
     ] = False,
-    cors_origin: Annotated[list[str] | None, typer.Option(help="Allowed CORS origin. Can be repeated.")] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Allowed CORS origin, such as https://app.example, or *. Can be repeated.")
+    ] = None,
     tracing: Annotated[
         bool, typer.Option("--tracing", help="Send OpenTelemetry spans. Needs the extra `otel`.")
     ] = False,
@@ -78,6 +91,7 @@ def serve(
         text_bytes=max_text_bytes,
         body_bytes=max_body_bytes,
         unpacked_bytes=2 * max_body_bytes,
+        keep_alive_seconds=keep_alive,
     )
     server.serve(
         Settings(
@@ -85,6 +99,8 @@ def serve(
             name=name,
             host=host,
             port=port,
+            uds=uds,
+            root_path=root_path,
             workers=workers or server.default_workers(),
             limits=limits,
             reload_seconds=reload_seconds,

@@ -24,7 +24,7 @@ from packlight.serve.observer import Observer
 from packlight.serve.repository import Repository
 from packlight.serve.request_body import BodyTimeouts
 from packlight.serve.responses import JSON, Payload
-from packlight.serve.routes import Target, target_of
+from packlight.serve.routes import Target, below, target_of
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
 from packlight.serve.startup import StartupState
 from packlight.serve.status import NO_ROUTE, Status
@@ -80,7 +80,8 @@ class App:
         return self._answer(Request(scope, receive), send)
 
     async def _answer(self, request: Request, send: Send) -> None:
-        exchange = Exchange(request, self._ids.choose(request.header(b"x-request-id")))
+        path = below(self._settings.root_path, request.path)
+        exchange = Exchange(request, path, self._ids.choose(request.header(b"x-request-id")))
         reason = None
         try:
             reply = await self._dispatch(exchange)
@@ -101,7 +102,7 @@ class App:
 
     def _dispatch(self, exchange: Exchange) -> Awaitable[Reply]:
         request = exchange.request
-        target = target_of(request.path)
+        target = target_of(exchange.path)
         exchange.route = target.route
         handler = self._handlers.get(("GET" if request.method == "HEAD" else request.method, target.route))
         if handler is None:
@@ -113,7 +114,12 @@ class App:
     async def _no_handler(self, exchange: Exchange, target: Target) -> Reply:
         allowed = sorted(method for method, route in self._handlers if route == target.route)
         if not allowed:
-            raise HTTPError(404, NO_ROUTE)
+            root, path = self._settings.root_path, exchange.request.path
+            if root and path == root:
+                return json_reply({}, 308, ((b"location", f"{root}/".encode()),))  # the page's links are relative
+            raise HTTPError(
+                404, "there is no such route: its path has two slashes in a row" if "//" in path else NO_ROUTE
+            )
         if exchange.request.method == "OPTIONS" and self._cors:
             return Reply(Payload(b"", JSON), 200, self._cors.preflight(allowed))
         raise HTTPError(405, "this route does not take that method", headers=((b"allow", ", ".join(allowed).encode()),))

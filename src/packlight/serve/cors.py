@@ -1,15 +1,25 @@
-"""Which pages of other origins may call the server from a browser."""
+"""Which pages of other origins may call the server from a browser (the Fetch standard, section 3.2)."""
 
+import re
 from collections.abc import Sequence
 
+from packlight.errors import PacklightError
 from packlight.serve.asgi import Header
+
+ANY = "*"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_READ = b"content-type, content-encoding, inference-header-content-length, x-api-key, authorization, x-request-id, traceparent"
+"""every header of a request that the server reads and a page may set"""
+_SHOWN = b"x-request-id, inference-header-content-length, retry-after"
+"""every header of a response that is the server's own"""
+_PREFLIGHT_SECONDS = 600
 
 
 class Cors:
     """The origins that are allowed; with none, browsers keep other pages out."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        """Take origins as browsers send them: scheme, host and port."""
+        """Take origins as browsers send them, or `*` for any."""
         self._origins = frozenset(origins)
 
     def __bool__(self) -> bool:
@@ -20,11 +30,32 @@ class Cors:
         """What a route answers to a browser that asks first."""
         return (
             (b"access-control-allow-methods", ", ".join(methods).encode()),
-            (b"access-control-allow-headers", b"content-type, x-api-key, authorization, x-request-id"),
+            (b"access-control-allow-headers", _READ),
+            (b"access-control-max-age", b"%d" % _PREFLIGHT_SECONDS),
         )
 
     def headers(self, origin: str | None) -> tuple[Header, ...]:
         """What any response says to a page of an origin."""
+        if ANY in self._origins:
+            return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _SHOWN))
         if origin is None or origin not in self._origins:
-            return ()
-        return ((b"access-control-allow-origin", origin.encode()), (b"vary", b"origin"))
+            return ((b"vary", b"origin"),)
+        return (
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-expose-headers", _SHOWN),
+            (b"vary", b"origin"),
+        )
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Check that a browser could send each origin.
+
+    Raises:
+        PacklightError: if one is not a scheme, a host and an optional port, in lower case.
+    """
+    for origin in origins:
+        if origin != ANY and not _ORIGIN.fullmatch(origin):
+            raise PacklightError(
+                f"--cors-origin {origin}: browsers send a scheme, a host and a port if it is unusual, in lower case and without "
+                "a slash at the end, such as https://app.example; * allows every origin"
+            )

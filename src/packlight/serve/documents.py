@@ -40,14 +40,14 @@ class Documents:
             HTTPError: 404 when the page is switched off.
         """
         del target
-        payload = self._payloads.get(exchange.request.path)
+        payload = self._payloads.get(exchange.path)
         if payload is None:
             raise HTTPError(404, "the page is off")
         return Reply(payload, 200, _GUARDS)
 
 
 def _read(settings: Settings) -> dict[str, Payload]:
-    described = openapi.document(settings.limits)
+    described = openapi.document(settings.limits, settings.root_path)
     folder = files("packlight.serve").joinpath("page")
     static = {path: Payload(folder.joinpath(name).read_bytes(), kind) for path, (name, kind) in _STATIC.items()}
     return static | {

@@ -21,10 +21,12 @@ _encode = msgspec.json.Encoder().encode
 class Exchange:
     """One request while it is answered."""
 
-    __slots__ = ("id", "request", "route", "start", "texts")
+    __slots__ = ("id", "path", "request", "route", "start", "texts")
 
-    def __init__(self, request: Request, request_id: str) -> None:
+    def __init__(self, request: Request, path: str, request_id: str) -> None:
         self.request = request
+        self.path = path
+        """as the routes know it"""
         self.id = request_id
         self.start = time.perf_counter()
         self.texts = 0

@@ -1,14 +1,20 @@
 """HTTP: uvicorn's protocol on httptools, with the bounds that it leaves to a proxy.
 
-Slow and endless headers, connections without a request, and more connections than a worker takes are cut off here.
-Everything else, parsing included, is theirs.
+Slow and endless headers, connections without a request, and more connections than a worker takes are cut off here. An
+offer to change to another protocol, such as `Upgrade: h2c`, is ignored as RFC 9110 allows (section 7.8). Everything else,
+parsing included, is theirs.
 """
 
 import asyncio
+import sys
+from collections import deque
+from typing import ClassVar
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from packlight.serve.settings import Limits
 from packlight.serve.transport import JoiningTransport
 
 CONNECTIONS = 4096
@@ -16,13 +22,16 @@ CONNECTIONS = 4096
 HEAD_BYTES = 64 << 10
 """of a request's line and headers"""
 LOOKS = 4
-"""times within the keep-alive's bound, which is that of a head too, in which a connection is looked at"""
+"""times within the bound of a head in which a connection is looked at"""
 LINGER_SECONDS = 1.0
 """after the last connection was accepted, an idle one may still bring the request that was on its way"""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection."""
+    """One connection. uvicorn's own bound, `timeout_keep_alive`, is that of a connection between two requests."""
+
+    head_seconds: ClassVar[float] = 60.0
+    """for a connection's first byte, and for all headers of a request"""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or end it at once where there are too many."""
@@ -31,12 +40,16 @@ class BoundedHttp(HttpToolsProtocol):
         self._whole = True
         """whether the last request came to its end"""
         self._watch: asyncio.TimerHandle | None = None
+        self._fed: deque[memoryview] = deque()
+        """what the parser has not seen yet, the piece that it is at first"""
+        self._offered = False
+        """whether the request offers another protocol"""
         super().connection_made(transport)
         self.transport = JoiningTransport(transport, self.loop)  # type: ignore[assignment]
         if len(self.connections) > CONNECTIONS:
             transport.abort()
             return
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,7 +61,11 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that goes on over several of these is counted."""
         goes_on = self._head_since is not None and self._whole
-        super().data_received(data)
+        self._fed.append(memoryview(data))
+        while self._fed and not self.transport.is_closing():
+            super().data_received(self._fed[0])  # type: ignore[arg-type] # httptools takes any buffer
+            self._fed.popleft()
+        self._fed.clear()
         if self._head_since is None:
             if self.cycle is None or self.cycle.response_complete:
                 # Empty lines before a request, or more of a body that was answered: they ended uvicorn's own timer.
@@ -61,15 +78,21 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Httptools: a request begins."""
         self._head_since, self._head_bytes = self.loop.time(), 0
+        self._offered = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Httptools: its headers are whole."""
+        self._offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        if self._offered:
+            return  # the request comes again, without the offer
         self._head_since, self._whole = None, False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Httptools: its body is whole."""
+        if self._offered:
+            return
         self._head_since, self._whole = None, True
         super().on_message_complete()
 
@@ -84,6 +107,26 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             super().shutdown()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Ignore an offer of another protocol: a new parser gets the same head without it, and then the rest.
+
+        uvicorn calls this while it handles httptools' HttpParserUpgrade, which says where the head ended.
+        """
+        error = sys.exc_info()[1]
+        if not isinstance(error, httptools.HttpParserUpgrade) or not self._offered:
+            return
+        version = self.parser.get_http_version().encode()
+        kept = [(name, _without_offer(value) if name == b"connection" else value) for name, value in self.headers]
+        lines = [
+            b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version),
+            *(b"%s: %s" % (name, value) for name, value in kept if name != b"upgrade"),
+        ]
+        current = self._fed[0]
+        self._fed.insert(1, memoryview(b"\r\n".join((*lines, b"", b""))))
+        self._fed.insert(2, current[int(error.args[0]) :])
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
     def _end(self) -> None:
         if not self.transport.is_closing():
             super().shutdown()
@@ -91,13 +134,13 @@ class BoundedHttp(HttpToolsProtocol):
     def _look(self) -> None:
         """End a connection whose head takes too long, or the rest of a body that was answered."""
         now = self.loop.time()
-        if self._head_since is not None and now - self._head_since > self.timeout_keep_alive:
+        if self._head_since is not None and now - self._head_since > self.head_seconds:
             if self._whole:
                 self._refuse(408, "Request Timeout", "the headers came too slowly")
             else:
                 self.transport.close()
             return
-        self._watch = self.loop.call_later(self.timeout_keep_alive / LOOKS, self._look)
+        self._watch = self.loop.call_later(self.head_seconds / LOOKS, self._look)
 
     def _refuse(self, status: int, phrase: str, reason: str) -> None:
         if self.transport.is_closing():
@@ -106,3 +149,14 @@ class BoundedHttp(HttpToolsProtocol):
         head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self.transport.close()
+
+
+def bounded(limits: Limits) -> type[BoundedHttp]:
+    """The protocol of a worker's connections."""
+    return type("LimitedHttp", (BoundedHttp,), {"head_seconds": limits.head_seconds})
+
+
+def _without_offer(connection: bytes) -> bytes:
+    """A Connection header without what announces an Upgrade header."""
+    tokens = [token.strip() for token in connection.split(b",")]
+    return b", ".join(token for token in tokens if token.lower() not in (b"upgrade", b"http2-settings"))

@@ -11,8 +11,8 @@ from packlight.serve.settings import Limits
 Schema = dict[str, Any]
 
 
-def document(limits: Limits) -> Schema:
-    """The OpenAPI 3.1 description of every route."""
+def document(limits: Limits, root_path: str = "") -> Schema:
+    """The OpenAPI 3.1 description of every route, under the path at which a proxy publishes the server."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -21,6 +21,7 @@ def document(limits: Limits) -> Schema:
             "summary": "Text classification on the Open Inference Protocol v2.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": root_path or "/"}],
         "paths": {
             "/predict": {"post": _predict()},
             "/models": {"get": _get("The models with their labels and measured figures.", "Models")},
@@ -63,8 +64,8 @@ def page(described: Schema) -> bytes:
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
         "content='width=device-width, initial-scale=1'><title>packlight: interface</title>"
-        "<link rel='icon' href='/icon.svg'><link rel='stylesheet' href='/page.css'></head><body><main class='wide'><h1>Interface</h1>"
-        "<p>The <a href='/openapi.json'>OpenAPI document</a> of this server; <a href='/'>try it by hand</a>.</p>"
+        "<link rel='icon' href='icon.svg'><link rel='stylesheet' href='page.css'></head><body><main class='wide'><h1>Interface</h1>"
+        "<p>The <a href='openapi.json'>OpenAPI document</a> of this server; <a href='./'>try it by hand</a>.</p>"
         f"<pre>{example}</pre><table><thead><tr><th></th><th>route</th><th>gives</th><th>status</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table><h2>Schemas</h2>{schemas}</main></body></html>"
     ).encode()

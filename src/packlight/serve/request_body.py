@@ -28,6 +28,8 @@ async def read_body(request: Request, cap: int) -> bytes:
     length = request.header(b"content-length")
     if length is not None and int(length) <= cap:
         return await request.body()
+    if length is not None and (request.header(b"expect") or "").lower() == "100-continue":
+        raise HTTPError(413, _too_large(cap), headers=(CONNECTION_CLOSE,))  # the client waits before it sends the body
     parts = []
     size = 0
     async for chunk in request.chunks():
@@ -40,8 +42,12 @@ async def read_body(request: Request, cap: int) -> bytes:
             parts.clear()
     if size > cap:
         ending = (CONNECTION_CLOSE,) if size > DISCARDED * cap else ()
-        raise HTTPError(413, f"the body is larger than {cap} bytes", headers=ending)
+        raise HTTPError(413, _too_large(cap), headers=ending)
     return b"".join(parts)
+
+
+def _too_large(cap: int) -> str:
+    return f"the body is larger than {cap} bytes"
 
 
 def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:

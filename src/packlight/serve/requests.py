@@ -1,5 +1,6 @@
 """A request's bytes to what it asks: the protocol's inference requests, and the plain form for people."""
 
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -80,6 +81,7 @@ def read_infer(body: bytes, json_length: str | None, limits: Limits) -> InferReq
         HTTPError: 400 with the reason for anything malformed, 413 above a limit.
     """
     json, binary = _split(body, json_length)
+    json = _without_mark(json)
     request: _Request = _decode(_request, json)
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
         raise malformed(f"there must be one input, named {INPUT!r}")
@@ -98,7 +100,7 @@ def read_plain(body: bytes, limits: Limits) -> PlainRequest:
     Raises:
         HTTPError: 400 with the reason for anything malformed, 413 above a limit.
     """
-    plain: PlainRequest = _decode(_plain, body)
+    plain: PlainRequest = _decode(_plain, _without_mark(body))
     if plain.top_k < 1:
         raise malformed("top_k must be 1 or more")
     if not plain.texts:
@@ -107,6 +109,11 @@ def read_plain(body: bytes, limits: Limits) -> PlainRequest:
         raise too_large(f"{len(plain.texts)} texts in one request; at most {limits.texts} are taken")
     check_sizes(plain.texts, limits)
     return plain
+
+
+def _without_mark(data: bytes | memoryview) -> bytes | memoryview:
+    """JSON without a byte order mark, which some clients on Windows send (RFC 8259, 8.1, lets a parser ignore it)."""
+    return data[len(BOM_UTF8) :] if data[: len(BOM_UTF8)] == BOM_UTF8 else data
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes | memoryview) -> Any:

@@ -23,7 +23,6 @@ _FIXED = {
     "/metrics": Target("metrics"),
     "/models": Target("models"),
     "/v2": Target("server"),
-    "/v2/": Target("server"),
     "/v2/health/live": Target("live"),
     "/v2/health/ready": Target("ready"),
 } | dict.fromkeys(PAGE, Target("document"))
@@ -31,14 +30,26 @@ _OF_A_MODEL = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
 
 
 def target_of(path: str) -> Target:
-    """Which handler a path means; `other` for none."""
+    """Which handler a path means; `other` for none.
+
+    A slash at the end changes nothing, as with KServe, which redirects to the path without it; only the documents, whose
+    links are relative, have none.
+    """
     return _cached(path) if len(path) <= _LONGEST_CACHED else _parse(path)
+
+
+def below(root: str, path: str) -> str:
+    """A path as the routes know it: without the prefix under which a proxy publishes the server, if it has that."""
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _parse(path: str) -> Target:
     fixed = _FIXED.get(path)
     if fixed is not None:
         return fixed
+    if path.endswith("/"):
+        target = _parse(path[:-1]) if path[-2:-1] != "/" else Target("other")
+        return Target("other") if target.route == "document" else target
     parts = path.split("/")
     if parts[:3] != ["", "v2", "models"] or len(parts) < 4 or not parts[3]:  # /v2/models/{m}
         return Target("other")

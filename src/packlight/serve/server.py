@@ -4,12 +4,14 @@ On SIGTERM readiness fails in every worker while requests are still answered, ea
 the grace the workers stop accepting, finish what they have within the bound, and the server ends with status 0.
 """
 
-import errno
 import os
+import re
 import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,12 +19,15 @@ import msgspec
 from packlight.errors import PacklightError
 from packlight.extras import require
 from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
+from packlight.serve.cors import check_origins
 from packlight.serve.drain_flag import DrainFlag
+from packlight.serve.listening import bind_uds, check_address, written
 from packlight.serve.logs import Log
 from packlight.serve.repository import NAME, verify
 from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
 from packlight.serve.startup import StartupState
 
+ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -52,6 +57,8 @@ def serve(settings: Settings) -> None:
         require("opentelemetry", purpose="--tracing")
     settings = _checked(settings)
     _check_name(settings.name)
+    check_origins(settings.cors_origins)
+    _check_root_path(settings.root_path)
     _check_workers(settings.workers)
     log = Log(access=False)
     for name, artifact in verify(Path(settings.path), settings.name).items():
@@ -65,11 +72,11 @@ def serve(settings: Settings) -> None:
                 "depend on its neighbours, so that texts are run one at a time; a statically quantized artifact may "
                 "share batches and is faster under load",
             )
-    _check_address(settings.host, settings.port)
-    runtime = Path(settings.runtime or tempfile.mkdtemp(prefix="packlight-serve-"))
+    runtime = Path(settings.runtime or _temporary())
     try:
         _prepare(msgspec.structs.replace(settings, runtime=str(runtime)), runtime)
-        _run(settings, DrainFlag(runtime), StartupState(runtime), log)
+        with _listening(settings) as listener:
+            _run(settings, listener, DrainFlag(runtime), StartupState(runtime), log)
     finally:
         log.drain()
         if not settings.runtime:
@@ -84,12 +91,45 @@ def _prepare(settings: Settings, runtime: Path) -> None:
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
 
 
-def _run(settings: Settings, flag: DrainFlag, starting: StartupState, log: Log) -> None:
+def _temporary() -> str:
+    """A folder for metrics and the drain flag.
+
+    Raises:
+        PacklightError: if there is no folder that can be written to.
+    """
+    try:
+        return tempfile.mkdtemp(prefix="packlight-serve-")
+    except OSError as error:
+        raise PacklightError(
+            f"no temporary folder can be written to ({error.strerror}); mount one at /tmp, or set TMPDIR to one"
+        ) from error
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket | None]:
+    """The Unix socket of all workers; None if each binds a port for itself.
+
+    Raises:
+        PacklightError: if the address cannot be had.
+    """
+    if settings.uds is None:
+        check_address(settings.host, settings.port)
+        yield None
+        return
+    with bind_uds(settings.uds) as listener:
+        try:
+            yield listener
+        finally:
+            Path(settings.uds).unlink(missing_ok=True)
+
+
+def _run(settings: Settings, listener: socket.socket | None, flag: DrainFlag, starting: StartupState, log: Log) -> None:
     from packlight.serve.supervisor import Supervisor  # the extra
 
-    log.event("info", "listening", url=f"http://{settings.host}:{settings.port}", workers=settings.workers)
+    log.event("info", "listening", url=written(settings), workers=settings.workers)
     Supervisor(
         settings.workers,
+        listener,
         flag,
         starting,
         log,
@@ -123,6 +163,18 @@ def _checked(settings: Settings) -> Settings:
         raise PacklightError(f"the server's settings cannot be used: {error}") from error
 
 
+def _check_root_path(root: str) -> None:
+    """A prefix of paths.
+
+    Raises:
+        PacklightError: when it is none.
+    """
+    if root and not ROOT_PATH.fullmatch(root):
+        raise PacklightError(
+            f"--root-path {root}: begin with a slash and end without one, such as /models/intent; letters, digits and -._~ only"
+        )
+
+
 def _check_workers(workers: int) -> None:
     """Several workers listen on one port.
 
@@ -136,20 +188,3 @@ def _check_workers(workers: int) -> None:
             f"--workers {workers} needs Linux, which spreads connections over the workers; use --workers 1 on this "
             "system, or `packlight deploy` for a container image"
         )
-
-
-def _check_address(host: str, port: int) -> None:
-    """Workers share the port among themselves; without this check they would share it with another server too.
-
-    Raises:
-        PacklightError: when the port is taken or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PacklightError(f"port {port} of {host} is taken; choose another with --port") from error
-            raise PacklightError(f"cannot listen on {host} port {port}: {error.strerror}") from error

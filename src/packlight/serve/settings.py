@@ -27,8 +27,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """padded tokens of one micro-batch; a longer text is a batch of its own. A request yields to others after each slice of this size"""
     deadline_seconds: Seconds = 2.0
     """from a request's arrival to its answer: 504 after that, whether inference has begun or not"""
-    head_seconds: Count = 60
-    """for a request's headers, and for an idle connection to be used again; longer than most balancers keep theirs"""
+    head_seconds: Seconds = 60.0
+    """for a connection's first byte, and for all headers of a request"""
+    keep_alive_seconds: Seconds = 90.0
+    """for a connection between two requests; longer than the proxies in front keep theirs, or they send to a closed one"""
     body_seconds: Seconds = 10.0
     """from the headers to the last byte of the body"""
 
@@ -50,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """the model's name where the path is one artifact; by default the artifact's own"""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    uds: str | None = None
+    """the path of a Unix socket to listen on instead of host and port"""
+    root_path: str = ""
+    """the path under which a proxy publishes the server, such as /models/intent; requests may carry it or not"""
     workers: Annotated[int, msgspec.Meta(ge=1)] = 1
     limits: Limits = Limits()
     reload_seconds: Annotated[float, msgspec.Meta(ge=0)] = 2.0
@@ -67,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """whether the page, the documents and the list of models are shown"""
     access_log: bool = True
     cors_origins: tuple[str, ...] = ()
+    """origins of pages that may call the server, as browsers send them; * for all"""
     tracing: bool = False
     runtime: str = ""
     """the folder that workers share: metrics and the drain flag"""

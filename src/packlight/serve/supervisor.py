@@ -34,6 +34,7 @@ class Supervisor:
     def __init__(
         self,
         workers: int,
+        listener: socket.socket | None,
         flag: DrainFlag,
         starting: StartupState,
         log: Log,
@@ -42,6 +43,8 @@ class Supervisor:
         drain_seconds: float,
     ) -> None:
         """Prepare; `run` starts the workers."""
+        self._listener = listener
+        """the Unix socket of all workers"""
         self._flag = flag
         self._starting = starting
         self._log = log
@@ -84,7 +87,7 @@ class Supervisor:
                 self._due[place] = now + (SLOW_RESPAWN_SECONDS if young else RESPAWN_SECONDS)
                 self._failure = self._failure or self._starting.failure
             if self._processes[place] is None and self._due[place] <= now:
-                self._processes[place] = new = self._context.Process(target=work, daemon=True)
+                self._processes[place] = new = self._context.Process(target=work, args=(self._listener,), daemon=True)
                 self._born[place] = now
                 new.start()
 

@@ -1,8 +1,4 @@
-"""One worker: a process with one event loop, on uvicorn, that listens for itself.
-
-Each worker binds the port with SO_REUSEPORT, so that the system spreads connections over them and a worker that dies
-takes no other's connections along.
-"""
+"""One worker: a process with one event loop, on uvicorn."""
 
 import contextlib
 import multiprocessing
@@ -12,8 +8,9 @@ import socket
 import uvicorn
 
 from packlight.serve.app import create
-from packlight.serve.http import BoundedHttp
+from packlight.serve.http import bounded
 from packlight.serve.line_writer import standard_error
+from packlight.serve.listening import bind
 from packlight.serve.logs import exceptions_as_lines, library_logging
 from packlight.serve.settings import read_settings
 
@@ -21,12 +18,16 @@ BACKLOG = 1024
 ORPHAN_SECONDS = 1
 
 
-def work() -> None:
-    """Serve until a signal says otherwise; the settings stand in the environment."""
+def work(shared: socket.socket | None = None) -> None:
+    """Serve until a signal says otherwise; the settings stand in the environment.
+
+    Args:
+        shared: the Unix socket of all workers; None if this worker binds the port itself.
+    """
     settings = read_settings()
     config = uvicorn.Config(
         create(),
-        http=BoundedHttp,
+        http=bounded(settings.limits),
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -35,7 +36,7 @@ def work() -> None:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=settings.limits.head_seconds,
+        timeout_keep_alive=settings.limits.keep_alive_seconds,  # type: ignore[arg-type] # only the loop reads it
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         callback_notify=_end_without_parent,
         timeout_notify=ORPHAN_SECONDS,
@@ -44,23 +45,9 @@ def work() -> None:
     server = uvicorn.Server(config)
     try:
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended in order
-            server.run([listener(settings.host, settings.port)])
+            server.run([shared or bind(settings.host, settings.port)])
     finally:
         standard_error().drain()
-
-
-def listener(host: str, port: int) -> socket.socket:
-    """A socket of this process's own on a port that the workers share.
-
-    Raises:
-        OSError: when the address cannot be had.
-    """
-    own = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "SO_REUSEPORT"):
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    own.bind((host, port))
-    return own
 
 
 async def _end_without_parent() -> None:

@@ -61,7 +61,7 @@ function card() {
 
 async function load() {
   try {
-    models = (await call("/models")).models;
+    models = (await call("models")).models;
     at("model").replaceChildren(...models.map((each) => new Option(each.name)));
     at("model").hidden = models.length < 2;
     card();
@@ -75,7 +75,7 @@ async function ask(event) {
   event.preventDefault();
   try {
     const started = performance.now();
-    const answer = await call("/predict", { text: at("text").value, top_k: 5, model: at("model").value || null });
+    const answer = await call("predict", { text: at("text").value, top_k: 5, model: at("model").value || null });
     at("latency").textContent = `${(performance.now() - started).toFixed(1)} ms this request, network included`;
     bars(answer);
     show("");

@@ -70,8 +70,8 @@ def _step(step: type[Step]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for each in options_of(step):
-        kind = each.type_words.replace("|", "\\|")
-        lines.append(f"| `{each.key}` | {kind} | {each.default_words} | {each.description} |")
+        kind = each.recipe_type.replace("|", "\\|")
+        lines.append(f"| `{each.key}` | {kind} | {each.recipe_default} | {each.meaning} |")
     return "\n".join(lines) + "\n"
 
 

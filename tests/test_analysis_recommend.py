@@ -126,9 +126,9 @@ def test_cautions():
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ({"profile": "best"}, "quick-win, balanced"),
-        ({"min_accuracy": 93}, "<= 1"),
-        ({"max_latency_ms": 0}, "> 0"),
+        ({"profile": "best"}, "profile is .best., but must be .*.quick-win"),
+        ({"min_accuracy": 93}, "min_accuracy is 93, but must be a number from 0 to 1"),
+        ({"max_latency_ms": 0}, "max_latency_ms is 0, but must be a number above 0"),
         ({"percentile": "p42"}, "p42"),
     ],
 )

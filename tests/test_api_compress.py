@@ -86,10 +86,10 @@ def test_other_limits_are_answered_from_the_same_run(result, asked):
     [
         ({"data": 3}, DataError, "cannot be read as labelled texts"),
         ({"data": "no/such.csv"}, DataError, "there is no no/such.csv"),
-        ({"max_latency_ms": -1}, PacklightError, "constraints cannot be used"),
+        ({"max_latency_ms": -1}, PacklightError, "constraints: max_latency_ms is -1"),
         ({"recipe": "squeeze"}, RecipeError, "no recipe 'squeeze'"),
         ({"recipe": [Export(name="alone")]}, RecipeError, "comes first, but must start from a variant"),
-        ({"recipe": [{"step": "export", "to": "x"}]}, RecipeError, "unknown field|required field"),
+        ({"recipe": [{"step": "export", "to": "x"}]}, RecipeError, "there is no key|is missing"),
         ({"recipe": []}, RecipeError, "has no steps"),
         ({"model": object()}, ModelError, "model is a object: give a Hub id or a folder"),
     ],

@@ -11,6 +11,7 @@ import pytest
 
 import packlight
 from packlight.cli.steps import verb
+from packlight.expected import expected, problem_of
 from packlight.recipes.recipe import recipe_schema
 from packlight.steps import step_types
 from packlight.steps.option import options_of
@@ -54,7 +55,24 @@ def test_the_schema_describes_every_key(step):
     described = recipe_schema()["$defs"][step.__name__]
     assert described["properties"]["step"]["enum"] == [step.word()]
     for option in options_of(step, own=True):
+        assert option.meaning.startswith(option.description)
+        assert option.null is None or option.null in option.meaning
         assert described["properties"][option.key]["description"] == option.description
+
+
+def test_the_schema_describes_the_keys_of_a_recipe():
+    recipe = recipe_schema()["$defs"]["Recipe"]
+    assert set(recipe["properties"]) == {"version", "name", "references", "steps"}
+    assert all(each["description"].endswith(".") for each in recipe["properties"].values())
+
+
+@STEPS
+def test_every_value_out_of_range_is_answered_in_plain_words(step):
+    required = {option.key: "a-name" for option in options_of(step, own=True) if option.required}
+    for option in options_of(step, own=True):
+        problem = problem_of(step, required | {option.key: {"a": "mapping"}})
+        assert problem == f"{option.key} is {{'a': 'mapping'}}, but must be {expected(option.type)}"
+        assert "mapping" not in expected(option.type), "a type that has no words yet"
 
 
 def test_a_step_without_a_description_is_refused():
@@ -119,6 +137,6 @@ def test_a_new_folder_is_a_step_everywhere(tmp_path):
     assert seen["recipe"] == 3
     assert seen["verb"] == seen["schema"] == "Rows to shuffle."
     assert "## shuffle-rows" in seen["reference"]
-    assert "| `rows` | int | every row | Rows to shuffle. |" in seen["reference"]
+    assert "| `rows` | int \\| null | null | Rows to shuffle. `null`: every row. |" in seen["reference"]
     assert "rows: int | None = None" in seen["function"]
     assert seen["heavy"] == []

@@ -143,7 +143,7 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
     ("words", "said"),
     [
         (["--vocab-size", "3"], "special tokens and single characters without which texts would become unknown"),
-        (["--vocab-size", "0"], "Expected `int` >= 1"),
+        (["--vocab-size", "0"], "must be a whole number of at least 1 or null"),
         (["--corpus", "nowhere.txt"], "nowhere.txt: cannot be read"),
     ],
 )

@@ -62,5 +62,5 @@ def _headline(step: type[Step]) -> Text:
 def _options(step: type[Step]) -> Table:
     table = Table("key", "type", "default", "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for option in options_of(step, own=True):
-        table.add_row(option.key, Text(option.type_words), Text(option.default_words), Text(option.description))
+        table.add_row(option.key, Text(option.recipe_type), Text(option.recipe_default), Text(option.meaning))
     return table

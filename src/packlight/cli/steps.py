@@ -16,6 +16,7 @@ from packlight.cli.source import DataOptions, with_data_options
 from packlight.data import Dataset
 from packlight.data.dataset import as_options
 from packlight.data.load import SAMPLE
+from packlight.expected import expected
 from packlight.pipeline.single_step import build_step, run_step
 from packlight.progress import info
 from packlight.runtime.artifact import Artifact
@@ -113,7 +114,7 @@ def _read(option: Option, word: str) -> _Given:
     try:
         return _Given(msgspec.convert(value, option.type, strict=False))
     except msgspec.ValidationError as error:
-        raise typer.BadParameter(f"{word!r}: {error}") from error
+        raise typer.BadParameter(f"{word!r} was given, but it must be {expected(option.type)}") from error
 
 
 def _value(word: Any) -> Any:

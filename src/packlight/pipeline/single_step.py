@@ -10,6 +10,7 @@ import msgspec
 
 from packlight.data import Dataset
 from packlight.errors import RecipeError
+from packlight.expected import problem_of
 from packlight.extras import require
 from packlight.progress import warn
 from packlight.runtime.artifact import Artifact
@@ -51,10 +52,9 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
             value = tuple(names) if option.lists else names[0]
         values[option.key] = place_of(value) if isinstance(value, Path | Artifact) else value
     named = {"step": kind.word(), "as": _name_of(str(out), "out")}
-    try:
-        step = msgspec.convert(named | values, kind)
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"{kind.word()}: {error}") from error
+    if (problem := problem_of(kind, named | values)) is not None:
+        raise RecipeError(f"{kind.word()}: {problem}")
+    step = msgspec.convert(named | values, kind)
     if step.contradiction:
         raise RecipeError(f"{step.kind}: {step.contradiction}")
     require(*step.modules, purpose=f"`packlight {step.kind}`")

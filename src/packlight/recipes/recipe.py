@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 import msgspec
 import yaml
 
 from packlight.errors import RecipeError
+from packlight.expected import problem_of, shown
 from packlight.files import atomic_write
 from packlight.steps import step_types
 from packlight.steps.step import SAME, OosRate, Step, check_options
@@ -28,10 +29,18 @@ VERSION = 1
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Steps in order, and the reference rows to measure beside them."""
 
-    version: int
-    name: str
-    references: tuple[Literal["bert-base", "distilbert"], ...] = ()
-    steps: tuple[Step, ...]
+    version: Annotated[int, msgspec.Meta(description=f"Version of the recipe format: {VERSION}.")]
+    name: Annotated[str, msgspec.Meta(description="Name of the recipe, for messages and the report.")]
+    references: Annotated[
+        tuple[Literal["bert-base", "distilbert"], ...],
+        msgspec.Meta(description="Models to measure beside the variants, for comparison."),
+    ] = ()
+    steps: Annotated[
+        tuple[Step, ...],
+        msgspec.Meta(
+            description="Steps in order. Each makes a variant, from the one before it unless `from` names another."
+        ),
+    ]
 
     def parent_of(self, step: Step) -> Step | None:
         """The step that made what this one starts from."""
@@ -78,7 +87,7 @@ def _recipe_of(document: object, *, where: str) -> Recipe:
     try:
         recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
     except msgspec.ValidationError as error:
-        raise RecipeError(f"{where}: {_explain(str(error), document)}") from error
+        raise RecipeError(f"{where}: {_problem(document) or error}") from error
     _check_order(recipe, where)
     return recipe
 
@@ -172,18 +181,48 @@ def recipe_schema() -> dict[str, Any]:
 def _document_type() -> type[msgspec.Struct]:
     """A recipe as YAML says it, with an entry of every kind of step."""
     fields = [
-        (field.name, tuple[Union[tuple(step_types().values())], ...], msgspec.NODEFAULT)  # type: ignore[misc] # noqa: UP007 - made at run time
-        if field.name == "steps"
-        else (field.name, field.type, field.default)
+        (field.name, _steps_type(field.type) if field.name == "steps" else field.type, field.default)
         for field in msgspec.structs.fields(Recipe)
     ]
     return msgspec.defstruct("Recipe", fields, kw_only=True, forbid_unknown_fields=True)
 
 
-def _explain(message: str, document: object) -> str:
-    if "unknown field" in message and isinstance(document, dict):
-        return f"{message}; `packlight recipes --options` lists the steps and their keys"
-    return message
+def _steps_type(described: Any) -> Any:
+    """The annotation of a recipe's steps, with every kind of step in place of the class that they share."""
+    entry: Any = Union[tuple(step_types().values())]  # noqa: UP007 - made at run time
+    annotated: Any = Annotated
+    return annotated[tuple[entry, ...], *described.__metadata__]
+
+
+OPTIONS = "`packlight recipes --options` lists the steps and their keys"
+
+
+def _problem(document: object) -> str | None:
+    """What is wrong with a document that is no recipe: where, what was given and what is expected; None if not found."""
+    if not isinstance(document, dict):
+        return f"a recipe is a mapping of version, name and steps, but this is {shown(document)}"
+    head = {key: value for key, value in document.items() if key != "steps"}
+    if (problem := problem_of(Recipe, head | {"steps": ()})) is not None:
+        return f"{problem}; {OPTIONS}" if "no key" in problem else problem
+    entries = document.get("steps")
+    if not isinstance(entries, list):
+        return f"steps is {shown(entries)}, but must be a list of steps; {OPTIONS}"
+    for number, entry in enumerate(entries, start=1):
+        if (problem := _problem_of_entry(entry)) is not None:
+            name = entry.get("as") if isinstance(entry, dict) else None
+            word = f" ({entry['step']})" if isinstance(entry, dict) and "step" in entry else ""
+            return f"step {number}{f', {name!r}' if isinstance(name, str) and name else ''}{word}: {problem}"
+    return None
+
+
+def _problem_of_entry(entry: object) -> str | None:
+    if not isinstance(entry, dict) or "step" not in entry:
+        return f"{shown(entry)} does not say which step it is; write `step: distill` or another. {OPTIONS}"
+    kind = step_types().get(entry["step"]) if isinstance(entry["step"], str) else None
+    if kind is None:
+        return f"there is no step {entry['step']!r}; there are {', '.join(step_types())}"
+    problem = problem_of(kind, entry)
+    return f"{problem}; {OPTIONS}" if problem and "no key" in problem else problem
 
 
 def _check_order(recipe: Recipe, where: str) -> None:

@@ -42,6 +42,25 @@ class Option:
         return " | ".join(dict.fromkeys(word for each in self.kinds for word in _words(each, self.takes)))
 
     @property
+    def meaning(self) -> str:
+        """What it means, and what null does where it may be null."""
+        return f"{self.description} `null`: {self.null}." if self.nullable and self.null else self.description
+
+    @property
+    def recipe_type(self) -> str:
+        """Its type in words as a recipe takes it, such as `int | null`."""
+        return f"{self.type_words} | null" if self.nullable else self.type_words
+
+    @property
+    def recipe_default(self) -> str:
+        """Its default as a recipe would say it."""
+        if self.required:
+            return "required"
+        if isinstance(self.default, tuple):
+            return f"[{', '.join(map(str, self.default))}]"
+        return "null" if self.default is None else value_words(self.default)
+
+    @property
     def default_words(self) -> str:
         """Its default in words; what null means, where that is the default."""
         if self.required:

@@ -22,6 +22,7 @@ import msgspec
 
 from packlight.data.text_file import read_lines
 from packlight.errors import RecipeError
+from packlight.expected import problem_of
 from packlight.extras import require
 
 if TYPE_CHECKING:
@@ -190,9 +191,7 @@ def check_options(step: Step) -> None:
     Raises:
         RecipeError: when a value is out of its range, or two options contradict each other.
     """
-    try:
-        msgspec.convert(msgspec.to_builtins(step), type(step))
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"{step.kind}: {error}") from error
+    if (problem := problem_of(type(step), msgspec.to_builtins(step))) is not None:
+        raise RecipeError(f"{step.kind}: {problem}")
     if step.contradiction:
         raise RecipeError(f"{step.kind}: {step.contradiction}")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from packlight.errors import PacklightError
+from packlight.expected import problem_of
 from packlight.formatting import digits, megabytes, milliseconds, percent, points
 from packlight.measure.results import Measurement, Measurements
 from packlight.steps import step_types
@@ -72,10 +73,9 @@ def checked(constraints: Constraints) -> Constraints:
     Raises:
         PacklightError: when one is not.
     """
-    try:
-        return msgspec.convert(msgspec.to_builtins(constraints), Constraints)
-    except msgspec.ValidationError as error:
-        raise PacklightError(f"constraints cannot be used: {error}; profiles are {', '.join(PROFILES)}") from error
+    if (problem := problem_of(Constraints, msgspec.to_builtins(constraints))) is not None:
+        raise PacklightError(f"constraints: {problem}")
+    return msgspec.convert(msgspec.to_builtins(constraints), Constraints)
 
 
 def violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Violation, ...]:

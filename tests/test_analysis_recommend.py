@@ -79,6 +79,19 @@ def test_answers_side_by_side_decide_where_they_are_given():
     assert advise(big, small, right={"big": better, "small": answers}).pick == "big"
 
 
+def test_a_large_loss_is_never_a_tie_however_few_texts_there_are():
+    answers = {"big": [True] * 30, "small": [True] * 26 + [False] * 4}
+    big, small, tiny = (
+        row("big", ms=10, accuracy=1.0),
+        row("small", ms=1, accuracy=26 / 30),
+        row("tiny", ms=1, accuracy=0.98),
+    )
+    advice = advise(big, small, right=answers)
+    assert advice.pick == "big", "four of 30 are lost, which the exact test cannot find"
+    assert "more than 3.0 points less accurate" in advice.runners_up[0].why_not
+    assert advise(big, tiny, right=answers | {"tiny": [True] * 29 + [False]}).pick == "tiny"
+
+
 def test_among_equally_fast_the_smallest_is_taken():
     fast, small = row("fast", ms=1.0, size=90.0, as_fast=("small",)), row("small", ms=1.01, size=9.0, as_fast=("fast",))
     advice = advise(fast, small)
@@ -192,7 +205,7 @@ def test_a_small_val_says_what_it_cannot_tell():
     small = {"texts": 40}
     taken = measurements(
         row("big", ms=10, accuracy=0.9, val=scores(0.925, **small)),
-        row("small", ms=1, accuracy=0.9, val=scores(0.85, **small)),
+        row("small", ms=1, accuracy=0.9, val=scores(0.9, **small)),
     )
     taken = msgspec.structs.replace(taken, data=msgspec.structs.replace(taken.data, rows={"val": 40, "test": QUERIES}))
     advice = recommend(taken, Constraints())

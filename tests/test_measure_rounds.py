@@ -9,7 +9,7 @@ import pytest
 from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.measure import rounds
-from packlight.measure.rounds import BATCH, WARM_TEXTS, BenchmarkConfig, journal_name, run_benchmark
+from packlight.measure.rounds import BATCH, LOOK, BenchmarkConfig, journal_name, run_benchmark
 from packlight.measure.timing import judged, resample
 from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget
@@ -43,9 +43,22 @@ class Told:
         self.labels = LABELS
         self.dies_at = None
         self.milliseconds = None
+        self.look = {}
+        self.warm = {}
 
-    def times(self, variant, count):
-        return self.milliseconds(variant, count) if self.milliseconds else [float(len(self.turns))] * count
+    def looked(self, variant, texts):
+        """Slow enough that no variant times more texts than another, unless the test says otherwise."""
+        return [self.look.get(variant, 50.0)] * len(texts), [1.0] * len(texts)
+
+    def turn(self, variant, texts, warm):
+        if self.dies_at == len(self.turns):
+            raise KeyboardInterrupt
+        self.warm[variant] = warm
+        self.turns.append(variant)
+        self.texts.append(texts)
+        given = self.milliseconds
+        times = given(variant, len(texts)) if given else [float(len(self.turns))] * len(texts)
+        return times, [each / 2 for each in times]
 
 
 @pytest.fixture
@@ -56,6 +69,7 @@ def told(monkeypatch):
         def __init__(self, subject, threads):
             self.subject, self.labels = subject, told.labels
             told.opened.append((subject.variant, threads))
+            self.seen = False
 
         def __enter__(self):
             return self
@@ -64,13 +78,8 @@ def told(monkeypatch):
             told.opened.append(("closed", self.subject.variant))
 
         def latency(self, texts, *, warm):
-            assert warm == WARM_TEXTS
-            if told.dies_at == len(told.turns):
-                raise KeyboardInterrupt
-            told.turns.append(self.subject.variant)
-            told.texts.append(texts)
-            times = told.times(self.subject.variant, len(texts))
-            return times, [each / 2 for each in times]
+            looks, self.seen = not self.seen and warm == LOOK, True
+            return told.looked(self.subject.variant, texts) if looks else told.turn(self.subject.variant, texts, warm)
 
         def throughput(self, texts):
             assert len(texts) == BATCH
@@ -153,7 +162,7 @@ def test_answers_are_mapped_by_the_labels_names(tmp_path, data, told):
 
 def test_a_variant_that_lacks_a_label_is_refused_before_any_turn(tmp_path, data, told):
     told.labels = ("alarm", "music")
-    with pytest.raises(ModelError, match="'oos'"):
+    with pytest.raises(ModelError, match=r"lacks 1 of the data's 3 labels \(oos\)"):
         measure(tmp_path / "journal", data)
     assert told.turns == []
     assert ("closed", "a") in told.opened
@@ -299,3 +308,34 @@ def test_every_time_says_which_text_it_is_of(tmp_path, data, told):
     raws = measure(tmp_path / "journal", data)
     assert all([data.test.texts[place] for place in raw.timed] == told.texts[0] for raw in raws)
     assert all(np.shape(raw.latency_ms) == np.shape(raw.cpu_ms) == (3, 4) for raw in raws)
+
+
+MANY = BenchmarkConfig(rounds=2, texts=20, seconds=0)
+
+
+def test_a_round_goes_in_blocks_and_a_fast_variant_times_more_texts(tmp_path, data, told):
+    told.look = {"a": 50.0, "b": 12.0, "c": 0.1}
+    a, b, c = measure(tmp_path / "journal", data, effort=MANY)
+    assert a.blocks == b.blocks == c.blocks == 4, "five texts of 50 ms are a quarter of a second"
+    assert [len(raw.timed) for raw in (a, b, c)] == [20, 20, 60], "of 60 texts in all"
+    assert [sorted(told.turns[start : start + 3]) for start in range(0, 24, 3)] == [["a", "b", "c"]] * 8
+    assert [len(texts) for texts in told.texts[:3]] == [{"a": 5, "b": 5, "c": 15}[each] for each in told.turns[:3]]
+    for raw in (a, b, c):
+        own = [texts for variant, texts in zip(told.turns, told.texts, strict=True) if variant == raw.variant]
+        asked = [data.test.texts[place] for place in raw.timed]
+        assert [text for texts in own for text in texts] == 2 * asked
+        assert np.shape(raw.latency_ms) == (2, len(raw.timed))
+        assert len(raw.throughput) == 2, "once in a round"
+    assert c.timed[:20] == a.timed
+    assert told.warm == {"a": 1, "b": 1, "c": 5}
+
+
+def test_a_killed_measurement_keeps_its_pace(tmp_path, data, told):
+    told.look = {"c": 0.1}
+    told.dies_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path / "journal", data, effort=MANY)
+    told.dies_at, told.look = None, {"a": 200.0}
+    *_, c = measure(tmp_path / "journal", data, effort=MANY)
+    assert len(c.timed) == 60
+    assert c.blocks == 4

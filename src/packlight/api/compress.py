@@ -40,9 +40,10 @@ def compress(
     label_map: str | Path | Mapping[str, str] | None = None,
     new_head: bool = False,
     extend_labels: bool = False,
-    threads: int | None = None,
+    threads: int = 1,
     train_threads: int | None = None,
     seconds: float = 60.0,
+    timed_texts: int = 40,
     seed: int = 0,
     remeasure: bool = False,
     on_progress: Callable[[str, float, float], None] | None = None,
@@ -81,9 +82,10 @@ def compress(
             same names, or the data has their numbers.
         new_head: train a new classification head, whatever head the model has.
         extend_labels: keep the labels that a fine-tuned classifier knows, and add the data's other labels to its head.
-        threads: threads per inference. Defaults to all that this process may use.
+        threads: threads per inference of every measured variant. One is what a worker of the server has.
         train_threads: threads for training on the CPU. Defaults to all that this process may use.
         seconds: time limit of the speed measurement.
+        timed_texts: how many texts the slowest variant times, one request each; faster variants time more.
         seed: of everything random.
         remeasure: measure again even if nothing changed.
         on_progress: called as `on_progress(stage, done, total)` whenever something moves. The stage `variants` counts the
@@ -133,7 +135,7 @@ def compress(
             threads=threads,
             train_threads=train_threads,
             seed=seed,
-            effort=BenchmarkConfig(seconds=seconds),
+            effort=BenchmarkConfig(texts=timed_texts, seconds=seconds),
             remeasure=remeasure,
         )
     return result_of(Path(out), limits)

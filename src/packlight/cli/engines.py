@@ -34,10 +34,10 @@ def engines(
         float,
         typer.Option(min=0, max=1, help="Maximum loss of accuracy on val against the best candidate, from 0 to 1."),
     ] = 0.005,
-    threads: options.Threads = None,
+    threads: options.MeasuredThreads = 1,
     rounds: options.Rounds = 5,
     seconds: options.Seconds = 60.0,
-    texts: Annotated[int, typer.Option(min=1, help="Number of val texts timed in each round, one at a time.")] = 60,
+    texts: options.TimedTexts = 40,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare PyTorch, torch.compile, ONNX Runtime and OpenVINO with equal threads, and write the fastest accurate one.

@@ -22,6 +22,12 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads per inference. Defaults to the container's CPU limit."),
 ]
+MeasuredThreads = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Threads per inference of every measured variant. One is what a worker of the server has."
+    ),
+]
 TrainThreads = Annotated[
     int | None,
     typer.Option(
@@ -33,7 +39,10 @@ TrainThreads = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
 Remeasure = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
 Rounds = Annotated[
-    int, typer.Option(min=2, help="Minimum number of rounds. Each round times every text on every variant.")
+    int, typer.Option(min=2, help="Minimum number of rounds. Each round times every variant on its texts.")
+]
+TimedTexts = Annotated[
+    int, typer.Option(min=1, help="Texts that the slowest variant is timed on, one at a time. Faster ones time more.")
 ]
 Seconds = Annotated[
     float,

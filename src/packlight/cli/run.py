@@ -26,9 +26,10 @@ def run(
     new_head: options.NewHead = False,
     extend_labels: options.ExtendLabels = False,
     oos_rate: options.Traffic = None,
-    threads: options.Threads = None,
+    threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     seconds: options.Seconds = 60.0,
+    texts: options.TimedTexts = 40,
     remeasure: options.Remeasure = False,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,
@@ -47,21 +48,21 @@ def run(
     plan = with_head(
         plan, label_map=None if label_map is None else str(label_map), new_head=new_head, extend_labels=extend_labels
     )
-    texts = source.read()
-    for line in texts.describe():
+    labelled = source.read()
+    for line in labelled.describe():
         info(line)
     from packlight.measure.rounds import BenchmarkConfig  # time that --help need not wait for
     from packlight.pipeline import run as carry_out  # imports torch
 
     outcome = carry_out(
-        texts,
+        labelled,
         plan,
         out,
         model=model,
         threads=threads,
         train_threads=train_threads,
         seed=source.seed,
-        effort=BenchmarkConfig(seconds=seconds),
+        effort=BenchmarkConfig(texts=texts, seconds=seconds),
         remeasure=remeasure,
         quote=not no_texts,
     )

@@ -53,7 +53,7 @@ def search(
         list[str] | None,
         typer.Option(help=f"Kind of model to try: {', '.join(KINDS)}. Can be repeated. Defaults to all."),
     ] = None,
-    threads: options.Threads = None,
+    threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     no_texts: options.NoTexts = False,
     as_json: options.AsJson = False,

@@ -63,7 +63,10 @@ def derive(
         threads: that every variant ran on.
         seed: of the bootstrap.
     """
-    drawn = {name: timing.resample(raw.latency_ms, seed=seed) for name, raw in raws.items()}
+    drawn = {
+        name: timing.resample(raw.latency_ms, seed=seed, blocks=raw.blocks, strata=raw.strata)
+        for name, raw in raws.items()
+    }
     return tuple(_row(identity, raws, drawn, baseline, data, threads) for identity in identities)
 
 

@@ -238,13 +238,17 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 
     variant: str
     timed: list[int]
-    """the texts that were timed alone, as places in the split that was answered"""
+    """the texts that were timed alone, as places in the split that was answered; who timed fewer timed the first of them"""
+    strata: list[int] = []
+    """for each of them, the stratum of lengths that it was drawn from; a single one where there are none"""
+    blocks: int = 1
+    """equal parts of these texts, each timed by every variant before the next part"""
     latency_ms: list[list[float]]
-    """round -> time of each timed text, in the same order in every round and for every variant"""
+    """round -> time of each timed text, in the same order in every round"""
     cpu_ms: list[list[float]]
     """the same of CPU time, of all threads of the process"""
     steal: list[float] | None = None
-    """for each round, the share of the machine's processor time that went to others; None where the system keeps none"""
+    """for each turn of a block, the share of the machine's processor time that went to others; None where the system keeps none"""
     throughput: list[float]
     """texts per second of each round, batch 32"""
     predictions: list[int] | None

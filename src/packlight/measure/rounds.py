@@ -1,23 +1,30 @@
 """Interleaved rounds: what every variant is asked, and what is written down.
 
-The texts are a fixed sample of the test split, the same in every round, so that rounds differ by the machine alone;
-within a round every variant answers all of them before the next round starts, in an order that changes from round to
-round. A drift of the machine's speed thus hits all variants alike, and cancels in the ratio of two of them.
+A round is a pass over a fixed sample of texts. It goes in blocks, each a fraction of a second long for the slowest variant:
+every variant times its texts of the block before the next block starts, in an order that changes from block to block. A
+drift of the machine's speed thus hits all variants alike, and cancels in the ratio of two of them. How many texts a block
+holds follows from a first look at every variant's speed: a fast variant times more of them, so that its turn does not end
+before the clock has seen anything of the machine.
 
-Rounds are added until every variant's speedup is known to 5 % (`packlight.measure.timing`), or until another round would not fit
-the time that measuring may take. Each turn is appended to a journal, from which an interrupted measurement goes on; when
-to stop follows from the journal alone.
+Rounds are added until every variant's speedup is known to 5 % (`packlight.measure.timing`), or until another round would
+not fit the time that measuring may take. Each turn is appended to a journal, from which an interrupted measurement goes on;
+when to stop follows from the journal alone.
 """
 
 import hashlib
 import itertools
+import math
 import random
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+import numpy as np
 
 from packlight.data import Dataset, Split
 from packlight.files import DAMAGED_JSON
@@ -32,31 +39,59 @@ from packlight.runtime.engines import engine_info
 
 BATCH = 32
 CHUNK = 256
-PAUSE = 0.05
+PAUSE = 0.02
 """seconds before each turn in which spinning threads of the one before fall asleep"""
-WARM_TEXTS = 5
+BLOCK = 0.25
+"""seconds, about, in which the slowest variant answers the texts of a block"""
+TURN = 0.06
+"""seconds, about, in which any other variant answers its own"""
+WARM_UP = 0.01
+"""seconds, about, in which a variant answers texts at the beginning of its turn that are not timed"""
+LOOK = 5
+"""texts that a variant's speed is first looked at with, after as many that are not timed"""
+STRATUM = 8
+"""texts of the slowest variant that are drawn from one stratum of lengths"""
+MOST_TEXTS = 4800
+"""that a variant times in a round: a cascade's mean is known to 5 % from about half as many"""
 
 
 class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     rounds: int = 5
-    """at least so many"""
+    """at least"""
     most_rounds: int = 40
-    texts: int = 60
-    """each answered alone in every round; throughput is that of the first 32, whatever this says"""
+    texts: int = 40
+    """at least, each answered alone in every round; throughput is that of the first 32, whatever this says"""
     seconds: float = 60.0
     """no round is begun after the least that would end later than this; what was measured before a restart counts"""
 
 
+class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
+    """The journal's first line: how the texts are dealt out, by a first look at every variant's speed."""
+
+    blocks: int
+    """of a round"""
+    texts: dict[str, int]
+    """variant -> how many it answers in a block; the fewest are the first of any other variant's"""
+    warm: dict[str, int]
+    """variant -> how many it answers untimed before them"""
+
+    def timed(self, variant: str) -> int:
+        """How many texts a variant answers in a round."""
+        return self.blocks * self.texts[variant]
+
+
 class RoundResult(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
-    """One line of the journal: one variant in one round."""
+    """One line of the journal: one variant in one block of one round."""
 
     round: int
+    block: int
     variant: str
     milliseconds: list[float]
     cpu_milliseconds: list[float]
-    texts_per_second: float
+    texts_per_second: float | None
+    """in a batch; taken in the first block of a round"""
     steal: float | None
     """share of the machine's processor time that went to other virtual machines"""
     seconds: float
@@ -109,56 +144,74 @@ def run_benchmark(
         MeasurementError: when a variant cannot be opened or its process ends.
         ModelError: when a judged variant lacks a label of the data.
     """
-    turns, answers = _read(journal)
-    timed = data.split(splits[-1])
-    places = _sample_texts(timed, effort, seed)
-    if _enough(subjects, effort, seed, turns) and all(subject.variant in answers for subject in subjects):
-        return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
-    texts = [timed.texts[place] for place in places]
+    known, timed = _read(journal), data.split(splits[-1])
+    answered = all(subject.variant in known.answers for subject in subjects)
+    if known.pace and answered and _enough(known, known.pace, subjects, timed, effort, seed):
+        return _raws(subjects, known, known.pace, timed, seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
         # They open side by side, and all are open, with labels that fit, before the first is timed.
         labels = {process.subject.variant: process.labels for process in processes}
         ids = {variant: _ids(labels[variant], data) for variant in judged}
-        _run_rounds(processes, texts, effort, seed, journal, turns)
+        pace = known.pace or _pace(processes, timed, effort, seed)
+        if known.pace is None:
+            _append(journal, pace)
+        _run_rounds(processes, timed, pace, effort, seed, journal, known)
         for process in processes:
-            if process.subject.variant not in answers:
+            if process.subject.variant not in known.answers:
                 done = _answers(process, data, splits, ids.get(process.subject.variant))
                 _append(journal, done)
-                answers[done.variant] = done
-    return [_raw(subject, turns, answers[subject.variant], places, effort) for subject in subjects]
+                known.answers[done.variant] = done
+    return _raws(subjects, known, pace, timed, seed)
 
 
-def timed_texts(data: Dataset, effort: BenchmarkConfig, seed: int) -> list[str]:
-    """The texts that every variant answers alone in each round."""
-    return [data.test.texts[place] for place in _sample_texts(data.test, effort, seed)[: effort.texts]]
+@dataclass(frozen=True)
+class Journal:
+    """What was measured so far."""
+
+    pace: Pace | None
+    turns: list[RoundResult]
+    answers: dict[str, Predictions]
 
 
 def _enough(
-    subjects: Sequence[BenchmarkTarget], effort: BenchmarkConfig, seed: int, turns: Sequence[RoundResult]
+    known: Journal, pace: Pace, subjects: Sequence[BenchmarkTarget], split: Split, effort: BenchmarkConfig, seed: int
 ) -> bool:
     """Whether no further round is to be measured, going by the whole rounds that there are."""
-    whole = _whole_rounds(subjects, turns)
+    whole = _whole_rounds(pace, subjects, known.turns)
     if whole < effort.rounds:
         return False
-    spent = sum(turn.seconds for turn in turns if turn.round < whole)
+    spent = sum(turn.seconds for turn in known.turns if turn.round < whole)
     if whole >= effort.most_rounds or spent * (whole + 1) / whole > effort.seconds:
         return True
+    places, strata = _sample(split, pace, seed), _strata(split, pace)
     drawn = {
-        each.variant: timing.resample([turn.milliseconds for turn in _own(each, turns)[:whole]], seed=seed)
+        each.variant: timing.resample(
+            [_joined(turns, "milliseconds") for turns in _by_round(each, known.turns)[:whole]],
+            seed=seed,
+            blocks=pace.blocks,
+            strata=[strata[place] for place in places[: pace.timed(each.variant)]],
+        )
         for each in subjects
     }
     return all(estimate.settled for estimate in timing.judged(drawn, subjects[0].variant).values())
 
 
-def _whole_rounds(subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
-    """How many rounds, from the first on, every variant has had its turn in."""
-    timed = {(turn.round, turn.variant) for turn in turns}
-    return next(number for number in itertools.count() if any((number, each.variant) not in timed for each in subjects))
+def _whole_rounds(pace: Pace, subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
+    """How many rounds, from the first on, every variant has had all its turns in."""
+    taken = Counter(turn.round for turn in turns)
+    whole = pace.blocks * len(subjects)
+    return next(number for number in itertools.count() if taken[number] < whole)
 
 
-def _own(subject: BenchmarkTarget, turns: Sequence[RoundResult]) -> list[RoundResult]:
-    return sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: turn.round)
+def _by_round(subject: BenchmarkTarget, turns: Sequence[RoundResult]) -> list[list[RoundResult]]:
+    """A variant's turns: for each round those of its blocks, in order."""
+    own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: (turn.round, turn.block))
+    return [list(group) for _, group in itertools.groupby(own, key=lambda turn: turn.round)]
+
+
+def _joined(turns: Sequence[RoundResult], name: Literal["milliseconds", "cpu_milliseconds"]) -> list[float]:
+    return [each for turn in turns for each in getattr(turn, name)]
 
 
 def journal_name(parts: Sequence[str]) -> str:
@@ -166,40 +219,66 @@ def journal_name(parts: Sequence[str]) -> str:
     return f"rounds-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}.jsonl"
 
 
+def _pace(processes: Sequence[Process], split: Split, effort: BenchmarkConfig, seed: int) -> Pace:
+    """Look at every variant's speed, and deal the texts out: so many that no turn is much shorter than another."""
+    first = [split.texts[place] for place in _places(split, LOOK, seed)]
+    seconds = {
+        process.subject.variant: float(np.median(process.latency(first, warm=LOOK)[0])) / 1e3 for process in processes
+    }
+    blocks = math.ceil(effort.texts / max(1, round(BLOCK / max(seconds.values()))))
+    least = math.ceil(effort.texts / blocks)
+    most = max(1, min(len(split), MOST_TEXTS) // (blocks * least))
+    return Pace(
+        blocks=blocks,
+        texts={name: least * _within(1, TURN / (least * each), most) for name, each in seconds.items()},
+        warm={name: _within(1, WARM_UP / each, least) for name, each in seconds.items()},
+    )
+
+
+def _within(least: int, value: float, most: int) -> int:
+    return max(least, min(most, round(value)))
+
+
 def _run_rounds(
     processes: Sequence[Process],
-    texts: Sequence[str],
+    split: Split,
+    pace: Pace,
     effort: BenchmarkConfig,
     seed: int,
     journal: Path,
-    turns: list[RoundResult],
+    known: Journal,
 ) -> None:
+    texts = [split.texts[place] for place in _sample(split, pace, seed)]
     subjects = [process.subject for process in processes]
-    with bar("measuring speed", total=effort.rounds * len(processes)) as progress:
-        while not _enough(subjects, effort, seed, turns):
-            number = _whole_rounds(subjects, turns)
+    turns = known.turns
+    with bar("measuring speed", total=effort.rounds * pace.blocks * len(processes)) as progress:
+        while not _enough(known, pace, subjects, split, effort, seed):
+            number = _whole_rounds(pace, subjects, turns)
             # An interrupted round is measured again as a whole: its turns must lie side by side in time. They come in
             # the same order again, so the journal's last word on each of them is never of two attempts at once.
             turns[:] = [turn for turn in turns if turn.round != number]
-            order = random.Random(f"{seed}/{number}").sample(list(processes), len(processes))  # noqa: S311 - no secret
-            for process in order:
-                turn = _turn(process, texts, number, effort)
-                _append(journal, turn)
-                turns.append(turn)
-                progress.advance()
+            for block in range(pace.blocks):
+                chooser = random.Random(f"{seed}/{number}/{block}")  # noqa: S311 - no secret
+                for process in chooser.sample(list(processes), len(processes)):
+                    turn = _turn(process, texts, pace, number, block)
+                    _append(journal, turn)
+                    turns.append(turn)
+                    progress.advance()
 
 
-def _turn(process: Process, texts: Sequence[str], number: int, effort: BenchmarkConfig) -> RoundResult:
-    start, before = time.perf_counter(), ticks()
+def _turn(process: Process, texts: Sequence[str], pace: Pace, number: int, block: int) -> RoundResult:
+    name, start, before = process.subject.variant, time.perf_counter(), ticks()
     time.sleep(PAUSE)
-    milliseconds, cpu_milliseconds = process.latency(texts[: effort.texts], warm=WARM_TEXTS)
-    rate = process.throughput(texts[:BATCH])
+    count = pace.texts[name]
+    own = texts[block * count : (block + 1) * count]
+    milliseconds, cpu_milliseconds = process.latency(own, warm=pace.warm[name])
     return RoundResult(
         round=number,
-        variant=process.subject.variant,
+        block=block,
+        variant=name,
         milliseconds=milliseconds,
         cpu_milliseconds=cpu_milliseconds,
-        texts_per_second=rate,
+        texts_per_second=None if block else process.throughput(texts[:BATCH]),
         steal=share_stolen(before, ticks()),
         seconds=time.perf_counter() - start,
     )
@@ -256,31 +335,59 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
 
 
-def _sample_texts(split: Split, effort: BenchmarkConfig, seed: int) -> list[int]:
-    """The places in a split of a round's texts: those timed alone, and as many as a batch holds."""
-    chooser, count = random.Random(seed), max(effort.texts, BATCH)  # noqa: S311 - no secret
-    if len(split) >= count:
-        return chooser.sample(range(len(split)), count)
-    return chooser.choices(range(len(split)), k=count)
+def _sample(split: Split, pace: Pace, seed: int) -> list[int]:
+    """The places in a split of a round's texts: the most that a variant times alone, and as many as a batch holds."""
+    return _places(split, max(BATCH, *map(pace.timed, pace.texts)), seed)
 
 
-def _raw(
-    subject: BenchmarkTarget,
-    turns: Sequence[RoundResult],
-    answers: Predictions,
-    places: Sequence[int],
-    effort: BenchmarkConfig,
-) -> Raw:
-    own = _own(subject, turns)
-    steal = [turn.steal for turn in own if turn.steal is not None]
+def _places(split: Split, count: int, seed: int) -> list[int]:
+    """The first `count` places of a split, spread over short and long texts; where it holds fewer, from the first on again."""
+    order = _spread(split, seed)
+    return [order[number % len(order)] for number in range(count)]
+
+
+def _spread(split: Split, seed: int) -> list[int]:
+    """All places of a split, so that the first of them, however many, are spread evenly over short and long texts.
+
+    The ranks by length come in the order of their bits reversed (van der Corput 1935), begun somewhere by chance.
+    """
+    ranked, bits = _ranked(split), max(1, (len(split) - 1).bit_length())
+    start = random.Random(seed).randrange(len(split))  # noqa: S311 - no secret
+    reversed_bits = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(1 << bits))
+    return [ranked[(rank + start) % len(ranked)] for rank in reversed_bits if rank < len(ranked)]
+
+
+def _ranked(split: Split) -> list[int]:
+    """The places of a split, those of short texts first."""
+    return sorted(range(len(split)), key=lambda place: (len(split.texts[place]), split.texts[place]))
+
+
+def _strata(split: Split, pace: Pace) -> dict[int, int]:
+    """The stratum of lengths that each place is in."""
+    count = max(1, min(map(pace.timed, pace.texts)) // STRATUM)
+    return {place: rank * count // len(split) for rank, place in enumerate(_ranked(split))}
+
+
+def _raws(subjects: Sequence[BenchmarkTarget], known: Journal, pace: Pace, split: Split, seed: int) -> list[Raw]:
+    places, strata = _sample(split, pace, seed), _strata(split, pace)
+    return [_raw(subject, known, pace, places, strata) for subject in subjects]
+
+
+def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[int], strata: Mapping[int, int]) -> Raw:
+    answers, own = known.answers[subject.variant], _by_round(subject, known.turns)
+    turns = [turn for each in own for turn in each]
+    steal = [turn.steal for turn in turns if turn.steal is not None]
+    timed = list(places[: pace.timed(subject.variant)])
     test, val = answers.splits.get("test"), answers.splits.get("val")
     return Raw(
         variant=subject.variant,
-        timed=list(places[: effort.texts]),
-        latency_ms=[turn.milliseconds for turn in own],
-        cpu_ms=[turn.cpu_milliseconds for turn in own],
+        timed=timed,
+        strata=[strata[place] for place in timed],
+        blocks=pace.blocks,
+        latency_ms=[_joined(each, "milliseconds") for each in own],
+        cpu_ms=[_joined(each, "cpu_milliseconds") for each in own],
         steal=steal or None,
-        throughput=[turn.texts_per_second for turn in own],
+        throughput=[turn.texts_per_second for turn in turns if turn.texts_per_second is not None],
         predictions=test.served if test else None,
         confidences=test.confidences if test else None,
         scope_scores=test.scope_scores if test else None,
@@ -291,23 +398,27 @@ def _raw(
     )
 
 
-def _read(journal: Path) -> tuple[list[RoundResult], dict[str, Predictions]]:
+def _read(journal: Path) -> Journal:
     """What the journal's whole lines say in the end; one that a kill cut short is left out."""
-    turns: dict[tuple[int, str], RoundResult] = {}
+    pace: Pace | None = None
+    turns: dict[tuple[int, int, str], RoundResult] = {}
     answers: dict[str, Predictions] = {}
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
-            entry = msgspec.json.decode(line, type=RoundResult | Predictions)
+            entry = msgspec.json.decode(line, type=Pace | RoundResult | Predictions)
         except DAMAGED_JSON:
             continue
-        if isinstance(entry, RoundResult):
-            turns[entry.round, entry.variant] = entry
-        else:
-            answers[entry.variant] = entry
-    return list(turns.values()), answers
+        match entry:
+            case Pace():
+                pace = entry
+            case RoundResult():
+                turns[entry.round, entry.block, entry.variant] = entry
+            case Predictions():
+                answers[entry.variant] = entry
+    return Journal(pace, list(turns.values()), answers)
 
 
-def _append(journal: Path, entry: RoundResult | Predictions) -> None:
+def _append(journal: Path, entry: Pace | RoundResult | Predictions) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("ab") as stream:
         stream.write(b"\n" + msgspec.json.encode(entry))

@@ -82,19 +82,19 @@ def expanded_percentiles(rounds: int) -> tuple[float, float]:
     Raises:
         MissingExtraError: when scipy is not installed.
     """
-    tail = 100 * NormalDist().cdf(-t_quantile(rounds) * (rounds / (rounds - 1)) ** 0.5)
+    tail = 100 * NormalDist().cdf(-t_quantile(rounds - 1) * (rounds / (rounds - 1)) ** 0.5)
     return tail, 100 - tail
 
 
-def t_quantile(rounds: int) -> float:
-    """Half the width of the 95 % interval of Student's t distribution, in standard errors of so many rounds, two or more.
+def t_quantile(freedom: int) -> float:
+    """Half the width of the 95 % interval of Student's t distribution with `freedom` degrees of freedom, in standard errors.
 
     Raises:
         MissingExtraError: when scipy is not installed.
     """
     # scipy takes 140 MB, and an artifact runs without it.
     special = load("scipy.special", "an interval over rounds")
-    return float(special.stdtrit(rounds - 1, (1 + CONFIDENCE) / 2))
+    return float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def percentiles(samples: Values, at: Sequence[float] = (50, 95, 99)) -> tuple[float, ...]:

@@ -9,13 +9,23 @@ of text t in round r, over R rounds and T texts:
 The median over rounds forgets a disturbance that hit a text once. The mean over texts counts each of them: a median
 would hide the slow stage of a cascade. Every ratio is one of two latencies, so the figures agree with each other.
 
-Two things make a latency uncertain: the machine, from round to round, and the choice of texts. Each is resampled on its
-own, the two intervals are taken on the logarithm, and their distances from the estimate are added as independent errors
-are. For a ratio of two variants of one run the same rounds and the same texts are drawn for both, so that what slows both
-cancels.
+A round is a pass over the texts in blocks: all variants time their first block, then all time their second, and so on.
+A block is a fraction of a second, so whatever slows the machine for longer slows all variants and cancels in a ratio. A
+fast variant times more texts in a block than a slow one; the texts of the slow one are the first of its own.
+
+Texts are drawn so that short and long ones have their shares: how long a text is explains most of how long it takes. They are
+resampled within strata of about the same length, so that this does not count as uncertainty.
+
+Two things make a latency uncertain: the machine, from one block to the next, and the choice of texts. Each is resampled
+on its own, the two intervals are taken on the logarithm, and their distances from the estimate are added as independent
+errors are. For a ratio of two variants of one run, the same rounds of each block and the same texts are drawn for both.
 
 Sources
     bootstrap           Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
+    texts               by weights from an exponential distribution, the Bayesian bootstrap, which draws the same for the texts
+                        that two variants share: Rubin (1981), The Annals of Statistics 9(1):130-134
+    strata              resampled each on its own, and rescaled for their few texts: Rao & Wu (1988), Journal of the American
+                        Statistical Association 83(401):231-241
     rounds and texts    Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1(2): two crossed factors
     their sum           Zou & Donner (2008), Statistics in Medicine 27(10):1693-1702, recovering variance estimates
     few rounds          Student's t on the bootstrap's standard error: Hesterberg (2015), The American Statistician
@@ -34,10 +44,11 @@ from packlight.measure.statistics import CONFIDENCE, t_quantile
 
 PRECISION = 0.05
 """a ratio is stable when its 95 % interval lies within this share of it"""
-ROUND_RESAMPLES = 1000
-TEXT_RESAMPLES = 4000
+RESAMPLES = 2000
 AT_ONCE = 200
-"""resamples that are held in memory side by side"""
+"""resamples of rounds that are held in memory side by side"""
+ROUND_TEXTS = 512
+"""texts, at most, that rounds are resampled for: what they have in common is known from fewer than are timed"""
 
 Floats = npt.NDArray[np.floating[Any]]
 Samples = Sequence[Sequence[float]] | Floats
@@ -82,48 +93,75 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Resampled:
-    """A variant's latency on the logarithm, and what it would be with other rounds or other texts."""
+    """A variant's latency on the logarithm, and how far off it would be with other rounds or other texts."""
 
     log: float
     over_rounds: Floats
-    """shape [resamples]"""
+    """difference of the logarithm, shape [resamples]"""
     over_texts: Floats
-    """shape [resamples]"""
+    """difference of the logarithm, shape [resamples]"""
     rounds: int
+    freedom: int
+    """degrees of freedom that the spread over rounds is estimated with"""
 
 
-def resample(samples: Samples, *, seed: int, rounds_seed: int | None = None) -> Resampled:
+def resample(
+    samples: Samples, *, seed: int, blocks: int = 1, strata: Sequence[int] = (), rounds_seed: int | None = None
+) -> Resampled:
     """Prepare a variant's samples for `latency` and `ratio`.
 
     Args:
         samples: positive times, shape [rounds, texts], at least two rounds.
         seed: of the draws; variants of one run share it, which pairs their rounds and texts.
+        blocks: equal parts that the texts were timed in, one part of every variant after another.
+        strata: the stratum that each text was drawn from; a single one by default.
         rounds_seed: of the draws of rounds where those are not paired though the texts are.
 
     Raises:
-        MeasurementError: when there are fewer than two rounds, rounds of different length, or times that are not positive.
+        MeasurementError: when there are fewer than two rounds, rounds of different length, texts that blocks do not divide, or
+            times that are not positive.
     """
     values = _checked(samples)
     rounds, texts = values.shape
-    of_rounds = np.random.default_rng([0, seed if rounds_seed is None else rounds_seed])
-    of_texts = np.random.default_rng([1, seed])
-    draws = of_rounds.integers(rounds, size=(ROUND_RESAMPLES, rounds))
-    over_rounds = [
-        _middle(values[draws[start : start + AT_ONCE]]).mean(axis=1) for start in range(0, ROUND_RESAMPLES, AT_ONCE)
-    ]
-    weights = of_texts.multinomial(texts, np.full(texts, 1 / texts), size=TEXT_RESAMPLES) / texts
+    if texts % blocks:
+        raise MeasurementError(f"{texts} texts are not {blocks} equal blocks; measure again")
     each = np.median(values, axis=0)
     return Resampled(
         log=float(np.log(each.mean())),
-        over_rounds=np.log(np.concatenate(over_rounds)),
-        over_texts=np.log(weights @ each),
+        over_rounds=_over_rounds(values, blocks, seed if rounds_seed is None else rounds_seed),
+        over_texts=_over_texts(each, np.asarray(strata or [0] * texts), seed),
         rounds=rounds,
+        freedom=blocks * (rounds - 1),
     )
+
+
+def _over_rounds(values: Floats, blocks: int, seed: int) -> Floats:
+    rounds, texts = values.shape
+    kept = values.reshape(rounds, blocks, texts // blocks)[:, :, : -(-ROUND_TEXTS // blocks)]
+    means = np.zeros(RESAMPLES)
+    for block in range(blocks):
+        draws = np.random.default_rng([0, seed, block]).integers(rounds, size=(RESAMPLES, rounds))
+        for start in range(0, RESAMPLES, AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            means[part] += _middle(kept[draws[part], block]).mean(axis=1) / blocks
+    return np.log(means) - float(np.log(np.median(kept, axis=0).mean()))
+
+
+def _over_texts(each: Floats, strata: npt.NDArray[np.int64], seed: int) -> Floats:
+    weights = np.random.default_rng([1, seed]).standard_exponential((len(each), RESAMPLES), dtype=np.float32)
+    moved = np.zeros(RESAMPLES)
+    for stratum in np.unique(strata):
+        own = strata == stratum
+        count, mean = int(own.sum()), each[own].mean()
+        if count > 1:
+            drawn = each[own] @ weights[own] / weights[own].sum(axis=0)
+            moved += count / len(each) * (drawn - mean) * ((count + 1) / (count - 1)) ** 0.5
+    return np.log1p(np.maximum(moved / each.mean(), -0.9))
 
 
 def latency(of: Resampled) -> Estimate:
     """The mean over texts of each text's median over rounds, in the samples' unit."""
-    return _estimate(of.log, of.over_rounds, of.over_texts, of.rounds)
+    return _estimate(of.log, of.over_rounds, of.over_texts, of.freedom)
 
 
 def ratio(of: Resampled, over: Resampled) -> Estimate:
@@ -132,7 +170,7 @@ def ratio(of: Resampled, over: Resampled) -> Estimate:
         of.log - over.log,
         of.over_rounds - over.over_rounds,
         of.over_texts - over.over_texts,
-        min(of.rounds, over.rounds),
+        min(of.freedom, over.freedom),
     )
 
 
@@ -151,11 +189,11 @@ def typical(samples: Samples) -> float:
     return float(np.median(_checked(samples, least=1), axis=0).mean())
 
 
-def _estimate(log: float, over_rounds: Floats, over_texts: Floats, rounds: int) -> Estimate:
-    down, up = np.percentile(over_texts - log, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)))
+def _estimate(log: float, over_rounds: Floats, over_texts: Floats, freedom: int) -> Estimate:
+    down, up = np.percentile(over_texts, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)))
     texts_low, texts_high = max(0.0, -down), max(0.0, up)
     # The bootstrap's standard error of a median is no smaller than the true one, so n / (n - 1) is not needed.
-    reach = t_quantile(rounds) * float(over_rounds.std())
+    reach = t_quantile(freedom) * float(over_rounds.std())
     low, high = np.hypot(texts_low, reach), np.hypot(texts_high, reach)
     return Estimate(
         value=float(np.exp(log)),

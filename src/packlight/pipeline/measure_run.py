@@ -32,7 +32,7 @@ from packlight.measure.results import (
     write_truth,
 )
 from packlight.measure.roofline.rows import WorkSource, add_roofline
-from packlight.measure.rounds import BenchmarkConfig, journal_name, run_benchmark, timed_texts
+from packlight.measure.rounds import BenchmarkConfig, journal_name, run_benchmark
 from packlight.measure.worker_process import BenchmarkTarget
 from packlight.progress import info
 from packlight.report import write_report
@@ -103,7 +103,7 @@ def measure_run(
     ]
     measurements = summarise_run(identities, raws, data, threads=threads, seed=seed)
     measurements = add_roofline(
-        measurements, _counted(beside, artifacts), timed_texts(data, effort, seed), threads=threads, kept=rates
+        measurements, _counted(beside, artifacts), timed_texts(data, raws), threads=threads, kept=rates
     )
     (out / MEASURED).unlink(missing_ok=True)
     write_run(measurements, raws, data, out)
@@ -182,6 +182,11 @@ def summarise_run(
         stable=all(row.stable for row in rows),
         measurements=rows,
     )
+
+
+def timed_texts(data: Dataset, raws: Sequence[Raw]) -> dict[str, list[str]]:
+    """The texts that each variant answered alone in every round."""
+    return {raw.variant: [data.test.texts[place] for place in raw.timed] for raw in raws}
 
 
 def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, out: Path) -> None:

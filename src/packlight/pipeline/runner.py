@@ -50,7 +50,7 @@ def run(
     out: Path,
     *,
     model: str = DEFAULT_MODEL,
-    threads: int | None = None,
+    threads: int = 1,
     train_threads: int | None = None,
     seed: int = 0,
     effort: BenchmarkConfig | None = None,
@@ -64,7 +64,7 @@ def run(
         recipe: from `load_recipe`.
         out: the run's folder, made when missing.
         model: what `finetune` starts from: Hub id, folder or word.
-        threads: of every measured variant; by default all that this process may use.
+        threads: of every measured variant, for one inference.
         train_threads: of every step that trains on the CPU and states none; by default those that the run began with, and
             at first all that this process may use.
         seed: of everything random.

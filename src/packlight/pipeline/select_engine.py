@@ -31,7 +31,7 @@ def select_engine(
     others: Sequence[Path] = (),
     out: Path = OUT,
     max_accuracy_loss: float = MAX_ACCURACY_LOSS,
-    threads: int | None = None,
+    threads: int = 1,
     effort: BenchmarkConfig | None = None,
     seed: int = 0,
 ) -> EngineSelection:
@@ -46,7 +46,7 @@ def select_engine(
         out: where the winner's artifact is put. Where one of the given artifacts wins, the figures are written into
             its own manifest instead.
         max_accuracy_loss: share of val, from 0 to 1, that the winner may be right on less often than the most accurate.
-        threads: of every candidate; by default all that this process may use.
+        threads: of every candidate.
         effort: rounds and texts of the timing.
         seed: of everything random.
 
@@ -96,7 +96,9 @@ def _measure(
         splits=("val",),
     )
     by_name = {raw.variant: raw for raw in raws}
-    drawn = {raw.variant: timing.resample(raw.latency_ms, seed=seed) for raw in raws}
+    drawn = {
+        raw.variant: timing.resample(raw.latency_ms, seed=seed, blocks=raw.blocks, strata=raw.strata) for raw in raws
+    }
     baseline = candidates[0].name
     truth = np.array(data.ids(data.val))
     rows = tuple(_row(each, by_name.get(each.name), drawn, baseline, truth) for each in candidates)
@@ -115,7 +117,7 @@ def _measure(
         ),
         stable=all(estimate.stable for estimate in timing.judged(drawn, baseline).values()),
         rounds=drawn[baseline].rounds,
-        texts=effort.texts,
+        texts=min(len(raw.timed) for raw in raws),
         taken_at=here.taken_at,
         libraries=here.libraries,
         engines=rows,

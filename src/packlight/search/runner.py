@@ -70,7 +70,7 @@ def search(
     teacher: str | None = None,
     model: str = DEFAULT_MODEL,
     families: Sequence[Family] = FAMILIES,
-    threads: int | None = None,
+    threads: int = 1,
     train_threads: int | None = None,
     seed: int = 0,
     space: Space | None = None,

@@ -222,8 +222,9 @@ def _ratio(
         return None, None, "one figure in each run"
     first, second = before.raws[names[0]], after.raws[names[1]]
     if name == "latency":
-        same = same_test(before, after) and first.timed == second.timed
-        interval = latency_interval(first.latency_ms, second.latency_ms, same_texts=same)
+        shared = zip(first.timed, second.timed, strict=False)
+        same = same_test(before, after) and all(old == new for old, new in shared)
+        interval = latency_interval(first, second, same_texts=same)
         return interval, None, "bootstrap over rounds and texts" + (", texts paired" if same else "")
     if name == "throughput":
         rounds = [[value] for value in first.throughput], [[value] for value in second.throughput]

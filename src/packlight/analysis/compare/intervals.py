@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from packlight.measure.results import Raw
 from packlight.measure.statistics import CONFIDENCE, NORMAL, expanded_percentiles
 from packlight.measure.timing import ratio, resample
 
@@ -35,23 +36,22 @@ def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
     return max(-1.0, change - reach), min(1.0, change + reach)
 
 
-def latency_interval(
-    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], *, same_texts: bool
-) -> Interval | None:
+def latency_interval(before: Raw, after: Raw, *, same_texts: bool) -> Interval | None:
     """95 % interval of the latency after over that before - 1; see `packlight.measure.timing`.
 
     Args:
-        before: rounds, each with the times of the same texts.
+        before: what was observed in one run.
         after: the same of the other run, whose rounds are independent of the first's.
         same_texts: whether both timed the same texts in the same order, which are then drawn for both at once.
 
     Returns:
         The interval, or None with fewer than two rounds on either side, which have no spread.
     """
-    if min(len(before), len(after)) < 2:  # one round has no spread
+    if min(len(before.latency_ms), len(after.latency_ms)) < 2:  # one round has no spread
         return None
-    old = resample(before, seed=0)
-    new = resample(after, seed=0 if same_texts else 1, rounds_seed=1)
+    old = resample(before.latency_ms, blocks=before.blocks, strata=before.strata, seed=0)
+    own_seed = 0 if same_texts else 1
+    new = resample(after.latency_ms, blocks=after.blocks, strata=after.strata, seed=own_seed, rounds_seed=1)
     change = ratio(new, old)
     return change.low - 1, change.high - 1
 

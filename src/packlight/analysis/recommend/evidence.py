@@ -8,6 +8,8 @@ from packlight.measure.results import Measurement, Measurements
 from packlight.measure.statistics import difference_interval, mcnemar_exact
 
 SIGNIFICANT = 0.05
+TIE = 0.03
+"""a loss of accuracy beyond which two rows never count as equal: on few texts even a large one cannot be told from chance"""
 FEWEST_TEXTS = 6
 """that must tell two variants apart, all in favour of one, before the exact test finds a difference: 2 / 2**6 < 0.05"""
 Right = Mapping[str, Sequence[bool]]
@@ -24,8 +26,8 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether it is lower by more than chance explains."""
-        return self.measurable and self.difference < 0
+        """Whether it is lower by more than chance explains, or by more than is ever taken for chance."""
+        return self.difference < 0 and (self.measurable or self.difference < -TIE)
 
 
 def compare(row: Measurement, other: Measurement, measurements: Measurements, right: Right | None = None) -> Comparison:

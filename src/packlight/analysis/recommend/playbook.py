@@ -17,6 +17,7 @@ from packlight.analysis.recommend.constraints import (
     violations,
 )
 from packlight.analysis.recommend.evidence import (
+    TIE,
     Comparison,
     Right,
     accuracy_of,
@@ -116,7 +117,7 @@ def recommend(measurements: Measurements, constraints: Constraints, *, right: Ri
 
     Rows that break a constraint are out. Of the rest, `edge` and `last-mile` take the cheapest; the other
     profiles first leave out what is measurably worse than the best, by more than the allowed loss. A difference
-    that cannot be told from chance never buys a slower or bigger model; among rows that are equally fast the
+    that cannot be told from chance, and is of 3 points at most, never buys a slower or bigger model; among rows that are equally fast the
     smallest is taken. Every accuracy is that on `val`; `test` only confirms the pick. A row whose answers depend on
     the batch is out, except for `edge`, or where nothing else is left.
 
@@ -291,8 +292,9 @@ def _runners_up(pick: Measurement, case: Case) -> Iterator[RunnerUp]:
             yield RunnerUp(variant=row.variant, why_not=_costs_more(row, pick, case))
     for row in case.eligible:
         if row.variant not in accurate:
-            words = case.compare(row, case.best).words
-            why_not = f"measurably less accurate than {accuracy_of(case.best)}: {words}"
+            against_best = case.compare(row, case.best)
+            how = "measurably less" if against_best.measurable else f"more than {points(TIE).lstrip('+')} less"
+            why_not = f"{how} accurate than {accuracy_of(case.best)}: {against_best.words}"
             yield RunnerUp(variant=row.variant, why_not=why_not)
     for row in case.unsteady:
         why_not = f"its predictions depend on the other texts in the batch{_flips(row, case.measurements)}"

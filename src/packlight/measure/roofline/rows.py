@@ -24,19 +24,24 @@ class WorkSource(NamedTuple):
 
 
 def add_roofline(
-    measurements: Measurements, variants: Mapping[str, WorkSource], texts: Sequence[str], *, threads: int, kept: Path
+    measurements: Measurements,
+    variants: Mapping[str, WorkSource],
+    texts: Mapping[str, Sequence[str]],
+    *,
+    threads: int,
+    kept: Path,
 ) -> Measurements:
     """The measurements with the machine's rates and each row's place under them.
 
     Args:
         measurements: derived from latencies of `texts`.
         variants: by name, every row of the measurements.
-        texts: that were timed.
+        texts: by variant, those that were timed.
         threads: of every variant.
         kept: where the rates are kept from one call to the next, so that the same journal gives the same figures.
     """
     rates = _rates(threads, kept)
-    rows = tuple(_under(row, variants[row.variant], texts, rates) for row in measurements.measurements)
+    rows = tuple(_under(row, variants[row.variant], texts[row.variant], rates) for row in measurements.measurements)
     return msgspec.structs.replace(measurements, measurements=rows, machine=rates)
 
 

@@ -156,7 +156,8 @@ def _over_texts(each: Floats, strata: npt.NDArray[np.int64], seed: int) -> Float
         if count > 1:
             drawn = each[own] @ weights[own] / weights[own].sum(axis=0)
             moved += count / len(each) * (drawn - mean) * ((count + 1) / (count - 1)) ** 0.5
-    return np.log1p(np.maximum(moved / each.mean(), -0.9))
+    moved /= each.mean()
+    return np.asarray(np.log1p(np.maximum(moved, -0.9)))
 
 
 def latency(of: Resampled) -> Estimate:

@@ -34,10 +34,10 @@ version: 1
 name: narrow
 steps:
   - {{step: finetune, as: teacher, {QUICK}}}
-  - {{step: calibrate, as: sure, coverage: 0.8}}
+  - {{step: calibrate, as: sure, abstain: 0.15}}
   - {{step: export, as: sure-onnx}}
   - {{step: distill-static, as: static, from: teacher, {STATIC}}}
-  - {{step: calibrate, as: static-sure, coverage: 0.8}}
+  - {{step: calibrate, as: static-sure, abstain: 0.15}}
   - {{step: cascade, as: both, from: sure-onnx, first: static-sure, max_accuracy_drop: 0.2}}
 """
 """for data without an out-of-scope class"""

@@ -182,7 +182,7 @@ def test_val_chooses_where_test_would_pick_another():
 def test_test_confirms_what_val_chose():
     advice = advise(row("only", accuracy=0.933, val=scores(0.941)))
     assert advice.confirmation == (
-        "Chosen on validation (94.1% of 5,500 texts); test accuracy 93.3% (95% interval 92.6–93.9%)."  # noqa: RUF001
+        "Chosen on validation (94.1% of 5,500 texts, 95% interval 93.5–94.7%); test accuracy 93.3% (95% interval 92.6–93.9%)."  # noqa: RUF001
     )
     assert advice.confirmation in render_text(advice)
     assert advice.confirmation in render_markdown(advice)
@@ -244,3 +244,15 @@ def test_long_lines_go_on_under_their_first_word():
     assert max(map(len, lines)) <= 60
     assert any(line.startswith("    ") for line in lines)
     assert " ".join(render_text(advise(), width=60).split()) == " ".join(render_text(advise()).split())
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.95, "below the 95.0%"), (0.9, "no better than the 90.0%"), (0.8, None)]
+)
+def test_a_pick_that_has_learnt_only_the_most_frequent_label_says_so(share, words):
+    taken = measurements(row("a", accuracy=0.9))
+    data = msgspec.structs.replace(taken.data, majority={"test": share}, majority_label="ham")
+    said = recommend(msgspec.structs.replace(taken, data=data), Constraints()).cautions
+    found = [each for each in said if "always answering 'ham'" in each]
+    assert len(found) == (words is not None)
+    assert words is None or f"Its test accuracy of 90.0% is {words} of always answering" in found[0]

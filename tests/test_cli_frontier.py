@@ -129,7 +129,7 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
     [
         ("calibrate", ["teacher", "--oos-rate", "1"], "oos-rate"),
         ("calibrate", ["teacher", "--oos-rate", "often"], "'often' was given, but it must be"),
-        ("calibrate", ["teacher", "--coverage", "0"], "coverage"),
+        ("calibrate", ["teacher", "--abstain", "0"], "abstain"),
         ("calibrate", ["nowhere"], "nowhere"),
         ("prune", ["teacher"], "nothing to remove"),
         ("prune", ["teacher", "--intermediate-size", "999"], "999 feed-forward neurons cannot be kept of 64"),

@@ -1,4 +1,6 @@
 # ruff: noqa: RUF001 - the en dash is what the table shows where there is no figure
+import msgspec
+
 from invented import measurements, row
 from packlight.analysis.summary import summarise
 from packlight.report import render_markdown, render_text
@@ -63,9 +65,32 @@ def test_wide_markdown_has_intervals_and_tests():
     assert "no measurable change (p=0.41)" in text
     assert "92.7–94.0%" in text
     columns = {line.count(" | ") for line in text.splitlines() if line.startswith("| ")}
-    assert columns == {12}
+    assert columns == {13}
 
 
 def test_names_cannot_break_the_markdown():
     text = render_markdown(summarise(measurements(row("a|b_c*<i>"))))
     assert "a\\|b\\_c\\*\\<i>" in text
+
+
+def majority(*rows, **shares):
+    taken = measurements(*rows)
+    data = msgspec.structs.replace(taken.data, majority=shares, majority_label="ham")
+    return msgspec.structs.replace(taken, data=data)
+
+
+def test_macro_f1_is_shown_where_accuracy_hides_rare_classes():
+    even, uneven = row("even"), row("uneven", accuracy=0.99, macro_f1=0.57)
+    assert "macro F1" not in render_text(summarise(measurements(even)), width=80)
+    text = render_text(summarise(majority(even, uneven, val=0.98, test=0.989)), width=90)
+    assert "57.0%" in text
+    assert "always answering 'ham': 98.9% accuracy on test" in text
+    assert "macro F1" in render_text(summarise(measurements(even)), width=132)
+
+
+def test_abstaining_has_columns_where_a_variant_abstains():
+    rows = (row("always"), row("unsure", coverage=0.9, answered_accuracy=0.97))
+    text = render_markdown(summarise(measurements(*rows)))
+    assert "| coverage | accuracy when answering | abstention |" in text
+    assert "| 90.0% | 97.0% | 10.0% |" in text
+    assert "| – | – | – |" in text

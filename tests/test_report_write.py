@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from invented import RANDOM, measurements, row
@@ -47,6 +48,19 @@ def test_a_run_of_reference_rows_alone_is_reported(tmp_path):
     page = write_report(measurements(row("bert-base", **RANDOM)), tmp_path).report.read_text()
     assert "No variant has an accuracy" in page
     assert "No row has a parent" in page
+
+
+def test_perfect_models_are_said_to_make_no_mistake(tmp_path):
+    page = write_report(measurements(row("a", accuracy=1.0, worst_classes=())), tmp_path).report.read_text()
+    assert "right on every test text" in page
+    assert "No row has an accuracy" not in page
+
+
+def test_the_share_of_the_most_frequent_label_is_stated(tmp_path):
+    taken = measurements()
+    data = msgspec.structs.replace(taken.data, majority={"val": 0.5, "test": 0.25}, majority_label="oos")
+    page = write_report(msgspec.structs.replace(taken, data=data), tmp_path).report.read_text()
+    assert "always answering 'oos', the most frequent label of train: 50.0% on val, 25.0% on test" in page
 
 
 def test_a_wrong_rate_leaves_nothing_behind(tmp_path):

@@ -80,6 +80,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     macro_f1: float | None
     in_scope: float | None
     oos_recall: float | None
+    coverage: float | None
+    """share of the test texts that is answered; None for a variant that always answers"""
+    answered_accuracy: float | None
     speedup: float | None
     speedup_interval: tuple[float, float] | None
     change: Change | None
@@ -207,6 +210,8 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         macro_f1=row.macro_f1,
         in_scope=row.in_scope_accuracy,
         oos_recall=row.oos_recall,
+        coverage=row.coverage,
+        answered_accuracy=row.answered_accuracy,
         speedup=row.speedup,
         speedup_interval=row.speedup_ci95,
         change=change_of(row),

@@ -37,6 +37,7 @@ def compress(
     label_column: str | None = None,
     oos_label: str | None = None,
     oos_rate: OosRate | None = None,
+    abstain: float | None = None,
     label_map: str | Path | Mapping[str, str] | None = None,
     new_head: bool = False,
     extend_labels: bool = False,
@@ -78,6 +79,8 @@ def compress(
         label_column: the column of the labels. Guessed by default.
         oos_label: the label of out-of-scope texts. Found by its name by default.
         oos_rate: the expected share of out-of-scope texts, or `val` for that of the validation texts.
+        abstain: in-scope accuracy, on validation texts, that each variant gives up by abstaining from uncertain texts, where
+            `train` has no out-of-scope texts.
         label_map: what the data calls the labels of a fine-tuned classifier: a dict, or a JSON file. By default both have the
             same names, or the data has their numbers.
         new_head: train a new classification head, whatever head the model has.
@@ -136,6 +139,7 @@ def compress(
             train_threads=train_threads,
             seed=seed,
             effort=BenchmarkConfig(texts=timed_texts, seconds=seconds),
+            abstain=abstain,
             remeasure=remeasure,
         )
     return result_of(Path(out), limits)

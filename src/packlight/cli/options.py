@@ -67,6 +67,13 @@ Traffic = Annotated[
         "assumes the worst share and `cascade` the share in val.",
     ),
 ]
+Abstain = Annotated[
+    float | None,
+    typer.Option(
+        help="Without out-of-scope texts in train: in-scope accuracy, on val, that each variant gives up by abstaining from "
+        "uncertain texts, such as 0.02. Out-of-scope texts in val choose the threshold instead."
+    ),
+]
 Prices = Annotated[
     Path | None,
     typer.Option(help="YAML file with machines and prices. `packlight plan --show-prices` prints one to start from."),

@@ -26,6 +26,7 @@ def run(
     new_head: options.NewHead = False,
     extend_labels: options.ExtendLabels = False,
     oos_rate: options.Traffic = None,
+    abstain: options.Abstain = None,
     threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     seconds: options.Seconds = 60.0,
@@ -63,6 +64,7 @@ def run(
         train_threads=train_threads,
         seed=source.seed,
         effort=BenchmarkConfig(texts=texts, seconds=seconds),
+        abstain=abstain,
         remeasure=remeasure,
         quote=not no_texts,
     )

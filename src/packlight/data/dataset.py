@@ -1,6 +1,7 @@
 """The data set: labelled texts in three splits, with a content hash."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,6 +100,18 @@ class Dataset:
     def split(self, name: str) -> Split:
         """One of train, val, test."""
         return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    @cached_property
+    def majority_label(self) -> str:
+        """The most frequent label of `train`; the first in order among equal ones."""
+        counts = Counter(self.train.labels)
+        return min(counts, key=lambda label: (-counts[label], label))
+
+    @cached_property
+    def majority_shares(self) -> dict[str, float]:
+        """For `val` and `test`, the accuracy of always answering the most frequent label of `train`."""
+        judged = {name: self.split(name).labels for name in ("val", "test")}
+        return {name: labels.count(self.majority_label) / len(labels) for name, labels in judged.items() if labels}
 
     def ids(self, split: Split) -> Sequence[int]:
         """The split's labels as indices."""

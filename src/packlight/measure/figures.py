@@ -126,6 +126,8 @@ def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: Judged) -> Score
     if parent is not None and (before := parent.answers(split)) is not None:
         parent_right = np.array(before) == truth
         change, p_value = float(right.mean() - parent_right.mean()), statistics.mcnemar_exact(right, parent_right)
+    abstained = raw.abstained if split == "test" else raw.val_abstained
+    answered = None if abstained is None else ~np.array(abstained, dtype=bool)
     return Scores(
         accuracy=float(right.mean()),
         accuracy_ci95=statistics.wilson_interval(int(right.sum()), len(right)),
@@ -133,6 +135,8 @@ def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: Judged) -> Score
         batch_flips=raw.batch_flips if split == "test" else raw.val_batch_flips,
         change_vs_parent=change,
         p_value_vs_parent=p_value,
+        coverage=None if answered is None else float(answered.mean()),
+        answered_accuracy=None if answered is None or not answered.any() else float(right[answered].mean()),
     )
 
 
@@ -140,8 +144,10 @@ def _quality(raw: Raw, parent: Raw | None, data: Dataset) -> dict[str, Any]:
     """The figures on test."""
     scores = _scores(raw, parent, data, "test")
     if scores is None or raw.predictions is None:
-        names = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "batch_flips")
-        return dict.fromkeys((*names, "change_vs_parent", "p_value_vs_parent")) | {"worst_classes": ()}
+        names = ("accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "batch_flips", "coverage")
+        return dict.fromkeys((*names, "answered_accuracy", "change_vs_parent", "p_value_vs_parent")) | {
+            "worst_classes": ()
+        }
     truth, predicted = np.array(data.ids(data.test)), np.array(raw.predictions)
     right = predicted == truth
     oos = data.label_ids.get(data.oos_label, -1) if data.oos_label else -1
@@ -149,7 +155,7 @@ def _quality(raw: Raw, parent: Raw | None, data: Dataset) -> dict[str, Any]:
     return msgspec.structs.asdict(scores) | {
         "in_scope_accuracy": float(right[~outside].mean()) if (~outside).any() else None,
         "oos_recall": float(right[outside].mean()) if outside.any() else None,
-        "worst_classes": _worst(truth, predicted, data.labels),
+        "worst_classes": _worst(truth, predicted, data.answers),
     }
 
 

@@ -141,6 +141,10 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """accuracy minus the parent's"""
     p_value_vs_parent: float | None
     """exact McNemar test on paired predictions"""
+    coverage: float | None = None
+    """share of the texts that is answered; null for a variant that always answers"""
+    answered_accuracy: float | None = None
+    """accuracy on the texts that are answered; null for a variant that always answers"""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +188,10 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     in_scope_accuracy: float | None
     oos_recall: float | None
     worst_classes: tuple[ClassScore, ...]
+    coverage: float | None = None
+    """share of the test texts that is answered; null for a variant that always answers"""
+    answered_accuracy: float | None = None
+    """accuracy on the test texts that are answered; null for a variant that always answers"""
     batch_flips: int | None = None
     """test texts whose label is another one alone than in a batch of 32"""
     speedup: float | None
@@ -217,6 +225,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
             batch_flips=self.batch_flips,
             change_vs_parent=self.change_vs_parent,
             p_value_vs_parent=self.p_value_vs_parent,
+            coverage=self.coverage,
+            answered_accuracy=self.answered_accuracy,
         )
 
 
@@ -231,6 +241,9 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     oos_label: str | None
     reading: dict[str, str | int] = {}
     """options that it was read with, where they are not the defaults: text_column, label_column, oos_label, seed"""
+    majority: dict[str, float] = {}
+    """split -> share of the texts that have the most frequent label of train: the accuracy of always answering it"""
+    majority_label: str | None = None
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,14 +265,19 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     throughput: list[float]
     """texts per second of each round, batch 32"""
     predictions: list[int] | None
-    """label index for each test text, in the data set's label order; -1 for a label that the data lacks"""
+    """label index for each test text, in the data set's label order; -1 for a label that the data lacks. Where the data has
+    out-of-scope texts in val or test alone, their index is that after the last label, and stands for abstaining"""
     confidences: list[float] | None = None
     """softmax probability of each prediction"""
     scope_scores: list[float] | None = None
     """largest logit among the labels in scope: the higher, the more the text is taken to be in scope"""
+    abstained: list[bool] | None = None
+    """for each test text, whether the variant gave no answer; None where it always answers"""
     batch_flips: int | None = None
     val_predictions: list[int] | None = None
     """as `predictions`, for each validation text"""
+    val_abstained: list[bool] | None = None
+    """as `abstained`, for each validation text"""
     val_batch_flips: int | None = None
     peak_memory_mb: float
 

@@ -107,6 +107,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """how many differ in batches of 32; None where that was not asked"""
     confidences: list[float]
     scope_scores: list[float]
+    abstained: list[bool] | None = None
+    """for each text, whether the variant gave no answer; None where it always answers"""
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
@@ -291,21 +293,29 @@ def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Seq
     """
     name, memory = process.subject.variant, process.peak_memory_mb
     asked = [split for split in splits if len(data.split(split))] if ids is not None else []
-    answered = {split: _answered(process, data.split(split).texts, split, ids or ()) for split in asked}
+    outside = data.label_ids[data.oos_label] if data.oos_label and data.oos_label not in data.label_set else None
+    answered = {split: _answered(process, data.split(split).texts, split, ids or (), outside) for split in asked}
     return Predictions(variant=name, splits=answered, peak_memory_mb=memory())
 
 
-def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int]) -> Answered:
-    """Answer texts in batches of 32, and alone as well where int8 could make that a difference."""
+def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int], outside: int | None) -> Answered:
+    """Answer texts in batches of 32, and alone as well where int8 could make that a difference.
+
+    To abstain is the answer `outside` where the data has out-of-scope texts that no variant was trained on.
+    """
     batched = served = _predict(process, texts, split, BATCH)
     if engine_info(process.subject.engine).compared_with_batches or not process.subject.batch_invariant:
         served = _predict(process, texts, split, 1)
     pairs = zip(served.predictions or [], batched.predictions or [], strict=True)
+    answers = [ids[best] for best in served.predictions or []]
+    if outside is not None and served.abstained:
+        answers = [outside if no else answer for answer, no in zip(answers, served.abstained, strict=True)]
     return Answered(
-        served=[ids[best] for best in served.predictions or []],
+        served=answers,
         flips=None if served is batched else sum(ids[a] != ids[b] for a, b in pairs),
         confidences=served.confidences or [],
         scope_scores=served.scope_scores or [],
+        abstained=served.abstained,
     )
 
 
@@ -325,14 +335,17 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
     predictions: list[int] = []
     confidences: list[float] = []
     scope_scores: list[float] = []
+    abstained: list[bool] | None = None
     with bar(f"{process.subject.variant}: {split}, batch {batch}", total=len(texts)) as progress:
         for start in range(0, len(texts), CHUNK):
             part = process.predict(texts[start : start + CHUNK], batch=batch)
             predictions += part.predictions or []
             confidences += part.confidences or []
             scope_scores += part.scope_scores or []
+            if part.abstained is not None:
+                abstained = [*(abstained or []), *part.abstained]
             progress.reach(len(predictions))
-    return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores)
+    return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores, abstained=abstained)
 
 
 def _sample(split: Split, pace: Pace, seed: int) -> list[int]:
@@ -391,8 +404,10 @@ def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[
         predictions=test.served if test else None,
         confidences=test.confidences if test else None,
         scope_scores=test.scope_scores if test else None,
+        abstained=test.abstained if test else None,
         batch_flips=test.flips if test else None,
         val_predictions=val.served if val else None,
+        val_abstained=val.abstained if val else None,
         val_batch_flips=val.flips if val else None,
         peak_memory_mb=answers.peak_memory_mb,
     )

@@ -29,6 +29,8 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     engine: str
     threads: int
     oos_label: str | None
+    abstain_below: float | None = None
+    """texts whose likeliest label is less probable are not answered"""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
@@ -69,6 +71,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     predictions: list[int] | None = None
     confidences: list[float] | None = None
     scope_scores: list[float] | None = None
+    abstained: list[bool] | None = None
+    """for each text, whether the variant gives no answer; None where it always does"""
     peak_memory_mb: float | None = None
     refused: str | None = None
     """a user error, in words"""
@@ -78,6 +82,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more."""
     engine: Engine[Any] | None = None
     inside: list[int] = []
+    threshold: float | None = None
     decoder = msgspec.json.Decoder(Request)
     for line in requests:
         request = decoder.decode(line)
@@ -85,17 +90,20 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
             if isinstance(request, Open):
                 engine = open_folder(Path(request.folder), engine=request.engine, threads=request.threads)
                 inside = [index for index, label in enumerate(engine.labels) if label != request.oos_label]
+                threshold = request.abstain_below
                 reply = Reply(labels=list(engine.labels))
             else:
                 assert engine is not None  # benchmark.process opens first
-                reply = _answer(engine, request, inside)
+                reply = _answer(engine, request, inside, threshold)
         except PacklightError as error:
             reply = Reply(refused=str(error))
         replies.write(msgspec.json.encode(reply) + b"\n")
         replies.flush()
 
 
-def _answer(engine: Engine[Any], request: Latency | Throughput | Predict | Peak, inside: list[int]) -> Reply:
+def _answer(
+    engine: Engine[Any], request: Latency | Throughput | Predict | Peak, inside: list[int], threshold: float | None
+) -> Reply:
     match request:
         case Latency():
             for text in request.texts[: request.warm]:
@@ -107,7 +115,7 @@ def _answer(engine: Engine[Any], request: Latency | Throughput | Predict | Peak,
         case Throughput():
             return Reply(texts_per_second=len(request.texts) / _timed(engine, request.texts)[0])
         case Predict():
-            return _predict(engine, request.texts, request.batch, inside)
+            return _predict(engine, request.texts, request.batch, inside, threshold)
         case Peak():
             return Reply(peak_memory_mb=peak_memory() / 1e6)
 
@@ -119,14 +127,16 @@ def _timed(engine: Engine[Any], texts: list[str]) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - cpu
 
 
-def _predict(engine: Engine[Any], texts: list[str], batch: int, inside: list[int]) -> Reply:
+def _predict(engine: Engine[Any], texts: list[str], batch: int, inside: list[int], threshold: float | None) -> Reply:
     chunks = [engine.predict(texts[start : start + batch]) for start in range(0, len(texts), batch)]
     logits = np.concatenate(chunks)
     best = logits.argmax(axis=1)
+    confidence = probabilities(logits).max(axis=1)
     return Reply(
         predictions=best.tolist(),
-        confidences=probabilities(logits).max(axis=1).round(DECIMALS).tolist(),
+        confidences=confidence.round(DECIMALS).tolist(),
         scope_scores=logits[:, inside].max(axis=1).round(DECIMALS).tolist(),
+        abstained=None if threshold is None else (confidence < threshold).tolist(),
     )
 
 

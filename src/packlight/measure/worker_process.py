@@ -26,6 +26,7 @@ class BenchmarkTarget:
     engine: str
     batch_invariant: bool
     oos_label: str | None
+    abstain_below: float | None = None
 
 
 class Process:
@@ -35,8 +36,15 @@ class Process:
         """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
         self.subject = subject
         self._child = ChildProcess("packlight.measure.worker", _environment(threads))
-        folder, engine, oos_label = str(subject.folder), subject.engine, subject.oos_label
-        self._send(Open(folder=folder, engine=engine, threads=threads, oos_label=oos_label))
+        self._send(
+            Open(
+                folder=str(subject.folder),
+                engine=subject.engine,
+                threads=threads,
+                oos_label=subject.oos_label,
+                abstain_below=subject.abstain_below,
+            )
+        )
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -124,6 +124,7 @@ def subject_of(artifact: Artifact) -> BenchmarkTarget:
         engine=manifest.engine,
         batch_invariant=manifest.batch_invariant,
         oos_label=manifest.oos_label,
+        abstain_below=manifest.abstain_below,
     )
 
 
@@ -177,6 +178,8 @@ def summarise_run(
             labels=len(data.labels),
             oos_label=data.oos_label,
             reading=dict(data.reading),
+            majority=data.majority_shares,
+            majority_label=data.majority_label,
         ),
         baseline=baseline,
         stable=all(row.stable for row in rows),
@@ -211,7 +214,7 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
 def truth_of(data: Dataset, split: Judged) -> TrueLabels:
     """A split as it is kept beside what was observed on it."""
     part = data.split(split)
-    return TrueLabels(split=split, labels=data.labels, texts=list(part.texts), answers=list(data.ids(part)))
+    return TrueLabels(split=split, labels=data.answers, texts=list(part.texts), answers=list(data.ids(part)))
 
 
 def _write_page(out: Path, *, quote: bool) -> None:

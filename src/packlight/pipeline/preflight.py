@@ -1,9 +1,12 @@
 """Check a recipe against the data and the files that it reads, before hours of work lead up to them."""
 
+import msgspec
+
 from packlight.data import Dataset
-from packlight.errors import PacklightError
-from packlight.progress import info
+from packlight.errors import PacklightError, RecipeError
+from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
+from packlight.steps.out_of_scope import has_oos_class
 
 
 def skipped_steps(recipe: Recipe) -> frozenset[str]:
@@ -26,6 +29,32 @@ def skipped_steps(recipe: Recipe) -> frozenset[str]:
             info(f"{step.name}: skipped: {error}")
             skipped.add(step.name)
     return frozenset(skipped)
+
+
+def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Recipe:
+    """The recipe with a stated loss by abstaining in every step that takes one.
+
+    Raises:
+        RecipeError: when the loss is no share, or when the data has an out-of-scope class that models learn instead.
+    """
+    if abstain is None:
+        only_test = data.oos_label is not None and not has_oos_class(data) and data.oos_label not in data.val.labels
+        if only_test and not any(hasattr(step, "abstain") for step in recipe.steps):
+            warn(
+                f"warning: only test has texts labelled {data.oos_label!r}, so nothing says when to abstain, and every variant "
+                "answers them; state the accuracy in scope that you would give up, such as --abstain 0.02"
+            )
+        return recipe
+    if not 0 < abstain < 1:
+        raise RecipeError(f"--abstain {abstain:g}: give a share above 0 and below 1, such as 0.02")
+    if has_oos_class(data):
+        raise RecipeError(
+            f"--abstain {abstain:g}: train has texts labelled {data.oos_label!r}, so models learn that class; leave out --abstain"
+        )
+    steps = [
+        msgspec.structs.replace(step, abstain=abstain) if hasattr(step, "abstain") else step for step in recipe.steps
+    ]
+    return msgspec.structs.replace(recipe, steps=tuple(steps))
 
 
 def preflight(recipe: Recipe, data: Dataset) -> None:

@@ -21,7 +21,7 @@ from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import preflight, skipped_steps
+from packlight.pipeline.preflight import preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.progress import tell
@@ -54,6 +54,7 @@ def run(
     train_threads: int | None = None,
     seed: int = 0,
     effort: BenchmarkConfig | None = None,
+    abstain: float | None = None,
     remeasure: bool = False,
     quote: bool = True,
 ) -> RunOutcome:
@@ -69,6 +70,8 @@ def run(
             at first all that this process may use.
         seed: of everything random.
         effort: how much is measured.
+        abstain: accuracy in scope, on val, that every variant without an out-of-scope class gives up by abstaining from
+            uncertain texts; by default none.
         remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts.
 
@@ -77,7 +80,10 @@ def run(
     """
     require("scipy", "jinja2", "vl_convert", purpose="`packlight run`")
     measuring_threads = processor.threads_for(threads)
-    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, made):
+    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed, abstain=abstain) as (
+        artifacts,
+        made,
+    ):
         measurements, measured = measure_run(
             {step.name: artifacts[step.name] for step in recipe.steps if step.measured and step.name in artifacts},
             data,
@@ -115,10 +121,18 @@ def build(
 
 @contextmanager
 def _building(
-    data: Dataset, recipe: Recipe, out: Path, *, model: str, train_threads: int | None, seed: int
+    data: Dataset,
+    recipe: Recipe,
+    out: Path,
+    *,
+    model: str,
+    train_threads: int | None,
+    seed: int,
+    abstain: float | None = None,
 ) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
     """The recipe's variants and the names of those that are new; the run's folder stays locked for the block."""
     skipped = skipped_steps(recipe)
+    recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     for step in recipe.steps:
@@ -144,6 +158,7 @@ def _building(
                 other_parents={name: artifacts[name] for name in step.other_parents},
                 seed=seed,
                 resolved=resolved,
+                abstain=abstain,
             )
             made += [step.name] if new else []
         tell("variants", len(recipe.steps), len(recipe.steps))

@@ -10,20 +10,26 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from packlight.data import Dataset
 from packlight.errors import ArtifactError, DataError, ModelError, RecipeError
 from packlight.files import atomic_folder, sha256_of
+from packlight.formatting import percent, percent_interval
+from packlight.measure.statistics import wilson_interval
 from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.models.adoption import plan_head
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
-from packlight.runtime.artifact import MANIFEST, Artifact, read_labels, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_labels, read_manifest, write_manifest
 from packlight.runtime.engines import form_of
 from packlight.steps import apply
+from packlight.steps.abstention import abstention_of, describe
 from packlight.steps.context import StepContext
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.manifest import finalize_variant, manifest_of
+from packlight.steps.out_of_scope import has_oos_class
 from packlight.steps.step import Step
 
 
@@ -38,6 +44,7 @@ def make_variant(
     other_parents: Mapping[str, Artifact] | None = None,
     seed: int = 0,
     resolved: Resolved | None = None,
+    abstain: float | None = None,
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
 ) -> tuple[Artifact, bool]:
     """The step's artifact in `folder`, made unless it is there already.
@@ -52,6 +59,8 @@ def make_variant(
         other_parents: the variants besides the parent that the step starts from, by name.
         seed: of everything random.
         resolved: what the step leaves to the machine; by default as this machine has it.
+        abstain: accuracy in scope, on val, that a variant without an out-of-scope class gives up by abstaining; by default
+            none. Where val has out-of-scope texts that train lacks, they choose how much to abstain.
         on_epoch: told each epoch of a training, from 1, and the accuracy on val after it; what it raises stops the
             training, which the same call goes on with later.
 
@@ -67,7 +76,12 @@ def make_variant(
     other_parents, resolved = other_parents or {}, resolved or here()
     step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
     mark = fingerprint_of(
-        step, data.sha256, parent=parent, checkpoint=checkpoint, other_parents=other_parents, seed=seed
+        step,
+        data.sha256 if abstain is None else f"{data.sha256} abstain {abstain}",
+        parent=parent,
+        checkpoint=checkpoint,
+        other_parents=other_parents,
+        seed=seed,
     )
     if (done := _reusable_artifact(folder, mark, parent)) is not None:
         # A run that was killed after its last act left this.
@@ -84,13 +98,26 @@ def make_variant(
         manifest = manifest_of(
             step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=_oos_label(data, draft), parent=parent
         )
-        finalize_variant(draft, manifest)
+        _add_abstention(draft, finalize_variant(draft, manifest), data, abstain)
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     info(
-        f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB{_summary_line(artifact)}"
+        f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB"
+        f"{_summary_line(artifact, sum(label in data.label_set for label in data.val.labels))}"
     )
     return artifact, True
+
+
+def _add_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: float | None) -> None:
+    """Choose below which probability a finished variant abstains, where it has no out-of-scope class and no such threshold."""
+    artifact = Artifact.open(draft)
+    if has_oos_class(data) or manifest.abstain_below is not None or artifact.activation != "softmax":
+        return
+    if (chosen := abstention_of(artifact, data, loss=abstain, oos_rate=None)) is None:
+        return
+    facts = manifest.facts | {"abstention": msgspec.to_builtins(chosen)}
+    write_manifest(draft, msgspec.structs.replace(manifest, abstain_below=chosen.threshold, facts=facts))
+    info(f"  {describe(chosen)}")
 
 
 def fingerprint_of(
@@ -203,21 +230,26 @@ def _prepare_work_dir(work: Path, mark: str) -> None:
 
 def _oos_label(data: Dataset, folder: Path) -> str | None:
     """The data's out-of-scope label as the model calls it, which may name what the data only numbers."""
-    if data.oos_label is None:
+    if data.oos_label is None or data.oos_label not in data.label_set:
         return None
     labels = read_labels(folder / "config.json")
     return labels[label_mapping(labels, data.labels).columns[data.label_ids[data.oos_label]]]
 
 
-def _summary_line(artifact: Artifact) -> str:
+def _summary_line(artifact: Artifact, texts: int) -> str:
+    """What a step found on `val`, of which so many texts were answered, with the 95 % interval of that share."""
     facts = artifact.manifest.facts
     if "val_accuracy" in facts:
-        return f", {facts['val_accuracy']:.1%} on val"
+        return f", {_share(facts['val_accuracy'], texts)} on val"
     if "val_agreement" in facts:
-        return f", {facts['val_agreement']:.1%} of val labels as the parent's"
+        return f", {_share(facts['val_agreement'], texts)} of val labels as the parent's"
     if "parity" in facts:
         return f", logits within {facts['parity']['max_abs_difference']:.1g} of the parent's"
     return ""
+
+
+def _share(share: float, texts: int) -> str:
+    return f"{percent(share)} (95% interval {percent_interval(wilson_interval(round(share * texts), texts))})"
 
 
 def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:

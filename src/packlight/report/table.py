@@ -13,6 +13,8 @@ from rich.text import Text
 from packlight.analysis.summary import Row, Summary
 from packlight.formatting import NONE, digits, megabytes, milliseconds, percent, percent_interval, times_within
 
+UNEVEN = 0.05
+"""macro F1 so far below accuracy is shown in the narrow table too"""
 WIDE = 132
 """columns from which the terminal table is the wide one"""
 FRONT = "●"
@@ -61,11 +63,17 @@ ACCURACY = Column("accuracy", _accuracy)
 INTERVAL = Column("95% interval", lambda row: percent_interval(row.accuracy_interval))
 IN_SCOPE = Column("in scope", lambda row: percent(row.in_scope))
 OOS = Column("oos recall", lambda row: percent(row.oos_recall))
+COVERAGE = Column("coverage", lambda row: percent(row.coverage))
+ANSWERED = Column("accuracy when answering", lambda row: percent(row.answered_accuracy))
+ABSTENTION = Column("abstention", lambda row: percent(None if row.coverage is None else 1 - row.coverage))
+MACRO_F1 = Column("macro F1", lambda row: percent(row.macro_f1))
 SPEEDUP = Column("speedup (95%)", _speedup)
 CHANGE = Column("change against the parent", _change)
 
-NARROW = (SIZE, LATENCY, VAL, ACCURACY, SPEEDUP)
-WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, VAL, ACCURACY, IN_SCOPE, OOS, SPEEDUP)
+ABSTAINING = (COVERAGE, ANSWERED, ABSTENTION)
+"""shown where a variant abstains"""
+NARROW = (SIZE, LATENCY, VAL, ACCURACY, MACRO_F1, *ABSTAINING, SPEEDUP)
+WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, VAL, ACCURACY, MACRO_F1, IN_SCOPE, OOS, *ABSTAINING, SPEEDUP)
 MARKDOWN = (
     SIZE,
     MEMORY,
@@ -75,8 +83,10 @@ MARKDOWN = (
     VAL,
     ACCURACY,
     INTERVAL,
+    MACRO_F1,
     IN_SCOPE,
     OOS,
+    *ABSTAINING,
     SPEEDUP,
     CHANGE,
 )
@@ -88,7 +98,7 @@ def terminal_table(summary: Summary, *, width: int) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("variant", overflow="fold")
     for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True)
+        table.add_column(column.heading, justify="right", no_wrap=column not in ABSTAINING)
     for row in summary.rows:
         name = f"{FRONT if row.on_front else ' '} {row.variant}"
         table.add_row(name, *(column.cell(row) for column in columns), style="bold green" if row.on_front else "")
@@ -137,8 +147,21 @@ def render_html(summary: Summary) -> str:
 
 
 def _shown(columns: Sequence[Column], summary: Summary) -> tuple[Column, ...]:
-    """The columns without that of validation, where test is all there is."""
-    return tuple(column for column in columns if column is not VAL or summary.chosen_on == "val")
+    """The columns that say something.
+
+    Left out are validation where test is all there is, abstaining where no variant does, and in narrow tables macro F1 where
+    it says what accuracy says.
+    """
+    left_out: tuple[Column, ...] = (VAL,) if summary.chosen_on != "val" else ()
+    left_out += (MACRO_F1,) if columns is NARROW and not _uneven(summary) else ()
+    left_out += () if any(row.coverage is not None for row in summary.rows) else ABSTAINING
+    return tuple(column for column in columns if column not in left_out)
+
+
+def _uneven(summary: Summary) -> bool:
+    """Whether accuracy hides rare classes: some variant's macro F1 is far below it."""
+    pairs = [(row.accuracy, row.macro_f1) for row in summary.rows]
+    return any(share is not None and f1 is not None and share - f1 >= UNEVEN for share, f1 in pairs)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -157,6 +180,8 @@ def _legend(summary: Summary) -> tuple[str, ...]:
     notes = [f"latency: one text, tokenization included; speedup: latency of {summary.baseline} over it"]
     if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
         notes.append(VAL_LEGEND)
+    if (share := summary.data.majority.get("test")) is not None:
+        notes.append(f"always answering {summary.data.majority_label!r}: {percent(share)} accuracy on test")
     if any(row.on_front for row in summary.rows):
         notes.append(FRONT_LEGEND + summary.chosen_on)
     if any(row.change for row in summary.rows):

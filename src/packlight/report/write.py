@@ -112,6 +112,8 @@ def _worst_classes(rows: Sequence[Row]) -> str:
         for row in rows
         if row.worst_classes
     ]
+    if not lines and any(row.accuracy is not None for row in rows):
+        return "No class has a wrong answer: every variant with an accuracy is right on every test text.\n"
     return _list(lines, "No row has an accuracy.")
 
 
@@ -139,4 +141,8 @@ def _data(summary: Summary) -> list[str]:
     data = summary.data
     rows = ", ".join(f"{count:,} {split}" for split, count in data.rows.items())
     scope = f"out of scope: {data.oos_label}" if data.oos_label else "no out-of-scope label"
-    return [f"{data.source}: {rows}; {data.labels:,} labels, {scope}", f"sha256 {data.sha256}"]
+    lines = [f"{data.source}: {rows}; {data.labels:,} labels, {scope}", f"sha256 {data.sha256}"]
+    if data.majority:
+        shares = ", ".join(f"{percent(share)} on {split}" for split, share in data.majority.items())
+        lines.insert(1, f"always answering {data.majority_label!r}, the most frequent label of train: {shares}")
+    return lines

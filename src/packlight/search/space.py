@@ -207,7 +207,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         pieces=len(used),
         vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
         epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
-        calibrated=data.oos_label is not None and data.oos_label in data.val.labels,
+        calibrated=data.oos_label in data.label_set and data.oos_label in data.val.labels,
         max_length=teacher.manifest.max_length,
         families=tuple(families),
     )

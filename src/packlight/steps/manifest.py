@@ -71,7 +71,7 @@ def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
     entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
     # A calibration, and others' rights, hold for whatever is made of it.
     step = step_types().get(manifest.step)
-    kept = (FACT, *(step.lasting_facts if step else ()))
+    kept = (FACT, "abstention", *(step.lasting_facts if step else ()))
     if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
         entry["facts"] = facts
     return (*manifest.lineage, entry)

@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.floating]
 def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
     """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
 
+    Where no class stands for them they have none, and every weight is 1.
+
     Args:
         data: labelled texts.
         oos_rate: that share; "val" or None for that of `val`, which makes all weights 1.
@@ -22,17 +24,24 @@ def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> 
     Raises:
         RecipeError: when a rate is given and `val` has no out-of-scope texts.
     """
-    outside = np.array([label == data.oos_label for label in data.val.labels])
+    learnt = has_oos_class(data)
+    labels = [label for label in data.val.labels if label in data.label_set or not learnt]
+    outside = np.array([label == data.oos_label for label in labels])
     weights = np.ones(len(outside))
     if oos_rate is None or oos_rate == "val":
-        return weights
+        return weights if learnt else weights[~outside]
     if not outside.any() or outside.all():
         raise RecipeError(
             f"{where}: oos_rate {oos_rate:g} needs out-of-scope texts in val, and others; "
             f"{outside.sum()} of {len(outside)} are out of scope"
         )
     weights[outside] = oos_rate / (1 - oos_rate) * (~outside).sum() / outside.sum()
-    return weights
+    return weights if learnt else weights[~outside]
+
+
+def has_oos_class(data: Dataset) -> bool:
+    """Whether models that are trained on the data have a class for out-of-scope texts."""
+    return data.oos_label is not None and data.oos_label in data.label_set
 
 
 def check_one_label(artifact: Artifact, *, where: str) -> None:
@@ -63,7 +72,7 @@ def check_oos_examples(data: Dataset, *, where: str) -> None:
         RecipeError: when `val` has texts of one kind only.
     """
     outside = sum(label == data.oos_label for label in data.val.labels)
-    if data.oos_label is not None and outside in (0, len(data.val.labels)):
+    if has_oos_class(data) and outside in (0, len(data.val.labels)):
         kind = f"labelled {data.oos_label!r}" if outside == 0 else "in scope"
         raise RecipeError(
             f"{where}: no text of val is {kind}, so that no out-of-scope threshold can be chosen; add some"

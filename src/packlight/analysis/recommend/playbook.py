@@ -168,7 +168,8 @@ def confirmation(pick: Measurement, measurements: Measurements) -> str:
             "texts looks better than it is; measure with a validation split."
         )
     texts = measurements.data.rows["val"]
-    validation = f"Chosen on validation ({percent(pick.val.accuracy)} of {texts:,} texts)"
+    interval = percent_interval(pick.val.accuracy_ci95)
+    validation = f"Chosen on validation ({percent(pick.val.accuracy)} of {texts:,} texts, 95% interval {interval})"
     if pick.accuracy is None:
         return f"{validation}."
     return f"{validation}; test accuracy {test}."
@@ -251,6 +252,21 @@ def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
         low = percent(pick.choice.accuracy_ci95[0])
         yield f"Its accuracy may lie below the {percent(floor)} that you asked for: the 95% interval starts at {low}."
     yield from _not_confirmed(pick, floor)
+    yield from _against_majority(pick, case.measurements)
+
+
+def _against_majority(pick: Measurement, measurements: Measurements) -> Iterator[str]:
+    """Where a model that has learnt nothing but the most frequent label would be right as often."""
+    data = measurements.data
+    scored = {"val": pick.val.accuracy if pick.val else None, "test": pick.accuracy}
+    for split, accuracy in scored.items():
+        share = data.majority.get(split)
+        if share is not None and accuracy is not None and accuracy <= share:
+            worse = "below" if accuracy < share else "no better than"
+            yield (
+                f"Its {split} accuracy of {percent(accuracy)} is {worse} the {percent(share)} of always answering "
+                f"{data.majority_label!r}. Look at macro F1, and add texts of the other labels."
+            )
 
 
 def _too_few(texts: int, split: Judged, case: Case) -> str:

@@ -84,6 +84,20 @@ def _ways(artifact: Artifact) -> str:
     )
 
 
+def _majority(measurements: Measurements) -> list[tuple[str, str, str]]:
+    """What the accuracy must be held against: that of a model that has learnt nothing but the most frequent label."""
+    share = measurements.data.majority.get("test")
+    if share is None:
+        return []
+    return [
+        (
+            "majority share",
+            percent(share),
+            f"accuracy of always answering `{_inline(str(measurements.data.majority_label))}`",
+        )
+    ]
+
+
 def _measured(row: Measurement, measurements: Measurements) -> str:
     latency = row.latency_ms
     chosen = [] if row.val is None else [
@@ -98,6 +112,7 @@ def _measured(row: Measurement, measurements: Measurements) -> str:
         ("test accuracy", percent(row.accuracy), f"95% interval {percent_interval(row.accuracy_ci95)}"),
         ("accuracy in scope", percent(row.in_scope_accuracy), "on texts that belong to a class"),
         ("out-of-scope recall", percent(row.oos_recall), "share of out-of-scope texts recognized"),
+        *_majority(measurements),
         ("macro F1", NONE if row.macro_f1 is None else f"{row.macro_f1:.3f}", "all classes weigh the same"),
         ("size", megabytes(row.size_mb), f"total on disk, tokenizer included; weights {megabytes(row.weights_mb)}"),
         (

@@ -152,7 +152,7 @@ def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
     row = measurements[artifact.name]
     label = artifact.manifest.oos_label
     if label is None:
-        return _abstains(artifact)
+        return _abstains(artifact, measurements)
     words = f"Texts that belong to no class are labelled `{label}`.{_rule(artifact)}"
     if row.oos_recall is None or row.in_scope_accuracy is None:
         return words + " How many are recognized was not measured."
@@ -205,8 +205,9 @@ def _traffic(rate: float | str | None) -> str:
     return f"traffic of which {percent(rate)} is out of scope"
 
 
-def _abstains(artifact: Artifact) -> str:
-    threshold = artifact.manifest.abstain_below
+def _abstains(artifact: Artifact, measurements: Measurements) -> str:
+    manifest = artifact.manifest
+    threshold = manifest.abstain_below
     if threshold is None:
         return (
             "It has no out-of-scope class: **every text gets one of its labels**, however unusual it is. "
@@ -214,14 +215,25 @@ def _abstains(artifact: Artifact) -> str:
         )
     words = (
         "It has no out-of-scope class and **abstains** instead: packlight reports a text as `out_of_scope` if its most likely "
-        f"label has a probability below {threshold:.3f}. Other runtimes return the label and don't know the threshold: compare "
+        f"label has a probability below {threshold:.6g}. Other runtimes return the label and don't know the threshold: compare "
         "its softmax probability with that number yourself."
     )
-    found = calibration_of(artifact)
-    if found is not None and "abstention" in found.facts:
-        chosen = found.facts["abstention"]
+    chosen = next((facts["abstention"] for _, _, facts in reversed(_history(manifest)) if "abstention" in facts), None)
+    if chosen is not None:
         words += (
-            f" The threshold was chosen on `val` (variant `{found.variant}`). There, {percent(chosen['coverage'])} of the texts are "
-            f"answered, {percent(chosen['risk'])} of those wrongly."
+            f" The threshold was chosen on `val`. There, {percent(chosen['coverage'])} of the texts in scope are answered, "
+            f"{percent(chosen['risk'])} of those wrongly"
+        )
+        recall = chosen["oos_recall"]
+        words += "." if recall is None else f", and {percent(recall)} of the texts out of scope are not answered."
+    row = measurements[artifact.name]
+    if row.coverage is not None:
+        words += (
+            f" On `test`, it answers {percent(row.coverage)} of all texts, {percent(row.answered_accuracy)} of those rightly"
+            + (
+                "."
+                if row.oos_recall is None
+                else f", and abstains from {percent(row.oos_recall)} of those out of scope."
+            )
         )
     return words

@@ -13,15 +13,16 @@ from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import form_of
 from packlight.runtime.engines.static import scale_head
 from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.abstention import OUTSIDE, choose_abstention, describe
 from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.calibrate.fold import fold_into_graph, fold_into_model
 from packlight.steps.calibrate.options import Calibrate
-from packlight.steps.calibrate.rule import Rule, calibration_error, choose_abstention, choose_rule
+from packlight.steps.calibrate.rule import Rule, calibration_error, choose_rule
 from packlight.steps.calibrate.scores import Floats, class_distance, compare_scores
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.inference import features_of
 from packlight.steps.out_of_scope import check_one_label, check_oos_examples, oos_rate_weights
-from packlight.steps.training.training_data import TrainingData, training_data
+from packlight.steps.training.training_data import TrainingData, label_ids, training_data
 
 FEATURE_TEXTS = 4096
 """training texts that class means and the covariance are taken from"""
@@ -37,7 +38,9 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
     truth = np.array(lesson.val_labels)
     oos = parent.labels.index(lesson.oos_label) if lesson.oos_label is not None else None
     weights = None if step.oos_rate is None else oos_rate_weights(data, step.oos_rate, where=step.name)
-    logits = predict_logits(parent, data.val.texts)
+    answered = predict_logits(parent, data.val.texts)
+    inside = [place for place, label in enumerate(data.val.labels) if label in data.label_set]
+    logits = answered[inside]
     rule = choose_rule(logits, truth, oos, weights=weights)
     _build(parent, rule, context)
     after = rule.apply(logits)
@@ -51,17 +54,18 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
     }
     threshold = None
     if oos is None:
-        abstention = choose_abstention(after, truth, coverage=step.coverage)
+        everything = np.array(label_ids(data, data.val, parent.labels, missing=OUTSIDE))
+        abstention = choose_abstention(rule.apply(answered), everything, loss=step.abstain, oos_rate=step.oos_rate)
         threshold = abstention.threshold
         facts["abstention"] = msgspec.to_builtins(abstention)
-        info(f"  abstains below {threshold:.2f}: answers {abstention.coverage:.0%} of val, {abstention.risk:.1%} wrong")
+        info(f"  {describe(abstention)}")
     else:
-        recall, inside = _recall_and_inside(after, truth, oos)
-        facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": inside}
+        recall, in_scope = _recall_and_inside(after, truth, oos)
+        facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": in_scope}
         extra = {"distance": _nearness(context, lesson, oos)} if form_of(manifest) == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
-        info(f"  on val {inside:.1%} in scope, out-of-scope recall {recall:.0%}")
+        info(f"  on val {in_scope:.1%} in scope, out-of-scope recall {recall:.0%}")
     return StepResult(
         manifest.engine,
         manifest.precision,

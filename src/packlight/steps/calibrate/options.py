@@ -29,10 +29,13 @@ class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
             null="unknown: the threshold with the best accuracy at the worst share",
         ),
     ] = None
-    coverage: Annotated[
-        Annotated[float, msgspec.Meta(gt=0, le=1)],
-        described("Without an out-of-scope class: share of val's texts to answer. The model abstains from the rest."),
-    ] = 0.95
+    abstain: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, lt=1)],
+        described(
+            "Without an out-of-scope class: in-scope accuracy, on val, to give up by abstaining from uncertain texts. If val "
+            "has out-of-scope texts, they choose the threshold instead."
+        ),
+    ] = 0.02
 
     def check_data(self, data: "Dataset") -> None:
         """Check that val has the out-of-scope texts that a threshold is chosen on.

@@ -41,7 +41,7 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     """Quantize the parent's graph to int8, keeping in float32 what int8 would spoil."""
     parent = context.parent
     encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
-    texts = context.data.val.texts
+    texts = training_data(context.data, parent.labels).val_texts
     wanted = _logits(parent.model_path, encoder, texts).argmax(axis=1)
 
     def attempt(options: QuantizeOnnx, in_float: Collection[str] = ()) -> _Attempt:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packlight.data import Dataset
+from packlight.data import Dataset, Split
 from packlight.models import label_mapping
 
 NO_LABEL = -100
@@ -26,14 +26,31 @@ class TrainingData:
 
 
 def training_data(data: Dataset, model_labels: Sequence[str]) -> TrainingData:
-    """The data with label ids in a model's own order; `test` is no part of it."""
-    columns = label_mapping(model_labels, data.labels).columns
-    ids = {label: columns[index] for index, label in enumerate(data.labels)}
+    """The data with label ids in a model's own order; `test` is no part of it.
+
+    Out-of-scope texts of `val` are left out where `train` has none: no label of the model fits them.
+    """
+    val_labels = label_ids(data, data.val, model_labels)
+    known = [place for place, label in enumerate(val_labels) if label != NO_LABEL]
     return TrainingData(
         train_texts=data.train.texts,
-        train_labels=[ids[label] for label in data.train.labels],
-        val_texts=data.val.texts,
-        val_labels=[ids[label] for label in data.val.labels],
+        train_labels=label_ids(data, data.train, model_labels),
+        val_texts=[data.val.texts[place] for place in known],
+        val_labels=[val_labels[place] for place in known],
         labels=model_labels,
-        oos_label=None if data.oos_label is None else model_labels[ids[data.oos_label]],
+        oos_label=_model_label(data, model_labels),
     )
+
+
+def label_ids(data: Dataset, split: Split, model_labels: Sequence[str], *, missing: int = NO_LABEL) -> list[int]:
+    """A split's labels as ids in a model's own order; `missing` for out-of-scope texts where `train` has none."""
+    columns = label_mapping(model_labels, data.labels).columns
+    ids = {label: columns[index] for index, label in enumerate(data.labels)}
+    return [ids.get(label, missing) for label in split.labels]
+
+
+def _model_label(data: Dataset, model_labels: Sequence[str]) -> str | None:
+    """What the model calls the out-of-scope label; None where it has no such label."""
+    if data.oos_label is None or data.oos_label not in data.label_set:
+        return None
+    return model_labels[label_mapping(model_labels, data.labels).columns[data.label_ids[data.oos_label]]]

@@ -56,7 +56,7 @@ def apply(step: TrimVocabulary, context: StepContext) -> StepResult:
 
 def _labels(model: PreTrainedModel, tokenizer: Path, parent: Artifact, data: Dataset) -> Tensor:
     encoder = TextEncoder(tokenizer, parent.manifest.max_length)
-    return logits_of(model, encoder, data.val.texts).argmax(dim=1)
+    return logits_of(model, encoder, training_data(data, parent.labels).val_texts).argmax(dim=1)
 
 
 def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, Any]:

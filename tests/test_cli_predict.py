@@ -6,6 +6,10 @@ import shutil
 import sys
 
 import pytest
+from rich.console import Console
+
+from packlight.cli import predict
+from packlight.runtime.predictor import LabelScore, Prediction
 
 pytest_plugins = ["tiny_run", "command"]
 TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo"]
@@ -131,3 +135,45 @@ def test_a_torch_artifact_without_torch_gets_the_install_line(packlight, tiny_ru
     answer = packlight("predict", tiny_run / "variants" / "teacher", "x")
     assert answer.status == 2
     assert 'pip install -e ".[compress]"' in answer.err
+
+
+def table(monkeypatch, width, text, *labels, out_of_scope=False):
+    """What the table shows at a terminal of so many columns."""
+    top = tuple(LabelScore(label, 1 / rank) for rank, label in enumerate(labels, 1))
+    screen = Console(file=io.StringIO(), width=width, highlight=False, emoji=False)
+    monkeypatch.setattr(predict, "console", lambda: screen)
+    rendered = predict._table([Prediction(text, labels[0], 1.0, out_of_scope, top)])
+    screen.print(rendered, markup=False)
+    return screen.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (":key: to the [bold]door[/bold]", ":key: to the [bold]door[/bold]"),
+        ("one\rtwo\nthree\tfour", r"one\rtwo\nthree\tfour"),
+        ("\x1b[31mred\x07\x9b0m", r"\x1b[31mred\x07\x9b0m"),
+        ("back\\slash, größer 🙂 👩‍💻", "back\\slash, größer 🙂 👩‍💻"),
+        ("left \u202e right", r"left \u202e right"),
+    ],
+)
+def test_the_table_shows_data_as_it_is(monkeypatch, text, shown):
+    written = table(monkeypatch, 120, text, text)
+    assert written.count(shown) == 2, "the text and the label"
+    assert not set(written) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x202E]))
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 120])
+@pytest.mark.parametrize(
+    "label", ["restaurant_reservation", "an_unusually_long_label_that_no_narrow_terminal_has_room_for"]
+)
+def test_a_label_is_never_cut(monkeypatch, width, label):
+    text = "please book a table for two in the restaurant at the corner for tonight at half past seven"
+    written = table(monkeypatch, width, text, label, "x", out_of_scope=True)
+    lines = [line for line in written.splitlines()[3:] if line.strip()]
+    place = written.splitlines()[1].index("label")
+    end = written.splitlines()[1].index("probability")
+    folded = "".join(line[place:end] for line in lines).replace(" ", "")
+    assert folded.startswith(label + "(outofscope)")
+    assert "…" not in written
+    assert "100.0%" in written

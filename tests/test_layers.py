@@ -14,7 +14,19 @@ from packlight.extras import EXTRA_OF
 from packlight.steps import step_types
 
 PACKAGE = Path(packlight.__file__).parent
-BASE = {"errors", "expected", "extras", "files", "formatting", "hub", "locks", "origin", "progress", "telemetry"}
+BASE = {
+    "errors",
+    "expected",
+    "extras",
+    "files",
+    "formatting",
+    "hub",
+    "locks",
+    "origin",
+    "process",
+    "progress",
+    "telemetry",
+}
 ROOMS = (
     "data",
     "models",

@@ -23,9 +23,10 @@ from packlight.serve.loadtest.ramp import raise_rate
 from packlight.serve.loadtest.rates import Ramp, poisson
 from packlight.serve.loadtest.result import Bound, Level, LoadResult, level_of, times_of, write_result
 from packlight.serve.loadtest.settings import Job, Observed
-from packlight.serve.loadtest.target import Process, Running, model_of
+from packlight.serve.loadtest.target import Process, Running, free_port, model_of
+from served import MODEL, serving
 
-pytest_plugins = ["command"]
+pytest_plugins = ["command", "served"]
 pytestmark = pytest.mark.alone
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
@@ -321,7 +322,7 @@ def test_addresses_are_ascii_on_the_wire():
         (["SERVER", "--out", "folder"], "--out folder is a folder; name a file in it, such as folder/load.json"),
         (["SERVER", "--out", "x.PNG"], "x.json"),
         (["SERVER", "--out", "taken.json"], "taken.png, which is a folder"),
-        (["SERVER", "--out", "file/below/x.json"], "file is no folder"),
+        (["SERVER", "--out", "file/below/x.json"], "file is not a writable folder"),
     ],
 )
 def test_a_users_error_is_one_line_before_any_load(packlight, tmp_path, monkeypatch, words, said):
@@ -344,3 +345,56 @@ def test_faults_are_said_in_words():
     with pytest.raises(PacklightError, match="--model"):
         model_of("http://127.0.0.1:1", None)
     assert model_of("http://127.0.0.1:1", "m") == "m"
+
+
+QUICK = ("--data", "sample", "--rate", "20", "--seconds", "0.5", "--p99", "60000")
+KEY = ("--header", "X-API-Key: secret")
+
+
+@pytest.fixture(scope="module")
+def guarded(artifact):
+    """A server that asks for a key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACKLIGHT_API_KEY", "secret")
+        with serving(artifact) as process:
+            yield process.url
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs another API key"),
+        (("--header", "X-API-Key: other"), "needs another API key"),
+        (("--model", MODEL), "answered with 401"),
+        ((*KEY, "--model", "another"), 'answered with 404: {"error":"there is no model of that name and version"}'),
+        ((*KEY, "--path", "/nowhere"), "answered with 404"),
+        ((*KEY, "--template", '{"words": "{text}"}', "--path", "/predict"), "answered with 400"),
+    ],
+)
+def test_a_load_that_no_request_would_survive_says_why(packlight, guarded, words, said):
+    answer = packlight("loadtest", guarded, *QUICK, *words)
+    assert (answer.status, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_headers_reach_the_first_look_up_too(packlight, guarded):
+    answer = packlight("loadtest", guarded, *QUICK, *KEY)
+    assert answer.status == 0, answer.err
+    assert "1 requests/s" not in answer.out
+
+
+def test_a_wrong_port_is_said(packlight):
+    answer = packlight("loadtest", f"http://127.0.0.1:{free_port()}", "--model", "m", *QUICK)
+    assert (answer.status, answer.out) == (2, "")
+    assert "is the server running, and is this its address?" in answer.err
+
+
+def test_an_artifact_that_is_served_with_a_key_is_loaded_with_it(packlight, artifact, monkeypatch):
+    monkeypatch.setenv("PACKLIGHT_API_KEY", "first, second")
+    assert packlight("loadtest", artifact, *QUICK).status == 0
+
+
+def test_addresses_of_ipv6_have_brackets():
+    address = address_of("http://[::1]:8080", "m")
+    assert b"\r\nHost: [::1]:8080\r\n" in http_request(address, b"{}")

@@ -1,11 +1,13 @@
 """Files and folders that are written atomically, and the hashes that verify them."""
 
+import atexit
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from glob import escape
 from pathlib import Path
 
@@ -21,9 +23,26 @@ RANDOM = "?" * 8
 
 
 def cache_folder() -> Path:
-    """Where packlight keeps what it can make again: `PACKLIGHT_CACHE`, or `packlight` in the user's cache folder."""
+    """Where packlight keeps what it can make again: `PACKLIGHT_CACHE`, or `packlight` in the user's cache folder.
+
+    A user without a home, as in some containers, has a folder for as long as the process lives. Where nothing can be
+    written, the path leads nowhere, and nothing is kept.
+    """
     home = os.environ.get("PACKLIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "packlight"
-    return Path(home).expanduser()
+    try:
+        return Path(home).expanduser()
+    except RuntimeError:
+        return _passing_cache()
+
+
+@cache
+def _passing_cache() -> Path:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="packlight-cache-"))
+    except OSError:
+        return Path(os.devnull) / "packlight"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ Three digits tell what a measurement can tell; more would be noise, fewer would 
 """
 
 import math
+import re
 
 NONE = "–"
 """Stands where there is no figure."""
@@ -79,3 +80,14 @@ def dollars(amount: float) -> str:
     if amount >= 1000:  # cents no longer matter
         return f"${amount:,.0f}"
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.3f}"
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """A text that can't steer a terminal: controls, line breaks and marks of writing direction become escapes.
+
+    Example: a carriage return becomes the two characters backslash and r.
+    """
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -12,6 +12,7 @@ import typer
 from packlight.cli.app import app
 from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
+from packlight.process import OutputError, abandon_output, interruptible
 from packlight.progress import info, warn
 from packlight.steps import step_types
 
@@ -30,19 +31,24 @@ def main() -> None:
         os.environ.setdefault(variable, str(cache_folder() / name))
     warnings.showwarning = _one_line
     try:
-        status = app(standalone_mode=False) or Exit.OK
+        with interruptible():
+            status = app(standalone_mode=False) or Exit.OK
+            sys.stdout.flush()
     except _UsageFault as error:
         _explain(error)
         status = Exit.ERROR
     except (typer.Abort, KeyboardInterrupt):
         status = Exit.INTERRUPTED
+    except BrokenPipeError:
+        abandon_output()  # its reader went away, as `head` does
+        status = Exit.OK
+    except OutputError as error:
+        abandon_output()
+        warn(f"error: {error}")
+        status = error.exit
     except PacklightError as error:
         warn(f"error: {error}")
         status = error.exit
-    except BrokenPipeError:
-        # The reader of standard output went away, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = Exit.OK
     except Exception:  # noqa: BLE001 - a bug, which must not look like a failed check
         traceback.print_exc()
         status = Exit.BUG

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from packlight.cli import options
-from packlight.cli.show import print_tables
+from packlight.cli.show import print_json, print_tables
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit, PacklightError
 from packlight.extras import require
@@ -19,7 +19,7 @@ from packlight.formatting import milliseconds
 from packlight.progress import info
 from packlight.serve.loadtest.rates import Ramp, check_rates
 from packlight.serve.loadtest.result import Bound, Level, LoadResult, encode_result, write_result
-from packlight.serve.loadtest.target import Running, Target, model_of, served, split_cpus
+from packlight.serve.loadtest.target import Process, Running, Target, model_of, own_key, served, split_cpus
 
 RAMP = Ramp()
 
@@ -86,7 +86,9 @@ def loadtest(
     server_side, generator_side = split_cpus()
     with ExitStack() as stack:
         url, count = _target(target, workers, server_side, stack)
-        name = model_of(url.url, model or (template and "peer"))
+        if isinstance(url, Process):
+            headers = [*own_key(), *headers]
+        name = model_of(url.url, model or (template and "peer"), headers)
         result = measure_load(
             url,
             texts,
@@ -108,7 +110,7 @@ def loadtest(
         if answered:
             draw(result, plot)
     if as_json:
-        typer.echo(encode_result(result))
+        print_json(encode_result(result))
     else:
         print_tables(_table(result))
     if not answered:

@@ -7,14 +7,19 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from packlight.cli import options
-from packlight.cli.show import print_tables, show_json
+from packlight.cli.show import console, print_tables, show_json
 from packlight.cli.source import Encoding
 from packlight.data.diagnostics import quoted
 from packlight.data.text_file import lines_of, texts_of_file
 from packlight.errors import DataError
+from packlight.formatting import printable
 from packlight.runtime.predictor import Prediction, Predictor
+
+BESIDE_LABEL = 22
+"""columns of the terminal that the probability, the gaps and a narrow text take"""
 
 
 def predict(
@@ -81,10 +86,18 @@ def _texts_of(file: Path | None, text_column: str | None, encoding: str | None) 
 
 
 def _table(answers: list[Prediction]) -> Table:
-    table = Table("text", "label", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("probability", justify="right")
+    rows = []
     for answer in answers:
         for rank, each in enumerate(answer.top):
             mark = " (out of scope)" if rank == 0 and answer.out_of_scope else ""
-            table.add_row("" if rank else answer.text, each.label + mark, f"{each.score:.1%}")
+            text = "" if rank else printable(answer.text)
+            rows.append((Text(text), Text(printable(each.label) + mark), f"{each.score:.1%}"))
+    longest = max((label.cell_len for _, label, _ in rows), default=0)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("text", overflow="fold")
+    # A label is what was asked for: the text makes room for it, and where even that is too little it goes on below.
+    table.add_column("label", overflow="fold", no_wrap=longest <= console().width - BESIDE_LABEL)
+    table.add_column("probability", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table

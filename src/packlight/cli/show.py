@@ -10,7 +10,8 @@ PIPE_WIDTH = 120
 
 def console() -> Console:
     """Standard output, as wide as the terminal, or 120 columns where it is none."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPE_WIDTH)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, emoji=False, width=width)
 
 
 def print_tables(*parts: RenderableType) -> None:
@@ -24,4 +25,11 @@ def print_tables(*parts: RenderableType) -> None:
 
 def show_json(value: object) -> None:
     """Print one JSON document."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    print_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_json(document: bytes) -> None:
+    """Print JSON as the UTF-8 that it is, whatever the terminal's encoding."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(document + b"\n")
+    sys.stdout.buffer.flush()

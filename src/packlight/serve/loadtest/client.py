@@ -2,15 +2,18 @@
 
 import contextlib
 import errno
+import http.client
 import socket
 import string
 from collections.abc import Sequence
+from functools import cache
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from packlight.errors import PacklightError
+from packlight.errors import MeasurementError, PacklightError
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -19,6 +22,11 @@ class Address(msgspec.Struct, frozen=True):
     host: str
     port: int
     path: str
+
+    @property
+    def written(self) -> str:
+        """Host and port as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def address_of(url: str, model: str, path: str | None = None) -> Address:
@@ -67,7 +75,7 @@ def http_request(address: Address, body: bytes, headers: Sequence[tuple[str, str
     """
     lines = [
         f"POST {address.path} HTTP/1.1",
-        f"Host: {address.host}:{address.port}",
+        f"Host: {address.written}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers),
@@ -80,6 +88,31 @@ def http_request(address: Address, body: bytes, headers: Sequence[tuple[str, str
     return head + b"\r\n\r\n" + body
 
 
+def check_answer(address: Address, request: bytes) -> None:
+    """Send one request before any load: if it fails, the others would fail for the same reason.
+
+    Raises:
+        MeasurementError: when the server cannot be reached or answers with another status than 200; says why.
+    """
+    where = f"{address.written}{address.path}"
+    try:
+        with socket.create_connection((address.host, address.port), timeout=ASK_SECONDS) as connection:
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection, method="POST")
+            response.begin()
+            body = response.read(RECEIVE)
+    except (OSError, http.client.HTTPException) as error:
+        raise MeasurementError(
+            f"{where}: cannot be asked ({error}); is the server running, and is this its address?"
+        ) from error
+    if response.status != HTTPStatus.OK:
+        said = body.decode(errors="replace").strip() or response.reason
+        raise MeasurementError(f"{where}: the first request was answered with {response.status}: {said[:SAID]}")
+
+
+ASK_SECONDS = 10.0
+SAID = 300
+"""characters of a refusal that are shown"""
 RECEIVE = 1 << 16
 
 
@@ -92,7 +125,7 @@ class Connection:
         """Begin to connect."""
         import httptools  # an extra; the rest of this module is imported without it
 
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        family, address = _resolved(host, port)
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -105,7 +138,7 @@ class Connection:
         self.status = 0
         self.due = 0.0
         self.sent = 0.0
-        error = self._socket.connect_ex((host, port))
+        error = self._socket.connect_ex(address)
         if error not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):  # Windows says the last one
             self._socket.close()
             raise OSError(error, "cannot connect")
@@ -167,3 +200,15 @@ class Connection:
     def on_message_complete(self) -> None:
         """Httptools: the response is whole."""
         self.done = True
+
+
+@cache
+def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
+    """Family and address of a host, IPv4 where it has both.
+
+    Raises:
+        OSError: if nothing is known of it.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return family, address  # type: ignore[return-value] # IPv6 has two numbers more

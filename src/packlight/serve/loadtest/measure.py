@@ -8,7 +8,7 @@ from typing import Any
 from packlight import __version__
 from packlight.errors import PacklightError
 from packlight.measure.environment import describe
-from packlight.serve.loadtest.client import address_of, http_request, infer_body
+from packlight.serve.loadtest.client import address_of, check_answer, http_request, infer_body
 from packlight.serve.loadtest.process import GeneratorProcess
 from packlight.serve.loadtest.ramp import confirm_rate, raise_rate
 from packlight.serve.loadtest.rates import Ramp, check_rates
@@ -52,13 +52,14 @@ def measure_load(
         report: told of each level.
 
     Raises:
-        MeasurementError: when the server cannot be reached.
+        MeasurementError: when the server cannot be reached, or refuses the first request.
         PacklightError: when a rate, the URL or the template cannot be used.
     """
     check_rates(ramp, rates)
     address = address_of(target.url, model, path)
     bodies = [infer_body(text) if template is None else fill(template, text) for text in texts]
     requests = [http_request(address, body, headers) for body in bodies]
+    check_answer(address, requests[0])
     with GeneratorProcess(generator_processors) as generator:
         run = confirm_rate(generator, target, address, requests, bound, ramp.seconds)
         if rates:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -22,10 +22,12 @@ from packlight.errors import MeasurementError, PacklightError
 from packlight.measure.child_process import tail
 from packlight.runtime.processor import allowed_cpus, bind_process
 from packlight.serve.loadtest.client import parts_of
-from packlight.serve.settings import VARIABLE, Settings
+from packlight.serve.settings import KEY_VARIABLE, VARIABLE, Settings
 
 START_SECONDS = 60.0
 ASK_SECONDS = 5.0
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""asks the server itself, as the load does, whatever proxy the environment names"""
 CPU_METRIC = b"packlight_process_cpu_seconds{"
 
 
@@ -156,7 +158,13 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None, s
     return False
 
 
-def model_of(url: str, model: str | None) -> str:
+def own_key() -> list[tuple[str, str]]:
+    """The header with the key that a server started here asks for; none if it asks for none."""
+    key = next(filter(None, map(str.strip, os.environ.get(KEY_VARIABLE, "").split(","))), None)
+    return [] if key is None else [("X-API-Key", key.encode().decode("latin-1"))]
+
+
+def model_of(url: str, model: str | None, headers: Sequence[tuple[str, str]] = ()) -> str:
     """The model that is meant: the one given, else the only one that a packlight server names.
 
     Raises:
@@ -165,8 +173,13 @@ def model_of(url: str, model: str | None) -> str:
     if model is not None:
         return model
     try:
-        names = [str(each["name"]) for each in msgspec.json.decode(_get(f"{url.rstrip('/')}/models"))["models"]]
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        listed = _get(f"{url.rstrip('/')}/models", headers)
+        names = [str(each["name"]) for each in msgspec.json.decode(listed)["models"]]
+    except NeedsKeyError as error:
+        raise PacklightError(f"{url} needs another API key; give it with --header 'X-API-Key: ...'") from error
+    except OSError as error:
+        raise PacklightError(f"{url}: cannot be asked for its models ({error}); name one with --model") from error
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise PacklightError(f"{url} does not say which models it has; name one with --model") from error
     if len(names) != 1:
         raise PacklightError(f"{url} serves {', '.join(names) or 'no model'}; name one with --model")
@@ -190,10 +203,11 @@ def split_cpus() -> tuple[frozenset[int] | None, frozenset[int] | None]:
     return frozenset(allowed[:-1]), frozenset(allowed[-1:])
 
 
-def _get(url: str) -> bytes:
+def _get(url: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
     parts_of(url)
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - http only, as checked
     try:
-        with urllib.request.urlopen(url, timeout=ASK_SECONDS) as response:  # noqa: S310 - http only, as checked
+        with _opener.open(request, timeout=ASK_SECONDS) as response:
             content: bytes = response.read()
             return content
     except urllib.error.HTTPError as error:

@@ -1,0 +1,132 @@
+"""The command in odd surroundings: output that cannot be written, Ctrl-C at any time, no home."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packlight.errors import Exit
+
+pytest_plugins = ["tiny_run"]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sets up streams as POSIX shells do")
+VERBS = {
+    "version": ["--version"],
+    "help": ["--help"],
+    "help of a verb": ["serve", "--help"],
+    "recipes": ["recipes"],
+    "prices": ["plan", "--show-prices"],
+    "predict": ["predict", "ARTIFACT", "wake me at größer 🙂"],
+    "predict as JSON": ["predict", "ARTIFACT", "wake me at größer 🙂", "--json"],
+    "verify": ["verify", "ARTIFACT"],
+    "report": ["report", "RUN"],
+    "recommend": ["recommend", "RUN"],
+    "plan": ["plan", "RUN"],
+    "compare": ["compare", "RUN", "RUN"],
+}
+SILENT = ("verify",)
+"""verbs that answer by their status alone"""
+
+
+def run(tiny_run, words, *, stdout, **environment):
+    places = {"RUN": tiny_run, "ARTIFACT": tiny_run / "variants" / "student-onnx-static"}
+    command = [sys.executable, "-m", "packlight", *(str(places.get(word, word)) for word in words)]
+    shell = 'exec "$@" ' + stdout
+    return subprocess.run(
+        ["sh", "-c", shell, "sh", *command], capture_output=True, check=False, timeout=120, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
+def test_output_in_ascii(tiny_run, words):
+    ended = run(tiny_run, words, stdout="", PYTHONIOENCODING="ascii")
+    assert ended.returncode in (Exit.OK, Exit.NOTHING_FITS), ended.stderr
+    assert b"Traceback" not in ended.stderr
+    if "--json" in words:
+        assert json.loads(ended.stdout)[0]["text"] == words[2]
+    else:
+        ended.stdout.decode("ascii")
+
+
+CLOSED, FULL = ">&-", ">/dev/full"
+NEEDS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+
+
+@pytest.mark.parametrize("stdout", [CLOSED, pytest.param(FULL, marks=NEEDS_FULL)])
+@pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
+def test_output_that_cannot_be_written(tiny_run, words, stdout):
+    ended = run(tiny_run, words, stdout=stdout)
+    assert b"Traceback" not in ended.stderr
+    assert b"Exception ignored" not in ended.stderr
+    if words[0] not in SILENT:
+        assert ended.returncode == Exit.ERROR, ended.stderr
+        assert b"error: standard output cannot be written: " in ended.stderr
+
+
+def test_all_streams_closed(tiny_run):
+    for words in (VERBS["predict"], ["predict", "ARTIFACT"]):
+        ended = run(tiny_run, words, stdout="<&- >&- 2>&-")
+        assert ended.returncode == Exit.ERROR
+
+
+def test_a_reader_that_went_away_is_no_error(tiny_run):
+    ended = run(tiny_run, VERBS["help"], stdout="| true")
+    assert ended.stderr == b""
+
+
+def ends_by(code, number, path=None):
+    environment = os.environ | ({} if path is None else {"PYTHONPATH": str(path)})
+    process = subprocess.Popen([sys.executable, *code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert process.stdout.readline() == b"importing\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    return process.returncode, said
+
+
+def test_ctrl_c_during_imports(tmp_path):
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    assert ends_by(["-m", "packlight", "recipes"], signal.SIGINT, tmp_path) == (Exit.INTERRUPTED, b"stopped\n")
+
+
+def test_ctrl_c_within_a_verb():
+    code = (
+        "import time\n"
+        "from packlight import __main__, cli\n"
+        "def app(**_):\n"
+        "    print('importing', flush=True)\n"
+        "    time.sleep(60)\n"
+        "cli.app = app\n"
+        "__main__.main()\n"
+    )
+    assert ends_by(["-c", code], signal.SIGINT) == (Exit.INTERRUPTED, b"stopped\n")
+
+
+def test_the_first_process_of_a_container_ends_at_once():
+    code = (
+        "import os, time\n"
+        "os.getpid = lambda: 1\n"
+        "from packlight import process\n"
+        "process.prepare()\n"
+        "print('importing', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    assert ends_by(["-c", code], signal.SIGTERM) == (143, b"")
+
+
+def test_a_cache_without_a_home(tmp_path):
+    code = (
+        "import os, pathlib\n"
+        "def gone(self): raise RuntimeError('Could not determine home directory.')\n"
+        "pathlib.Path.expanduser = gone\n"
+        "from packlight.files import cache_folder\n"
+        "print(cache_folder(), cache_folder().is_dir(), cache_folder() == cache_folder())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PACKLIGHT_CACHE"}
+    command = [sys.executable, "-c", code]
+    path, there, same = subprocess.check_output(command, env=environment | {"TMPDIR": str(tmp_path)}, text=True).split()
+    assert (there, same) == ("True", "True")
+    assert path.startswith(str(tmp_path))
+    assert not list(tmp_path.iterdir()), "removed with the process"

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import optuna
 import pytest
 import yaml
@@ -11,7 +12,10 @@ from packlight.recipes.recipe import Recipe, parse_recipe, write_recipe
 from packlight.runtime.artifact import Artifact
 from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
 from packlight.search.space import FAMILIES, Ngrams, Space, space_of
+from packlight.steps import step_types
 from packlight.steps.finetune.options import Finetune
+from packlight.steps.option import options_of
+from packlight.steps.step import Span
 
 pytest_plugins = ["tiny_run"]
 SPACE = Space(
@@ -50,6 +54,28 @@ def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, 
             probe = probe_of(design.student, space, TEACHER)
             assert probe[-1].embeddings == design.student.embeddings
             recipe_of(probe, tmp_path)
+
+
+def test_what_is_searched_is_within_the_option_and_stands_beside_it():
+    searched = {
+        (kind.word(), each.name): each for kind in step_types().values() for each in options_of(kind) if each.searched
+    }
+    assert {("distill", "temperature"), ("distill-static", "buckets"), ("quantize-onnx", "mode")} <= searched.keys()
+    for option in searched.values():
+        values = option.searched[:2] if isinstance(option.searched, Span) else option.searched
+        for value in values:
+            assert msgspec.convert(value, option.type) == value, f"{option.name}: {value} is out of its range"
+
+
+def test_a_sampler_is_asked_for_what_the_options_say(monkeypatch):
+    def narrowed(step):
+        return [
+            dataclasses.replace(each, searched=Span(2.0, 3.0, step=0.5)) if each.name == "temperature" else each
+            for each in options_of(step)
+        ]
+
+    monkeypatch.setattr("packlight.search.space.options_of", narrowed)
+    assert {design.student.temperature for design in proposed(SPACE) if design.student} == {2.0, 2.5, 3.0}
 
 
 def test_equal_beginnings_have_equal_names_and_others_have_not():

@@ -30,6 +30,10 @@ EXTRA_OF = {
 }
 
 
+REPORT_MODULES = tuple(module for module, extra in EXTRA_OF.items() if extra == "report")
+"""what writing a report needs"""
+
+
 def installed(module: str) -> bool:
     """Whether a top-level module can be imported, without importing it."""
     return find_spec(module) is not None

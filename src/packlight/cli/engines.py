@@ -14,7 +14,9 @@ from packlight.cli.show import print_tables, show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.formatting import NONE, milliseconds, percent, times_within
 from packlight.progress import info, warn
+from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import read_manifest
+from packlight.steps import modules_of
 
 if TYPE_CHECKING:
     from packlight.analysis.engine_selection import EngineSelection, Row
@@ -47,7 +49,7 @@ def engines(
 
     Example: `packlight engines artifacts/student --data intents.csv --out artifacts/fastest`
     """
-    extras.require("torch", "transformers", "onnx", "onnxscript", purpose="`packlight engines`")
+    extras.require(*modules_of(load_recipe("engines").steps), purpose="`packlight engines`")
     labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
     from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for

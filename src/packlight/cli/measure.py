@@ -10,7 +10,7 @@ from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import MeasurementError
-from packlight.extras import require
+from packlight.extras import REPORT_MODULES, require
 from packlight.progress import info, warn
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
@@ -39,7 +39,7 @@ def measure(
 
     Example: `packlight measure runs/latest/variants/* --data intents.csv --out runs/again`
     """
-    require("scipy", "jinja2", "vl_convert", purpose="`packlight measure`")
+    require(*REPORT_MODULES, purpose="`packlight measure`")
     opened = [Artifact.open(path) for path in artifacts]
     named: dict[str, Artifact] = {}
     for artifact in opened:

@@ -56,7 +56,7 @@ def report(
     raws = read_raws(measurements, place)
     table = options.prices_of(prices)
     show_run(place, measurements, rate=rate, utilisation=utilisation, p99_ms=p99_ms, prices=table)
-    extras.require("scipy", "jinja2", "vl_convert", purpose="writing report.md, the plot and report.html")
+    extras.require(*extras.REPORT_MODULES, purpose="writing report.md, the plot and report.html")
     written = write_report(
         measurements,
         place,

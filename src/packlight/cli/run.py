@@ -12,6 +12,7 @@ from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.progress import info
 from packlight.recipes.recipe import load_recipe, with_head, with_oos_rate
+from packlight.steps import modules_of
 
 
 @with_data_options
@@ -41,8 +42,8 @@ def run(
 
     Example: `packlight run --data intents.csv --out runs/intents`
     """
-    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight run`")
     plan = load_recipe(recipe)
+    extras.require(*modules_of(plan.steps), *extras.REPORT_MODULES, purpose="`packlight run`")
     rate = options.rate_of(oos_rate)
     if rate is not None:
         plan = with_oos_rate(plan, rate)

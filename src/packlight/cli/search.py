@@ -18,6 +18,7 @@ from packlight.errors import Exit, PacklightError
 from packlight.formatting import NONE, megabytes, milliseconds, percent
 from packlight.progress import info
 from packlight.report.advice import render_text
+from packlight.steps import Step
 
 if TYPE_CHECKING:
     from packlight.search import Row, SearchOutcome
@@ -65,8 +66,7 @@ def search(
 
     Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
     """
-    extras.require("optuna", purpose="`packlight search`")
-    extras.require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight search`")
+    extras.require("optuna", *Step.modules, purpose="`packlight search`")
     limits = checked(
         Constraints(
             percentile="mean", max_latency_ms=max_latency_ms, min_accuracy=min_accuracy, max_size_mb=max_size_mb

@@ -39,6 +39,7 @@ from packlight.report import write_report
 from packlight.report.card import write_card
 from packlight.report.html import write_html
 from packlight.runtime.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
+from packlight.runtime.engines import engine_info
 
 if TYPE_CHECKING:
     from packlight.pipeline.reference_rows import Reference
@@ -233,7 +234,7 @@ def _prepare(
 ) -> "list[Reference]":
     if not names:
         return []
-    require("torch", "transformers", purpose="measuring a reference model")
+    require(*engine_info("torch").modules, purpose="measuring a reference model")
     from packlight.pipeline.reference_rows import prepare  # imports torch, which ONNX artifacts do without
 
     tokenizer = next(iter(artifacts.values())).path

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packlight.data import Dataset
-from packlight.extras import require
+from packlight.extras import REPORT_MODULES, require
 from packlight.measure.results import Measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
@@ -78,7 +78,7 @@ def run(
     Raises:
         PacklightError: of the kind that fits, before any work where it can be known then.
     """
-    require("scipy", "jinja2", "vl_convert", purpose="`packlight run`")
+    require(*REPORT_MODULES, purpose="`packlight run`")
     measuring_threads = processor.threads_for(threads)
     with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed, abstain=abstain) as (
         artifacts,

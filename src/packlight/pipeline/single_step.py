@@ -11,7 +11,6 @@ import msgspec
 from packlight.data import Dataset
 from packlight.errors import RecipeError
 from packlight.expected import problem_of
-from packlight.extras import require
 from packlight.progress import warn
 from packlight.runtime.artifact import Artifact
 from packlight.steps.option import options_of
@@ -35,7 +34,7 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
 
     Raises:
         RecipeError: when an option is out of its range, two contradict each other, or a folder's name cannot name a variant.
-        MissingExtraError: when what the step needs is not installed.
+        PacklightError: when what the step needs is not installed.
     """
     values: dict[str, Any] = {}
     folders: dict[str, str] = {}
@@ -57,7 +56,7 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
     step = msgspec.convert(named | values, kind)
     if step.contradiction:
         raise RecipeError(f"{step.kind}: {step.contradiction}")
-    require(*step.modules, purpose=f"`packlight {step.kind}`")
+    step.check_machine()
     return step, folders
 
 

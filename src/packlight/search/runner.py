@@ -18,7 +18,6 @@ from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import checked, figure_violations
 from packlight.data import Dataset
 from packlight.errors import PacklightError
-from packlight.extras import require
 from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
@@ -102,8 +101,6 @@ def search(
         PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
             another search; when the time was over before the teacher was there.
     """
-    require("optuna", purpose="`packlight search`")
-    require("torch", "transformers", "accelerate", "onnx", "onnxscript", purpose="`packlight search`")
     if minutes is None and trials is None:
         raise PacklightError("give minutes, trials or both: otherwise the search has no end")
     limits = checked(limits or Constraints(percentile="mean"))

@@ -1,4 +1,8 @@
-"""What a trial can be: the parameters that a search varies, as one frozen record, and their ranges."""
+"""What a trial can be: the parameters that a search varies, as one frozen record, and their ranges.
+
+What is tried of a step's option stands beside its description (`described(..., searched=...)`). Here stand the shares of
+the teacher's own size, and what follows from the data.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +21,10 @@ from packlight.models.layers import feed_forward_width
 from packlight.models.mean_pooling import encoder_layers, family_of
 from packlight.runtime.artifact import Artifact
 from packlight.steps.distill.options import Distill
+from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.option import options_of
+from packlight.steps.quantize_onnx.options import QuantizeOnnx
+from packlight.steps.step import Span, Step
 
 Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -26,10 +34,8 @@ HEADS = (100, 75, 50)
 """per cent of the attention heads that are kept"""
 PIECES = (0, 400, 200, 100, 50)
 """per cent of the pieces in use that are kept, the tokenizer's most frequent ones beyond 100; 0 for the whole vocabulary"""
-LOGIT_WEIGHTS = (0.0, 0.05, 0.2, 1.0)
-BUCKETS = (4096, 8192, 16384, 32768, 65536)
-NGRAM_WIDTHS = (32, 64, 128)
-MOST_AUGMENTED = 3
+PLAIN = Distill(name="plain")
+"""a student with every option at its default"""
 Mode = Literal["dynamic", "static"]
 Bits = Literal["int8", "int4"]
 
@@ -132,10 +138,10 @@ class Space:
             heads=100,
             pieces=200,
             augment=1,
-            alpha=0.1,
-            temperature=2.0,
+            alpha=PLAIN.alpha,
+            temperature=PLAIN.temperature,
             logit_weight=0.05,
-            learning_rate=3e-4,
+            learning_rate=PLAIN.learning_rate,
             epochs=self.epochs[len(self.epochs) // 2],
             int8="dynamic",
             embeddings="int8",
@@ -166,23 +172,38 @@ class Space:
             feed_forward=trial.suggest_categorical("feed_forward", WIDTHS if self.neurons else WIDTHS[:1]),
             heads=trial.suggest_categorical("heads", HEADS if self.heads else HEADS[:1]),
             pieces=trial.suggest_categorical("pieces", PIECES),
-            augment=trial.suggest_int("augment", 0, MOST_AUGMENTED),
-            alpha=trial.suggest_float("alpha", 0.0, 0.5, step=0.1),
-            temperature=trial.suggest_float("temperature", 1.0, 4.0, step=0.5),
-            logit_weight=trial.suggest_categorical("logit_weight", LOGIT_WEIGHTS),
-            learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-3, log=True),
+            augment=_suggest(trial, Distill, "augment"),
+            alpha=_suggest(trial, Distill, "alpha"),
+            temperature=_suggest(trial, Distill, "temperature"),
+            logit_weight=_suggest(trial, Distill, "logit_weight"),
+            learning_rate=_suggest(trial, Distill, "learning_rate"),
             epochs=trial.suggest_categorical("epochs", self.epochs),
-            int8=trial.suggest_categorical("int8", get_args(Mode)),
-            embeddings=trial.suggest_categorical("embeddings", get_args(Bits)),
+            int8=_suggest(trial, QuantizeOnnx, "mode", name="int8"),
+            embeddings=_suggest(trial, QuantizeOnnx, "embeddings"),
         )
 
 
 def _ngrams(trial: Suggester) -> Ngrams:
     return Ngrams(
-        buckets=trial.suggest_categorical("buckets", BUCKETS),
-        width=trial.suggest_categorical("width", NGRAM_WIDTHS),
-        ngram_augment=trial.suggest_int("ngram_augment", 0, MOST_AUGMENTED),
+        buckets=_suggest(trial, DistillStatic, "buckets"),
+        width=_suggest(trial, DistillStatic, "embedding_dim", name="width"),
+        ngram_augment=_suggest(trial, DistillStatic, "augment", name="ngram_augment"),
     )
+
+
+def _suggest(trial: Suggester, step: type[Step], option: str, *, name: str | None = None) -> Any:
+    """A value of an option of a step, within what the option says is searched; `name` is the sampler's."""
+    name = name or option
+    searched = {each.name: each.searched for each in options_of(step)}[option]
+    match searched:
+        case Span(low=int(low), high=int(high)):
+            return trial.suggest_int(name, low, high)
+        case Span():
+            return trial.suggest_float(name, searched.low, searched.high, step=searched.step, log=searched.log)
+        case tuple():
+            return trial.suggest_categorical(name, searched)
+        case None:
+            raise TypeError(f"{step.__name__}.{option}: says not what a search tries; give `searched` to `described`")
 
 
 def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMILIES) -> Space:
@@ -196,8 +217,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         families: the kinds of model that are tried.
     """
     model = open_classifier(teacher.path)
-    plain = Distill(name="plain")
-    usual = max(plain.planned_epochs, math.ceil(plain.least_updates / math.ceil(len(data.train) / plain.batch_size)))
+    usual = max(PLAIN.planned_epochs, math.ceil(PLAIN.least_updates / math.ceil(len(data.train) / PLAIN.batch_size)))
     tokenizer = Tokenizer.from_file(str(teacher.tokenizer_path))
     used = {piece for coded in tokenizer.encode_batch(list(data.train.texts)) for piece in coded.ids}
     return Space(

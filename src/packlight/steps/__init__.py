@@ -4,6 +4,7 @@ A step is found by its place: a folder here with both files. Its `apply.py` is l
 a recipe needs no torch.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from packlight.steps.step import Step
 if TYPE_CHECKING:
     from packlight.steps.context import StepContext, StepResult
 
-__all__ = ["Step", "apply", "step_types"]
+__all__ = ["Step", "apply", "modules_of", "step_types"]
 
 
 @cache
@@ -27,6 +28,11 @@ def step_types() -> dict[str, type[Step]]:
             if isinstance(value, type) and issubclass(value, Step) and value.__module__ == options.__name__:
                 found[str(value.__struct_config__.tag)] = value
     return found
+
+
+def modules_of(steps: Iterable[Step]) -> tuple[str, ...]:
+    """What must be installed to apply some steps, each once; what optional ones need is left out."""
+    return tuple(dict.fromkeys(module for step in steps if not step.optional for module in step.modules))
 
 
 def apply(step: Step, context: "StepContext") -> "StepResult":

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from packlight.steps.step import OWN, Step, Takes
+from packlight.steps.step import OWN, Searched, Step, Takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class Option:
     null: str | None
     """what null means"""
     takes: Takes
+    searched: Searched | None
+    """what a search tries where it varies the option"""
     required: bool
     default: Any
     shared: bool
@@ -105,6 +107,7 @@ def _option(step: type[Step], field: msgspec.structs.FieldInfo) -> Option:
         description=described.description,
         null=extra["null"],
         takes=extra["takes"],
+        searched=extra["searched"],
         required=field.required,
         default=None if field.required else field.default,
         shared=field.name not in step.__annotations__ and field.name not in OWN,

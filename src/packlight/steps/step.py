@@ -16,7 +16,7 @@ A step says which kinds of model it can start from and which kind it makes:
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -32,7 +32,22 @@ if TYPE_CHECKING:
 Takes = Literal["value", "variant", "model", "file"]
 
 
-def described(text: str, *, null: str | None = None, takes: Takes = "value") -> msgspec.Meta:
+class Span(NamedTuple):
+    """Numbers that a search tries, both ends among them; whole ones where the ends are whole."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+Searched = Span | tuple[Any, ...]
+"""what a search tries: a span of numbers, or the values of a tuple"""
+
+
+def described(
+    text: str, *, null: str | None = None, takes: Takes = "value", searched: Searched | None = None
+) -> msgspec.Meta:
     """What an option means, for the help, the schema and the reference.
 
     Args:
@@ -40,8 +55,9 @@ def described(text: str, *, null: str | None = None, takes: Takes = "value") -> 
         null: what happens when the option is null.
         takes: what a string names: another variant of the recipe (an artifact's folder on the command line), a model (a
             Hub id, a folder or a word), or a file.
+        searched: what `packlight search` tries where it varies the option; None for an option that it leaves alone.
     """
-    return msgspec.Meta(description=text, extra={"null": null, "takes": takes})
+    return msgspec.Meta(description=text, extra={"null": null, "takes": takes, "searched": searched})
 
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]

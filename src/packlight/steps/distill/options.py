@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from packlight.data.text_file import read_lines
-from packlight.steps.step import Count, Name, Positive, Rate, Weight, described
+from packlight.steps.step import Count, Name, Positive, Rate, Span, Weight, described
 from packlight.steps.training.options import (
     Alpha,
     Augment,
@@ -91,7 +91,9 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         Positive | None,
         described("Passes over the training texts.", null=f"{EPOCHS}, or more until {MIN_UPDATES} updates are made"),
     ] = None
-    learning_rate: Annotated[Rate, described("Peak learning rate of the encoder.")] = 3e-4
+    learning_rate: Annotated[
+        Rate, described("Peak learning rate of the encoder.", searched=Span(1e-4, 1e-3, log=True))
+    ] = 3e-4
     freeze_layers: Annotated[
         Count, described("Number of lower layers to freeze at first, together with the embeddings.")
     ] = 0

@@ -32,10 +32,14 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
 
     buckets: Annotated[
         Annotated[int, msgspec.Meta(ge=256, le=1 << 22)],
-        described("Rows of the embedding table. N-grams with the same hash share a row."),
+        described(
+            "Rows of the embedding table. N-grams with the same hash share a row.",
+            searched=(4096, 8192, 16384, 32768, 65536),
+        ),
     ] = 32768
     embedding_dim: Annotated[
-        Annotated[int, msgspec.Meta(ge=4, le=1024)], described("Columns of the embedding table.")
+        Annotated[int, msgspec.Meta(ge=4, le=1024)],
+        described("Columns of the embedding table.", searched=(32, 64, 128)),
     ] = 128
     hidden_size: Annotated[Positive, described("Neurons in the hidden layer of the head.")] = 256
     word_ngrams: Annotated[Annotated[int, msgspec.Meta(ge=1, le=4)], described("Longest word n-gram, in words.")] = 2

@@ -19,7 +19,8 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
         Literal["static", "dynamic"],
         described(
             "How activations are scaled: `static`, with scales fixed on training texts, or `dynamic`, with scales computed "
-            "for each batch. Dynamic predictions depend on the batch."
+            "for each batch. Dynamic predictions depend on the batch.",
+            searched=("dynamic", "static"),
         ),
     ] = "static"
     per_channel: Annotated[bool, described("Use a separate scale for each output channel of a weight.")] = True
@@ -40,7 +41,9 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     calibration_texts: Annotated[
         Positive, described("Number of training texts to measure the activations' ranges on.")
     ] = 512
-    embeddings: Annotated[Literal["int8", "int4"], described("Data type of the embeddings: `int8` or `int4`.")] = "int8"
+    embeddings: Annotated[
+        Literal["int8", "int4"], described("Data type of the embeddings: `int8` or `int4`.", searched=("int8", "int4"))
+    ] = "int8"
     min_agreement: Annotated[
         Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
     ] = 0.9

@@ -4,16 +4,31 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.steps.step import Count, Positive, Rate, Share, Step, Weight, described
+from packlight.steps.step import Count, Positive, Rate, Share, Span, Step, Weight, described
 
-Alpha = Annotated[Share, described("Weight of the labels in the loss, from 0 to 1. The teacher gets the rest.")]
+Alpha = Annotated[
+    Share,
+    described(
+        "Weight of the labels in the loss, from 0 to 1. The teacher gets the rest.", searched=Span(0.0, 0.5, step=0.1)
+    ),
+]
 Temperature = Annotated[
-    Rate, described("Softmax temperature for the teacher's logits. Higher values soften the targets.")
+    Rate,
+    described(
+        "Softmax temperature for the teacher's logits. Higher values soften the targets.",
+        searched=Span(1.0, 4.0, step=0.5),
+    ),
 ]
 LogitWeight = Annotated[
-    Weight, described("Weight of the mean squared error between the logits of student and teacher.")
+    Weight,
+    described(
+        "Weight of the mean squared error between the logits of student and teacher.", searched=(0.0, 0.05, 0.2, 1.0)
+    ),
 ]
-Augment = Annotated[Weight, described("Unlabelled texts to generate for each training text. The teacher labels them.")]
+Augment = Annotated[
+    Weight,
+    described("Unlabelled texts to generate for each training text. The teacher labels them.", searched=Span(0, 3)),
+]
 UnlabeledTexts = Annotated[
     str | None,
     described("File of unlabelled texts, one per line. The teacher labels them.", null="none", takes="file"),

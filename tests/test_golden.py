@@ -16,6 +16,7 @@ from packlight.errors import ArtifactError
 from packlight.files import sha256_of
 from packlight.runtime import artifact as artifact_module
 from packlight.runtime.artifact import ONNX_FP32, Artifact, finalize, read_manifest
+from packlight.runtime.engines.onnxruntime import OnnxEngine
 from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, finalize_with_golden, has_golden, replay, verify
 from packlight.runtime.predictor import Predictor
 from packlight.serve.app import App
@@ -133,6 +134,29 @@ def test_rounding_is_let_pass(made):
     predictor = Predictor.open(made)
     found = replay(predictor.artifact, Altered(predictor.engine, lambda logits: logits + np.float32(1e-5)))
     assert 0 < found.distance < 1e-4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_artifact_without_finite_logits_is_never_made(folder, value):
+    graph = onnx.load(folder / ONNX_FP32)
+    for tensor in graph.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size > 1:
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(values, value), tensor.name))
+    onnx.save(graph, folder / ONNX_FP32)
+    with pytest.raises(ArtifactError, match=r"logits are not finite for 64 of 64 golden texts.*learning rate"):
+        finalize_with_golden(folder, read_manifest(folder))
+
+
+def test_a_promise_about_batches_is_kept_only_where_it_holds(folder, monkeypatch):
+    manifest = read_manifest(folder)
+    assert finalize_with_golden(folder, manifest).batch_invariant
+    whole = OnnxEngine.logits
+    # As if the neighbours of a text had a say in what it gets.
+    monkeypatch.setattr(
+        OnnxEngine, "logits", lambda self, encoded: whole(self, encoded) * (1 + 0.1 * (len(encoded) > 1))
+    )
+    assert not finalize_with_golden(folder, manifest).batch_invariant
 
 
 def test_an_artifact_without_golden_texts_cannot_be_verified(folder):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tokenizers
@@ -60,3 +62,28 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, content):
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ArtifactError, match=r"tokenizer\.json: not a fast tokenizer"):
         TextEncoder(tmp_path / "tokenizer.json", 16)
+
+
+def test_the_sides_and_the_padding_token_that_the_tokenizer_states_count(encoder_folder, tmp_path):
+    folder = encoder_folder("bert")
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    stated = {"padding_side": "left", "truncation_side": "left", "pad_token": {"content": "[MASK]"}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(stated))
+    plain, other = (TextEncoder(each / "tokenizer.json", 6) for each in (folder, tmp_path))
+    assert (plain.pad_id, other.pad_id) == (0, 4)
+    long = "weather in paris weather in oslo rain"
+    whole = TextEncoder(folder / "tokenizer.json", 64).ids([long])[0]
+    assert plain.ids([long])[0] == [*whole[:5], whole[-1]]
+    assert other.ids([long])[0] == [whole[0], *whole[-5:]]
+    tokens, short = other(["in", long]), plain.ids(["in"])[0]
+    assert tokens.attention_mask[0].tolist() == [0] * (6 - len(short)) + [1] * len(short)
+    assert tokens.input_ids[0].tolist() == [4] * (6 - len(short)) + short
+
+
+def test_a_tokenizer_without_a_padding_token_pads_with_its_last_one(encoder_folder, tmp_path):
+    document = json.loads((encoder_folder("bert") / "tokenizer.json").read_text())
+    document["model"]["vocab"]["[NONE]"] = document["model"]["vocab"].pop("[PAD]")
+    document["added_tokens"] = [token for token in document["added_tokens"] if token["content"] != "[PAD]"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "[SEP]"}')
+    assert TextEncoder(tmp_path / "tokenizer.json", 6).pad_id == 3

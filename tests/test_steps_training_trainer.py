@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from packlight.errors import ModelError
 from packlight.models import mean_pooling
 from packlight.models.hf_model import build_classifier, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
+from packlight.steps.finetune.apply import finetune
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import logits_of
 from packlight.steps.training.centroids import start_from_centroids
@@ -303,3 +305,11 @@ def test_after_mixed_precision_the_model_answers_in_float32_like_its_copy_and_it
     with torch.no_grad():
         model.classifier.weight.zero_()
     assert torch.equal(logits_of(copied, encoder, texts), answers)
+
+
+@pytest.mark.parametrize("rate", [50.0, 1e30])
+def test_a_training_that_diverges_ends_with_the_remedy(encoder_folder, tiny, tmp_path, rate):
+    model = build_classifier(encoder_folder("bert"), tiny.LABELS, seed=1)
+    options = tiny.options(learning_rate=rate, head_learning_rate=None)
+    with pytest.raises(ModelError, match=r"training diverged: .* lower the learning rate"):
+        finetune(model, tiny.text_encoder(encoder_folder("bert")), tiny.toy_lesson(), options, work=tmp_path, seed=1)

@@ -1,5 +1,6 @@
 """Tiny real models, made in a second: a word-piece tokenizer of a toy data set, and encoders of every family."""
 
+import json
 import random
 import string
 from pathlib import Path
@@ -162,6 +163,13 @@ def seal_variant(folder, *, engine="torch", precision="fp32", model_file="model.
     return Artifact.open(folder)
 
 
+def template(single):
+    """What a tokenizer puts around a text: `$A [SEP] [CLS]`."""
+    names = {f"[{name}]": list(CLS_FIRST.values()).index(f"[{name}]") for name in ("CLS", "SEP")}
+    made = processors.TemplateProcessing(single=single, special_tokens=list(names.items()))
+    return json.loads(made.__getstate__())
+
+
 def make_foreign(family, folder, labels, *, architecture="ForSequenceClassification", **config):
     """Save a tiny model as transformers' own training leaves it: no pooling, labels as they come, weights at random."""
     special = PAD_SECOND if family in ("roberta", "xlm-roberta", "camembert", "mpnet") else CLS_FIRST
@@ -171,7 +179,7 @@ def make_foreign(family, folder, labels, *, architecture="ForSequenceClassificat
     settings = {
         **sizes,
         "vocab_size": VOCABULARY,
-        "max_position_embeddings": MAX_LENGTH + pad + 1,
+        **({} if family == "xlnet" else {"max_position_embeddings": MAX_LENGTH + pad + 1}),
         "pad_token_id": pad,
         "bos_token_id": 0,
         "eos_token_id": 2,
@@ -179,6 +187,8 @@ def make_foreign(family, folder, labels, *, architecture="ForSequenceClassificat
         "id2label": dict(enumerate(labels)),
         "label2id": {label: number for number, label in enumerate(labels)},
     }
+    if family == "xlnet":  # it has other names for its sizes
+        settings = {name: value for name, value in settings.items() if name not in SIZES}
     made = AutoConfig.for_model(family, **(settings | config))
     silence_transformers()
     torch.manual_seed(3)

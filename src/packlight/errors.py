@@ -3,6 +3,7 @@
     PacklightError               a user can mend it: one message, no traceback, exit status 2
     ├── DataError                the labelled texts cannot be used; names file, row and remedy
     ├── ModelError               a model cannot be had, or must not be opened
+    │   └── UnsupportedError     a step cannot be applied to an architecture; a run carries out the other steps
     ├── RecipeError              a recipe has an unknown key, a wrong value or an impossible order
     ├── ArtifactError            an artifact is incomplete, altered or of an unknown version
     ├── EngineError              a runtime or one of its providers is not available
@@ -32,6 +33,7 @@ __all__ = [
     "PacklightError",
     "ParityError",
     "RecipeError",
+    "UnsupportedError",
 ]
 
 
@@ -68,6 +70,10 @@ class DataError(PacklightError):
 
 class ModelError(PacklightError):
     """A model cannot be had, or must not be opened."""
+
+
+class UnsupportedError(ModelError):
+    """A step cannot be applied to a model's architecture."""
 
 
 class RecipeError(PacklightError):

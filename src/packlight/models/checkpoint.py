@@ -18,7 +18,7 @@ from packlight.errors import ModelError
 from packlight.files import sha256_of
 from packlight.models.base_model import BaseModel
 from packlight.models.config_files import read_json
-from packlight.models.task_head import read_head, refusal
+from packlight.models.task_head import TAKEN, read_head, refusal
 from packlight.models.vocabulary import check_vocabulary
 from packlight.models.weight_files import plain_shapes, read_shapes, wrapper_of
 
@@ -138,6 +138,8 @@ def open_folder(
     if not isinstance(model_type, str):
         raise ModelError(f"{where}: {CONFIG} has no model_type; save the model with transformers 4 or newer")
     refuse_quantized(config, where)
+    if config.get("is_encoder_decoder"):
+        raise ModelError(f"{where}: is an encoder with a decoder ({model_type}); {TAKEN}")
     check_vocabulary(path, config, where)
     head = read_head(config, plain_shapes(shapes), where)
     return Checkpoint(

@@ -23,6 +23,10 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
     """
     held = len(mean_pooling.encoder_layers(teacher))
     chosen = evenly_spaced_layers(layers, held) if isinstance(layers, int) else list(layers)
+    if chosen and chosen[0] != 0 and getattr(teacher.config, "layer_types", None):
+        raise RecipeError(
+            f"layers {chosen} cannot be taken: the first layer of {teacher.config.model_type} must be kept"
+        )
     if not chosen or min(chosen) < 0 or max(chosen) >= held or sorted(set(chosen)) != chosen:
         raise RecipeError(f"layers {chosen} cannot be taken: give rising numbers from 0 to {held - 1}")
     student = copy.deepcopy(teacher)
@@ -33,9 +37,30 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
     kept = nn.ModuleList([*(modules[index] for index in chosen), *rest])
     owner, _, attribute = path.rpartition(".")
     setattr(student.get_submodule(owner), attribute, kept)
-    depth = "n_layers" if hasattr(student.config, "n_layers") else "num_hidden_layers"
-    setattr(student.config, depth, len(kept))
+    _set_depth(student, [*chosen, *range(held, held + len(rest))])
     return student
+
+
+def first_layer_differs(model: PreTrainedModel) -> bool:
+    """Whether the first layer has other weights than the second, as in ModernBERT.
+
+    Raises:
+        ModelError: when it is not known where the layers are.
+    """
+    shapes = [
+        {name: value.shape for name, value in layer.state_dict().items()}
+        for layer in mean_pooling.encoder_layers(model)[:2]
+    ]
+    return len(shapes) > 1 and shapes[0] != shapes[1]
+
+
+def _set_depth(model: PreTrainedModel, places: Sequence[int]) -> None:
+    """Say in the configuration that a model has only the layers that were at these places."""
+    config = model.config
+    for name in LAYER_LISTS:
+        if (types := getattr(config, name, None)) is not None:
+            setattr(config, name, [types[place] for place in places])
+    setattr(config, "n_layers" if hasattr(config, "n_layers") else "num_hidden_layers", len(places))
 
 
 def evenly_spaced_layers(count: int, held: int) -> list[int]:
@@ -48,6 +73,9 @@ def evenly_spaced_layers(count: int, held: int) -> list[int]:
         raise RecipeError(f"{count} layers cannot be taken of a teacher with {held}")
     return [round(place) for place in np.linspace(0, held - 1, count)]
 
+
+LAYER_LISTS = ("layer_types", "mlp_layer_types")
+"""what configurations call a list with an entry for each layer"""
 
 WIDTH_NAMES = ("intermediate_size", "hidden_dim")
 """what configurations call the width of a feed-forward block"""

@@ -26,6 +26,8 @@ from transformers import PreTrainedModel
 from packlight.errors import ModelError
 
 CONFIG_KEY = "packlight_pooling"
+LAYER_LISTS = ("layer", "layers", "h")
+"""what architectures call the module list of their layers"""
 SCALE = 64.0
 
 
@@ -193,7 +195,7 @@ def layers_path(model: PreTrainedModel) -> str:
     found: list[str] = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and name.rpartition(".")[2] in ("layer", "layers")
+        if isinstance(module, nn.ModuleList) and name.rpartition(".")[2] in LAYER_LISTS
     ]
     if len(found) != 1:
         raise ModelError(f"cannot tell where {type(model).__name__} keeps its layers (found {found or 'none'})")

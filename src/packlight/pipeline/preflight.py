@@ -1,12 +1,17 @@
 """Check a recipe against the data and the files that it reads, before hours of work lead up to them."""
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
+from packlight.models import Checkpoint
+from packlight.models.structure import Structure
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
 from packlight.steps.out_of_scope import has_oos_class
+from packlight.steps.step import SAME, Step
 
 
 def skipped_steps(recipe: Recipe) -> frozenset[str]:
@@ -66,3 +71,68 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
     """
     for step in recipe.steps:
         step.check_data(data)
+
+
+def impossible_steps(
+    recipe: Recipe, checkpoints: Mapping[str, Checkpoint], data: Dataset, skipped: Collection[str]
+) -> dict[str, str]:
+    """The steps that the models' architectures do not allow, and those that start from them, with the reason.
+
+    Each model is opened, so that weights that are missing or not finite are found here too.
+
+    Args:
+        recipe: what is to be carried out.
+        checkpoints: the models that steps start from, by the step's name.
+        data: labelled texts.
+        skipped: steps that are left out anyway.
+
+    Raises:
+        ModelError: when a model cannot be opened.
+        RecipeError: when no variant is left to be measured.
+    """
+    reasons: dict[str, str] = {}
+    structures: dict[str, Structure] = {}
+    for step in recipe.steps:
+        if step.name in skipped:
+            continue
+        origin = recipe.parent_of(step)
+        lost = next((name for name in _origins(recipe, step) if name in reasons), None)
+        known = structures.get(origin.name) if origin else None
+        if lost is not None:
+            reasons[step.name] = f"starts from {lost}, which is skipped"
+        elif known is not None and (reason := step.obstacle(known)):
+            reasons[step.name] = reason
+        elif (found := _structure(step, checkpoints, data, structures, known)) is not None:
+            structures[step.name] = found
+    for name, reason in reasons.items():
+        info(f"{name}: skipped: {reason}")
+    left = [step for step in recipe.steps if step.measured and step.name not in reasons and step.name not in skipped]
+    if reasons and not left:
+        raise RecipeError(
+            f"{recipe.name}: no variant is left to be measured: {'; '.join(map(': '.join, reasons.items()))}"
+        )
+    return reasons
+
+
+def _origins(recipe: Recipe, step: Step) -> tuple[str, ...]:
+    origin = recipe.parent_of(step)
+    return (*([origin.name] if origin else []), *step.other_parents)
+
+
+def _structure(
+    step: Step,
+    checkpoints: Mapping[str, Checkpoint],
+    data: Dataset,
+    structures: Mapping[str, Structure],
+    parent: Structure | None,
+) -> Structure | None:
+    """The structure of what a step makes; None where it is no PyTorch classifier any more."""
+    if step.name in checkpoints:
+        from packlight.models.inspecting import inspect_checkpoint  # imports torch
+
+        checkpoint = checkpoints[step.name]
+        return inspect_checkpoint(checkpoint, step.head_plan(checkpoint, data.labels))
+    start = getattr(step, "start", None)
+    if start is not None:
+        return structures.get(start)
+    return step.result_structure(parent) if parent is not None and step.makes in ("torch", SAME) else None

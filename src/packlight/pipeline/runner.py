@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packlight.data import Dataset
+from packlight.errors import RecipeError, UnsupportedError
 from packlight.extras import REPORT_MODULES, require
 from packlight.measure.results import Measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import preflight, skipped_steps, with_abstention
+from packlight.pipeline.preflight import impossible_steps, preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
-from packlight.progress import tell
+from packlight.progress import info, tell
 from packlight.recipes.recipe import Recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
@@ -131,13 +132,11 @@ def _building(
     abstain: float | None = None,
 ) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
     """The recipe's variants and the names of those that are new; the run's folder stays locked for the block."""
-    skipped = skipped_steps(recipe)
+    skipped = set(skipped_steps(recipe))
     recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
-    for step in recipe.steps:
-        if step.name in checkpoints:
-            step.check_start(checkpoints[step.name], data.labels)
+    skipped |= impossible_steps(recipe, checkpoints, data, skipped).keys()
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
         resolved = settle(out / FILE, threads=train_threads)
@@ -145,23 +144,36 @@ def _building(
         artifacts: dict[str, Artifact] = {}
         for place, step in enumerate(recipe.steps):
             tell("variants", place, len(recipe.steps))
-            if step.name in skipped:
-                continue
             origin = recipe.parent_of(step)
-            artifacts[step.name], new = make_variant(
-                step,
-                out / "variants" / step.name,
-                out / "work" / step.name,
-                data,
-                parent=artifacts[origin.name] if origin else None,
-                checkpoint=checkpoints.get(step.name),
-                other_parents={name: artifacts[name] for name in step.other_parents},
-                seed=seed,
-                resolved=resolved,
-                abstain=abstain,
-            )
+            if (
+                step.name in skipped
+                or (origin and origin.name in skipped)
+                or not skipped.isdisjoint(step.other_parents)
+            ):
+                skipped.add(step.name)
+                continue
+            try:
+                artifacts[step.name], new = make_variant(
+                    step,
+                    out / "variants" / step.name,
+                    out / "work" / step.name,
+                    data,
+                    parent=artifacts[origin.name] if origin else None,
+                    checkpoint=checkpoints.get(step.name),
+                    other_parents={name: artifacts[name] for name in step.other_parents},
+                    seed=seed,
+                    resolved=resolved,
+                    abstain=abstain,
+                )
+            except UnsupportedError as error:
+                # Nobody knew that of this architecture; what does not start from this step can still be made.
+                info(f"{step.name}: skipped: {error}")
+                skipped.add(step.name)
+                continue
             made += [step.name] if new else []
         tell("variants", len(recipe.steps), len(recipe.steps))
+        if not any(step.measured for step in recipe.steps if step.name in artifacts):
+            raise RecipeError(f"{recipe.name}: none of its measured variants can be made of {model}")
         yield artifacts, made
 
 

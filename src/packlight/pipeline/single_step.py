@@ -98,7 +98,7 @@ def run_step(
     start = step.start_model(DEFAULT_MODEL)
     checkpoint = resolve(start) if start else None
     if checkpoint is not None:
-        step.check_start(checkpoint, data.labels)
+        step.head_plan(checkpoint, data.labels)
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packlight.errors import EngineError
 from packlight.runtime.artifact import Activation, Manifest
 from packlight.runtime.engine import Logits
 
@@ -28,7 +29,13 @@ def decide(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Decisio
 
 
 def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
-    """Probabilities of logits [..., labels]: over all labels together, or of each by itself."""
+    """Probabilities of logits [..., labels]: over all labels together, or of each by itself.
+
+    Raises:
+        EngineError: when a logit is not finite, so that there is no answer.
+    """
+    if not np.isfinite(logits).all():
+        raise EngineError("the model's logits are not finite for this text; its weights, or this runtime, are damaged")
     if activation == "sigmoid":
         # Of the negative magnitude, so that nothing overflows: 1 / (1 + e^-x) is e^x / (1 + e^x).
         tail: Logits = -np.abs(logits)

@@ -25,7 +25,9 @@ import numpy as np
 
 from packlight.errors import ArtifactError
 from packlight.files import DAMAGED_JSON, atomic_write
+from packlight.progress import info as say
 from packlight.runtime.artifact import FIRST, Artifact, Manifest, add_file, finalize
+from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines import engine_info, open_engine
 from packlight.runtime.engines.cascade import CascadeEngine, confidence, read_threshold
@@ -39,6 +41,11 @@ INT8_TOLERANCE = 0.05
 """share of the logits' standard deviation: between what other float kernels change and what saturation does"""
 NEAR_SWITCH = 0.05
 """texts whose first answer is this near a cascade's threshold are left out: a rounding may send them the other way"""
+BATCH = 16
+BATCH_LENGTH = 96
+"""tokens, or characters, of the texts that are answered in batches too: long ones would take long"""
+BATCH_TOLERANCE = 1e-3
+"""of a probability: rounding moves it by a hundredth of that"""
 SHOWN = 60
 """characters of a text in a message"""
 UNUSUAL = (
@@ -93,21 +100,45 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
     """Finalize a folder, let the artifact answer the golden texts, and list the file with its answers too.
 
+    A manifest that promises the same answers in every batch keeps that promise only where they are.
+
     Raises:
-        ArtifactError: when the folder holds a file that can carry code, or no engine opens what it holds.
+        ArtifactError: when the folder holds a file that can carry code, no engine opens what it holds, or a logit is not
+            finite.
     """
     (folder / FILE).unlink(missing_ok=True)
     listed = finalize(folder, manifest)
-    atomic_write(folder / FILE, msgspec.json.encode(record(Artifact.just_finalized(folder, listed))))
+    artifact = Artifact.just_finalized(folder, listed)
+    engine = open_engine(artifact, engine=engine_info(manifest.engine).golden_engine, threads=1)
+    golden = record(artifact, engine)
+    atomic_write(folder / FILE, msgspec.json.encode(golden))
+    if listed.batch_invariant and (moved := moved_by_batches(artifact, engine, golden)) > BATCH_TOLERANCE:
+        say(
+            f"  {manifest.name}: the batch moves a text's probabilities by up to {moved:.2g}, so texts are predicted one at a time"
+        )
+        listed = msgspec.structs.replace(listed, batch_invariant=False)
     return add_file(folder, listed, FILE)
 
 
-def record(artifact: Artifact) -> Golden:
-    """The golden texts with the artifact's answers on this machine, on one thread."""
+def record(artifact: Artifact, engine: Engine[Any]) -> Golden:
+    """The golden texts with the artifact's answers on this machine.
+
+    Args:
+        artifact: without golden texts.
+        engine: the artifact, opened on one thread.
+
+    Raises:
+        ArtifactError: when a logit is not finite.
+    """
     info = engine_info(artifact.manifest.engine)
-    engine = open_engine(artifact, engine=info.golden_engine, threads=1)
     texts = _texts(artifact)
     logits = _one_by_one(engine, engine.encode(texts))
+    if not (finite := np.isfinite(logits).all(axis=1)).all():
+        raise ArtifactError(
+            f"{artifact.name}: its logits are not finite for {len(texts) - int(finite.sum())} of {len(texts)} golden texts, "
+            f"such as {texts[int(np.argmin(finite))][:SHOWN]!r}; the training that made its weights diverged: lower the "
+            "learning rate, or give an earlier checkpoint"
+        )
     exact = artifact.manifest.precision == "fp32" or info.exact_int8
     return Golden(
         format=FORMAT,
@@ -116,6 +147,26 @@ def record(artifact: Artifact) -> Golden:
         logits=base64.b64encode(logits.astype("<f4").tobytes()).decode(),
         tolerance=FLOAT_TOLERANCE if exact else float(f"{INT8_TOLERANCE * float(logits.std()):.2g}"),
     )
+
+
+def moved_by_batches(artifact: Artifact, engine: Engine[Any], golden: Golden) -> float:
+    """How far a batch moves the probability of a label of a golden text, at most, from where it is for the text alone.
+
+    Args:
+        artifact: what the engine opened.
+        engine: the artifact, opened.
+        golden: what it said of each text alone.
+    """
+    encoded = engine.encode(golden.texts)
+    short = [place for place, each in enumerate(encoded) if len(each) <= BATCH_LENGTH]
+    alone = np.frombuffer(base64.b64decode(golden.logits), "<f4").reshape(len(golden.texts), -1)
+    moved = 0.0
+    for start in range(0, len(short), BATCH):
+        places = short[start : start + BATCH]
+        together = engine.logits([encoded[place] for place in places])
+        before, after = (probabilities(each.copy(), artifact.activation) for each in (alone[places], together))
+        moved = max(moved, float(np.abs(after - before).max()))
+    return moved
 
 
 def verify(folder: Path, *, threads: int | None = None) -> Replay:

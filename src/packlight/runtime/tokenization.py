@@ -1,8 +1,10 @@
 """Texts to token ids with the fast tokenizer alone, the same way in every engine and step."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,8 @@ import numpy.typing as npt
 from packlight.errors import ArtifactError
 
 Ids = npt.NDArray[np.int64]
+
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,11 @@ class Tokens:
 
 
 class TextEncoder:
-    """A fast tokenizer with a fixed longest length, padding each batch on the right to its own longest text."""
+    """A fast tokenizer with a fixed longest length, padding each batch to its own longest text.
+
+    The side that texts are padded and cut on is the one that `tokenizer_config.json` beside it states, else the right: a
+    model that looks at the last token, such as XLNet, would look at padding otherwise.
+    """
 
     def __init__(self, file: Path, max_length: int) -> None:
         """Open `tokenizer.json`; texts are cut to `max_length` tokens.
@@ -41,8 +49,11 @@ class TextEncoder:
             raise ArtifactError(f"{file}: not a fast tokenizer ({error})") from error
         self.max_length = max_length
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
-        self.pad_id = self._find_pad_id()
+        settings = _settings(file)
+        cut = settings.get("truncation_side")
+        self._tokenizer.enable_truncation(max_length, direction=cut if cut in SIDES else "right")
+        self._pads_left = settings.get("padding_side") == "left"
+        self.pad_id = self._find_pad_id(settings)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, not padded."""
@@ -55,13 +66,14 @@ class TextEncoder:
         return self.pad(self.ids(texts))
 
     def pad(self, rows: Sequence[Sequence[int]]) -> Tokens:
-        """Right-pad token ids to the longest of the batch."""
+        """Pad token ids to the longest of the batch."""
         longest = max(map(len, rows))
         ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
         for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
+            place = slice(longest - len(row), longest) if self._pads_left else slice(len(row))
+            ids[index, place] = row
+            mask[index, place] = 1
         return Tokens(ids, mask)
 
     @property
@@ -69,8 +81,24 @@ class TextEncoder:
         """Pieces, added tokens included."""
         return self._tokenizer.get_vocab_size()
 
-    def _find_pad_id(self) -> int:
-        for token in ("[PAD]", "<pad>"):
+    def _find_pad_id(self, settings: dict[str, Any]) -> int:
+        stated = [_content(settings.get("pad_token")), "[PAD]", "<pad>", _content(settings.get("eos_token"))]
+        for token in filter(None, stated):
             if (found := self._tokenizer.token_to_id(token)) is not None:
                 return int(found)
         return 0
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """What the configuration beside a tokenizer states; nothing where there is none."""
+    try:
+        document = json.loads(file.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _content(token: Any) -> str | None:
+    """A special token's text, which stands there by itself or in an object."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None

@@ -36,11 +36,19 @@ def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
         with bar("answering", total=len(texts)) as progress:
             for places, ids, mask in _batches(encoder, texts):
                 answer = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
-                logits[places], features[places] = answer.logits.float().cpu(), seen.pop().cpu()
+                logits[places], features[places] = answer.logits.float().cpu(), _pooled(seen.pop().cpu(), mask)
                 progress.advance(len(places))
     finally:
         hook.remove()
     return logits, features
+
+
+def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
+    """One vector a text: where the head gives every token logits, as in GPT-2, the last token counts."""
+    if seen.ndim == 2:  # [batch, hidden]
+        return seen
+    last = (mask * torch.arange(1, mask.shape[1] + 1)).argmax(dim=1)
+    return seen[torch.arange(len(seen)), last]
 
 
 def _batches(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -28,6 +28,8 @@ from packlight.extras import require
 if TYPE_CHECKING:
     from packlight.data import Dataset
     from packlight.models import Checkpoint
+    from packlight.models.adoption import HeadPlan
+    from packlight.models.structure import Structure
 
 Takes = Literal["value", "variant", "model", "file"]
 
@@ -165,17 +167,32 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         return False
 
-    def check_start(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:  # noqa: ARG002 - fine-tuning uses them
-        """Check that it can start from a model.
+    def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> "HeadPlan":
+        """What becomes of the head of the model that it starts from.
 
         Args:
             checkpoint: what `start_model` names.
             labels: of the data.
 
         Raises:
-            ModelError: when the model's head does something else than to give each text one label.
+            ModelError: when the model's head does something else than to give each text one label, or its labels are not
+                the data's.
         """
-        checkpoint.check_task()
+        from packlight.models.adoption import plan_head  # few steps start from a model
+
+        return plan_head(checkpoint, labels)
+
+    def obstacle(self, structure: "Structure") -> str | None:  # noqa: ARG002 - steps that take parts out use it
+        """Why it cannot be applied to a model of this architecture; None where it can.
+
+        Args:
+            structure: of the classifier that it starts from.
+        """
+        return None
+
+    def result_structure(self, structure: "Structure") -> "Structure":
+        """The structure of what it makes of a classifier."""
+        return structure
 
     def check_machine(self) -> None:
         """Check that this machine has what is needed to apply the step and to run what it makes.

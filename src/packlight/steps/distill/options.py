@@ -1,11 +1,14 @@
 """Options of `distill`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from packlight.data.text_file import read_lines
+from packlight.models.adoption import HeadPlan
+from packlight.models.structure import Structure
 from packlight.steps.step import Count, Name, Positive, Rate, Span, Weight, described
 from packlight.steps.training.options import (
     Alpha,
@@ -19,6 +22,7 @@ from packlight.steps.training.soft_labels import read_answers
 
 if TYPE_CHECKING:
     from packlight.data import Dataset
+    from packlight.models import Checkpoint
 
 EPOCHS = 6
 MIN_UPDATES = 300
@@ -33,7 +37,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     trains = "teacher"
     next_step = "export"
     artifact_name = "student"
-    example = "artifacts/teacher --data intents.csv --layers 0,2,5"
+    example = "artifacts/teacher --data intents.csv --layers 3"
 
     student: Annotated[
         str | None,
@@ -144,6 +148,30 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     def start_model(self, default: str) -> str | None:  # noqa: ARG002 - a student does not start from the run's model
         """The student's checkpoint."""
         return self.student
+
+    def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> HeadPlan:
+        """The student's own head, which must be like the teacher's, or a new one on an encoder."""
+        checkpoint.check_task()
+        own = checkpoint.labels
+        return HeadPlan(labels, 0) if own is None else HeadPlan(own, len(own))
+
+    def obstacle(self, structure: Structure) -> str | None:
+        """Layers that the teacher does not have, or parts of it that cannot be read."""
+        if self.student is None and self.start is None and (reason := structure.lacks_layers(self.layers)):
+            return reason
+        if self.freeze_layers and self.freeze_epochs and structure.layers is None:
+            return f"freeze_layers: {structure.model_type} has no list of layers"
+        if self.relation_weight and not structure.layout_known:
+            return f"relation_weight: where {structure.model_type} keeps its queries is not known"
+        if self.hidden_weight and not structure.one_vector:
+            return f"hidden_weight: {structure.model_type} has no single vector for a text"
+        return None
+
+    def result_structure(self, structure: Structure) -> Structure:
+        """Fewer layers, where the student is made of the teacher's."""
+        if self.student is not None or self.start is not None:
+            return structure
+        return replace(structure, layers=self.layers if isinstance(self.layers, int) else len(self.layers))
 
     def check_data(self, data: "Dataset") -> None:
         """Read both files.

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from packlight.models.structure import NO_EXPORT, Structure
 from packlight.steps.step import Rate, Step, described
 
 
@@ -26,3 +27,7 @@ class Export(Step, frozen=True, kw_only=True, tag="export"):
         bool, described("Fuse attention, layer normalization and GELU into ONNX Runtime's own operators.")
     ] = True
     tolerance: Annotated[Rate, described("Fail if any logit differs from PyTorch's by more than this.")] = 1e-3
+
+    def obstacle(self, structure: Structure) -> str | None:
+        """An architecture that PyTorch does not export."""
+        return NO_EXPORT.get(structure.model_type)

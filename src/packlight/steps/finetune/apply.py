@@ -93,6 +93,9 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
         set_labels(model.config, plan.labels)
     else:
         model = build_classifier(checkpoint.path, plan.labels, seed=context.seed)
+    if model.config.pad_token_id is None:
+        # Models without a padding token refuse batches, and look for the last token that is not one.
+        model.config.pad_token_id = TextEncoder(tokenizer / "tokenizer.json", 1).pad_id
     facts: dict[str, Any] = started_from(checkpoint)
     if step.adopts(checkpoint, context.data.labels):
         # Cut where the model itself cuts, so that it answers here as it does elsewhere.

@@ -81,10 +81,6 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         label_map = read_label_map(Path(self.label_map)) if isinstance(self.label_map, str) else self.label_map
         return plan_head(checkpoint, labels, label_map=label_map, extend=self.extend_labels, new=self.new_head)
 
-    def check_start(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:
-        """Decide what becomes of the model's head, which fails where that is not clear."""
-        self.head_plan(checkpoint, labels)
-
     def adopts(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> bool:
         """Whether the model already knows the data's labels, and is not to be trained on."""
         plan = self.head_plan(checkpoint, labels)

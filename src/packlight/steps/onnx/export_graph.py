@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
+from packlight.errors import UnsupportedError
 from packlight.models.hf_model import open_classifier
+from packlight.models.structure import NO_EXPORT
 from packlight.steps.onnx.fusion import fuse as fuse_graph
 from packlight.steps.onnx.strip_metadata import strip_metadata
 
@@ -47,8 +49,11 @@ def export(source: Path, target: Path, *, opset: int = OPSET, fuse: bool = True)
 
     Raises:
         ModelError: when the folder holds no classifier.
+        UnsupportedError: when PyTorch cannot export its architecture.
     """
     parent = open_classifier(source)
+    if reason := NO_EXPORT.get(parent.config.model_type):
+        raise UnsupportedError(reason)
     one_operator = fuse and parent.config.model_type in ONE_OPERATOR
     _register_attention()
     model = open_classifier(source, attention=ATTENTION if one_operator else "eager")
@@ -84,11 +89,11 @@ class _Zero(nn.Module):
 
 def _trace(model: PreTrainedModel, opset: int) -> onnx.ModelProto:
     # The exporter specialises sizes 0 and 1, so the example has others.
-    ids = torch.full((2, 7), model.config.pad_token_id + 1)
+    ids = torch.full((2, 7), 1 if model.config.pad_token_id != 1 else 2)
     mask = torch.ones_like(ids)
     mask[1, 4:] = 0
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with _quiet(), torch.no_grad():
+    with _quiet(), torch.no_grad(), _explained(model.config.model_type):
         program = torch.onnx.export(
             _Logits(model),
             (ids, mask),
@@ -149,6 +154,15 @@ def _named_axes(graph: onnx.ModelProto) -> onnx.ModelProto:
         for name, axis in zip(names, value.type.tensor_type.shape.dim, strict=False):
             axis.dim_param = name
     return graph
+
+
+@contextmanager
+def _explained(architecture: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the exporter raises types of its own, and of many libraries
+        reason = str(error).strip().partition("\n")[0]
+        raise UnsupportedError(f"PyTorch does not export {architecture} to ONNX: {reason}") from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from packlight.models.structure import NO_EXPORT, Structure
 from packlight.steps.step import Positive, Share, Step, described
 
 
@@ -25,3 +26,7 @@ class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
     min_agreement: Annotated[
         Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
     ] = 0.9
+
+    def obstacle(self, structure: Structure) -> str | None:
+        """An architecture that PyTorch does not export."""
+        return NO_EXPORT.get(structure.model_type)

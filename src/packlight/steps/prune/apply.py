@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from packlight.data.dataset import evenly_spaced
 from packlight.errors import ModelError, RecipeError
 from packlight.models import attention_heads
+from packlight.models.feed_forward import blocks_of
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
 from packlight.models.layers import feed_forward_width, keep_layers, width_name
 from packlight.models.mean_pooling import encoder_layers
@@ -45,20 +46,20 @@ def prune(
     """
     held = len(encoder_layers(model))
     smaller = keep_layers(model, held if options.layers is None else options.layers)
-    width = feed_forward_width(smaller)
     kept, kept_heads = options.intermediate_size, options.heads
-    if kept is not None and kept > width:
+    width = None if kept is None else feed_forward_width(smaller)
+    if kept is not None and width is not None and kept > width:
         raise RecipeError(f"{options.name}: {kept} feed-forward neurons cannot be kept of {width}")
     several = head_count(smaller, options)
-    if len(encoder_layers(smaller)) == held and kept in (None, width) and kept_heads in (None, several):
-        raise RecipeError(
-            f"{options.name}: nothing to remove: give fewer layers than {held}, or intermediate_size below {width}, "
-            f"or heads below {several}"
-        )
+    if len(encoder_layers(smaller)) == held and kept == width and kept_heads in (None, several):
+        parts = [f"fewer layers than {held}"]
+        parts += [f"intermediate_size below {width}"] if width is not None else []
+        parts += [f"heads below {several}"] if several else []
+        raise RecipeError(f"{options.name}: nothing to remove: give {', or '.join(parts)}")
     # All is weighed before anything is taken out.
-    neurons = None if kept in (None, width) else neuron_importance(smaller, encoder, texts, labels)
+    neurons = None if kept == width else neuron_importance(smaller, encoder, texts, labels)
     scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
-    if neurons is not None and kept is not None:
+    if neurons is not None and kept is not None and width is not None:
         for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
             _keep(layer, width, _best(importance, kept))
         setattr(smaller.config, width_name(smaller), kept)
@@ -73,7 +74,7 @@ def neuron_importance(
 ) -> list[Tensor]:
     """The importance of each feed-forward neuron, [neurons] for each layer, text by text and without dropout."""
     width = feed_forward_width(model)
-    downs = [_blocks(layer, width)[1] for layer in encoder_layers(model)]
+    downs = [blocks_of(layer, width)[1] for layer in encoder_layers(model)]
     totals = [torch.zeros(width) for _ in downs]
     for text in taylor_importance(model, downs, encoder, texts, labels, title="weighing neurons"):
         for total, contribution in zip(totals, text, strict=True):
@@ -114,24 +115,13 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
     return several
 
 
-def _blocks(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
-    """The two linear layers of a feed-forward block: into the neurons, and out of them."""
-    linear = [
-        module for name, module in layer.named_modules() if isinstance(module, nn.Linear) and "att" not in name.lower()
-    ]
-    match linear:
-        case [up, down] if up.out_features == down.in_features == width:
-            return up, down
-    raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
-
-
 def _best(importance: Tensor, count: int) -> Tensor:
     """The numbers of the most important, rising."""
     return importance.topk(count).indices.sort().values
 
 
 def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:
-    up, down = _blocks(layer, width)
+    up, down = blocks_of(layer, width)
     up.weight = nn.Parameter(up.weight.detach()[neurons].clone())
     up.bias = nn.Parameter(up.bias.detach()[neurons].clone())
     down.weight = nn.Parameter(down.weight.detach()[:, neurons].clone())

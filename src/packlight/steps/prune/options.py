@@ -1,7 +1,9 @@
 """Options of `prune`."""
 
+from dataclasses import replace
 from typing import Annotated
 
+from packlight.models.structure import Structure
 from packlight.steps.step import Count, Positive, Step, described
 
 
@@ -36,3 +38,24 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
         """Nothing to remove."""
         nothing = self.layers is self.intermediate_size is self.heads is None
         return "nothing to remove: give layers, intermediate_size or heads" if nothing else None
+
+    def obstacle(self, structure: Structure) -> str | None:
+        """Parts that the architecture does not have, or not so many of."""
+        layers = None if self.layers is None else structure.lacks_layers(self.layers)
+        neurons, heads = self.intermediate_size, self.heads
+        found = [
+            layers,
+            None if neurons is None else structure.lacks("feed-forward neurons", structure.neurons, neurons),
+            None if heads is None else structure.lacks("attention heads", structure.heads, heads),
+        ]
+        return next((each for each in found if each), None)
+
+    def result_structure(self, structure: Structure) -> Structure:
+        """Fewer of each part."""
+        layers = len(self.layers) if isinstance(self.layers, tuple) else self.layers
+        return replace(
+            structure,
+            layers=layers or structure.layers,
+            neurons=self.intermediate_size or structure.neurons,
+            heads=self.heads or structure.heads,
+        )

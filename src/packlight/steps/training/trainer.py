@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
@@ -26,6 +27,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
+from packlight.errors import ModelError
 from packlight.models.hf_model import final_layer
 from packlight.models.mean_pooling import encoder_layers
 from packlight.progress import Bar, bar
@@ -40,6 +42,9 @@ __all__ = ["EpochResult", "Objective", "bf16_here", "device_here", "fit"]
 EVAL_BATCH = 128
 
 WEAK_CLASSES = 5
+
+DIVERGED = 20
+"""times the loss of guessing: a training that learns anything stays far below"""
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """logits [batch, labels], label ids [batch], rows of the training split [batch] -> scalar loss"""
@@ -186,6 +191,11 @@ class _Trainer(Trainer):
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         if model.training:
             loss = self._objective(outputs.logits.float(), labels, rows)
+            if not torch.isfinite(loss):
+                raise ModelError(
+                    f"training diverged: the loss is {loss.item()} at update {self.state.global_step + 1}; lower the learning "
+                    f"rate ({self.args.learning_rate:g}), or train with bf16: false if it is on"
+                )
         else:
             loss = nn.functional.cross_entropy(outputs.logits.float(), labels)
         return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
@@ -283,9 +293,27 @@ def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimiz
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
+def _check_converging(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.integer], number: int) -> None:
+    """Stop a training whose answers are no numbers, or so far from right that it can only have diverged.
+
+    Raises:
+        ModelError: says what to do.
+    """
+    together = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    losses = np.log(np.exp(together).sum(axis=-1)) - together[np.arange(len(truth)), truth]
+    guessing = math.log(logits.shape[-1])
+    if not losses.mean() < DIVERGED * guessing:
+        raise ModelError(
+            f"training diverged: after epoch {number} the loss on val is {losses.mean():.3g}, where guessing has {guessing:.3g}; "
+            "lower the learning rate"
+        )
+
+
 def _judge(prediction: EvalPrediction, lesson: TrainingData, number: int) -> EpochResult:
     truth = np.asarray(prediction.label_ids)
-    right = np.asarray(prediction.predictions).argmax(axis=-1) == truth
+    logits = np.asarray(prediction.predictions)
+    _check_converging(logits, truth, number)
+    right = logits.argmax(axis=-1) == truth
     count = len(lesson.labels)
     seen = np.bincount(truth, minlength=count)
     per_class = np.divide(np.bincount(truth, weights=right, minlength=count), seen, out=np.ones(count), where=seen > 0)

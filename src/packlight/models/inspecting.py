@@ -1,0 +1,60 @@
+"""Open a checkpoint once before any work: what is wrong with its weights, and what can be taken out of it."""
+
+from transformers import PreTrainedModel
+
+from packlight.errors import ModelError, RecipeError
+from packlight.models import attention_heads, mean_pooling
+from packlight.models.adoption import HeadPlan
+from packlight.models.checkpoint import Checkpoint
+from packlight.models.feed_forward import blocks_of
+from packlight.models.hf_model import build_classifier, open_classifier
+from packlight.models.layers import feed_forward_width, first_layer_differs
+from packlight.models.structure import Structure
+
+TOKEN_HEADS = ("score",)
+"""attributes of decoders that give every token logits, as GPT-2 and Llama do"""
+
+
+def inspect_checkpoint(checkpoint: Checkpoint, plan: HeadPlan) -> Structure:
+    """Open a checkpoint as the classifier that it becomes.
+
+    Raises:
+        ModelError: when weights are missing or not finite, or transformers does not know the architecture.
+    """
+    if plan.own:
+        return structure_of(open_classifier(checkpoint.path))
+    return structure_of(build_classifier(checkpoint.path, plan.labels, seed=0))
+
+
+def structure_of(model: PreTrainedModel) -> Structure:
+    """The parts of an opened classifier."""
+    return Structure(
+        model_type=model.config.model_type,
+        layers=_layers(model),
+        neurons=_neurons(model),
+        heads=_heads(model),
+        first_layer_stays=_layers(model) is not None and first_layer_differs(model),
+        one_vector=not any(hasattr(model, name) for name in TOKEN_HEADS),
+        layout_known=mean_pooling.family_of(model) is not None,
+    )
+
+
+def _layers(model: PreTrainedModel) -> int | None:
+    try:
+        return len(mean_pooling.encoder_layers(model))
+    except ModelError:
+        return None
+
+
+def _neurons(model: PreTrainedModel) -> int | None:
+    try:
+        width = feed_forward_width(model)
+        for layer in mean_pooling.encoder_layers(model):
+            blocks_of(layer, width)
+    except (ModelError, RecipeError):
+        return None
+    return width
+
+
+def _heads(model: PreTrainedModel) -> int | None:
+    return None if mean_pooling.family_of(model) is None else attention_heads.num_heads(model)

@@ -1,0 +1,49 @@
+"""What can be taken out of a model, as plain data: known before any step starts to work."""
+
+from dataclasses import dataclass
+
+NO_EXPORT = {
+    "xlnet": "its attention cannot be written as an ONNX graph of any length",
+    "big_bird": "its block-sparse attention cannot be written as an ONNX graph of any length",
+}
+"""architectures that PyTorch does not export, by model_type"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """A classifier's parts. None for a part that cannot be taken out of this architecture."""
+
+    model_type: str
+    layers: int | None
+    """encoder layers"""
+    neurons: int | None
+    """of each feed-forward block"""
+    heads: int | None
+    """of each layer"""
+    first_layer_stays: bool = False
+    """whether the first layer is built unlike the others"""
+    one_vector: bool = True
+    """whether the head sees one vector for a text, and not one for each token"""
+    layout_known: bool = True
+    """whether queries, keys and values can be read"""
+
+    def lacks_layers(self, layers: tuple[int, ...] | int) -> str | None:
+        """Why these layers, or so many, cannot be taken; None where they can."""
+        if self.layers is None:
+            return f"{self.model_type} has no list of layers that some could be taken out of"
+        if isinstance(layers, int):
+            return f"{layers} layers cannot be kept: the model has {self.layers}" if layers > self.layers else None
+        if not layers or sorted(set(layers)) != list(layers) or layers[-1] >= self.layers:
+            shown = ", ".join(map(str, layers))
+            return f"layers {shown} cannot be kept: give rising numbers from 0 to {self.layers - 1}"
+        if self.first_layer_stays and layers[0] != 0:
+            return (
+                f"the first layer of {self.model_type} is built unlike the others and must be kept: begin layers with 0"
+            )
+        return None
+
+    def lacks(self, part: str, held: int | None, kept: int) -> str | None:
+        """Why so many of a part cannot be kept; None where they can."""
+        if held is None:
+            return f"where {self.model_type} keeps its {part} is not known"
+        return f"{kept} {part} cannot be kept of {held}" if kept > held else None

@@ -77,7 +77,7 @@ def test_other_limits_are_answered_from_the_same_run(result, asked):
     assert small.pick.name == smallest
     none = packlight.compress(**asked, max_size_mb=sizes[smallest] / 2)
     assert none.advice.pick is None
-    with pytest.raises(NothingFitsError, match=rf"Nothing measured fits[\s\S]*Nearest\s+{smallest}: size"):
+    with pytest.raises(NothingFitsError, match=rf"No variant is within the limits[\s\S]*Nearest\s+{smallest}: size"):
         none.pick  # noqa: B018
 
 

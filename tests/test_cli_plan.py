@@ -48,7 +48,7 @@ def write(path, **changes):
 
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
-    """A working folder with a load file: 2 workers carried 1,000 requests a second."""
+    """A working folder with a load file: 2 workers sustained 1,000 requests per second."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / LOAD)
     return tmp_path
@@ -70,19 +70,19 @@ def test_the_table_says_what_it_rests_on_and_fits_80_columns(packlight, loaded):
     assert loaded
     answer = packlight("plan", "--measured", LOAD, "--rate", 5000)
     assert answer.status == 0
-    assert answer.out.startswith("intent: 15 workers for 5,000 requests a second\n")
-    assert "2 workers in 400 MB, 1,000 a second, p99 8.40 ms (bound 10.0 ms)" in answer.out
-    assert "70.0% of that: 350 a second for each worker" in answer.out
-    for column in ("machine", "workers each", "machines", "a month", "a million", "lean-8", "$"):
+    assert answer.out.startswith("intent: 15 workers for 5,000 requests per second\n")
+    assert "2 workers in 400 MB, 1,000 requests per second, p99 8.40 ms (limit 10.0 ms)" in answer.out
+    assert "70.0% of that: 350 requests per second per worker" in answer.out
+    for column in ("machine", "workers per machine", "machines", "per month", "per million", "lean-8", "$"):
         assert column in answer.out
     assert max(map(len, answer.out.splitlines())) <= 80
-    assert "may carry more" not in answer.out
+    assert "may sustain more" not in answer.out
 
 
 def test_a_load_whose_limit_was_not_reached_says_so(packlight, loaded):
     write(loaded / LOAD, levels=(level(1000, 8.4),), memory_mb=None)
     said = packlight("plan", "--measured", LOAD).out
-    assert "may carry more" in said
+    assert "may sustain more" in said
     assert "memory is not known" in said
 
 

@@ -3,23 +3,23 @@ from packlight.analysis.capacity import plan_all
 from packlight.report.capacity import render_markdown, render_text
 
 NARROW = """\
-100 requests per second, workers at most 70.0% busy
+100 requests per second, utilisation up to 70.0%
 
- variant              latency   workers       p99       machines   a month
- ─────────────────────────────────────────────────────────────────────────
- bert-base            52.7 ms         8    118 ms     2 x lean-8   $248.20
- distilbert           30.2 ms         5   77.5 ms    5 x small-2   $182.50
- teacher              12.0 ms         2   58.8 ms   1 x medium-4    $73.00
- student              6.40 ms         1   64.5 ms    1 x small-2    $36.50
- student-torch-int8   3.10 ms         1   15.7 ms    1 x small-2    $36.50
- student-onnx         1.90 ms         1   7.67 ms    1 x small-2    $36.50
- student-onnx-int8    0.71 ms         1   2.04 ms    1 x small-2    $36.50
- teacher-onnx-int8    1.40 ms         1   5.05 ms    1 x small-2    $36.50
+ variant              latency   workers       p99       machines   per month
+ ───────────────────────────────────────────────────────────────────────────
+ bert-base            52.7 ms         8    118 ms     2 x lean-8     $248.20
+ distilbert           30.2 ms         5   77.5 ms    5 x small-2     $182.50
+ teacher              12.0 ms         2   58.8 ms   1 x medium-4      $73.00
+ student              6.40 ms         1   64.5 ms    1 x small-2      $36.50
+ student-torch-int8   3.10 ms         1   15.7 ms    1 x small-2      $36.50
+ student-onnx         1.90 ms         1   7.67 ms    1 x small-2      $36.50
+ student-onnx-int8    0.71 ms         1   2.04 ms    1 x small-2      $36.50
+ teacher-onnx-int8    1.40 ms         1   5.05 ms    1 x small-2      $36.50
 
-latency: one text, as in the report; p99: wait and service together (M/G/c
-queue).
-Prices come from the price table; edit it.
-Spread of the service times read from percentiles, at their slow ends.
+latency: one text, without a wait; p99: with the wait in the queue (M/G/c).
+Prices are examples unless you gave your own with --prices.
+Without raw samples, the spread of the latency is estimated from its
+percentiles, on the slow side.
 """
 
 
@@ -31,9 +31,9 @@ def test_the_narrow_table_fits_80_columns():
 
 def test_the_wide_table_shows_how_the_figures_come_about():
     text = render_text(plan_all(measurements(), 2500, p99_ms=20), width=128)
-    assert "memory each" in text
+    assert "memory per worker" in text
     assert "! 105 ms" in text
-    assert "bert-base, distilbert, teacher: slower than the p99 limit by itself" in text
+    assert "bert-base, distilbert, teacher: slower than the p99 limit even without a wait" in text
     assert max(map(len, text.splitlines())) <= 128
 
 
@@ -41,7 +41,7 @@ def test_markdown_has_every_row_and_says_what_fits_nowhere():
     text = render_markdown(plan_all(measurements(row("huge", threads=64), row("a|b")), 2.5))
     assert text.startswith("2.50 requests per second")
     assert "a\\|b" in text
-    assert "huge: one worker needs more cores or memory" in text
+    assert "huge: a worker needs more cores or memory" in text
 
 
 def test_nothing_to_plan_says_so():

@@ -78,7 +78,7 @@ def test_lineage_is_a_forest_with_set_options(page):
 
 def test_commands_are_quoted_and_name_no_absolute_path(page):
     words = dict(page.commands)
-    run = words["Make every variant again and measure it"]
+    run = words["Build and measure every variant again"]
     assert run == (
         "packlight run --recipe intents/recipe.yaml --model minilm --data 'intents & co.csv' --threads 2 --out intents-again"
     )

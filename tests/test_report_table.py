@@ -19,10 +19,10 @@ clinc/clinc_oos:plus · 5,500 test queries · 2 threads
  ● student-onnx-int8   11.4 MB  0.71 ms  91.6%   91.6% ≈  74.2x (72.0–76.5)
  ● teacher-onnx-int8   23.1 MB  1.40 ms  93.2%   93.2% ↓  37.6x (36.5–38.8)
 
-latency: one text, tokenization included; speedup: latency of bert-base over it
-val: accuracy on validation, which chooses; accuracy: on test, which confirms
-● nothing measured is both faster and more accurate on val
-≈ no measurable change against the parent, ↓ lower, ↑ higher (exact McNemar, 5%)
+latency: one text, tokenization included; speedup: over bert-base
+val: accuracy on validation, used to choose; accuracy: on test, used to confirm
+● no other variant is both faster and more accurate on val
+≈ no measurable change from the parent, ↓ lower, ↑ higher (exact McNemar, 5%)
 * bert-base, distilbert: random weights: size and latency only
 """
 

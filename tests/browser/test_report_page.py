@@ -157,7 +157,7 @@ def test_a_slider_moves_the_pick_the_ring_and_the_command(page, folder, taken, r
         answer = CliRunner().invoke(app, [*command[1:], "--json"])
         pick = json.loads(answer.stdout)["pick"]
         assert answer.exit_code == (0 if pick else 3), answer.output
-        assert page.locator("#live-pick").inner_text() == (pick or "nothing fits")
+        assert page.locator("#live-pick").inner_text() == (pick or "no variant")
         if pick:
             picks.add(pick)
             assert page.locator("#variants tr.is-pick th").inner_text().startswith(pick)
@@ -166,13 +166,13 @@ def test_a_slider_moves_the_pick_the_ring_and_the_command(page, folder, taken, r
 
 def test_limits_that_nothing_keeps_are_explained(page):
     slide(page, "max_size_mb", 0)
-    assert page.locator("#live-pick").inner_text() == "nothing fits"
+    assert page.locator("#live-pick").inner_text() == "no variant"
     assert (
-        page.locator("#live-why").inner_text() == "No variant that the profile admits keeps max size. Loosen a limit."
+        page.locator("#live-why").inner_text() == "No variant in this profile is within the limit on size. Relax a limit."
     )
     page.locator("button[type=reset]").click()
     settle(page)
-    assert page.locator("#live-pick").inner_text() != "nothing fits"
+    assert page.locator("#live-pick").inner_text() != "no variant"
 
 
 def test_the_page_picks_what_the_library_picks(page, taken, right):
@@ -241,7 +241,7 @@ def test_figures_are_written_as_the_library_writes_them(page):
 def test_an_axis_moves_the_bubbles_and_keeps_the_front_true(page, axis):
     page.locator(f"input[name=axis][value={axis}]").check()
     settle(page)
-    titles = {"mean": "mean latency", "size": "size on disk", "memory": "peak memory", "cost": "cost of a million"}
+    titles = {"mean": "mean latency", "size": "size on disk", "memory": "peak memory", "cost": "cost per million"}
     assert titles.get(axis, f"{axis} latency") in page.locator("#chart-bubbles").inner_text()
     assert page.locator(BUBBLES).count() == 6
     assert page.locator("#chart-bubbles g.mark-line path").get_attribute("d").startswith("M")

@@ -31,8 +31,8 @@ def test_hovering_a_dot_tells_its_work_and_its_bound(page, folder):
     told = dict(zip(tip[::2], tip[1::2], strict=True))
     roof = read_measurements(folder)[told["variant"]].roofline
     assert told["work"] == f"{digits(roof.macs / 1e6)} M MACs, {megabytes(roof.bytes / 1e6)}"
-    assert told["least"] == f"{milliseconds(roof.bound_ms)}, by reading"
-    assert told["measured"].endswith(f"{times(roof.times_bound)} the least")
+    assert told["minimum time"] == f"{milliseconds(roof.bound_ms)}, limited by memory"
+    assert told["measured"].endswith(f"{times(roof.times_bound)} the bound")
 
 
 def test_the_table_of_bounds_sorts(page):

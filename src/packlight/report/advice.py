@@ -9,7 +9,7 @@ def render_text(advice: Recommendation, *, width: int | None = None) -> str:
     """The recommendation for a terminal; with a width, long lines go on under their first word."""
     lines = [_headline(advice), *(f"  {reason}" for reason in _reasons(advice))]
     if advice.cautions:
-        lines += ["", "Mind", *(f"  ! {caution}" for caution in advice.cautions)]
+        lines += ["", "Cautions", *(f"  ! {caution}" for caution in advice.cautions)]
     if advice.runners_up:
         lines += ["", "Not picked", *(f"  {other.variant}: {other.why_not}" for other in advice.runners_up)]
     if advice.nearest:
@@ -23,7 +23,7 @@ def render_markdown(advice: Recommendation) -> str:
     """The recommendation in Markdown."""
     lines = [f"**{_headline(advice)}**", "", *(f"- {reason}" for reason in _reasons(advice))]
     if advice.cautions:
-        lines += ["", "Mind:", "", *(f"- {caution}" for caution in advice.cautions)]
+        lines += ["", "Cautions:", "", *(f"- {caution}" for caution in advice.cautions)]
     if advice.runners_up:
         lines += ["", "Not picked:", "", *(f"- `{other.variant}`: {other.why_not}" for other in advice.runners_up)]
     if advice.nearest:
@@ -38,7 +38,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _headline(advice: Recommendation) -> str:
-    return f"Ship {advice.pick}" if advice.pick else "Nothing measured fits"
+    return f"Ship {advice.pick}" if advice.pick else "No variant is within the limits"
 
 
 def _reasons(advice: Recommendation) -> list[str]:

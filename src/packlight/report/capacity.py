@@ -1,4 +1,4 @@
-"""Plans of all rows as a table: for the terminal and in Markdown."""
+"""Capacity plans as a table: for the terminal and in Markdown."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -12,21 +12,21 @@ from packlight.analysis.capacity.plan import Plan
 from packlight.formatting import NONE, digits, dollars, megabytes, milliseconds, percent
 
 WIDE = 128
-"""columns from which the terminal table shows how each figure comes about"""
-NARROW_COLUMNS = ("variant", "latency", "workers", "p99", "machines", "a month")
+"""terminal width from which the table has all columns"""
+NARROW_COLUMNS = ("variant", "latency", "workers", "p99", "machines", "per month")
 WIDE_COLUMNS = (
     *NARROW_COLUMNS[:3],
     "busy",
     *NARROW_COLUMNS[3:5],
-    "a machine holds",
-    "memory each",
-    "a month",
-    "a million",
+    "workers per machine",
+    "memory per worker",
+    "per month",
+    "per million",
 )
 
 
 def terminal_table(plans: Sequence[Plan], *, width: int) -> RenderableType:
-    """The plans for a terminal so many columns wide."""
+    """The plans for a terminal of `width` columns."""
     columns = WIDE_COLUMNS if width >= WIDE else NARROW_COLUMNS
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
@@ -66,22 +66,24 @@ def headline(plans: Sequence[Plan]) -> str:
     if not plans:
         return "no variants to plan for"
     first = plans[0]
-    target = "" if first.p99_limit_ms is None else f", p99 with waiting within {milliseconds(first.p99_limit_ms)}"
-    return f"{digits_of_rate(first.rate)} requests per second, workers at most {percent(first.utilisation_limit)} busy{target}"
+    target = "" if first.p99_limit_ms is None else f", p99 with waiting up to {milliseconds(first.p99_limit_ms)}"
+    return f"{digits_of_rate(first.rate)} requests per second, utilisation up to {percent(first.utilisation_limit)}{target}"
 
 
 def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
     """What a reader of the table must know."""
     notes = []
     if plans:
-        notes.append("latency: one text, as in the report; p99: wait and service together (M/G/c queue).")
-        notes.append("Prices come from the price table; edit it.")
+        notes.append("latency: one text, without a wait; p99: with the wait in the queue (M/G/c).")
+        notes.append("Prices are examples unless you gave your own with --prices.")
     if any(plan.samples == 0 for plan in plans):
-        notes.append("Spread of the service times read from percentiles, at their slow ends.")
+        notes.append(
+            "Without raw samples, the spread of the latency is estimated from its percentiles, on the slow side."
+        )
     if slow := [plan.variant for plan in plans if not plan.within_p99]:
-        notes.append(f"! {', '.join(slow)}: slower than the p99 limit by itself; more workers can't help.")
+        notes.append(f"! {', '.join(slow)}: slower than the p99 limit even without a wait; more workers don't help.")
     if homeless := [plan.variant for plan in plans if not plan.fits]:
-        notes.append(f"{', '.join(homeless)}: one worker needs more cores or memory than any machine listed has.")
+        notes.append(f"{', '.join(homeless)}: a worker needs more cores or memory than any listed machine has.")
     return tuple(notes)
 
 
@@ -99,8 +101,8 @@ def _cells(plan: Plan) -> dict[str, str]:
         "busy": percent(plan.utilisation),
         "p99": ("" if plan.within_p99 else "! ") + milliseconds(plan.p99_ms),
         "machines": f"{fit.machines:,} x {fit.machine}" if fit else NONE,
-        "a machine holds": f"{fit.workers_per_machine} ({fit.limit})" if fit else NONE,
-        "memory each": megabytes(plan.peak_memory_mb),
-        "a month": dollars(fit.usd_per_month) if fit else NONE,
-        "a million": dollars(fit.usd_per_million) if fit else NONE,
+        "workers per machine": f"{fit.workers_per_machine} ({fit.limit})" if fit else NONE,
+        "memory per worker": megabytes(plan.peak_memory_mb),
+        "per month": dollars(fit.usd_per_month) if fit else NONE,
+        "per million": dollars(fit.usd_per_million) if fit else NONE,
     }

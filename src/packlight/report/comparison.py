@@ -14,11 +14,11 @@ from packlight.analysis.compare.gate import Gate
 from packlight.report.table import escape
 
 ALWAYS = ("accuracy", "latency", "size")
-"""shown whether they changed or not; the others where they did"""
+"""always shown; the others only if they changed"""
 STYLES = {"better": "green", "worse": "bold red", "untested": "yellow", "same": ""}
 LEGEND = (
-    "▲ better, ▼ worse, ≈ cannot be told from noise (5%), = equal, ? not tested; 95% intervals of the change: shares in "
-    "percentage points, all else in percent of the value before"
+    "▲ better, ▼ worse, ≈ may be noise (5%), = equal, ? not tested; 95% interval of the change: in percentage points for "
+    "shares, in percent of the old value otherwise"
 )
 
 
@@ -98,16 +98,13 @@ def _title(comparison: Comparison) -> str:
 def _findings(comparison: Comparison) -> Iterable[str]:
     for variant in comparison.variants:
         if variant.mended or variant.broken:
-            yield (
-                f"{variant.name}: {variant.broken} test texts that were right are wrong, {variant.mended} that were wrong "
-                "are right."
-            )
+            yield (f"{variant.name}: {variant.broken} test texts became wrong, {variant.mended} became right.")
     changes = [change for variant in comparison.variants for change in variant.changes]
     tested = [change for change in changes if change.interval is not None and change.verdict != "untested"]
     if tested and not any(change.measurable for change in tested):
-        yield "No tested difference is larger than noise."
+        yield "Every tested difference may be noise."
     elif len(tested) >= 20:  # one of twenty is expected by chance at 5 %
-        yield f"Of {len(tested)} tests at 5%, about {len(tested) / 20:.0f} find a change where there is none."
+        yield f"Of {len(tested)} tests at 5%, about {len(tested) / 20:.0f} show a change by chance alone."
     if untested := sorted({change.metric for change in changes if change.verdict == "untested"}):
         yield f"Not tested: {', '.join(untested)}."
 
@@ -119,7 +116,7 @@ def _only(comparison: Comparison) -> list[str]:
 
 def _gate(gate: Gate) -> list[str]:
     if gate.passed:
-        lines = [f"passed: no variant has {gate.expression}"]
+        lines = [f"passed: no variant meets {gate.expression}"]
     else:
         lines = [f"FAILED: {gate.expression}"]
         lines += [f"{failure.variant}: {reason}" for failure in gate.failures for reason in failure.reasons]

@@ -1,4 +1,4 @@
-"""A plan from measured load as a table for the terminal: one row for each kind of machine, the cheapest first."""
+"""A plan from a load test as a table for the terminal: one row for each kind of machine, the cheapest first."""
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,11 +9,11 @@ from packlight.analysis.capacity.measured import LoadPlan
 from packlight.formatting import dollars, megabytes, milliseconds, percent
 from packlight.report.capacity import digits_of_rate
 
-COLUMNS = ("machine", "workers each", "machines", "a month", "a million")
+COLUMNS = ("machine", "workers per machine", "machines", "per month", "per million")
 
 
 def terminal_table(plan: LoadPlan) -> RenderableType:
-    """The plan, with what it rests on above it; at most 80 columns wide."""
+    """The plan, below the load test that it is based on; at most 80 columns wide."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in COLUMNS:
         words = name == "machine"
@@ -30,30 +30,30 @@ def terminal_table(plan: LoadPlan) -> RenderableType:
 
 
 def headline(plan: LoadPlan) -> str:
-    """What is needed for what."""
-    return f"{plan.figures.model}: {_workers(plan.workers)} for {digits_of_rate(plan.rate)} requests a second"
+    """The number of workers for the rate."""
+    return f"{plan.figures.model}: {_workers(plan.workers)} for {digits_of_rate(plan.rate)} requests per second"
 
 
 def basis(plan: LoadPlan) -> tuple[str, str]:
-    """What was seen, and what of it is planned with."""
+    """The load test, and the share of it that the plan uses."""
     seen = plan.figures
     memory = f" in {megabytes(seen.memory_mb)}" if seen.memory_mb else ""
-    kept = f"p99 {milliseconds(seen.p99_ms)} (bound {milliseconds(seen.bound_ms)})"
+    kept = f"p99 {milliseconds(seen.p99_ms)} (limit {milliseconds(seen.bound_ms)})"
     return (
-        f"seen: {_workers(seen.workers)}{memory}, {digits_of_rate(seen.rate)} a second, {kept}",
-        f"planned with {percent(plan.headroom)} of that: {digits_of_rate(plan.per_worker)} a second for each worker",
+        f"load test: {_workers(seen.workers)}{memory}, {digits_of_rate(seen.rate)} requests per second, {kept}",
+        f"planned with {percent(plan.headroom)} of that: {digits_of_rate(plan.per_worker)} requests per second per worker",
     )
 
 
 def footnotes(plan: LoadPlan) -> tuple[str, ...]:
     """What a reader of the table must know."""
-    notes = ["A vCPU for each worker; prices come from the price table, edit it."]
+    notes = ["One vCPU per worker. Prices are examples unless you gave your own with --prices."]
     if not plan.figures.limit_seen:
-        notes.append("No higher rate broke the bound, so the server may carry more; load it with a ramp.")
+        notes.append("No tested rate was too high, so the server may sustain more. Test it with a ramp.")
     if not plan.figures.memory_mb:
-        notes.append("The server's memory is not known: machines are filled by their vCPUs alone.")
+        notes.append("The server's memory is unknown, so only vCPUs limit the workers per machine.")
     if plan.too_small:
-        notes.append(f"{', '.join(plan.too_small)}: one worker needs more memory than it has.")
+        notes.append(f"{', '.join(plan.too_small)}: not enough memory for a worker.")
     return tuple(notes)
 
 

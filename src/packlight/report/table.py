@@ -19,9 +19,9 @@ WIDE = 132
 """columns from which the terminal table is the wide one"""
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
-FRONT_LEGEND = f"{FRONT} nothing measured is both faster and more accurate on "
-VAL_LEGEND = "val: accuracy on validation, which chooses; accuracy: on test, which confirms"
-CHANGE_LEGEND = "≈ no measurable change against the parent, ↓ lower, ↑ higher (exact McNemar, 5%)"
+FRONT_LEGEND = f"{FRONT} no other variant is both faster and more accurate on "
+VAL_LEGEND = "val: accuracy on validation, used to choose; accuracy: on test, used to confirm"
+CHANGE_LEGEND = "≈ no measurable change from the parent, ↓ lower, ↑ higher (exact McNemar, 5%)"
 
 
 class Column(NamedTuple):
@@ -68,7 +68,7 @@ ANSWERED = Column("accuracy when answering", lambda row: percent(row.answered_ac
 ABSTENTION = Column("abstention", lambda row: percent(None if row.coverage is None else 1 - row.coverage))
 MACRO_F1 = Column("macro F1", lambda row: percent(row.macro_f1))
 SPEEDUP = Column("speedup (95%)", _speedup)
-CHANGE = Column("change against the parent", _change)
+CHANGE = Column("change from the parent", _change)
 
 ABSTAINING = (COVERAGE, ANSWERED, ABSTENTION)
 """shown where a variant abstains"""
@@ -177,7 +177,7 @@ def escape(text: str) -> str:
 
 def _legend(summary: Summary) -> tuple[str, ...]:
     """What the marks in the table mean, only those that occur, and the notes."""
-    notes = [f"latency: one text, tokenization included; speedup: latency of {summary.baseline} over it"]
+    notes = [f"latency: one text, tokenization included; speedup: over {summary.baseline}"]
     if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
         notes.append(VAL_LEGEND)
     if (share := summary.data.majority.get("test")) is not None:

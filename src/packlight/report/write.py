@@ -18,11 +18,12 @@ from packlight.report.roofline import render_roofline
 from packlight.report.table import escape, render_markdown
 
 GLOSSARY = (
-    "size: everything that is shipped, MB of 10^6 bytes · memory: peak of a process of its own · latency: one request "
-    "at batch 1 from text to label, the mean over texts of each text's median over rounds · p95: 95% of all timed requests "
-    "take no longer · texts/s: throughput at batch 32 · in scope: accuracy on texts of a known class · val: accuracy on the "
-    "validation split, by which a variant is chosen · oos recall: share of out-of-scope texts found out · speedup: baseline's "
-    "latency over the row's, with its 95% interval over rounds and texts · change: exact McNemar test on the same queries"
+    "size: total on disk, tokenizer included, MB of 10^6 bytes · memory: peak of one process · latency: one request at batch "
+    "size 1, from text to label; the mean over texts of each text's median over rounds · p95: 95% of all timed requests take "
+    "no longer · texts/s: throughput at batch size 32 · in scope: accuracy on texts of a known class · val: accuracy on the "
+    "validation split, used to choose a variant · oos recall: share of out-of-scope texts recognized · speedup: the "
+    "baseline's latency divided by the row's, with its 95% interval over rounds and texts · change: exact McNemar test on "
+    "the same texts"
 )
 
 
@@ -46,19 +47,19 @@ def write_report(
     latency_samples: Mapping[str, Sequence[float]] | None = None,
     right: Mapping[str, Sequence[bool]] | None = None,
 ) -> Paths:
-    """Write the whole report into a folder, each file whole, and return the paths.
+    """Write the whole report into a folder, each file atomically, and return the paths.
 
     Args:
         measurements: a run's rows.
         folder: made when missing.
-        constraints: what the advice is for; the balanced profile when None.
-        rate: requests per second of the capacity table; the rate of the measurements when None.
-        utilisation: the largest share of time that workers may be busy.
-        p99_ms: milliseconds that 99 % of requests may take, wait included.
-        prices: machines and prices; the shipped examples when None.
-        latency_samples: each variant's raw latencies, for the spread of its service times.
-        right: for each variant, which texts of `measurements.chosen_on` were answered rightly, for exact tests
-            between any two rows.
+        constraints: The limits for the recommendation. None for the balanced profile without limits.
+        rate: Requests per second to plan capacity for. None for the rate in the measurements.
+        utilisation: Maximum share of the time that a worker is busy, from 0 to 1.
+        p99_ms: Maximum p99 latency in milliseconds, including the wait.
+        prices: Machines and their prices. None for the example table.
+        latency_samples: Raw latencies of each variant in milliseconds, for the spread of its service times.
+        right: For each variant, whether it classified each text of `measurements.chosen_on` correctly, for exact
+            tests between any two rows.
 
     Raises:
         MissingExtraError: when vl-convert-python is not installed.
@@ -89,14 +90,14 @@ def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
     sections = [
         ("Variants", f"{escape(summary.title)}\n\n{render_markdown(summary, wide=True)}"),
         ("Plot", "![latency against accuracy, bubbles for size](plot.svg)\n"),
-        ("Advice", advice),
-        ("What the paired tests say", _list(summary.findings, "No row has a parent that it could be tested against.")),
-        ("How near the machine's limit", render_roofline(summary)),
+        ("Recommendation", advice),
+        ("Paired tests", _list(summary.findings, "No variant has a measured parent.")),
+        ("Roofline: how close to the machine's limit", render_roofline(summary)),
         ("Capacity and cost", capacity_table),
         ("Worst classes", _worst_classes(summary.rows)),
         ("Environment", _list(_environment(summary), "")),
         ("Data", _list(_data(summary), "")),
-        ("Words", f"{GLOSSARY}\n"),
+        ("Terms", f"{GLOSSARY}\n"),
     ]
     return "# Report\n\n" + "\n".join(f"## {title}\n\n{body}" for title, body in sections if body is not None)
 
@@ -108,13 +109,16 @@ def _list(lines: Sequence[str], otherwise: str) -> str:
 def _worst_classes(rows: Sequence[Row]) -> str:
     lines = [
         f"{row.variant}: "
-        + ", ".join(f"{score.label} {percent(score.accuracy)} of {score.queries:,}" for score in row.worst_classes)
+        + ", ".join(
+            f"{score.label} {percent(score.accuracy)} on {score.queries:,} texts" for score in row.worst_classes
+        )
         for row in rows
         if row.worst_classes
     ]
     if not lines and any(row.accuracy is not None for row in rows):
-        return "No class has a wrong answer: every variant with an accuracy is right on every test text.\n"
-    return _list(lines, "No row has an accuracy.")
+        return "Every variant with an accuracy classifies every test text correctly.
+"
+    return _list(lines, "No variant has an accuracy.")
 
 
 def _environment(summary: Summary) -> list[str]:
@@ -124,14 +128,14 @@ def _environment(summary: Summary) -> list[str]:
         f"{place.cpu} ({place.machine}, {vnni}), {place.cpu_budget} of {place.cpu_count} processors used, {place.memory_gb:.1f} GB",
         f"Python {place.python}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(place.libraries.items())),
-        f"taken at {place.taken_at}{_steal(summary)}",
+        f"measured at {place.taken_at}{_steal(summary)}",
     ]
 
 
 def _steal(summary: Summary) -> str:
     shares = [row.steal for row in summary.rows if row.steal is not None]
     return (
-        f"; {percent(sum(shares) / len(shares))} of the processors' time went to other machines (steal)"
+        f"; {percent(sum(shares) / len(shares))} of the CPU time went to other virtual machines (steal)"
         if shares
         else ""
     )

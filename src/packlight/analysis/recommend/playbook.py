@@ -58,26 +58,26 @@ class RunnerUp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NearestRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that comes close where none keeps every constraint."""
+    """A row that comes close, if none is within every limit."""
 
     variant: str
     misses: tuple[Violation, ...]
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ship, with the evidence."""
+    """What to ship, and why."""
 
     constraints: Constraints
     pick: str | None
     chosen_on: Judged
     """`val`; `test` only where no variant answered validation texts"""
     confirmation: str | None
-    """the pick's accuracy on the split that chose, and on `test`, which did not; None without a pick"""
+    """the pick's accuracy on the split that it was chosen on, and on `test`; None without a pick"""
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
     runners_up: tuple[RunnerUp, ...]
     nearest: tuple[NearestRow, ...]
-    """only where nothing keeps every constraint; the nearest first"""
+    """the nearest first; empty if there is a pick"""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def steady(rows: tuple[Measurement, ...], measurements: Measurements, wanted: Co
 
 
 def confirmation(pick: Measurement, measurements: Measurements) -> str:
-    """Which split chose the pick and which confirms it, with both accuracies."""
+    """Which split the pick was chosen on and which one confirms it, with both accuracies."""
     test = f"{percent(pick.accuracy)} (95% interval {percent_interval(pick.accuracy_ci95)})"
     if pick.val is None:
         return (
@@ -226,7 +226,7 @@ def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     if not pick.stable:
         yield f"Its speedup is not known to within {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
     if depends_on_batch(pick, case.measurements):
-        whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "Nothing else fits, but its"
+        whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "No other variant is within the limits, but its"
         yield (
             f"{whose} predictions depend on the other texts in the batch{_flips(pick, case.measurements)}. Predict one "
             "text at a time, or quantize statically."
@@ -235,7 +235,7 @@ def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
         has = "has" if case.measurements.environment.vnni else "lacks"
         yield f"int8 depends on the processor, and this one {has} VNNI. Measure again on the processor that you will use."
     if pick.artifact is None:
-        yield "It is a reference model: the run has no artifact of it."
+        yield "It is a reference model; the run has no artifact of it."
 
 
 def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
@@ -244,7 +244,7 @@ def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
     if best is not None and loss is not None and loss > 0 and not case.compare(pick, best).measurable:
         split, texts = case.measurements.chosen_on, case.measurements.data.rows.get(case.measurements.chosen_on, 0)
         yield (
-            f"The difference to {accuracy_of(best)} is not measurable on {texts:,} {split} texts; by the two intervals it "
+            f"No difference from {accuracy_of(best)} is measurable on {texts:,} {split} texts, but by the two intervals it "
             f"may be up to {points(loss).lstrip('+±')}.{_too_few(texts, split, case)}"
         )
     floor = case.wanted.min_accuracy
@@ -270,18 +270,18 @@ def _against_majority(pick: Measurement, measurements: Measurements) -> Iterator
 
 
 def _too_few(texts: int, split: Judged, case: Case) -> str:
-    """What so few texts can never show, where that is more than the loss that is allowed."""
+    """A warning if the allowed loss is too small to be measured on this many texts."""
     least = least_measurable(texts) if texts else 1.0
     if least <= case.wanted.allowed_loss:
         return ""
     return (
-        f" {split} is small: a difference of less than {points(least).lstrip('+±')} can never be measured on it, and such "
-        "ties go to the faster or smaller variant. Add texts to it."
+        f" {split} is small: differences below {points(least).lstrip('+±')} can't be measured on it, and ties go to the "
+        "faster or smaller variant. Add texts to it."
     )
 
 
 def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
-    """Where test speaks against what val chose; it chooses nothing."""
+    """Warnings if test does not confirm the pick. Test is not used to choose."""
     if pick.val is None or pick.accuracy is None or pick.accuracy_ci95 is None:
         return
     _, high = difference_interval(pick.accuracy, pick.accuracy_ci95, pick.val.accuracy, pick.val.accuracy_ci95)

@@ -1,4 +1,4 @@
-"""The model card of an artifact: what it is for, what was measured, what its limits are, how to open it."""
+"""The model card of an artifact: its use, its figures, its limits, and how to open it."""
 
 from packlight.report.card.page import render_card, write_card
 

@@ -19,10 +19,10 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Source(NamedTuple):
-    """Where the data came from, as strangers may know it."""
+    """Where the data came from, without anything private."""
 
     name: str
-    """a Hub id, or the last part of a local path: what stands before it is nobody's business"""
+    """a Hub id, or the last part of a local path; the rest of the path is private"""
     configuration: str | None
     on_hub: bool
 
@@ -90,8 +90,8 @@ def _tags(artifact: Artifact) -> list[str]:
     tags = ["packlight", "intent-classification"]
     tags += engine_info(manifest.engine).hub_tags or [manifest.engine]
     tags += ["int8", "quantized"] if manifest.precision == "int8" else []
-    taught = any(step_types()[kind].trains == "teacher" for kind in _kinds(artifact) if kind in step_types())
-    return tags + (["distillation"] if taught else [])
+    distilled = any(step_types()[kind].trains == "teacher" for kind in _kinds(artifact) if kind in step_types())
+    return tags + (["distillation"] if distilled else [])
 
 
 def _kinds(artifact: Artifact) -> list[str]:

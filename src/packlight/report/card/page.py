@@ -21,7 +21,9 @@ from packlight.runtime.golden import has_golden
 from packlight.runtime.provenance import NOTICE, base_models
 
 SHOWN_LABELS = 12
-_SAMPLE = " A language model wrote these texts for packlight. They are in the public domain (CC0) and no benchmark."
+_SAMPLE = (
+    " A language model wrote these texts for packlight. They are in the public domain (CC0) and are not a benchmark."
+)
 
 
 def write_card(artifact: Artifact, measurements: Measurements) -> None:
@@ -157,7 +159,7 @@ def _data(measurements: Measurements) -> str:
 
 
 def _choice(measurements: Measurements) -> str:
-    """Which split chose and which confirmed."""
+    """Which split the variant was chosen on, and which one confirmed it."""
     if measurements.chosen_on == "val":
         return (
             "Settings and variants were chosen on `val`. `test` only confirms; the figures above come from it unless they say "
@@ -170,7 +172,7 @@ def _choice(measurements: Measurements) -> str:
 
 
 def _license(artifact: Artifact) -> str:
-    """Whose rights it carries on, and what is not known of them."""
+    """The licenses of the models that it derives from, as far as they are known."""
     models = base_models(artifact.manifest)
     if not models:
         return "The model that training started from is not recorded, so its license is unknown."

@@ -19,8 +19,8 @@ def engines(artifact: Artifact) -> str:
     threads = contest["threads"]
     opening = (
         f"Chosen by `packlight engines` on {contest['machine']}, {threads} thread{'s' * (threads > 1)} each: "
-        f"**{escape(contest['winner'])}** is the fastest whose accuracy on `val` is at most "
-        f"{100 * contest['max_accuracy_loss']:g} points below the best. Another processor can have another winner."
+        f"**{escape(contest['winner'])}** is the fastest candidate with an accuracy on `val` within "
+        f"{100 * contest['max_accuracy_loss']:g} points of the best. Another engine may be faster on another processor."
     )
     lines = [
         "| engine | precision | latency | speedup (95%) | val |",
@@ -42,11 +42,11 @@ def _line(row: dict[str, Any]) -> str:
 
 
 WEAK = 0.8
-"""classes that are answered worse are named"""
+"""classes with a lower accuracy are named"""
 
 
 def limits(artifact: Artifact, measurements: Measurements) -> tuple[str, ...]:
-    """Sentences on how far the figures carry."""
+    """Sentences on the limits of the model and of the figures."""
     row = measurements[artifact.name]
     return (
         *_test(row, measurements),
@@ -70,7 +70,7 @@ def _test(row: Measurement, measurements: Measurements) -> Iterator[str]:
         "told from chance with this many texts."
     )
     if weak := [score for score in row.worst_classes if score.accuracy < WEAK]:
-        named = ", ".join(f"`{score.label}` {percent(score.accuracy)} of {score.queries:,}" for score in weak)
+        named = ", ".join(f"`{score.label}` {percent(score.accuracy)} on {score.queries:,} texts" for score in weak)
         yield f"Some classes have a lower accuracy: {named}."
 
 
@@ -97,7 +97,7 @@ def _cascade(artifact: Artifact) -> Iterator[str]:
             f"of the texts, and accuracy was {percent(switch['accuracy'])}; `{manifest.parent}` alone has "
             f"{percent(switch['second_accuracy'])}. {percent(switch['spoilt'])} of the predictions were wrong although "
             f"`{manifest.parent}` alone is right; this sample bounds that share at {percent(switch['spoilt_limit'])}. "
-            f"With harder traffic, more texts are passed on."
+            f"The harder the texts, the more of them are passed on."
         )
 
 
@@ -119,12 +119,12 @@ def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]
     yield (
         f"int8 depends on the processor. The figures were measured on one {vnni} VNNI instructions. On x86 processors without "
         "them, products of full 8-bit weights can saturate and change predictions, unless the weights have 7 bits "
-        f"(`reduce_range`, here: `{_reduce_range(artifact)}`). Measure again on the processor that will serve."
+        f"(`reduce_range`, here: `{_reduce_range(artifact)}`). Measure again on the processor that you will use."
     )
 
 
 def _reduce_range(artifact: Artifact) -> object:
-    """As the last step that quantized was told."""
+    """The option of the last step that quantized."""
     options = [*(step["options"] for step in artifact.manifest.lineage), artifact.manifest.options]
     return next((each["reduce_range"] for each in reversed(options) if "reduce_range" in each), None)
 
@@ -139,12 +139,12 @@ def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
 
 
 class Calibration(NamedTuple):
-    """A rule that is built into an artifact."""
+    """An out-of-scope rule that is built into an artifact."""
 
     variant: str
-    """the one that it was chosen for"""
+    """the variant that it was chosen for"""
     facts: dict[str, Any]
-    """what that step found out"""
+    """the facts that the step recorded"""
 
 
 def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:

@@ -19,7 +19,7 @@ from packlight.measure.results import Measurement, Measurements
 
 
 class Pick(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ship when nothing is asked but the balanced profile."""
+    """What to ship under the balanced profile without limits."""
 
     variant: str | None
     why: tuple[str, ...]
@@ -105,4 +105,4 @@ def _why(row: Measurement, measurements: Measurements, right: Right) -> str:
     if best is None or best.variant == row.variant:
         return f"It is {rule}, and no other variant within the limits is more accurate."
     words = compare(row, best, measurements, right).words
-    return f"It is {rule}; against the most accurate, {accuracy_of(best)}: {words}."
+    return f"It is {rule}; compared with the most accurate, {accuracy_of(best)}: {words}."

@@ -1,4 +1,4 @@
-"""The commands that make a run's figures again; only what its folder gives ground for."""
+"""The commands that reproduce a run, as far as its folder records what they need."""
 
 import shlex
 
@@ -15,7 +15,7 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
     found = []
     if run.has_recipe:
         words = ["run", "--recipe", f"{run.name}/recipe.yaml", *_model(run), *same, "--out", f"{run.name}-again"]
-        found.append(("Make every variant again and measure it", words))
+        found.append(("Build and measure every variant again", words))
     if folders := [
         f"{run.name}/variants/{row.variant}" for row in measured.measurements if row.variant in run.manifests
     ]:

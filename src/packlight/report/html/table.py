@@ -27,8 +27,8 @@ def _val(row: Row) -> float | None:
 
 
 COLUMNS = (
-    Column("size", "everything that is shipped, MB of 10^6 bytes", lambda row: row.size_mb, megabytes),
-    Column("memory", "peak memory of a process of its own", lambda row: row.memory_mb, megabytes),
+    Column("size", "total on disk, tokenizer included, MB of 10^6 bytes", lambda row: row.size_mb, megabytes),
+    Column("memory", "peak memory of one process", lambda row: row.memory_mb, megabytes),
     Column(
         "latency",
         "one request, from text to label: mean over texts of the median over rounds",
@@ -37,12 +37,12 @@ COLUMNS = (
     ),
     Column("p95", "95% of all timed requests take no longer", lambda row: row.latency.p95, milliseconds),
     Column("p99", "99% of all timed requests take no longer", lambda row: row.latency.p99, milliseconds),
-    Column("texts/s", "throughput at batch 32", lambda row: row.throughput, digits),
-    Column("val", "accuracy on validation, which chooses", _val, percent),
-    Column(
-        "accuracy", "share of test texts answered correctly; confirms the choice", lambda row: row.accuracy, percent
-    ),
+    Column("texts/s", "throughput at batch size 32", lambda row: row.throughput, digits),
+    Column("val", "accuracy on validation, used to choose", _val, percent),
+    Column("accuracy", "accuracy on test, used to confirm", lambda row: row.accuracy, percent),
     Column("in scope", "accuracy on texts of a known class", lambda row: row.in_scope, percent),
-    Column("oos recall", "share of out-of-scope texts found out", lambda row: row.oos_recall, percent),
-    Column("speedup", "the baseline's latency over the row's, with its 95% interval", lambda row: row.speedup, times),
+    Column("oos recall", "share of out-of-scope texts recognized", lambda row: row.oos_recall, percent),
+    Column(
+        "speedup", "the baseline's latency divided by the row's, with its 95% interval", lambda row: row.speedup, times
+    ),
 )

@@ -6,7 +6,7 @@ const AXES = {
   p99: { title: "p99 latency, ms (log scale; faster is left)", of: (row) => row.latency_ms.p99 },
   size: { title: "size on disk, MB (log scale; smaller is left)", of: (row) => row.size_mb },
   memory: { title: "peak memory, MB (log scale; smaller is left)", of: (row) => row.peak_memory_mb },
-  cost: { title: "cost of a million requests, $ (log scale; cheaper is left)", of: (row, costs) => costs.get(row.variant) ?? null },
+  cost: { title: "cost per million requests, $ (log scale; cheaper is left)", of: (row, costs) => costs.get(row.variant) ?? null },
 };
 
 // What each slider is about, how its value is written, and which way it asks for nothing: "max" at its upper end.
@@ -62,7 +62,7 @@ const bubblesOf = (page, costs) => {
       size: megabytes(row.size_mb),
       memory: megabytes(row.peak_memory_mb),
       speedup: times(row.speedup),
-      "a million": costs.has(row.variant) ? dollars(costs.get(row.variant)) : NONE,
+      "per million requests": costs.has(row.variant) ? dollars(costs.get(row.variant)) : NONE,
       "runs on": `${row.engine}, ${row.precision}`,
     },
   }));
@@ -71,22 +71,22 @@ const bubblesOf = (page, costs) => {
 const unsteadyPick = (page, found) => {
   const profile = page.evidence.profiles.find((each) => each.name === found.profile);
   if (!page.evidence.depends_on_batch[found.place]) return "";
-  return ` ${profile.one_at_a_time ? "Its" : "Nothing else fits, but its"} answers depend on the other texts in the batch.`;
+  return ` ${profile.one_at_a_time ? "Its" : "No other variant is within the limits, but its"} predictions depend on the other texts in the batch.`;
 };
 
 const explain = (page, found) => {
   const rows = page.measurements;
   if (found.place === null) {
-    const names = found.hopeless.map((name) => name.replaceAll("_", " ").replace(/ (ms|mb)$/, ""));
-    const which = names.length ? `No variant that the profile admits keeps ${names.join(" or ")}.` : "Each limit is kept by some variant, but none keeps them all.";
-    return `${which} Loosen a limit.`;
+    const names = found.hopeless.map((name) => name.replaceAll("_", " ").replace(/^(max|min) | (ms|mb)$/g, ""));
+    const which = names.length ? `No variant in this profile is within the limit on ${names.join(" or ")}.` : "Each limit is met by some variant, but no variant meets all of them.";
+    return `${which} Relax a limit.`;
   }
   const unsteady = found.fitting.length - found.eligible.length;
   const left = unsteady ? ` (${unsteady} of them batch-dependent)` : "";
-  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} keep every limit${left}, ${found.contenders.length} are accurate enough.${unsteadyPick(page, found)}`;
-  if (found.place === found.best) return `${counts} None that keeps them is more accurate.`;
+  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} are within every limit${left}, ${found.contenders.length} of them accurate enough.${unsteadyPick(page, found)}`;
+  if (found.place === found.best) return `${counts} No variant within the limits is more accurate.`;
   const best = rows[found.best];
-  return `${counts} Against the most accurate of them, ${best.variant} (${percent(choiceOf(best).accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
+  return `${counts} Compared with the most accurate of them, ${best.variant} (${percent(choiceOf(best).accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
 };
 
 const accuracies = (row) =>
@@ -118,7 +118,7 @@ const explorer = async (page, chart) => {
     const wanted = read();
     const found = pick(page, wanted);
     const row = found.place === null ? null : rows[found.place];
-    document.getElementById("live-pick").textContent = row ? row.variant : "nothing fits";
+    document.getElementById("live-pick").textContent = row ? row.variant : "no variant";
     document.getElementById("live-figures").textContent = row
       ? `${milliseconds(row.latency_ms.mean)} · ${accuracies(row)} · ${megabytes(row.size_mb)}`
       : "";

@@ -38,10 +38,10 @@ const underRoofs = (page) => {
       bound: roof.macs / roof.bound_ms / 1e6,
       words: `${row.variant}: ${gigamacs(attained)}, ${times(roof.times_bound)} its bound`,
       work: `${macs(roof.macs)} MACs, ${megabytes(roof.bytes / 1e6)}`,
-      intensity: `${digits(roof.macs / roof.bytes)} MACs a byte`,
+      intensity: `${digits(roof.macs / roof.bytes)} MACs per byte`,
       attained: gigamacs(attained),
-      least: `${milliseconds(roof.bound_ms)}, by ${roof.binds === "memory" ? "reading" : "arithmetic"}`,
-      measured: `${milliseconds(row.latency_ms.mean)}, ${times(roof.times_bound)} the least`,
+      "minimum time": `${milliseconds(roof.bound_ms)}, limited by ${roof.binds === "memory" ? "memory" : "arithmetic"}`,
+      measured: `${milliseconds(row.latency_ms.mean)}, ${times(roof.times_bound)} the bound`,
     };
   });
 };

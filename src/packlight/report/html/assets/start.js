@@ -13,7 +13,7 @@ const drawCurves = async () => {
   const scopes = page.scopes.filter((scope) => scope.roc);
   const own = scopes.map(({ variant, own: [x, y] }) => ({
     variant, colour: colour(variant), x, y,
-    words: `${variant}, its own labels: lets ${percent(y)} of in-scope and ${percent(x)} of out-of-scope texts through`,
+    words: `${variant}, own decision: accepts ${percent(y)} of in-scope and ${percent(x)} of out-of-scope texts`,
   }));
   const covered = page.scopes.filter((scope) => scope.coverage);
   const epochs = page.epochs.map((each) => ({

@@ -226,7 +226,10 @@ def test_answers_that_depend_on_the_batch_are_not_for_servers():
     assert advise(dynamic, flipping, steady, profile="edge").pick == "dynamic"
     alone = advise(dynamic)
     assert alone.pick == "dynamic"
-    assert any("No other variant is within the limits, but its predictions depend on the other texts" in each for each in alone.cautions)
+    assert any(
+        "No other variant is within the limits, but its predictions depend on the other texts" in each
+        for each in alone.cautions
+    )
 
 
 def test_advice_is_rendered_and_survives_json():

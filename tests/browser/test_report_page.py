@@ -168,7 +168,8 @@ def test_limits_that_nothing_keeps_are_explained(page):
     slide(page, "max_size_mb", 0)
     assert page.locator("#live-pick").inner_text() == "no variant"
     assert (
-        page.locator("#live-why").inner_text() == "No variant in this profile is within the limit on size. Relax a limit."
+        page.locator("#live-why").inner_text()
+        == "No variant in this profile is within the limit on size. Relax a limit."
     )
     page.locator("button[type=reset]").click()
     settle(page)

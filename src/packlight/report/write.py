@@ -116,8 +116,7 @@ def _worst_classes(rows: Sequence[Row]) -> str:
         if row.worst_classes
     ]
     if not lines and any(row.accuracy is not None for row in rows):
-        return "Every variant with an accuracy classifies every test text correctly.
-"
+        return "Every variant with an accuracy classifies every test text correctly.\n"
     return _list(lines, "No variant has an accuracy.")
 
 

@@ -17,7 +17,7 @@ TOGETHER := -m "not browser and not slow and not network and not alone and not d
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-docs test-wheel test-lowest test-kserve test-openvino coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,9 @@ test-browser: $(TEST)  ## open the report in headless Chromium (Debian's package
 
 test-slow: $(TEST)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-fuzz: $(TEST)  ## read 3,000 damaged data files and 2,000 damaged recipes
+	PACKLIGHT_FUZZ_FILES=3000 PACKLIGHT_FUZZ_RECIPES=2000 $(BIN)/python -m pytest tests/test_data_fuzz.py tests/test_recipes_fuzz.py
 
 test-docs: $(TEST)  ## run the tutorial and the guides on the real sample data and compare what they print
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m docs tests/test_hands_on.py

@@ -15,6 +15,7 @@ from packlight.steps import step_types
 
 PACKAGE = Path(packlight.__file__).parent
 BASE = {
+    "core_yaml",
     "errors",
     "expected",
     "extras",

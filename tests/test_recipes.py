@@ -83,7 +83,7 @@ def test_what_is_written_is_read_again(tmp_path, name):
 
 
 REFUSED = {
-    "no YAML": ("a: [", "not YAML"),
+    "no YAML": ("a: [", "line 1, column 5: "),
     "nothing": ("", "a mapping of version, name and steps, but this is null"),
     "a list": ("- 1", r"this is \[1\]"),
     "no version": (recipe(TEACHER, head="name: mine\n"), "version"),
@@ -110,11 +110,12 @@ REFUSED = {
         recipe("{step: finetune, as: t, learning_rate: 0}"),
         "learning_rate is 0, but must be a number above 0$",
     ),
-    "a rate that YAML reads as text": (
-        recipe("{step: finetune, as: t, learning_rate: 4e-3}"),
+    "a rate in quotes": (
+        recipe("{step: finetune, as: t, learning_rate: '4e-3'}"),
         "that is text, write 0.004",
     ),
-    "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "learning_rate"),
+    "a value with its place": (recipe(TEACHER, "{step: export, as: g, opset: 9}"), "line 5, column 34: "),
+    "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "no finite number"),
     "nothing but warming up": (recipe("{step: finetune, as: t, warmup: 1}"), "warmup"),
     "an alpha above one": (
         recipe(TEACHER, "{step: distill, as: s, alpha: 1.1}"),
@@ -186,5 +187,5 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 
 def test_yaml_cannot_run_code():
-    with pytest.raises(RecipeError, match="not YAML"):
+    with pytest.raises(RecipeError, match="line 1, column 1: a tag"):
         parse_recipe("!!python/object/apply:os.system ['true']")

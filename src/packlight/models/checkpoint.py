@@ -165,7 +165,7 @@ def license_of(card: Path) -> str | None:
     found = _FRONT_MATTER.match(opening)
     try:
         data = yaml.safe_load(found[1]) if found else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # PyYAML passes on what its values raise
         return None
     if not isinstance(data, dict):
         return None

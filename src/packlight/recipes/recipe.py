@@ -8,6 +8,7 @@ Format history
     1   first published form
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
-import yaml
 
+from packlight.core_yaml import Place, YamlError, read_yaml, write_yaml
 from packlight.errors import RecipeError
 from packlight.expected import problem_of, shown
 from packlight.files import atomic_write
@@ -24,6 +25,8 @@ from packlight.steps import step_types
 from packlight.steps.step import SAME, OosRate, Step, check_options
 
 VERSION = 1
+LONGEST_MESSAGE = 1000
+"""characters"""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,19 +80,38 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
         RecipeError: on unknown keys, wrong values or an impossible order.
     """
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{where}: not YAML: {error}") from error
-    return _recipe_of(document, where=where)
+        document = read_yaml(text)
+    except YamlError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    return _recipe_of(document.value, where=where, places=document.places)
 
 
-def _recipe_of(document: object, *, where: str) -> Recipe:
+def _recipe_of(document: object, *, where: str, places: Mapping[str, Place] | None = None) -> Recipe:
     try:
         recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
     except msgspec.ValidationError as error:
-        raise RecipeError(f"{where}: {_problem(document) or error}") from error
+        place = _place_of(error, places or {})
+        raise RecipeError(f"{where}: {place}{_in_short(_problem(document) or str(error))}") from error
     _check_order(recipe, where)
     return recipe
+
+
+def _in_short(words: str) -> str:
+    """A message without the middle of a value that goes on and on."""
+    return (
+        words
+        if len(words) <= LONGEST_MESSAGE
+        else f"{words[: LONGEST_MESSAGE // 2]} … {words[-LONGEST_MESSAGE // 2 :]}"
+    )
+
+
+def _place_of(error: msgspec.ValidationError, places: Mapping[str, Place]) -> str:
+    """Where the value stands that an error speaks of, or the nearest around it: `line 4, column 3: `."""
+    found = re.search(r"at `(\$[^`]*)`", str(error))
+    path = found[1] if found else "$"
+    while path not in places and len(path) > 1:
+        path = re.sub(r"(\.[^.\[]*|\[[^\]]*\])$", "", path) if re.search(r"[.\[]", path) else "$"
+    return f"{places[path]}: " if path in places else ""
 
 
 def recipe_of(steps: Sequence[Step | Mapping[str, Any]], *, name: str = "custom") -> Recipe:
@@ -168,7 +190,7 @@ def with_head(
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe with every option spelled out."""
-    atomic_write(path, yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, allow_unicode=True))
+    atomic_write(path, write_yaml(msgspec.to_builtins(recipe)))
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from packlight.core_yaml import YamlError, read_yaml
 from packlight.errors import PacklightError
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -58,8 +59,8 @@ def default_prices_text() -> str:
 
 def _decode(content: bytes, name: str) -> PriceTable:
     try:
-        table = msgspec.yaml.decode(content, type=PriceTable)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        table = msgspec.convert(read_yaml(content.decode()).value, PriceTable)
+    except (msgspec.MsgspecError, UnicodeDecodeError, YamlError) as error:
         known = ", ".join(field.name for field in msgspec.structs.fields(Machine))
         raise PacklightError(f"{name}: not a price table ({error}); a machine has {known}") from error
     names = [machine.name for machine in table.machines]

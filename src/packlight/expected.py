@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 """characters of a value that are shown"""
-_NAME = "a name of at most 63 small letters, digits, dots, hyphens and underscores that starts with a letter or a digit"
+_NAME = "a name of at most 63 letters from a to z, digits, dots, hyphens and underscores that starts with a letter or a digit"
 
 
 def problem_of(kind: type[msgspec.Struct], given: Mapping[str, Any]) -> str | None:

@@ -43,8 +43,8 @@ class PerformanceBenchmark:
             model_name_or_path: a Hub id, the folder of a classifier or of an artifact, an `.onnx` file, or an object:
                 a transformers model (one quantized by `torch.quantization` too) or an ONNX Runtime session.
             task: text-classification, the only one that is measured.
-            tokenizer: a tokenizer object of transformers, a folder or a Hub id. An object needs one; an `.onnx` file
-                has its own where `tokenizer.json` is beside it; a folder and a Hub id always have their own.
+            tokenizer: a tokenizer object of transformers, a folder or a Hub id, used in place of the model's own. An
+                object needs one; an `.onnx` file has its own if `tokenizer.json` is beside it; an artifact takes none.
             labels: names of the logits, in their order. By default the model's own; those of an `.onnx` file or a
                 session are in `config.json` beside the file or in the tokenizer's folder.
             threads: for one inference; by default all that this process may use, or for a model object as many as

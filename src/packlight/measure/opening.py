@@ -1,7 +1,7 @@
 """A classifier in any form that people have it in, opened as an engine: for `PerformanceBenchmark`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from packlight.errors import ModelError
 from packlight.measure.graph_engine import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
 from packlight.models import resolve
-from packlight.models.hf_model import labels_of, max_positions
+from packlight.models.hf_model import labels_of, max_positions, open_classifier
 from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines import open_engine, open_folder
@@ -58,6 +58,8 @@ def open_model(
         raise ModelError(
             f"{model}: names its labels itself, in {CONFIG}; labels= is for a model object or an ONNX graph"
         )
+    if tokenizer is not None:
+        return _folder(model, tokenizer, threads)
     if (Path(model) / MANIFEST).is_file():
         artifact = Artifact.open(Path(model))
         engine = open_engine(artifact, threads=threads)
@@ -68,6 +70,19 @@ def open_model(
         raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
     return Opened(open_folder(checkpoint.path, engine="pipeline", threads=threads), size, one_by_one=False)
+
+
+def _folder(model: str | Path, tokenizer: Any, threads: int | None) -> Opened:
+    """A classifier's folder or Hub id with another tokenizer than its own, or with one that it lacks."""
+    if (Path(model) / MANIFEST).is_file():
+        raise ModelError(
+            f"{model}: an artifact has its own tokenizer; leave tokenizer= out, or give the model's folder"
+        )
+    path = Path(model).expanduser()
+    path = path if path.is_dir() else resolve(model).path
+    opened = _object(open_classifier(path), tokenizer, None, threads)
+    files = [file for file in path.iterdir() if file.name == CONFIG or file.suffix == ".safetensors"]
+    return replace(opened, size_bytes=sum(file.stat().st_size for file in files))
 
 
 def _session(session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str] | None) -> Opened:

@@ -1,6 +1,5 @@
 """Apply one step on its own, from one folder to another: what the verbs and the Python functions of the steps share."""
 
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,8 @@ from packlight.expected import problem_of
 from packlight.progress import warn
 from packlight.runtime.artifact import Artifact
 from packlight.steps.option import options_of
-from packlight.steps.step import Step
+from packlight.steps.step import Step, variant_name
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 PARENT = ""
 """no name: what a step starts from first of all"""
 
@@ -33,7 +31,7 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
         The step, and by name the folders of the artifacts besides its parent that it starts from.
 
     Raises:
-        RecipeError: when an option is out of its range, two contradict each other, or a folder's name cannot name a variant.
+        RecipeError: when an option is out of its range, or two contradict each other.
         PacklightError: when what the step needs is not installed.
     """
     values: dict[str, Any] = {}
@@ -44,13 +42,13 @@ def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple
         value = options[option.name]
         if option.takes == "variant" and value is not None:
             given = [place_of(each) for each in (value if isinstance(value, list | tuple) else [value])]
-            names = [_name_of(each, option.name) for each in given]
+            names = [_name_of(each) for each in given]
             for name, folder in zip(names, given, strict=True):
                 if folders.setdefault(name, folder) != folder:
                     raise RecipeError(f"{kind.word()}: {folders[name]} and {folder} have the same name; rename one")
             value = tuple(names) if option.lists else names[0]
         values[option.key] = place_of(value) if isinstance(value, Path | Artifact) else value
-    named = {"step": kind.word(), "as": _name_of(str(out), "out")}
+    named = {"step": kind.word(), "as": _name_of(str(out))}
     if (problem := problem_of(kind, named | values)) is not None:
         raise RecipeError(f"{kind.word()}: {problem}")
     step = msgspec.convert(named | values, kind)
@@ -102,7 +100,8 @@ def run_step(
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():
-            check_parent(step, artifact, None if name == PARENT else step.other_parents[name])
+            kinds = None if name == PARENT else step.other_parents[name]
+            check_parent(step, artifact, kinds, shown=starts[name])
             if artifact.manifest.data_sha256 != data.sha256:
                 warn(
                     f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "
@@ -129,16 +128,6 @@ def place_of(value: object) -> str:
     return str(value.path if isinstance(value, Artifact) else value)
 
 
-def _name_of(folder: str, option: str) -> str:
-    """The variant's name: the last part of its folder.
-
-    Raises:
-        RecipeError: when that is no name that a file of every system could have.
-    """
-    name = Path(folder).name
-    if not NAME.fullmatch(name):
-        raise RecipeError(
-            f"{option} {folder}: the last part names the variant, so it takes small letters, digits, dots, hyphens and "
-            "underscores only, such as artifacts/student"
-        )
-    return name
+def _name_of(folder: str) -> str:
+    """The variant's name: the last part of its folder, without what a name cannot have."""
+    return variant_name(Path(folder).resolve().name)

@@ -4,7 +4,6 @@ A variant is done when its folder holds a manifest with the right fingerprint. F
 it done or not begun; a training goes on from its last checkpoint in `work`.
 """
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ from packlight.steps.context import StepContext
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.manifest import finalize_variant, manifest_of
 from packlight.steps.out_of_scope import has_oos_class
-from packlight.steps.step import Step
+from packlight.steps.step import Step, variant_name
 
 
 def make_variant(
@@ -180,31 +179,38 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 
 
-def check_parent(step: Step, parent: Artifact, kinds: tuple[str, ...] | None = None) -> None:
+def check_parent(
+    step: Step, parent: Artifact, kinds: tuple[str, ...] | None = None, *, shown: str | None = None
+) -> None:
     """Check that a step can start from an artifact.
 
     Args:
         step: what is to be done.
         parent: what it is to start from.
         kinds: what that may be; by default what the step's parent may be.
+        shown: what the user calls it; by default its folder.
 
     Raises:
         RecipeError: when it needs another kind; says what to run first.
     """
     needed = step.needs if kinds is None else kinds
     manifest = parent.manifest
-    kind = form_of(manifest)
+    kind, place = form_of(manifest), shown or str(parent.path)
     if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
-            remedy = f"run `packlight export {parent.path} --out {parent.path}-onnx` first"
-        raise RecipeError(f"{parent.path}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
+            remedy = f"run `packlight export {place} --out {_beside(place)}-onnx` first"
+        raise RecipeError(f"{place}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
+
+
+def _beside(place: str) -> str:
+    """Where what is made of a model may go: beside its folder, or in `artifacts` where it is on the Hub."""
+    return place if Path(place).exists() else f"artifacts/{variant_name(Path(place).name)}"
 
 
 def _name_of(checkpoint: Checkpoint) -> str:
     """A variant's name for a model that was made elsewhere: the last part of what the user called it."""
-    name = re.sub(r"[^a-z0-9._-]+", "-", Path(checkpoint.reference).resolve().name.lower())
-    return name.lstrip(".-_")[:63] or "model"
+    return variant_name(Path(checkpoint.reference).resolve().name)
 
 
 def _content(file: Path) -> str:

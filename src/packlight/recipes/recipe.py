@@ -270,6 +270,10 @@ def _check_order(recipe: Recipe, where: str) -> None:
                 "`optional: true` too"
             )
         optional |= {step.name} if step.optional else set()
+        if (other := next((name for name in made if name.lower() == step.name.lower()), None)) is not None:
+            raise RecipeError(
+                f"{where}: {other!r} and {step.name!r} are one folder where case does not count, as on Windows and macOS; rename one"
+            )
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
         previous = step.name
     if not any(step.measured for step in recipe.steps):

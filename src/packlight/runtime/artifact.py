@@ -170,6 +170,11 @@ def read_manifest(path: Path) -> Manifest:
         ArtifactError: when it is missing, damaged or of an unknown version.
     """
     file = path / MANIFEST
+    if not file.is_file() and (path / "config.json").is_file():
+        raise ArtifactError(
+            f"{path}: a transformers model, not an artifact yet; make one of it with `packlight finetune --model {path} --data "
+            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which takes a classifier of your labels as it is"
+        )
     if not file.is_file():
         raise ArtifactError(
             f"{path}: not an artifact (no {MANIFEST}); `packlight run` writes artifacts under OUT/variants/"

@@ -178,7 +178,7 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
     """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
     with hold_lock(out / "work" / "locks" / TEACHER, deadline):
         artifact = open_parent(given, data, out / "work" / "given")
-        check_parent(Distill(name="student"), artifact)
+        check_parent(Distill(name="student"), artifact, shown=given)
         record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
         if artifact.manifest.data_sha256 != data.sha256:
             warn(f"warning: {given} was made from other texts, or another split of them, than {data.source}")

@@ -15,6 +15,7 @@ A step says which kinds of model it can start from and which kind it makes:
     cascade      two models, the first of which passes on what it is unsure of
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -62,7 +63,7 @@ def described(
     return msgspec.Meta(description=text, extra={"null": null, "takes": takes, "searched": searched})
 
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -216,6 +217,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Everything but the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
         return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured", "optional")}
+
+
+def variant_name(words: str) -> str:
+    """A name for a variant that is called something on disk or on the Hub: as it is, but for what a name cannot have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", words).lstrip("._-")[:63] or "model"
 
 
 def check_options(step: Step) -> None:

@@ -1,0 +1,83 @@
+"""One step on its own: names of any kind, models that are no artifacts yet, and messages without hidden folders."""
+
+import pytest
+
+import packlight
+from packlight.data import dataset_from_rows
+from packlight.errors import ArtifactError, ModelError, RecipeError
+from packlight.recipes.recipe import parse_recipe
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.predictor import Predictor
+from packlight.steps.step import variant_name
+
+
+@pytest.fixture(scope="module")
+def data(tiny):
+    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)))
+
+
+@pytest.fixture(scope="module")
+def foreign(tiny, tmp_path_factory):
+    """A classifier that packlight did not make; not to be written to."""
+    return tiny.make_foreign("bert", tmp_path_factory.mktemp("Their Model"), tiny.LABELS)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("Intents", "Intents"), ("Mein Modell (neu)", "Mein-Modell-neu-"), ("模型", "model"), (".hidden", "hidden")],
+)
+def test_any_folder_can_be_made(data, foreign, tmp_path, folder, name):
+    artifact = packlight.finetune(data, model=foreign, out=tmp_path / folder)
+    assert artifact.path == tmp_path / folder
+    assert artifact.name == name == variant_name(folder)
+    assert Predictor.open(tmp_path / folder)("rain in oslo").label in artifact.labels
+
+
+def test_names_that_differ_in_case_alone_are_one_folder_on_some_systems():
+    with pytest.raises(RecipeError, match="'Student' and 'student' are one folder where case does not count"):
+        parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: Student}, {step: export, as: student}]}")
+
+
+def test_a_step_takes_a_transformers_folder_as_it_is(data, foreign, tmp_path):
+    artifact = packlight.quantize_torch(foreign, data, out=tmp_path / "int8", min_agreement=0.1)
+    assert artifact.manifest.parent == variant_name(foreign.name)
+    assert artifact.manifest.lineage[0]["step"] == "finetune"
+
+
+def test_what_must_be_done_first_is_said_of_the_folder_that_was_given(data, foreign, tmp_path):
+    with pytest.raises(RecipeError, match="run `packlight export") as refused:
+        packlight.quantize_onnx(foreign, data, out=tmp_path / "int8")
+    assert f"packlight export {foreign} --out {foreign}-onnx" in str(refused.value)
+    assert ".work" not in str(refused.value)
+
+
+@pytest.mark.parametrize("opened", [Artifact.open, Predictor.open])
+def test_a_transformers_folder_that_is_opened_names_the_command(foreign, opened):
+    with pytest.raises(ArtifactError, match="a transformers model, not an artifact yet") as refused:
+        opened(foreign)
+    assert f"packlight finetune --model {foreign} --data" in str(refused.value)
+
+
+def test_a_benchmark_takes_the_tokenizer_that_it_is_given(tiny, foreign, tmp_path):
+    bare, other = tmp_path / "bare", tmp_path / "tokenizer"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (bare / name).write_bytes((foreign / name).read_bytes())
+    tiny.make_tokenizer(other)
+    rows = [{"text": text, "label": label} for text, label in zip(*tiny.toy_texts(), strict=True)][:8]
+    whole = packlight.PerformanceBenchmark(foreign).benchmark(rows)
+    given = packlight.PerformanceBenchmark(bare, tokenizer=other).benchmark(rows)
+    assert given["accuracy"] == whole["accuracy"]
+    assert 0 < given["model_size"] < whole["model_size"], "without the files of a tokenizer"
+    document = (other / "tokenizer.json").read_text().replace('"rain"', '"niar"').replace('"play"', '"yalp"')
+    (other / "tokenizer.json").write_text(document)
+    changed = packlight.PerformanceBenchmark(foreign, tokenizer=other)
+    texts = [row["text"] for row in rows]
+    own = packlight.PerformanceBenchmark(foreign)
+    assert (changed._engine.predict(texts) != own._engine.predict(texts)).any(), "the tokenizer counts"
+
+
+def test_a_benchmark_of_an_artifact_has_the_artifacts_tokenizer(data, foreign, tmp_path):
+    packlight.finetune(data, model=foreign, out=tmp_path / "a")
+    with pytest.raises(ModelError, match="an artifact has its own tokenizer"):
+        packlight.PerformanceBenchmark(tmp_path / "a", tokenizer=foreign)

@@ -7,7 +7,14 @@ from packlight import formatting
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.357, "0.36 ms"), (4.314, "4.31 ms"), (12.04, "12.0 ms"), (128.4, "128 ms"), (1234.5, "1,234 ms")],
+    [
+        (0.0312, "0.031 ms"),
+        (0.357, "0.36 ms"),
+        (4.314, "4.31 ms"),
+        (12.04, "12.0 ms"),
+        (128.4, "128 ms"),
+        (1234.5, "1,234 ms"),
+    ],
 )
 def test_milliseconds_have_three_digits(value, text):
     assert formatting.milliseconds(value) == text

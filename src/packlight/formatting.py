@@ -13,13 +13,13 @@ NONE = "–"
 
 def digits(value: float) -> str:
     """A positive number with about three significant digits and thousands separated."""
-    if abs(value) >= 100:  # three digits stand before the point
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # two digits do
+    size = abs(value)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+    return f"{value:,.{decimals}f}"
 
 
 def milliseconds(value: float) -> str:
-    """A time given in milliseconds: `0.36 ms`, `12.4 ms`, `1,200 ms`."""
+    """A time given in milliseconds: `0.031 ms`, `0.36 ms`, `12.4 ms`, `1,200 ms`."""
     return f"{digits(value)} ms"
 
 

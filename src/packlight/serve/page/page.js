@@ -3,7 +3,7 @@ const at = (id) => document.getElementById(id);
 let models = [];
 
 // Three digits, as in the report and on the card.
-const digits = (value) => value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+const digits = (value) => value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 3);
 
 const figures = [
   ["size", (f) => f.size_mb && `${f.size_mb.toFixed(1)} MB`],

@@ -6,7 +6,7 @@ const digits = (value) => {
   const grouped = (number, places) =>
     number.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
   if (Math.abs(value) >= 100) return grouped(value, 0);
-  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3);
 };
 
 const milliseconds = (value) => `${digits(value)} ms`;

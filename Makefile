@@ -12,12 +12,12 @@ LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --
 LIGHT := $(addprefix tests/test_,$(addsuffix .py,stats figures files ngrams origin capacity_plan capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
-TOGETHER := -m "not browser and not slow and not network and not alone and not docs" -n 2
+TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not root" -n 2
 # tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,6 +86,9 @@ test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an enviro
 	    > "$$(.venv-openvino/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packlight.pth"
 	.venv-openvino/bin/python -c "import openvino, nncf"
 	.venv-openvino/bin/python -m pytest tests/test_steps_openvino.py
+
+test-deploy: $(TEST)  ## start what `deploy` wrote as Docker and Kubernetes do; needs root on Linux, and util-linux
+	$(BIN)/python -m pytest -m root tests/test_serve_deploy_contained.py
 
 soak: $(ALL)  ## ten minutes of steady load on a server of runs/demo, with memory that must stay flat
 	$(BIN)/python benchmarks/serve_soak.py runs/demo/variants/student-onnx-static --minutes 10

@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from packlight.origin import WHEEL
 from packlight.runtime.artifact import Artifact
 from packlight.serve.deploy import compose, deployment_of, kubernetes, write_deployment
 from packlight.serve.deploy.plan import PORT, USER
+from packlight.serve.loadtest.target import served
 from packlight.serve.repository import find
 from packlight.telemetry import SWITCHES
 
@@ -184,3 +187,30 @@ def test_modes_do_not_follow_the_umask(artifact, tmp_path):
     models = tmp_path / "d" / "models"
     for path in (models, *models.rglob("*")):
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
+def test_pods_may_leave_the_user_to_the_cluster(artifact, tmp_path):
+    write_deployment(artifact, deployment_of(artifact, name="intent", fixed_user=False), tmp_path)
+    for pod in (
+        documents(tmp_path, "kubernetes.yaml")[0]["spec"]["template"]["spec"],
+        documents(tmp_path, "kserve.yaml")[0]["spec"]["predictor"],
+    ):
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert f"USER {USER}:{USER}" in (tmp_path / "Dockerfile").read_text().splitlines(), (
+        "a number, as runAsNonRoot needs"
+    )
+
+
+def test_the_health_check_asks_the_server_itself(folder, artifact):
+    line = next(line for line in (folder / "Dockerfile").read_text().splitlines() if line.startswith("HEALTHCHECK"))
+    command = json.loads(line.partition("CMD ")[2])
+    with served(artifact.path, workers=1) as server:
+        port = server.url.rpartition(":")[2]
+        code = command[2].replace(str(PORT), port)
+        proxied = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        assert subprocess.run([sys.executable, "-c", code], env=proxied, check=False, timeout=30).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30).returncode != 0
+
+
+def test_containers_listen_on_every_address(folder):
+    assert '"--host", "::"' in (folder / "Dockerfile").read_text()

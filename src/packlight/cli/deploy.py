@@ -27,6 +27,9 @@ def deploy(
         int | None,
         typer.Option(min=64, help="Memory limit of a container in MiB. Estimated from the weights by default."),
     ] = None,
+    fixed_user: Annotated[
+        bool, typer.Option(help="State user and group ids in the manifests. OpenShift needs --no-fixed-user.")
+    ] = True,
     as_json: options.AsJson = False,
 ) -> None:
     """Write a Dockerfile, a compose file, Kubernetes manifests and a KServe InferenceService for an artifact.
@@ -34,7 +37,15 @@ def deploy(
     Example: `packlight deploy runs/latest/variants/student-onnx-static --out deploy/intent --name intent`
     """
     opened = Artifact.open(artifact)
-    planned = deployment_of(opened, name=name, image=image, workers=workers, replicas=replicas, memory_mb=memory)
+    planned = deployment_of(
+        opened,
+        name=name,
+        image=image,
+        workers=workers,
+        replicas=replicas,
+        memory_mb=memory,
+        fixed_user=fixed_user,
+    )
     files = write_deployment(opened, planned, out)
     if as_json:
         show_json({"deployment": planned, "files": [str(file) for file in files]})

@@ -1,5 +1,7 @@
 """The Dockerfile: slim, not root, nothing written outside /tmp, health by the standard library."""
 
+import json
+
 from packlight.origin import WHEEL
 from packlight.serve.deploy.plan import PORT, USER, Deployment
 from packlight.telemetry import SWITCHES
@@ -8,10 +10,23 @@ PYTHON = "3.12-slim"
 IGNORED = f"*\n!{WHEEL}\n!models\n!models/**\n"
 """what .dockerignore says: only packlight's wheel and the models go to the builder"""
 
+HEALTH = f"""\
+import http.client, sys
+for host in ('127.0.0.1', '::1'):
+    try:
+        connection = http.client.HTTPConnection(host, {PORT}, timeout=1)
+        connection.request('GET', '/v2/health/live')
+        sys.exit(connection.getresponse().status != 200)
+    except OSError:
+        pass
+sys.exit(1)
+"""
+"""the health check: it asks the server itself, whatever proxy the environment names, over IPv4 or IPv6, whichever there is"""
+
 
 def dockerfile(deployment: Deployment) -> str:
     """An image with packlight and the model in it."""
-    ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/v2/health/live', timeout=2)"
+    check = json.dumps(["python", "-c", HEALTH])
     entry = ", ".join(f'"{word}"' for word in ("packlight", "serve", "/models", *deployment.arguments))
     switches = "".join(f" \\\n    {name}={value}" for name, value in SWITCHES.items())
     return f"""\
@@ -27,10 +42,11 @@ COPY --chown=root:root models /models
 ENV PATH=/opt/packlight/bin:$PATH \\
     PYTHONDONTWRITEBYTECODE=1 \\
     PYTHONUNBUFFERED=1 \\
+    HOME=/tmp \\
     PACKLIGHT_CACHE=/tmp/packlight{switches}
 USER {USER}:{USER}
 EXPOSE {PORT}
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "{ask}"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD {check}
 ENTRYPOINT [{entry}]
 """

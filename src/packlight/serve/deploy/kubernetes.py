@@ -48,15 +48,11 @@ def container(deployment: Deployment, name: str) -> Document:
 
 def pod(deployment: Deployment) -> Document:
     """What a pod is beside its container."""
+    user = {"runAsUser": USER, "runAsGroup": USER} if deployment.fixed_user else {}
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": deployment.stop_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": {"runAsNonRoot": True, **user, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": f"{deployment.scratch_mb}Mi"}}],
     }
 

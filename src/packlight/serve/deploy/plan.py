@@ -43,6 +43,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     scratch_mb: int
     """of its temporary folder, where each worker writes the graph as optimised for the processor"""
     replicas: int
+    fixed_user: bool = True
+    """whether pods state the user that the image runs as; without it the cluster chooses one, as OpenShift does"""
     grace_seconds: int
     """after SIGTERM, in which readiness fails and balancers turn away"""
     drain_seconds: int
@@ -51,7 +53,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def arguments(self) -> list[str]:
         """Of `packlight serve` in the container."""
         return [
-            *("--host", "0.0.0.0", "--port", str(PORT), "--workers", str(self.workers)),  # noqa: S104 - in a container
+            *("--host", "::", "--port", str(PORT), "--workers", str(self.workers)),
             *("--grace", str(self.grace_seconds), "--drain", str(self.drain_seconds)),
         ]
 
@@ -69,6 +71,7 @@ def deployment_of(
     workers: int = 1,
     replicas: int = 2,
     memory_mb: int | None = None,
+    fixed_user: bool = True,
 ) -> Deployment:
     """What an artifact's deployment is.
 
@@ -79,6 +82,7 @@ def deployment_of(
         workers: processes in a container.
         replicas: containers.
         memory_mb: limit of a container; by default derived from the weights.
+        fixed_user: whether pods state a user; OpenShift refuses those that do.
 
     Raises:
         PacklightError: when the name is not one that DNS takes, or a number is out of its bounds.
@@ -100,6 +104,7 @@ def deployment_of(
         memory_mb=memory_mb or _rounded(needed),
         scratch_mb=_rounded(SCRATCH_MB + (workers + 1) * weights_mb),
         replicas=replicas,
+        fixed_user=fixed_user,
         grace_seconds=5,
         drain_seconds=20,
     )

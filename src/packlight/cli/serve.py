@@ -48,6 +48,10 @@ def serve(
     max_body_bytes: Annotated[
         int, typer.Option(min=1, help="Maximum size of a request body as sent, in bytes.")
     ] = LIMITS.body_bytes,
+    cache: Annotated[
+        int,
+        typer.Option(min=0, max=100_000_000, help="Number of texts whose answers each process keeps. 0 keeps none."),
+    ] = 0,
     keep_alive: Annotated[
         float,
         typer.Option(min=1, help="Seconds that an idle connection stays open. Must be longer than your proxy's."),
@@ -101,6 +105,7 @@ def serve(
             port=port,
             uds=uds,
             root_path=root_path,
+            cache_texts=cache,
             workers=workers or server.default_workers(),
             limits=limits,
             reload_seconds=reload_seconds,

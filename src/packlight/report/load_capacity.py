@@ -48,6 +48,10 @@ def basis(plan: LoadPlan) -> tuple[str, str]:
 def footnotes(plan: LoadPlan) -> tuple[str, ...]:
     """What a reader of the table must know."""
     notes = ["One vCPU per worker. Prices are examples unless you gave your own with --prices."]
+    if (hits := plan.figures.cache_hit_rate) is not None:
+        notes.append(
+            f"The cache answered {percent(hits)} of the load's texts. Plan with this only if your traffic repeats itself as much."
+        )
     if not plan.figures.limit_seen:
         notes.append("No tested rate was too high, so the server may sustain more. Test it with a ramp.")
     if not plan.figures.memory_mb:

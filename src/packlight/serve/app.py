@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable
 from pathlib import Path
 
+from packlight.serve.answer_cache import AnswerCache
 from packlight.serve.asgi import CONNECTION_CLOSE, ClientGoneError, Message, Receive, Request, Scope, Send
 from packlight.serve.batcher import Batcher
 from packlight.serve.cors import Cors
@@ -58,7 +59,9 @@ class App:
             self._observer,
             reload_seconds=settings.reload_seconds,
         )
-        inference = Inference(repository, settings.limits, timeouts, self._metrics)
+        cache = AnswerCache(settings.cache_texts) if settings.cache_texts else None
+        self._metrics.cache = cache
+        inference = Inference(repository, settings.limits, timeouts, self._metrics, cache)
         status = Status(repository, settings, self._drain, self._metrics)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", "infer"): inference.infer,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from time import perf_counter
 
 from packlight.runtime.engine import Logits
+from packlight.serve.answer_cache import AnswerCache
 from packlight.serve.exchange import Exchange, Reply
 from packlight.serve.http_errors import deadline_exceeded, malformed, overloaded
 from packlight.serve.metrics import Metrics
@@ -22,12 +23,20 @@ LONG_CHARACTERS = 20_000
 class Inference:
     """Bodies to texts, those to logits, and logits to responses."""
 
-    def __init__(self, repository: Repository, limits: Limits, timeouts: BodyTimeouts, metrics: Metrics) -> None:
-        """Say whose models answer, within which bounds, and where each part's time is counted."""
+    def __init__(
+        self,
+        repository: Repository,
+        limits: Limits,
+        timeouts: BodyTimeouts,
+        metrics: Metrics,
+        cache: AnswerCache | None = None,
+    ) -> None:
+        """Say whose models answer, within which bounds, where each part's time is counted, and what is known already."""
         self._repository = repository
         self._limits = limits
         self._timeouts = timeouts
         self._metrics = metrics
+        self._cache = cache
 
     async def infer(self, exchange: Exchange, target: Target) -> Reply:
         """`POST /v2/models/{model}/infer`, of the Open Inference Protocol."""
@@ -80,9 +89,14 @@ class Inference:
         return unpack(body, exchange.request.header(b"content-encoding"), self._limits)
 
     def _logits(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
+        self._metrics.taken += 1
+        if self._cache is None:
+            return self._fresh(served, texts, own)
+        return self._cache.logits(served.model.sha256, texts, lambda missing: self._fresh(served, missing, own))
+
+    def _fresh(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
         if served.batcher.full:
             raise overloaded()  # before the work of tokenizing
-        self._metrics.taken += 1
         longest = self._limits.deadline_seconds
         within = longest if own is None else min(own, longest)
         start = perf_counter()

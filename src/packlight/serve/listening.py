@@ -18,7 +18,7 @@ NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 LONGEST_UDS = 100
 """bytes of a Unix socket's path; systems take 104 to 108"""
 UDS_MODE = 0o666
-"""whoever may enter the folder may connect, such as a proxy of another user"""
+"""anyone who may enter the folder may connect, such as a proxy of another user"""
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -30,6 +30,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from packlight.serve.answer_cache import AnswerCache
+
 SECONDS = (
     *(50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 500e-6, 750e-6),
     *(1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7.5e-3, 10e-3, 15e-3, 25e-3, 50e-3),
@@ -84,6 +86,9 @@ class Snapshot(msgspec.Struct):
     queued: int
     taken: int
     lines_dropped: int
+    cache_hits: int
+    cache_misses: int
+    cache_texts: int
     cpu_seconds: float
     memory_bytes: int
 
@@ -115,6 +120,8 @@ class Metrics:
         """texts waiting"""
         self.taken = 0
         """inference requests"""
+        self.cache: AnswerCache | None = None
+        """of answers, if there is one"""
         self.lines_dropped = 0
         """of the log, because nobody read those before them"""
 
@@ -149,6 +156,9 @@ class Metrics:
             queued=self.queued,
             taken=self.taken,
             lines_dropped=self.lines_dropped,
+            cache_hits=self.cache.hits if self.cache else 0,
+            cache_misses=self.cache.misses if self.cache else 0,
+            cache_texts=len(self.cache) if self.cache else 0,
             cpu_seconds=times.user + times.system,
             memory_bytes=self._process.memory_info().rss,
         )
@@ -186,6 +196,11 @@ class _Families(Collector):
         yield loads
         dropped = sum(each.lines_dropped for each in self._all)
         yield CounterMetricFamily("packlight_log_lines_dropped", "Log lines that nobody read in time.", value=dropped)
+        hits, misses = sum(each.cache_hits for each in self._all), sum(each.cache_misses for each in self._all)
+        yield CounterMetricFamily("packlight_cache_hits", "Texts answered from the cache.", value=hits)
+        yield CounterMetricFamily("packlight_cache_misses", "Texts that the cache did not know.", value=misses)
+        kept = sum(each.cache_texts for each in self._alive)
+        yield GaugeMetricFamily("packlight_cache_texts", "Texts in the caches of all workers.", value=kept)
         waiting = sum(each.queued for each in self._alive)
         yield GaugeMetricFamily("packlight_queue_texts", "Texts waiting.", value=waiting)
         yield self._of_each("process_cpu_seconds", "CPU time of a worker so far.", "cpu_seconds")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import Artifact
+from packlight.files import sha256_of
+from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.decision import decide, probabilities
 from packlight.runtime.engine import Logits
 from packlight.runtime.engines import open_engine
@@ -34,6 +35,8 @@ class Model:
         self.name = name
         self.artifact = artifact
         self.labels = artifact.labels
+        self.sha256 = sha256_of(artifact.path / MANIFEST)
+        """of the manifest, which has the hash of every file"""
         self.batch_invariant = artifact.manifest.batch_invariant
         self._engine = open_engine(artifact, threads=1)
         self.pads = self._engine.info.pads

@@ -72,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     page: bool = True
     """whether the page, the documents and the list of models are shown"""
     access_log: bool = True
+    cache_texts: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 0
+    """texts whose answers each worker keeps; 0 for none"""
     cors_origins: tuple[str, ...] = ()
     """origins of pages that may call the server, as browsers send them; * for all"""
     tracing: bool = False

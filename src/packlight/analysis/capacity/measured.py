@@ -18,6 +18,7 @@ from packlight.files import DAMAGED_JSON
 HEADROOM = 0.7
 """the share of what was carried that is planned with: traffic is burstier than a Poisson process"""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -45,6 +46,7 @@ class _Load(msgspec.Struct, frozen=True):
     bound: _Bound
     levels: tuple[_Level, ...]
     memory_mb: Positive | None = None
+    cache_hit_rate: Share | None = None
 
 
 class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +61,8 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     bound_ms: float
     memory_mb: float | None
     """of the server's processes together"""
+    cache_hit_rate: float | None = None
+    """share of the texts that the server's cache knew; None where it had none"""
     limit_seen: bool = True
     """whether a higher rate broke the bound; if none did, the server may carry more than it was asked to"""
 
@@ -162,6 +166,7 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
         p99_ms=p99_ms,
         bound_ms=load.bound.p99_ms,
         memory_mb=load.memory_mb,
+        cache_hit_rate=load.cache_hit_rate,
         limit_seen=any(level.rate > rate and not level.carried for level in load.levels),
     )
 

@@ -60,6 +60,7 @@ def measure_load(
     bodies = [infer_body(text) if template is None else fill(template, text) for text in texts]
     requests = [http_request(address, body, headers) for body in bodies]
     check_answer(address, requests[0])
+    cached = target.cached_texts()
     with GeneratorProcess(generator_processors) as generator:
         run = confirm_rate(generator, target, address, requests, bound, ramp.seconds)
         if rates:
@@ -80,7 +81,16 @@ def measure_load(
         environment=describe(),
         levels=tuple(levels),
         memory_mb=target.memory_mb(),
+        cache_hit_rate=_hit_rate(cached, target.cached_texts()),
     )
+
+
+def _hit_rate(before: tuple[float, float] | None, after: tuple[float, float] | None) -> float | None:
+    """The share of the load's texts that the server's cache knew."""
+    if after is None:
+        return None
+    hits, misses = (now - earlier for now, earlier in zip(after, before or (0.0, 0.0), strict=True))
+    return hits / (hits + misses) if hits + misses > 0 else None
 
 
 def fill(template: str, text: str) -> bytes:

@@ -86,6 +86,8 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """in the order they were run"""
     memory_mb: float | None = None
     """of the server's processes at the end; null where it is not known"""
+    cache_hit_rate: float | None = None
+    """share of the texts that the server's cache knew; null where it has none or does not say"""
 
     @property
     def sustained(self) -> Level | None:

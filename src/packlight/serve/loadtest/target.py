@@ -28,7 +28,18 @@ START_SECONDS = 60.0
 ASK_SECONDS = 5.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """asks the server itself, as the load does, whatever proxy the environment names"""
+CACHE_METRICS = (b"packlight_cache_hits_total", b"packlight_cache_misses_total")
 CPU_METRIC = b"packlight_process_cpu_seconds{"
+
+
+def _cached_texts(url: str, headers: Sequence[tuple[str, str]] = ()) -> tuple[float, float] | None:
+    try:
+        lines = _get(f"{url}/metrics", headers).splitlines()
+    except OSError:
+        return None
+    counts = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith(CACHE_METRICS)}
+    hits, misses = (counts.get(name) for name in CACHE_METRICS)
+    return (hits, misses) if hits is not None and misses is not None and hits + misses else None
 
 
 class NeedsKeyError(OSError):
@@ -47,6 +58,10 @@ class Target(Protocol):
 
     def memory_mb(self) -> float | None:
         """Memory of the server's processes; None where it is not known."""
+        ...
+
+    def cached_texts(self) -> tuple[float, float] | None:
+        """Texts that its cache knew so far, and those that it did not; None where it has no cache or does not say."""
         ...
 
 
@@ -77,6 +92,10 @@ class Running:
         """Not known from outside."""
         return None
 
+    def cached_texts(self) -> tuple[float, float] | None:
+        """As its metrics say."""
+        return _cached_texts(self.url)
+
 
 class Process:
     """A server's process and its children, started here."""
@@ -99,6 +118,10 @@ class Process:
         with contextlib.suppress(psutil.NoSuchProcess):
             return sum(float(each.memory_full_info().uss) for each in self._all()) / 1e6
         return None
+
+    def cached_texts(self) -> tuple[float, float] | None:
+        """As its metrics say."""
+        return _cached_texts(self.url, own_key())
 
     def _all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]

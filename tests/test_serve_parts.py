@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -13,10 +14,12 @@ from packlight.errors import PacklightError
 from packlight.serve.app import create
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.http_errors import HTTPError
+from packlight.serve.interface import DESCRIBED
 from packlight.serve.keys import Keys
 from packlight.serve.lifespan import repeat
 from packlight.serve.line_writer import WAITING_BYTES, LineWriter, write_all
 from packlight.serve.logs import JsonLines, Log
+from packlight.serve.openapi import document
 from packlight.serve.routes import Target, target_of
 from packlight.serve.server import serve
 from packlight.serve.settings import Limits, Settings, read_settings, write_settings
@@ -244,3 +247,18 @@ def test_a_start_fails_only_where_none_became_ready(tmp_path):
 def test_settings_made_in_python_have_bounds_too(wrong, said):
     with pytest.raises(PacklightError, match=said):
         serve(Settings(path="nowhere", **wrong))
+
+
+def test_the_description_follows_from_the_records_and_the_limits():
+    described = document(Limits(texts=7, text_bytes=99))
+    schemas = described["components"]["schemas"]
+    one, several = schemas["PredictRequest"]["properties"]["text"]["anyOf"]
+    assert (one["maxLength"], several["maxItems"], several["items"]["maxLength"]) == (99, 7, 99)
+    assert schemas["TextInput"]["properties"]["data"]["maxItems"] == 7
+    assert {each.__name__ for each in DESCRIBED} <= schemas.keys()
+    text = json.dumps(described)
+    named = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert named <= schemas.keys()
+    assert set(schemas) - named == set(), "described, but nothing refers to it"
+    for name in ("text_bytes", '"texts"'):
+        assert name not in text, "a limit that was not filled in"

@@ -16,6 +16,7 @@ from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.exchange import Exchange, Handler, Reply, RequestIds, json_reply
 from packlight.serve.http_errors import HTTPError
 from packlight.serve.inference import Inference
+from packlight.serve.interface import Error
 from packlight.serve.keys import Keys, needs_key
 from packlight.serve.lifespan import Lifespan
 from packlight.serve.logs import Log
@@ -91,13 +92,13 @@ class App:
         except HTTPError as error:
             # A reason may quote what the client wrote, which no log holds.
             reason = MALFORMED if error.status == 400 else error.reason  # bad request
-            reply = json_reply({"error": error.reason}, error.status, error.headers)
+            reply = json_reply(Error(error.reason), error.status, error.headers)
         except ClientGoneError:
             self._observer.client_gone(exchange)
             return
         except Exception as error:  # noqa: BLE001 - a bug answers 500
             reason = "internal error"
-            reply = json_reply({"error": reason}, 500)
+            reply = json_reply(Error(reason), 500)
             self._observer.fault(exchange, error)
         for message in self._messages(exchange, reply):
             await send(message)

@@ -44,7 +44,7 @@ class Reply(NamedTuple):
 Handler = Callable[[Exchange, Target], Awaitable[Reply]]
 
 
-def json_reply(document: dict[str, Any], status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
+def json_reply(document: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
     """A JSON document as a reply."""
     return Reply(Payload(_encode(document), JSON), status, headers)
 

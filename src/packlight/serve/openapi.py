@@ -6,9 +6,12 @@ from typing import Any
 import msgspec
 
 from packlight import __version__
+from packlight.serve.interface import DESCRIBED
 from packlight.serve.settings import Limits
 
 Schema = dict[str, Any]
+REF = "#/components/schemas/{name}"
+BOUNDS = ("maxLength", "maxItems")
 
 
 def document(limits: Limits, root_path: str = "") -> Schema:
@@ -87,7 +90,7 @@ def _model_paths(base: str, names: list[str]) -> Schema:
     }
     metadata = _get("A model's versions, inputs and outputs.", "Model", 404)
     ready = _get("Whether the model answers.", "ModelReady", 404, 503)
-    infer = _post("Labels and scores of texts.", "InferRequest", "InferResponse", 404)
+    infer = _post("Labels and scores of texts.", "InferRequest", ("InferResponse",), 404)
     infer["parameters"] = [*parameters, binary]
     infer["requestBody"]["content"]["application/octet-stream"] = {}
     return {
@@ -98,19 +101,19 @@ def _model_paths(base: str, names: list[str]) -> Schema:
 
 
 def _predict() -> Schema:
-    return _post("Labels of one text or several, for people.", "PredictRequest", "PredictResponse", 404)
+    return _post("Labels of one text or several, for people.", "PredictRequest", ("Prediction", "Predictions"), 404)
 
 
 def _get(summary: str, schema: str, *faults: int) -> Schema:
     return {"summary": summary, "responses": {"200": _response("As asked.", schema), **_faults(401, *faults)}}
 
 
-def _post(summary: str, asked: str, given: str, *faults: int) -> Schema:
+def _post(summary: str, asked: str, given: tuple[str, ...], *faults: int) -> Schema:
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(asked)}}},
         "responses": {
-            "200": _response("As asked.", given),
+            "200": _response("As asked.", *given),
             **_faults(400, 401, *faults, 408, 413, 415, 429, 500, 503, 504),
         },
     }
@@ -134,89 +137,30 @@ def _faults(*statuses: int) -> Schema:
     return {str(status): _response(FAULTS[status], "Error") for status in statuses}
 
 
-def _response(words: str, schema: str) -> Schema:
-    return {"description": words, "content": {"application/json": {"schema": _ref(schema)}}}
+def _response(words: str, *schemas: str) -> Schema:
+    every = [_ref(each) for each in schemas]
+    return {
+        "description": words,
+        "content": {"application/json": {"schema": every[0] if len(every) == 1 else {"anyOf": every}}},
+    }
 
 
 def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None, *, closed: bool = False) -> Schema:
-    schema: Schema = {"type": "object", "properties": required | (optional or {}), "required": list(required)}
-    return schema | ({"additionalProperties": False} if closed else {})
+    return {"$ref": REF.format(name=name)}
 
 
 def _schemas(limits: Limits) -> Schema:
-    string, number, boolean = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
-    text = {"type": "string", "maxLength": limits.text_bytes}
-    texts = {"type": "array", "minItems": 1, "maxItems": limits.texts}
-    shape = {"type": "array", "items": {"type": "integer", "minimum": -1}}
-    top = {"type": "array", "items": _object({"label": string, "score": number})}
-    one = _object({"label": string, "score": number, "out_of_scope": boolean, "top": top})
-    tensor = _object({"name": string, "datatype": string, "shape": shape})
-    parameters = {"type": ["object", "null"]}
-    given: dict[str, Schema] = {
-        "name": {"const": "text"},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 2},
-        "datatype": {"const": "BYTES"},
-    }
-    data = texts | {"items": {"anyOf": [text, {"type": "array", "items": text, "minItems": 1, "maxItems": 1}]}}
-    asked = _object(
-        {"name": {"enum": ["label", "scores", "out_of_scope"]}},
-        {
-            "parameters": _object(
-                {}, {"binary_data": boolean, "classification": {"type": "integer", "minimum": 0, "maximum": 10_000}}
-            )
-        },
-    )
+    _, found = msgspec.json.schema_components(DESCRIBED, ref_template=REF)
+    return {name: _bounded(schema, limits) for name, schema in sorted(found.items())}
+
+
+def _bounded(schema: Any, limits: Limits) -> Any:
+    """A schema with the bounds that these limits set, where the records name a limit."""
+    if isinstance(schema, list):
+        return [_bounded(each, limits) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
     return {
-        "Error": _object({"error": string}),
-        "Live": _object({"live": boolean}),
-        "Ready": _object({"ready": boolean}),
-        "ModelReady": _object({"name": string, "ready": boolean}),
-        "Server": _object({"name": string, "version": string, "extensions": {"type": "array", "items": string}}),
-        "Model": _object(
-            {
-                "name": string,
-                "versions": {"type": "array", "items": string},
-                "platform": string,
-                "inputs": {"type": "array", "items": tensor},
-                "outputs": {"type": "array", "items": tensor},
-            }
-        ),
-        "Models": _object({"models": {"type": "array", "items": _object({"name": string, "version": string})}}),
-        "InferRequest": _object(
-            {
-                "inputs": {
-                    "type": "array",
-                    "items": _object(given, {"data": data, "parameters": parameters}),
-                    "minItems": 1,
-                    "maxItems": 1,
-                }
-            },
-            {
-                "id": {"type": ["string", "null"]},
-                "parameters": parameters,
-                "outputs": {"type": ["array", "null"], "items": asked},
-            },
-        ),
-        "InferResponse": _object(
-            {
-                "model_name": string,
-                "model_version": string,
-                "outputs": {"type": "array", "items": _object({"name": string, "datatype": string, "shape": shape})},
-            },
-            {"id": string},
-        ),
-        "PredictRequest": _object(
-            {"text": {"anyOf": [text, texts | {"items": text}]}},
-            {
-                "top_k": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-                "model": {"type": ["string", "null"]},
-                "version": {"type": ["string", "null"]},
-            },
-            closed=True,
-        ),
-        "PredictResponse": {"anyOf": [one, _object({"predictions": {"type": "array", "items": one}})]},
+        key: getattr(limits, value) if key in BOUNDS and isinstance(value, str) else _bounded(value, limits)
+        for key, value in schema.items()
     }

@@ -1,12 +1,14 @@
 """What a model says, as bytes: the protocol's responses in JSON and binary, and the plain form for people."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 
+from packlight.serve import interface
+from packlight.serve.interface import InferResponse, LabelScore, Output, Prediction
 from packlight.serve.requests import LABEL, SCORES, InferRequest, RequestedOutput
 from packlight.serve.tensors import pack
 
@@ -55,10 +57,7 @@ def infer_response(name: Name, query: InferRequest, answers: Predictions) -> Pay
         outputs.append(output)
         if data is not None:
             tail.append(data)
-    head: dict[str, Any] = {"model_name": name.model, "model_version": name.version}
-    if query.id is not None:
-        head["id"] = query.id
-    head["outputs"] = outputs
+    head = InferResponse(name.model, name.version, outputs, UNSET if query.id is None else query.id)
     json = _encode(head)
     if not tail:
         return Payload(json, JSON)
@@ -69,17 +68,12 @@ def plain_response(answers: Predictions, top_k: int, *, single: bool) -> Payload
     """The response to `/predict`: an object for one text, `{"predictions": […]}` for a list."""
     order = likeliest(answers.scores, top_k)
     items = [
-        {
-            "label": label,
-            "score": score,
-            "out_of_scope": out,
-            "top": [{"label": answers.labels[index], "score": float(row[index])} for index in best],
-        }
+        Prediction(label, score, out, [LabelScore(answers.labels[index], float(row[index])) for index in best])
         for label, score, out, row, best in zip(
             answers.chosen, answers.confidence, answers.out_of_scope, answers.scores, order, strict=True
         )
     ]
-    return Payload(_encode(items[0] if single else {"predictions": items}), JSON)
+    return Payload(_encode(items[0] if single else interface.Predictions(items)), JSON)
 
 
 def likeliest(scores: Scores, count: int) -> list[list[int]]:
@@ -91,7 +85,7 @@ def likeliest(scores: Scores, count: int) -> list[list[int]]:
     return order
 
 
-def _output(wanted: RequestedOutput, answers: Predictions) -> tuple[dict[str, Any], bytes | None]:
+def _output(wanted: RequestedOutput, answers: Predictions) -> tuple[Output, bytes | None]:
     """One output's JSON, and its bytes where it was asked for in binary."""
     rows = len(answers.chosen)
     if wanted.classes:
@@ -102,17 +96,13 @@ def _output(wanted: RequestedOutput, answers: Predictions) -> tuple[dict[str, An
         return _bytes_output(wanted, [rows], answers.chosen)
     if wanted.name == SCORES:
         scores = answers.scores
-        output: dict[str, Any] = {"name": SCORES, "datatype": "FP32", "shape": list(scores.shape)}
+        shape = list(scores.shape)
         if not wanted.binary:
-            output["data"] = scores.ravel().tolist()
-            return output, None
-        data = scores.astype("<f4", copy=False).tobytes()
-        return _with_size(output, data)
-    output = {"name": wanted.name, "datatype": "BOOL", "shape": [rows]}
+            return Output(SCORES, "FP32", shape, scores.ravel().tolist()), None
+        return _in_binary(SCORES, "FP32", shape, scores.astype("<f4", copy=False).tobytes())
     if not wanted.binary:
-        output["data"] = answers.out_of_scope
-        return output, None
-    return _with_size(output, bytes(answers.out_of_scope))
+        return Output(wanted.name, "BOOL", [rows], answers.out_of_scope), None
+    return _in_binary(wanted.name, "BOOL", [rows], bytes(answers.out_of_scope))
 
 
 def _classification(answers: Predictions, best: list[list[int]]) -> list[str]:
@@ -123,16 +113,11 @@ def _classification(answers: Predictions, best: list[list[int]]) -> list[str]:
     ]
 
 
-def _bytes_output(
-    wanted: RequestedOutput, shape: list[int], values: Sequence[str]
-) -> tuple[dict[str, Any], bytes | None]:
-    output: dict[str, Any] = {"name": wanted.name, "datatype": "BYTES", "shape": shape}
+def _bytes_output(wanted: RequestedOutput, shape: list[int], values: list[str]) -> tuple[Output, bytes | None]:
     if not wanted.binary:
-        output["data"] = values
-        return output, None
-    return _with_size(output, pack(values))
+        return Output(wanted.name, "BYTES", shape, values), None
+    return _in_binary(wanted.name, "BYTES", shape, pack(values))
 
 
-def _with_size(output: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    output["parameters"] = {"binary_data_size": len(data)}
-    return output, data
+def _in_binary(name: str, datatype: str, shape: list[int], data: bytes) -> tuple[Output, bytes]:
+    return Output(name, datatype, shape, parameters={"binary_data_size": len(data)}), data

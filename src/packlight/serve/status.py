@@ -4,6 +4,7 @@ from packlight.serve import payloads
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.exchange import Exchange, Reply, json_reply
 from packlight.serve.http_errors import HTTPError, unavailable
+from packlight.serve.interface import Live, ModelReady, Ready
 from packlight.serve.metrics import Metrics
 from packlight.serve.repository import Repository
 from packlight.serve.responses import Payload
@@ -26,13 +27,13 @@ class Status:
     async def live(self, exchange: Exchange, target: Target) -> Reply:
         """`GET /v2/health/live`."""
         del exchange, target
-        return json_reply({"live": True})
+        return json_reply(Live(live=True))
 
     async def ready(self, exchange: Exchange, target: Target) -> Reply:
         """`GET /v2/health/ready`."""
         del exchange, target
         reason = self._not_ready()
-        return json_reply({"ready": True}) if reason is None else json_reply({"ready": False, "error": reason}, 503)
+        return json_reply(Ready(ready=True)) if reason is None else json_reply(Ready(ready=False, error=reason), 503)
 
     async def server(self, exchange: Exchange, target: Target) -> Reply:
         """`GET /v2`."""
@@ -55,7 +56,7 @@ class Status:
         self._repository.get(target.model, target.version)
         if self._drain.raised:
             raise unavailable("draining")
-        return json_reply({"name": target.model, "ready": True})
+        return json_reply(ModelReady(target.model, ready=True))
 
     async def models(self, exchange: Exchange, target: Target) -> Reply:
         """`GET /models`."""

@@ -1,13 +1,14 @@
 """A tokenizer and a model that do not belong together are refused when the model is opened."""
 
 import json
+import re
 import shutil
 
 import pytest
 
 from packlight.errors import ModelError
 from packlight.models import resolve
-from packlight.models.vocabulary import token_ids
+from packlight.models.vocabulary import coverage, token_ids
 
 
 @pytest.fixture
@@ -46,3 +47,27 @@ def test_every_form_of_a_vocabulary_is_counted(tmp_path):
     unigram = {"model": {"vocab": [["<pad>", 0.0], ["▁a", -1.5]]}, "added_tokens": [{"id": 2, "content": "x"}]}
     (tmp_path / "tokenizer.json").write_text(json.dumps(unigram))
     assert token_ids(tmp_path, "model") == {"<pad>": 0, "▁a": 1, "x": 2}
+
+
+def test_a_language_that_the_vocabulary_does_not_know_is_said_with_a_model_that_does(encoder_folder, tiny):
+    file = encoder_folder("bert") / "tokenizer.json"
+    known = coverage(file, tiny.toy_texts()[0])
+    assert known.unknown == 0
+    assert known.warning is None
+    thai = coverage(file, ["เล่นเพลง", "ปลุกฉัน ตอนเช้า"])
+    assert thai.unknown == 1
+    assert thai.script == "Thai"
+    assert re.search(r"100% of the tokens are unknown.*'เล่นเพลง'.*knows Thai, such as intfloat/", thai.warning)
+    mixed = coverage(file, [*tiny.toy_texts()[0], "日"])
+    assert 0 < mixed.unknown < 0.01
+    assert mixed.warning is None
+    assert mixed.example == "日"
+
+
+def test_words_that_are_spelled_letter_by_letter_are_said(encoder_folder):
+    file = encoder_folder("bert") / "tokenizer.json"
+    found = coverage(file, ["przeczytaj mi wiadomosci", "jutrzejsza pogoda"])
+    assert found.unknown == 0
+    assert found.spelled > 0.9
+    assert "letter by letter" in found.warning
+    assert "knows their language" in found.warning

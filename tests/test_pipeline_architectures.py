@@ -12,7 +12,7 @@ from packlight.models.hf_model import open_classifier
 from packlight.models.inspecting import structure_of
 from packlight.models.layers import keep_layers
 from packlight.models.structure import Structure
-from packlight.pipeline.preflight import impossible_steps
+from packlight.pipeline.preflight import inspect_models
 from packlight.pipeline.runner import build
 from packlight.recipes.recipe import load_recipe, parse_recipe
 from packlight.runtime.predictor import Predictor
@@ -80,18 +80,17 @@ def xlnet(tiny, tmp_path_factory):
 
 def skipped(recipe, folder, data):
     plan = parse_recipe(recipe)
-    return impossible_steps(plan, {"teacher": resolve(folder)}, data, frozenset())
+    return inspect_models(plan, {"teacher": resolve(folder)}, data, frozenset()).impossible
 
 
 def test_everything_can_be_done_to_bert_but_more_layers_than_it_has(four, data):
     assert skipped(RECIPE, four("bert"), data) == {"deep": "3 layers cannot be kept: the model has 2"}
 
 
-def test_what_modernbert_does_not_allow_is_named(modernbert, data, capsys):
+def test_what_modernbert_does_not_allow_is_named(modernbert, data):
     found = skipped(RECIPE, modernbert, data)
     assert found.keys() == {"narrow", "heads", "deep"}
     assert found["narrow"] == "where modernbert keeps its feed-forward neurons is not known"
-    assert "narrow: skipped: where modernbert" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("family", ["mpnet", "deberta-v2"])
@@ -122,9 +121,12 @@ def test_where_nothing_is_left_the_run_is_refused(four, data):
         skipped(recipe, four("mpnet"), data)
 
 
-def test_the_rest_of_a_recipe_is_carried_out(modernbert, data, tmp_path):
+def test_the_rest_of_a_recipe_is_carried_out(modernbert, data, tmp_path, capsys):
     made = build(data, parse_recipe(RECIPE), tmp_path, model=str(modernbert), train_threads=1)
     assert list(made) == ["teacher", "student", "student-onnx", "student-int8", "sure"]
+    said = capsys.readouterr().err
+    assert "narrow: skipped: where modernbert keeps its feed-forward neurons is not known" in " ".join(said.split())
+    assert said.index("narrow: skipped") < said.index("teacher: finetune from"), "before any work"
     config = json.loads((made["student"].path / "config.json").read_text())
     assert config["layer_types"] == ["full_attention", "full_attention"], "the first and the last of four"
     _, loading = AutoModelForSequenceClassification.from_pretrained(made["student"].path, output_loading_info=True)

@@ -1,11 +1,22 @@
-"""A tokenizer's vocabulary held against the model's embedding table, without PyTorch."""
+"""A tokenizer's vocabulary held against the model's embedding table and against texts, without PyTorch."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packlight.errors import ModelError
 from packlight.models.config_files import read_json
+
+MOST_UNKNOWN = 0.05
+"""share of tokens from which on unknown ones are worth a warning"""
+MOST_SPELLED = 0.5
+"""the same for single letters"""
+SYLLABIC = ("Cjk", "Hiragana", "Katakana", "Hangul")
+MULTILINGUAL = "intfloat/multilingual-e5-small"
+"""an encoder of about a hundred languages"""
 
 
 def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> None:
@@ -47,3 +58,81 @@ def token_ids(folder: Path, where: str) -> dict[str, int]:
     for name in ("vocab.json", "added_tokens.json"):
         found |= read_json(folder / name, where) if (folder / name).is_file() else {}
     return found
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How a tokenizer cuts some texts; shares are from 0 to 1, of all their tokens."""
+
+    unknown: float
+    """tokens that stand for something that the vocabulary does not have"""
+    spelled: float
+    """tokens of a single letter, of an alphabet: words that the vocabulary does not have are spelled"""
+    script: str
+    """what most letters are written in, such as `Thai`"""
+    example: str
+    """a word with an unknown token, or the first that is spelled; empty for none"""
+
+    @property
+    def warning(self) -> str | None:
+        """What to say where the model hardly knows the texts' language; None where it does."""
+        if self.unknown < MOST_UNKNOWN and self.spelled < MOST_SPELLED:
+            return None
+        kind = f"{self.unknown:.0%} of the tokens are unknown to its vocabulary"
+        if self.unknown < MOST_UNKNOWN:
+            kind = f"its vocabulary spells the words letter by letter ({self.spelled:.0%} of the tokens)"
+        language = "their language" if self.script == "Latin" else self.script
+        return (
+            f"{kind}, such as {self.example!r}, so it hardly tells these texts apart; start from a model that knows {language}, "
+            f"such as {MULTILINGUAL}"
+        )
+
+
+def coverage(file: Path, texts: Sequence[str]) -> Coverage:
+    """How a fast tokenizer cuts texts.
+
+    Args:
+        file: `tokenizer.json`.
+        texts: some texts.
+    """
+    from tokenizers import Tokenizer  # few commands need it
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    unknown_id = _unknown_id(read_json(file, str(file)), tokenizer.token_to_id)
+    letters = Counter(_script(letter) for text in texts for letter in text if letter.isalpha())
+    total = unknown = spelled = 0
+    examples: dict[bool, str] = {}
+    for text, encoding in zip(texts, tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
+        total += len(encoding.ids)
+        for number, token, place in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True):
+            single = _is_letter(token)
+            unknown += number == unknown_id
+            spelled += single
+            if number == unknown_id or single:
+                examples.setdefault(number == unknown_id, _word_at(text, place[0]))
+    script = letters.most_common(1)[0][0] if letters else "Latin"
+    return Coverage(
+        unknown / max(total, 1), spelled / max(total, 1), script, examples.get(True, examples.get(False, ""))
+    )
+
+
+def _unknown_id(document: Mapping[str, Any], number_of: Callable[[str], int | None]) -> int | None:
+    model = document.get("model") or {}
+    token = model.get("unk_token")
+    return number_of(token) if isinstance(token, str) else model.get("unk_id")
+
+
+def _is_letter(token: str) -> bool:
+    """Whether a token is one letter of an alphabet; a Chinese or Japanese character is a word or a syllable."""
+    bare = token.removeprefix("##").lstrip("▁Ġ")
+    return len(bare) == 1 and bare.isalpha() and _script(bare) not in SYLLABIC
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "LATIN").partition(" ")[0].title()
+
+
+def _word_at(text: str, start: int) -> str:
+    return text[start:].split(maxsplit=1)[0][:40] if text[start:].strip() else ""

@@ -1,6 +1,7 @@
 """Check a recipe against the data and the files that it reads, before hours of work lead up to them."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -73,10 +74,20 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
         step.check_data(data)
 
 
-def impossible_steps(
+@dataclass(frozen=True)
+class Inspection:
+    """What the models that a recipe starts from are made of, and what that means for its steps."""
+
+    structures: Mapping[str, Structure]
+    """of each PyTorch classifier that the recipe makes, by the step's name"""
+    impossible: Mapping[str, str]
+    """the steps that the models' architectures do not allow, and those that start from them, with the reason"""
+
+
+def inspect_models(
     recipe: Recipe, checkpoints: Mapping[str, Checkpoint], data: Dataset, skipped: Collection[str]
-) -> dict[str, str]:
-    """The steps that the models' architectures do not allow, and those that start from them, with the reason.
+) -> Inspection:
+    """Compare a recipe with the architectures of the models that it starts from.
 
     Each model is opened, so that weights that are missing or not finite are found here too.
 
@@ -104,14 +115,12 @@ def impossible_steps(
             reasons[step.name] = reason
         elif (found := _structure(step, checkpoints, data, structures, known)) is not None:
             structures[step.name] = found
-    for name, reason in reasons.items():
-        info(f"{name}: skipped: {reason}")
     left = [step for step in recipe.steps if step.measured and step.name not in reasons and step.name not in skipped]
     if reasons and not left:
         raise RecipeError(
             f"{recipe.name}: no variant is left to be measured: {'; '.join(map(': '.join, reasons.items()))}"
         )
-    return reasons
+    return Inspection(structures, reasons)
 
 
 def _origins(recipe: Recipe, step: Step) -> tuple[str, ...]:

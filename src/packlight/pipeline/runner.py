@@ -20,9 +20,10 @@ from packlight.extras import REPORT_MODULES, require
 from packlight.measure.results import Measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
+from packlight.pipeline.announcing import announce
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import impossible_steps, preflight, skipped_steps, with_abstention
+from packlight.pipeline.preflight import inspect_models, preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.progress import info, tell
@@ -136,7 +137,9 @@ def _building(
     recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
-    skipped |= impossible_steps(recipe, checkpoints, data, skipped).keys()
+    inspection = inspect_models(recipe, checkpoints, data, skipped)
+    announce(recipe, checkpoints, data, inspection, skipped)
+    skipped |= inspection.impossible.keys()
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
         resolved = settle(out / FILE, threads=train_threads)

@@ -1,0 +1,109 @@
+"""The first lines of a run: what becomes of each model that it starts from, what is trained, and what is left out."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from packlight.data import Dataset
+from packlight.data.dataset import evenly_spaced
+from packlight.models import Checkpoint
+from packlight.models.labels import label_mapping, some_labels
+from packlight.models.structure import Structure
+from packlight.models.vocabulary import coverage
+from packlight.pipeline.preflight import Inspection
+from packlight.progress import info, warn
+from packlight.recipes.recipe import Recipe
+from packlight.steps.step import Step
+
+SAMPLED = 2000
+"""training texts that the vocabulary is tried on"""
+
+
+def announce(
+    recipe: Recipe,
+    checkpoints: Mapping[str, Checkpoint],
+    data: Dataset,
+    inspection: Inspection,
+    skipped: Collection[str],
+) -> None:
+    """Say what a run understood of its models and its recipe, before it starts to work.
+
+    Args:
+        recipe: what is to be carried out.
+        checkpoints: the models that steps start from, by the step's name.
+        data: labelled texts.
+        inspection: from `inspect_models`.
+        skipped: optional steps that are left out.
+    """
+    steps = [step for step in recipe.steps if step.name not in skipped and step.name not in inspection.impossible]
+    for step in steps:
+        if (checkpoint := checkpoints.get(step.name)) is not None:
+            for line in model_lines(step, checkpoint, data, inspection.structures.get(step.name)):
+                info(line)
+    for checkpoint in {each.sha256: each for each in checkpoints.values()}.values():
+        _check_language(checkpoint, data)
+    taken = [step.name for step in steps if _adopts(step, checkpoints, data)]
+    trained = [step.name for step in steps if step.trains and step.name not in taken]
+    rest = [step.name for step in steps if step.name not in taken and step.name not in trained]
+    for words, names in (("taken as it is", taken), ("trained", trained), ("made without training", rest)):
+        if names:
+            info(f"{words}: {', '.join(names)}")
+    for name, reason in inspection.impossible.items():
+        info(f"{name}: skipped: {reason}")
+
+
+def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: Structure | None) -> Iterator[str]:
+    """What a step makes of a model's head, and how its labels and weights were read."""
+    plan = step.head_plan(checkpoint, data.labels)
+    depth = f", {structure.layers} layers" if structure is not None and structure.layers else ""
+    what = f"{step.name}: starts from {checkpoint.reference} ({checkpoint.model_type}{depth})"
+    if not plan.own:
+        head = (
+            "an encoder"
+            if checkpoint.labels is None and checkpoint.other_task is None
+            else "whose own head is left out"
+        )
+        yield f"{what}, {head}; a new head for {len(plan.labels):,} labels is trained"
+    elif plan.added:
+        yield (
+            f"{what}, a classifier that knows {plan.own:,} labels; {some_labels(plan.added, 5)} added to its head, and trained"
+        )
+    else:
+        end = "taken as it is" if step.adopts(checkpoint, data.labels) else "trained on"
+        yield f"{what}, a classifier of the data's labels, {end}"
+        if matched := _matched(checkpoint, plan.labels, data):
+            yield f"  {matched}"
+    if checkpoint.wrapper:
+        yield f"  `{checkpoint.wrapper}` before the names of its weights is taken off"
+
+
+def _matched(checkpoint: Checkpoint, labels: tuple[str, ...], data: Dataset) -> str:
+    """How the labels of model and data were joined, where they are not the same names."""
+    mapping = label_mapping(labels, data.labels)
+    own = checkpoint.labels or ()
+    pairs = [
+        f"{label} is {own[column]}"
+        for label, column in zip(data.labels, mapping.columns, strict=True)
+        if own[column] != label
+    ]
+    count = len(mapping.extra_labels)
+    extra = f"{count} label{'s' * (count != 1)} that the data lacks: {some_labels(mapping.extra_labels, 3)}"
+    parts = [f"labels: {some_labels(pairs, 3)}"] if pairs else []
+    return "; ".join([*parts, *([f"it has {extra}"] if mapping.extra_labels else [])])
+
+
+def _adopts(step: Step, checkpoints: Mapping[str, Checkpoint], data: Dataset) -> bool:
+    checkpoint = checkpoints.get(step.name)
+    return checkpoint is not None and step.adopts(checkpoint, data.labels)
+
+
+def _check_language(checkpoint: Checkpoint, data: Dataset) -> None:
+    """Warn where the model's vocabulary hardly knows the texts."""
+    file = checkpoint.path / "tokenizer.json"
+    if not file.is_file():
+        return
+    found = coverage(file, evenly_spaced(data.train.texts, SAMPLED))
+    if found.warning:
+        warn(f"warning: {checkpoint.reference}: {found.warning}")
+    elif found.unknown:
+        info(
+            f"  {found.unknown:.2%} of the tokens of train are unknown to {checkpoint.reference}, such as {found.example!r}"
+        )

@@ -1,0 +1,84 @@
+"""The first lines of a run say what it takes as it is, what it trains and what it leaves out."""
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from packlight.data import dataset_from_rows
+from packlight.models import resolve
+from packlight.pipeline.announcing import announce
+from packlight.pipeline.preflight import inspect_models
+from packlight.recipes.recipe import load_recipe, parse_recipe, with_head
+
+
+@pytest.fixture(scope="module")
+def rows(tiny):
+    return list(zip(*tiny.toy_texts(), strict=True))
+
+
+@pytest.fixture
+def said(rows, capsys):
+    """A function that announces a recipe on a model, and gives the lines."""
+
+    def call(folder, recipe=None, *, data=None):
+        plan = recipe or parse_recipe(
+            "{version: 1, name: n, steps: [{step: finetune, as: teacher}, {step: export, as: onnx}]}"
+        )
+        texts = data or dataset_from_rows(rows)
+        checkpoints = {step.name: resolve(folder) for step in plan.steps if step.start_model("m")}
+        announce(plan, checkpoints, texts, inspect_models(plan, checkpoints, texts, frozenset()), frozenset())
+        return capsys.readouterr().err.splitlines()
+
+    return call
+
+
+def test_a_classifier_is_taken_as_it_is(said, tiny, tmp_path):
+    lines = said(tiny.make_foreign("bert", tmp_path, tiny.LABELS))
+    assert lines == [
+        f"teacher: starts from {tmp_path} (bert, 2 layers), a classifier of the data's labels, taken as it is",
+        "taken as it is: teacher",
+        "made without training: onnx",
+    ]
+
+
+def test_labels_by_number_and_labels_that_the_data_lacks_are_said(said, tiny, rows, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, [f"LABEL_{number}" for number in range(5)])
+    numbered = dataset_from_rows([(text, tiny.LABELS.index(label)) for text, label in rows])
+    lines = said(folder, data=numbered)
+    assert lines[1] == (
+        "  labels: 0 is LABEL_0, 1 is LABEL_1, 2 is LABEL_2, … and 1 more; it has 1 label that the data lacks: LABEL_4"
+    )
+
+
+def test_an_encoder_is_trained(said, encoder_folder):
+    lines = said(encoder_folder("bert"))
+    assert lines[0].endswith("(bert, 2 layers), an encoder; a new head for 4 labels is trained")
+    assert lines[1:] == ["trained: teacher", "made without training: onnx"]
+
+
+def test_a_head_that_is_left_out_or_extended_is_said(said, tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, ("alarm", "music", "weather"))
+    recipe = parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: teacher}]}")
+    assert (
+        "whose own head is left out; a new head for 4 labels is trained"
+        in said(folder, with_head(recipe, new_head=True))[0]
+    )
+    extended = said(folder, with_head(recipe, extend_labels=True))[0]
+    assert extended.endswith("a classifier that knows 3 labels; oos added to its head, and trained")
+
+
+def test_a_wrapper_and_skipped_steps_are_said(said, tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"module.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
+    lines = said(folder, load_recipe("walk"))
+    assert lines[1] == "  `module.` before the names of its weights is taken off"
+    assert "student: skipped: 3 layers cannot be kept: the model has 2" in lines
+    assert "student-onnx: skipped: starts from student, which is skipped" in lines
+
+
+def test_a_language_that_the_model_does_not_know_is_a_warning(said, tiny, tmp_path):
+    thai = [(f"เล่นเพลง {number}", "music") for number in range(20)] + [
+        (f"ปลุกฉัน {number}", "alarm") for number in range(20)
+    ]
+    lines = said(tiny.make_foreign("bert", tmp_path, ("alarm", "music")), data=dataset_from_rows(thai))
+    assert any("warning: " in line and "knows Thai" in line for line in lines)

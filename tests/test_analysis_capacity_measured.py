@@ -64,13 +64,13 @@ def test_load_files_are_read(tmp_path):
     [
         (document(workers=None), "--workers"),
         (document(levels=[]), "--initial-rate"),
-        (document(workers="two"), "not a load file"),
-        (document(workers=0), "not a load file"),
-        (document(format=2), "not a load file"),
-        (document(levels=[{"rate": 0, "carried": True, "latency_ms": {"p99": 9.0}}]), "not a load file"),
-        ("{", "not a load file"),
-        ("[]", "not a load file"),
-        ("{}", "not a load file"),
+        (document(workers="two"), "not a result of"),
+        (document(workers=0), "not a result of"),
+        (document(format=2), "not a result of"),
+        (document(levels=[{"rate": 0, "carried": True, "latency_ms": {"p99": 9.0}}]), "not a result of"),
+        ("{", "not a result of"),
+        ("[]", "not a result of"),
+        ("{}", "not a result of"),
     ],
 )
 def test_load_files_that_no_plan_can_be_made_from_are_refused(tmp_path, content, words):
@@ -81,11 +81,11 @@ def test_load_files_that_no_plan_can_be_made_from_are_refused(tmp_path, content,
 
 
 def test_a_missing_file_and_other_workers_than_were_loaded_are_refused(tmp_path):
-    with pytest.raises(MeasurementError, match="not a load file"):
+    with pytest.raises(MeasurementError, match="not a result of"):
         read_load(tmp_path / "missing.json")
     file = tmp_path / "load.json"
     file.write_text(document())
-    with pytest.raises(MeasurementError, match=r"1 worker\(s\) were loaded, not 4"):
+    with pytest.raises(MeasurementError, match=r"1 worker\(s\) were tested, not 4"):
         read_load(file, workers=4)
 
 

@@ -96,13 +96,13 @@ def test_labels_of_a_graph_alone_are_given(onnx_file, folder, tiny, texts, expec
     file = shutil.copyfile(onnx_file("bert"), tmp_path / "model.onnx")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.name_or_path = ""
-    with pytest.raises(ModelError, match=r"model\.onnx: what its logits mean is not known.*give labels="):
+    with pytest.raises(ModelError, match=r"model\.onnx: the meaning of its logits is unknown.*pass labels="):
         PerformanceBenchmark(file, tokenizer=tokenizer)
     check(PerformanceBenchmark(file, tokenizer=tokenizer, labels=tiny.LABELS).benchmark(texts), expected, size_of(file))
     turned = PerformanceBenchmark(file, tokenizer=tokenizer, labels=[*tiny.LABELS[1:], tiny.LABELS[0]])
     assert turned.benchmark(texts)["accuracy"] < 0.5
     known = [row for row in texts if row["intent"] in tiny.LABELS[:3]]
-    with pytest.raises(ModelError, match=r"shape \[1, 4\], and there are 3 labels"):
+    with pytest.raises(ModelError, match=r"shape \[1, 4\], but there are 3 labels"):
         PerformanceBenchmark(file, tokenizer=tokenizer, labels=tiny.LABELS[:3]).benchmark(known)
 
 
@@ -217,7 +217,7 @@ def test_latency_is_the_mean_of_single_texts(folder, texts, monkeypatch):
         (lambda folder: PerformanceBenchmark(folder).benchmark([{"text": "", "intent": "oos"}]), DataError, "text"),
         (lambda folder: PerformanceBenchmark(folder / "nothing"), ModelError, "no such folder"),
         (lambda folder: PerformanceBenchmark(folder / "nothing.onnx"), ModelError, "no such file"),
-        (lambda folder: PerformanceBenchmark(folder, labels=["a"]), ModelError, "names its labels itself"),
+        (lambda folder: PerformanceBenchmark(folder, labels=["a"]), ModelError, "has its labels in"),
         (lambda folder: PerformanceBenchmark(open_classifier(folder), tokenizer=7), ModelError, "this is int"),
         (
             lambda folder: PerformanceBenchmark(open_classifier(folder), tokenizer=folder, labels=["a"]),

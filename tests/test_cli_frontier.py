@@ -132,7 +132,11 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
         ("calibrate", ["teacher", "--abstain", "0"], "abstain"),
         ("calibrate", ["nowhere"], "nowhere"),
         ("prune", ["teacher"], "nothing to remove"),
-        ("prune", ["teacher", "--intermediate-size", "999"], "999 feed-forward neurons cannot be kept of 64"),
+        (
+            "prune",
+            ["teacher", "--intermediate-size", "999"],
+            "999 feed-forward neurons can't be kept: there are only 64",
+        ),
         ("prune", ["onnx", "--layers", "1"], "is onnx, but prune starts from torch"),
         ("prune", ["teacher", "--layers", "some"], "'some' was given, but it must be a whole number"),
         ("distill-static", ["static"], "is static, but distill-static starts from torch"),
@@ -163,7 +167,7 @@ def test_neither_of_a_cascades_two_is_replaced_by_it(made, step):
     for words in (["onnx", "--first", "static"],):
         answer = step("cascade", *words, out="static")
         assert answer.status == 2
-        assert "is what the step starts from" in answer.err
+        assert "is the artifact that the step starts from" in answer.err
     Artifact.open(made / "static")
 
 

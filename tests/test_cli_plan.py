@@ -83,7 +83,7 @@ def test_a_load_whose_limit_was_not_reached_says_so(packlight, loaded):
     write(loaded / LOAD, levels=(level(1000, 8.4),), memory_mb=None)
     said = packlight("plan", "--measured", LOAD).out
     assert "may sustain more" in said
-    assert "memory is not known" in said
+    assert "memory is unknown" in said
 
 
 def test_workers_of_a_url_are_said_by_hand(packlight, loaded):
@@ -114,8 +114,8 @@ def test_machines_without_memory_for_a_worker_are_named(packlight, loaded):
         (["--measured", LOAD, "--variant", "student"], "--variant is for plans from a run"),
         (["runs/latest", "--headroom", "0.5"], "--headroom is for plans with --measured"),
         (["runs/latest", "--workers", "2"], "--workers is for plans with --measured"),
-        (["--measured", "nowhere.json"], "nowhere.json: not a load file"),
-        (["--measured", LOAD, "--workers", "3"], "2 worker(s) were loaded, not 3"),
+        (["--measured", "nowhere.json"], "nowhere.json: not a result of"),
+        (["--measured", LOAD, "--workers", "3"], "2 worker(s) were tested, not 3"),
         (["--measured", LOAD, "--headroom", "1.5"], "headroom 1.5"),
         (["--measured", LOAD, "--rate", "0"], "rate 0"),
         ([], "--measured"),

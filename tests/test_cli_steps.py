@@ -132,7 +132,7 @@ def check_error(answer, said):
         ("export", ["student", "--tolerance", "-1"], "tolerance"),
         ("export", ["student-static"], "give the variant that it was made from (student-onnx)"),
         ("distill", ["student-onnx"], "is onnx, but distill starts from torch"),
-        ("distill", ["teacher", "--layers", "0,9"], "layers [0, 9] cannot be taken: give rising numbers from 0 to"),
+        ("distill", ["teacher", "--layers", "0,9"], "layers [0, 9] cannot be taken: give increasing indices from 0 to"),
         ("distill", ["teacher", "--layers", "many"], "'many' was given, but it must be a whole number"),
         ("distill", ["teacher", "--layers", "0"], "'0' was given, but it must be a whole number of at least 1"),
         ("distill", ["teacher", "--alpha", "2"], "alpha"),
@@ -217,7 +217,7 @@ def test_a_folder_of_ones_own_is_never_replaced(step, place, chain, encoder_fold
     assert (place / "artifacts" / "thesis" / "chapter").read_text() == "one"
     shutil.rmtree(place / "artifacts" / "thesis")
     shutil.rmtree(place / "artifacts" / ".thesis.work", ignore_errors=True)
-    check_error(step("export", chain / "student", out="student"), "is what the step starts from")
+    check_error(step("export", chain / "student", out="student"), "is the artifact that the step starts from")
     Artifact.open(chain / "student")
 
 

@@ -67,7 +67,7 @@ def test_another_encoding_is_read_right_or_not_at_all(language):
 )
 def test_the_common_ones_are_read(language):
     encoding, texts = TEXTS[language]
-    with pytest.warns(DataWarning, match=r"check that row \d+ is '.*', or state --encoding"):
+    with pytest.warns(DataWarning, match=r"check that row \d+ is '.*', or set --encoding"):
         assert decode("a.csv", file_of(texts).encode(encoding)).text == file_of(texts)
 
 

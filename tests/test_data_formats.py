@@ -89,11 +89,11 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.csv", "just text\nmore\n", "one column only ('just text' in row 1)"),
         ("a.csv", 'text,label\na,b\n"never closed,c\nd,e\n', "a.csv, row 3: a quote is not closed"),
         ("a.csv", 'text,label\n"yes" she said,c\n', "a.csv, row 2: a quote"),
-        ("a.csv", "text,label,text\na,b,c\n", "the column 'text' comes twice"),
-        ("a.docx", "x", "unknown kind '.docx': expected one of .csv"),
+        ("a.csv", "text,label,text\na,b,c\n", "the column 'text' occurs twice"),
+        ("a.docx", "x", "unknown file type '.docx': expected one of .csv"),
         ("a.csv.gz", "x", "a.csv.gz cannot be unpacked"),
         ("a.zip", "x", "a.zip is packed: unpack it, or pack one file with gzip"),
-        ("a", "x", "unknown kind ''"),
+        ("a", "x", "unknown file type ''"),
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.json", "[]", "a.json has no rows"),
         ("a.json", "{}", "an empty object"),
@@ -101,9 +101,9 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.json", '{"data": []}', "found 'data'"),
         ("a.json", '{"train": 3}', "found 'train'"),
         ("a.json", '{"text": "a"}\n{"text": "b"}', "name the file .jsonl"),
-        ("a.json", '{"train": [["a", "b"],\n ["c" "d"]]}', "a.json, row 2: no valid JSON"),
+        ("a.json", '{"train": [["a", "b"],\n ["c" "d"]]}', "a.json, row 2: invalid JSON"),
         ("a.json", '{"train": [["a", "b"], ["c"]]}', "a.json (train), row 2: ['c'] is no pair and no object"),
-        ("a.parquet", "not it", "a.parquet is no readable Parquet file"),
+        ("a.parquet", "not it", "a.parquet is not a readable Parquet file"),
         ("a.csv", ",\n,\n", "a.csv holds empty cells only"),
         pytest.param("a.json", "[" * 100_000, "a.json: nested too deeply", id="deep.json"),
         pytest.param("a.json", f"[{'1' * 5000}]", "a.json: a number of too many digits", id="long.json"),
@@ -120,7 +120,7 @@ def test_unreadable_files_say_why(file, data, words):
 def test_json_lines_name_their_line():
     message = refusal("a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"\n\n["a", "b"]\n')
     assert "2 rows cannot be used" in message
-    assert "a.jsonl, row 2: no valid JSON" in message
+    assert "a.jsonl, row 2: invalid JSON" in message
     assert "a.jsonl, row 4: ['a', 'b'] is not a JSON object" in message
 
 
@@ -333,7 +333,7 @@ SPREADSHEETS = {"xlsx": xlsx, "ods": ods}
 
 def test_what_is_no_spreadsheet_is_refused():
     pytest.importorskip("python_calamine")
-    assert "a.xlsx is no readable spreadsheet" in refusal("a.xlsx", b"not it")
+    assert "a.xlsx is not a readable spreadsheet" in refusal("a.xlsx", b"not it")
 
 
 def test_a_spreadsheet_without_its_reader_names_the_install_line(monkeypatch):

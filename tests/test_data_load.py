@@ -156,7 +156,7 @@ def hub(monkeypatch):
 
 
 def test_a_hub_id_is_read_by_the_hub_reader(hub):
-    with pytest.warns(DataWarning, match=r"'unsupervised' \(3 rows\) is neither train nor val nor test; not used"):
+    with pytest.warns(DataWarning, match=r"'unsupervised' \(3 rows\) is neither train, val nor test, and is not used"):
         dataset = load_dataset("clinc/clinc_oos:plus", text_column="t")
     assert hub == [("clinc/clinc_oos:plus", "t", None)]
     assert sizes(dataset) == (16, 6, 4)

@@ -51,8 +51,8 @@ def test_named_columns_and_integer_labels():
         ([], "rows has no rows"),
         ({"text": [], "label": []}, "rows has no rows"),
         (Split((), ()), "rows has no rows"),
-        ({"text": ["a"], "label": []}, "the columns text, label are not equally long"),
-        ({}, "the columns (none) are not equally long"),
+        ({"text": ["a"], "label": []}, "the columns text, label have different lengths"),
+        ({}, "the columns (none) have different lengths"),
         (["just text", "more"], "rows, row 1: 'just text' is no pair and no mapping; give"),
         ([("a", "b"), ("a", "b", "c")], "rows, row 2: ('a', 'b', 'c') is no pair"),
         ([("a", "b"), ("", "b")], "rows, row 2: the text is empty"),
@@ -129,11 +129,11 @@ def test_a_mapping_of_splits():
         name: datasets.Dataset.from_dict({key: values[place] for key, values in COLUMNS.items()})
         for name, place in {"train": slice(12), "test": slice(12, 20), "unsupervised": slice(1)}.items()
     }
-    with pytest.warns(DataWarning, match="'unsupervised' is neither train nor val nor test"):
+    with pytest.warns(DataWarning, match="'unsupervised' is neither train, val nor test"):
         found = as_dataset(datasets.DatasetDict(parts))
     assert len(found.test) == 8
     assert len(found.train) + len(found.val) == 12
-    with pytest.raises(DataError, match="two of these mean the split val"):
+    with pytest.raises(DataError, match="two of these are the split val"):
         as_dataset({"train": PAIRS, "dev": PAIRS, "validation": PAIRS})
 
 

@@ -127,7 +127,7 @@ def test_of_prodigys_rows_only_the_accepted_ones_are_used():
     ):
         rows = read_file("a.jsonl", data)["train"]
     assert len(rows) == 8
-    with pytest.raises(DataError, match="without an accepted row"):
+    with pytest.raises(DataError, match="has no accepted row"):
         read_file("a.jsonl", data.replace(b'"accept"', b'"reject"'))
 
 
@@ -154,7 +154,7 @@ def test_an_answer_column_without_prodigys_marks_is_a_label():
 
 def test_doccanos_lists_of_one_are_labels_and_texts_without_any_are_said():
     lines = [{"id": n, "text": f"{WORDS[n % 4]} {n}", "label": ["xy"[n % 2]] if n else []} for n in range(9)]
-    with pytest.warns(DataWarning, match="1 rows have an empty list of labels and are not used"):
+    with pytest.warns(DataWarning, match="1 rows have an empty list of labels, and are not used"):
         rows = read_file("a.jsonl", "\n".join(map(json.dumps, lines)).encode())["train"]
     assert pairs(rows)[:2] == [(f"{WORDS[1]} 1", "y"), (f"{WORDS[2]} 2", "x")]
     spans = [{"id": n, "text": f"{WORDS[n % 4]} {n}", "label": [[0, 4, "TIME"]]} for n in range(9)]
@@ -184,7 +184,7 @@ RASA = 'version: "3.1"\nnlu:\n- intent: alarm\n  examples: |\n    - wake me up\n
 )
 def test_exports_of_other_tools_are_named_with_their_way_to_csv(file, data, tool, way):
     message = refusal(file, data.encode())
-    assert message.startswith(f"{file} is {tool}'s own format, which packlight does not read; make CSV of it: ")
+    assert message.startswith(f"{file} is {tool}'s own format, which packlight doesn't read; convert it to CSV: ")
     assert way in message
 
 

@@ -57,7 +57,7 @@ def test_a_parquet_file_gives_its_texts(tmp_path):
 
     parquet.write_table(pyarrow.table({"query": ["a", "b"], "n": [1, 2]}), tmp_path / "a.parquet")
     assert texts_of_file(tmp_path / "a.parquet") == ["a", "b"]
-    with pytest.raises(DataError, match=r"row 1: 1 is no text; choose the column with --text-column"):
+    with pytest.raises(DataError, match=r"row 1: 1 is not a text; choose the column with --text-column"):
         texts_of_file(tmp_path / "a.parquet", text_column="n")
 
 
@@ -69,14 +69,14 @@ def test_a_table_without_header_has_all_its_texts(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("texts.txt", None, "cannot be read.*one a line"),
-        ("texts.txt", b"\n \n", "holds no text.*one a line"),
+        ("texts.txt", None, "cannot be read.*one per line"),
+        ("texts.txt", b"\n \n", "no texts.*one per line"),
         ("texts.txt", b"\xff\xfe", "is empty"),
         ("texts.txt", b"PK\x00\x01 and more\xff", "is not in utf-8"),
         ("a.csv", b"play jazz\nwake me\n", "'play jazz' may be the header or the first text; write `text` above it"),
         ("a.csv", b"u,v\nplay jazz,wake me\nx,y\n", "may be a header or the first text|no column is plainly the one"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2: None is no text"),
-        ("a.jsonl", b"play jazz\n", "row 1: no valid JSON"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2: None is not a text"),
+        ("a.jsonl", b"play jazz\n", "row 1: invalid JSON"),
         ("a.zip", b"PK", "is packed: unpack it"),
     ],
 )
@@ -88,5 +88,5 @@ def test_what_holds_no_readable_texts_is_one_error(tmp_path, name, content, said
 
 
 def test_lines_have_no_columns(tmp_path):
-    with pytest.raises(DataError, match="has lines and no columns; leave out --text-column"):
+    with pytest.raises(DataError, match="has lines, not columns; omit --text-column"):
         texts_of_file(file_of(tmp_path, "a.txt", "a\n"), text_column="text")

@@ -159,7 +159,7 @@ def test_texts_with_two_labels_are_a_warning():
 
 def test_labels_in_several_spellings_are_a_warning():
     with pytest.warns(
-        DataWarning, match="several spellings, each a class of its own: 1; 'Small talk' and 'small talk'"
+        DataWarning, match="differ only in spelling, each a class of its own: 1; 'Small talk' and 'small talk'"
     ):
         build(whole(train=[("u", "small talk"), ("v", "Small talk")]))
 
@@ -195,5 +195,7 @@ def test_a_given_out_of_scope_label_must_be_a_label():
 
 
 def test_two_out_of_scope_labels_ask_for_a_choice():
-    with pytest.raises(DataError, match="'ood' and 'oos' may all mean out of scope; choose one with --oos-label"):
+    with pytest.raises(
+        DataError, match="'ood' and 'oos' could all be the out-of-scope label; choose one with --oos-label"
+    ):
         scope_label(["a", "ood", "oos"])

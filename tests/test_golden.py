@@ -162,7 +162,7 @@ def test_a_promise_about_batches_is_kept_only_where_it_holds(folder, monkeypatch
 def test_an_artifact_without_golden_texts_cannot_be_verified(folder):
     (folder / FILE).unlink()
     finalize(folder, read_manifest(folder))
-    with pytest.raises(ArtifactError, match="carries no golden texts"):
+    with pytest.raises(ArtifactError, match="has no golden texts"):
         verify(folder)
     assert Model.open(Name("plain", "1"), folder).labels, "it is served all the same"
 

@@ -110,9 +110,9 @@ def test_a_label_map_names_the_logits(foreign, label_map):
 
 
 def test_a_label_map_that_names_nothing_is_refused(foreign):
-    with pytest.raises(ModelError, match="'LABEL_7' is no label of the model"):
+    with pytest.raises(ModelError, match="'LABEL_7' is not a label of the model"):
         plan_head(resolve(foreign("bert")), ("buy", "sell"), label_map={"LABEL_7": "buy"})
-    with pytest.raises(ModelError, match="'rent' is no label of the data"):
+    with pytest.raises(ModelError, match="'rent' is not a label of the data"):
         plan_head(resolve(foreign("bert")), ("buy", "sell"), label_map={"LABEL_0": "rent"})
 
 
@@ -191,5 +191,5 @@ def test_labels_that_are_not_as_many_as_the_logits_are_refused(foreign, tmp_path
     weights = load_file(folder / "model.safetensors")
     weights["classifier.weight"] = weights["classifier.weight"][:3].clone()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="names 4 labels, and the weights give 3 logits"):
+    with pytest.raises(ModelError, match="names 4 labels, but the weights give 3 logits"):
         resolve(folder)

@@ -245,9 +245,9 @@ def test_a_new_head_on_a_pruned_encoder_keeps_its_attention_heads(pruned, opened
 @pytest.mark.parametrize(
     ("family", "options", "said"),
     [
-        ("bert", {"heads": 5}, "p: 5 attention heads cannot be kept of 4"),
+        ("bert", {"heads": 5}, "p: 5 attention heads can't be kept: there are only 4"),
         ("bert", {"heads": 4}, "p: nothing to remove: give fewer layers than 2, .* or heads below 4"),
-        ("mpnet", {"heads": 2}, "p: where 'mpnet' keeps its attention heads is not known, .*; leave heads away"),
+        ("mpnet", {"heads": 2}, "p: the attention heads of 'mpnet' are not supported.*; omit heads"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_before_anything_is_weighed(opened, monkeypatch, family, options, said):

@@ -150,14 +150,14 @@ def test_a_pickle_is_refused_unless_safetensors_stand_beside_it(folder):
 def test_code_of_its_own_is_refused(folder, name):
     document = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**document, "auto_map": {"AutoModel": "modeling.Evil"}}))
-    with pytest.raises(ModelError, match=rf"{name} asks for code of its own \(auto_map\)"):
+    with pytest.raises(ModelError, match=rf"{name} needs code of its own \(auto_map\)"):
         resolve(folder)
 
 
 def test_a_cut_file_is_refused(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
-    with pytest.raises(ModelError, match="bytes where its header says"):
+    with pytest.raises(ModelError, match="bytes, but its header says"):
         resolve(folder)
 
 
@@ -165,9 +165,9 @@ def test_a_cut_file_is_refused(folder):
     ("content", "message"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (b"PK\x03\x04 a zip file, perhaps a renamed pickle", "no safetensors file"),
-        (b"", "no safetensors file"),
-        (b"\x02\0\0\0\0\0\0\0{}", "no safetensors file"),
+        (b"PK\x03\x04 a zip file, perhaps a renamed pickle", "not a safetensors file"),
+        (b"", "not a safetensors file"),
+        (b"\x02\0\0\0\0\0\0\0{}", "not a safetensors file"),
     ],
 )
 def test_what_is_no_safetensors_file_is_refused(folder, content, message):
@@ -190,7 +190,7 @@ def test_a_sharded_model_is_accepted(folder):
 @pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/passwd", "..\\x.safetensors", "pytorch_model.bin"])
 def test_an_index_must_not_point_elsewhere(folder, name):
     shard(folder, name)
-    with pytest.raises(ModelError, match="nothing outside the folder is read"):
+    with pytest.raises(ModelError, match="packlight reads nothing outside the folder"):
         resolve(folder)
 
 
@@ -285,7 +285,7 @@ def test_an_absent_repository_is_said(hub):
     with pytest.raises(ModelError, match="the Hub has no model 'acme/absent'"):
         resolve("acme/absent")
     assert len(hub.requests) == 1
-    with pytest.raises(ModelError, match="one of the words minilm, bert-base, distilbert"):
+    with pytest.raises(ModelError, match="one of the names minilm, bert-base, distilbert"):
         resolve("minlm")
 
 
@@ -350,7 +350,7 @@ def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch):
     monkeypatch.setattr(packlight.hub, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(ModelError, match=r"cannot be reached.*no answer within 0\.2 s"):
+        with pytest.raises(ModelError, match=r"cannot be reached.*no response within 0\.2 s"):
             resolve("acme/intents")
 
 
@@ -540,8 +540,8 @@ def test_an_exact_name_goes_before_a_similar_one():
     [
         (("a", "b"), ("a", "c"), r"1 of the data's 2 labels \(c\)\n  model: a, b\n  data:  a, c"),
         (("LABEL_0", "LABEL_1"), ("no", "yes"), "model: LABEL_0, LABEL_1"),
-        (("pay bill", "pay_bill"), ("paybill",), "may be the model's 'pay bill', 'pay_bill'"),
-        (("pay",), ("pay", "PAY"), "'pay', 'PAY' are all the model's 'pay'"),
+        (("pay bill", "pay_bill"), ("paybill",), "could be any of the model's 'pay bill', 'pay_bill'"),
+        (("pay",), ("pay", "PAY"), "'pay', 'PAY' all match the model's 'pay'"),
         (("pay", "pay"), ("pay",), "the label 'pay' twice"),
         (tuple(f"label {number}" for number in range(50)), ("z",), "label 39, … and 10 more"),
     ],

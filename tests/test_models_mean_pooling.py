@@ -83,5 +83,5 @@ def test_layers_are_found_and_pooling_is_not_among_them(classifier_folder, tiny)
 def test_a_family_without_a_stock_form_is_refused(classifier_folder):
     model = open_classifier(classifier_folder("mpnet"))
     assert mean_pooling.family_of(model) is None
-    with pytest.raises(ModelError, match="no stock form for 'mpnet'"):
+    with pytest.raises(ModelError, match="no standard form for 'mpnet'"):
         mean_pooling.fold(model)

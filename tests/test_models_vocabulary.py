@@ -25,7 +25,9 @@ def add_tokens(folder, *tokens):
 
 def test_ids_past_the_embedding_table_are_refused_with_their_tokens(folder):
     add_tokens(folder, "taxi", "invoice", "thermostat", "heater")
-    with pytest.raises(ModelError, match=r"4 tokens past the 1,024 rows .*'taxi', 'invoice', 'thermostat', ….*resize"):
+    with pytest.raises(
+        ModelError, match=r"4 tokens beyond the 1,024 rows .*'taxi', 'invoice', 'thermostat', ….*resize"
+    ):
         resolve(folder)
 
 

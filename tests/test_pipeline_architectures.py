@@ -90,7 +90,7 @@ def test_everything_can_be_done_to_bert_but_more_layers_than_it_has(four, data):
 def test_what_modernbert_does_not_allow_is_named(modernbert, data):
     found = skipped(RECIPE, modernbert, data)
     assert found.keys() == {"narrow", "heads", "deep"}
-    assert found["narrow"] == "where modernbert keeps its feed-forward neurons is not known"
+    assert found["narrow"] == "the feed-forward neurons of modernbert are not supported"
 
 
 @pytest.mark.parametrize("family", ["mpnet", "deberta-v2"])
@@ -116,7 +116,7 @@ def test_where_nothing_is_left_the_run_is_refused(four, data):
         "{version: 1, name: n, steps: [{step: finetune, as: teacher, measured: false}, {step: prune, as: p, heads: 2}]}"
     )
     with pytest.raises(
-        RecipeError, match=r"no variant is left to be measured: p: where mpnet keeps its attention heads"
+        RecipeError, match=r"no variant is left to measure: p: the attention heads of mpnet are not supported"
     ):
         skipped(recipe, four("mpnet"), data)
 
@@ -125,7 +125,7 @@ def test_the_rest_of_a_recipe_is_carried_out(modernbert, data, tmp_path, capsys)
     made = build(data, parse_recipe(RECIPE), tmp_path, model=str(modernbert), train_threads=1)
     assert list(made) == ["teacher", "student", "student-onnx", "student-int8", "sure"]
     said = capsys.readouterr().err
-    assert "narrow: skipped: where modernbert keeps its feed-forward neurons is not known" in " ".join(said.split())
+    assert "narrow: skipped: the feed-forward neurons of modernbert are not supported" in " ".join(said.split())
     assert said.index("narrow: skipped") < said.index("teacher: finetune from"), "before any work"
     config = json.loads((made["student"].path / "config.json").read_text())
     assert config["layer_types"] == ["full_attention", "full_attention"], "the first and the last of four"
@@ -161,7 +161,7 @@ def test_layers_that_a_model_does_not_have_are_named():
     structure = Structure(model_type="bert", layers=4, neurons=8, heads=2)
     assert structure.lacks_layers(4) is None
     assert structure.lacks_layers((0, 2, 5)) == "layers 0, 2, 5 cannot be kept: give rising numbers from 0 to 3"
-    assert structure.lacks("attention heads", 2, 3) == "3 attention heads cannot be kept of 2"
+    assert structure.lacks("attention heads", 2, 3) == "3 attention heads can't be kept: there are only 2"
 
 
 @pytest.mark.parametrize("name", ["walk", "frontier"])

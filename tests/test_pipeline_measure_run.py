@@ -140,7 +140,7 @@ def test_artifacts_that_cannot_be_written_to_are_measured_all_the_same(measure, 
     monkeypatch.setattr("packlight.pipeline.measure_run.write_manifest", refuse)
     measurements, _ = measure()
     assert len(measurements.measurements) == 2
-    assert "its card is left as it is (Permission denied)" in capsys.readouterr().err
+    assert "its model card is unchanged (Permission denied)" in capsys.readouterr().err
 
 
 def test_without_the_plotting_library_there_are_figures_and_no_plot(measure, monkeypatch, capsys, tmp_path):

@@ -101,7 +101,7 @@ def test_a_place_that_is_taken_is_refused_before_any_work(teacher, data, tmp_pat
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     with pytest.raises(ArtifactError, match="exists but is not a packlight artifact"):
         select_engine(teacher, data, out=tmp_path / "notes")
-    with pytest.raises(ArtifactError, match="takes part itself"):
+    with pytest.raises(ArtifactError, match="is one of the candidates"):
         select_engine(teacher, data, out=teacher)
     assert (tmp_path / "notes" / "diary.txt").read_text() == "mine"
 

@@ -1,4 +1,4 @@
-"""Whose work an artifact builds on: manifest, NOTICE, card and push say it, or say that it is not known."""
+"""Whose work an artifact builds on: manifest, NOTICE, card and push say it, or say that it is unknown."""
 
 import hashlib
 import shutil

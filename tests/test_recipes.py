@@ -115,7 +115,7 @@ REFUSED = {
         "that is text, write 0.004",
     ),
     "a value with its place": (recipe(TEACHER, "{step: export, as: g, opset: 9}"), "line 5, column 34: "),
-    "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "no finite number"),
+    "a rate that is no number": (recipe("{step: finetune, as: t, learning_rate: .nan}"), "not a finite number"),
     "nothing but warming up": (recipe("{step: finetune, as: t, warmup: 1}"), "warmup"),
     "an alpha above one": (
         recipe(TEACHER, "{step: distill, as: s, alpha: 1.1}"),
@@ -126,10 +126,10 @@ REFUSED = {
     "a layer below the first": (recipe(TEACHER, "{step: distill, as: s, layers: [-1, 2]}"), "layers"),
     "an opset that cannot be": (recipe(TEACHER, "{step: export, as: g, opset: 9}"), "opset"),
     "an unknown mode": (recipe(TEACHER, "{step: export, as: g}", "{step: quantize-onnx, as: q, mode: magic}"), "magic"),
-    "the same name twice": (recipe(TEACHER, "{step: distill, as: teacher}"), "two variants are called 'teacher'"),
+    "the same name twice": (recipe(TEACHER, "{step: distill, as: teacher}"), "two variants have the name 'teacher'"),
     "the name of a reference": (
         recipe("{step: finetune, as: distilbert}", head="version: 1\nname: m\nreferences: [distilbert]\n"),
-        "two variants are called 'distilbert'",
+        "two variants have the name 'distilbert'",
     ),
     "a first step that needs a variant": (
         recipe("{step: export, as: g}"),
@@ -144,7 +144,7 @@ REFUSED = {
         "'s', which no earlier step makes",
     ),
     "its own parent": (recipe(TEACHER, "{step: export, as: g, from: g}"), "'g', which no earlier step makes"),
-    "a model with a parent": (recipe(TEACHER, "{step: finetune, as: t, from: teacher}"), "drop `from`"),
+    "a model with a parent": (recipe(TEACHER, "{step: finetune, as: t, from: teacher}"), "remove `from`"),
     "int8 of a torch model": (recipe(TEACHER, "{step: quantize-onnx, as: q}"), "needs onnx, but 'teacher' is torch"),
     "int8 of int8": (
         recipe(TEACHER, "{step: export, as: g}", "{step: quantize-onnx, as: q}", "{step: quantize-onnx, as: qq}"),

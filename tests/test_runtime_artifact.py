@@ -124,9 +124,9 @@ SPOIL = {
     "a file too many": (lambda folder: (folder / "notes.txt").write_text("hi"), "notes.txt is not listed"),
     "a manifest too many": (lambda folder: (folder / "onnx" / "packlight.json").write_text("{}"), "is not listed"),
     "an unlisted pickle": (lambda folder: (folder / "model.pkl").write_bytes(b""), "model.pkl is not listed"),
-    "a listed pickle": (listed_pickle, r"\.bin files can carry code"),
-    "a listed file outside": (outside, r"\.\./secret lies outside the artifact"),
-    "an absolute path": (absolute, "secret lies outside the artifact"),
+    "a listed pickle": (listed_pickle, r"\.bin files can contain code"),
+    "a listed file outside": (outside, r"\.\./secret is outside the artifact"),
+    "an absolute path": (absolute, "secret is outside the artifact"),
     "a link to other content": (linked, "onnx/model.onnx was altered"),
     "weights that are not listed": (unlisted_weights, "lists no onnx/model.onnx"),
     "no manifest": (lambda folder: (folder / "packlight.json").unlink(), "not an artifact"),
@@ -173,7 +173,7 @@ def test_a_folder_that_does_not_exist_is_no_artifact(tmp_path):
 def test_files_that_can_carry_code_are_not_sealed(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"")
-    with pytest.raises(ArtifactError, match="can carry code"):
+    with pytest.raises(ArtifactError, match="can contain code"):
         finalize(folder, manifest())
 
 

@@ -191,9 +191,7 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(artifact, monkeypatch):
 
 
 def test_providers_of_onnx_runtime_are_not_ignored_by_torch(artifact):
-    with pytest.raises(
-        EngineError, match="torch, which has no execution providers: leave them out, or export it to ONNX"
-    ):
+    with pytest.raises(EngineError, match="torch, which has no execution providers: omit them, or export it to ONNX"):
         open_engine(artifact("torch fp32"), providers=["cuda"])
     assert open_engine(artifact("torch fp32"), providers=["CPUExecutionProvider"]).info.name == "torch"
 

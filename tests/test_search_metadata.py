@@ -56,7 +56,7 @@ def test_the_first_search_settles_what_the_folder_is_about(tmp_path):
 def test_a_damaged_file_is_not_taken_for_this_search(tmp_path, content):
     record(tmp_path, ABOUT)
     (tmp_path / "work" / "search.json").write_bytes(content)
-    with pytest.raises(PacklightError, match="does not say what the search is about"):
+    with pytest.raises(PacklightError, match="doesn't describe the search"):
         record(tmp_path, ABOUT)
     assert (tmp_path / "work" / "search.json").read_bytes() == content
 

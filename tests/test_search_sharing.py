@@ -83,7 +83,7 @@ def test_the_last_to_ask_is_alone_and_who_asked_in_vain_has_left(tmp_path):
     with SearchLock(tmp_path) as first, SearchLock(tmp_path) as last:
         assert not first.alone()
         assert last.alone()
-        with pytest.raises(PacklightError, match="a run is at work in it, or measures"):
+        with pytest.raises(PacklightError, match="locked by another process"):
             SearchLock(tmp_path)
 
 

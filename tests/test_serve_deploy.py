@@ -93,7 +93,7 @@ def test_the_artifact_stays_whole_and_only_it_is_copied(artifact, tmp_path):
     (own / ".cache" / "token").write_text("secret")
     opened = Artifact.open(own)
     for inside in (own, own / "deploy"):
-        with pytest.raises(PacklightError, match="lies in the artifact"):
+        with pytest.raises(PacklightError, match="is inside the artifact"):
             write_deployment(opened, deployment_of(opened), inside)
     Artifact.open(own)
     write_deployment(opened, deployment_of(opened, name="intent"), tmp_path / "deploy")
@@ -168,7 +168,7 @@ def test_the_verb(artifact, tmp_path):
 
 def test_names_that_dns_does_not_take_are_refused(artifact):
     for name in ("Intent", "1st", "a_b", "-a", "a-", "x" * 60):
-        with pytest.raises(PacklightError, match="cannot name a service"):
+        with pytest.raises(PacklightError, match="is not a valid service name"):
             deployment_of(artifact, name=name)
 
 

@@ -83,7 +83,7 @@ def test_a_name_that_is_none_is_refused(folder, name):
 @pytest.mark.usefixtures("hub")
 def test_a_wrong_token_is_said(folder, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "wrong")
-    with pytest.raises(ModelError, match=r"refused the push.*401.*hf auth login"):
+    with pytest.raises(ModelError, match=r"rejected the push.*401.*hf auth login"):
         push(pack(folder, REPO))
 
 

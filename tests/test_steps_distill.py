@@ -82,7 +82,7 @@ def test_any_number_of_layers_up_to_all_can_be_taken():
 
 @pytest.mark.parametrize("count", [0, -1, 7])
 def test_more_or_less_than_the_teacher_has_is_refused(count):
-    with pytest.raises(RecipeError, match="of a teacher with 6"):
+    with pytest.raises(RecipeError, match="from a teacher with 6"):
         evenly_spaced_layers(count, 6)
 
 

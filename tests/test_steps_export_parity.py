@@ -76,7 +76,7 @@ def test_a_graph_of_fixed_batch_is_found_out(check, parent, tmp_path):
         dynamic_shapes={name: {1: torch.export.Dim.DYNAMIC} for name in ("input_ids", "attention_mask")}, verbose=False,
     )  # fmt: skip
     program.save(tmp_path / "fixed.onnx")
-    with pytest.raises(ParityError, match="exported: ONNX Runtime refuses a batch of 3 texts"):
+    with pytest.raises(ParityError, match="exported: ONNX Runtime rejects a batch of 3 texts"):
         check(tmp_path / "fixed.onnx")
 
 

@@ -44,7 +44,7 @@ def test_a_damaged_openvino_file_is_an_artifact_error(tmp_path):
 
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"nothing")
-    with pytest.raises(ArtifactError, match="holds no weights of an OpenVINO graph"):
+    with pytest.raises(ArtifactError, match="has no weights of an OpenVINO graph"):
         openvino._read_weights(broken)
 
 

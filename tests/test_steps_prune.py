@@ -111,12 +111,12 @@ def test_a_block_as_wide_as_the_model_is_found_too(opened):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"intermediate_size": 65}, "p: 65 feed-forward neurons cannot be kept of 64"),
+        ({"intermediate_size": 65}, "p: 65 feed-forward neurons can't be kept: there are only 64"),
         (
             {"layers": 2, "intermediate_size": 64},
             "nothing to remove: give fewer layers than 2, or intermediate_size below 64",
         ),
-        ({"layers": 3}, "3 layers cannot be taken of a teacher with 2"),
+        ({"layers": 3}, "3 layers cannot be taken from a teacher with 2"),
         ({"layers": (0, 5)}, r"layers \[0, 5\] cannot be taken"),
     ],
 )

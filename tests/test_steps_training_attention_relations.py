@@ -90,7 +90,7 @@ def test_another_tokenizer_is_refused(classifier_folder, tiny):
 
 
 def test_unknown_architectures_and_narrow_models_are_refused(classifier_folder):
-    with pytest.raises(RecipeError, match="where 'mpnet' keeps its queries"):
+    with pytest.raises(RecipeError, match="the attention of 'mpnet' is not supported"):
         check_relations_known(open_classifier(classifier_folder("mpnet")))
     model = open_classifier(classifier_folder("bert"))
     model.config.hidden_size = 8

@@ -56,10 +56,10 @@ def test_line_separators_inside_a_text_are_part_of_it(answers):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", "", r"a\.jsonl: holds no answers"),
-        ("a.csv", "text,alarm\n", "holds no answers"),
+        ("a.jsonl", "", r"a\.jsonl: no rows"),
+        ("a.csv", "text,alarm\n", "no rows"),
         ("a.csv", "query,alarm\nx,1\n", "has no column `text`"),
-        ("a.csv", "text,alarm,musci\nx,1,0\n", "line 2: 'musci' is no label of the data"),
+        ("a.csv", "text,alarm,musci\nx,1,0\n", "line 2: 'musci' is not a label of the data"),
         ("a.csv", "text,alarm\nx,1\ny,many\n", "line 3: could not convert string to float: 'many'"),
         ("a.csv", "text,alarm\nx,1\n\ny,0\n", "line 4: probabilities must be numbers from 0 to 1, not all 0"),
         ("a.csv", "text,alarm\nx,1,5\n", "line 2: has more cells"),
@@ -77,10 +77,10 @@ def test_a_wrong_row_is_named(answers, name, content, said):
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path):
-    with pytest.raises(DataError, match="cannot be read as a file of answers"):
+    with pytest.raises(DataError, match="cannot be read as soft labels"):
         read_answers(tmp_path / "none.csv", LABELS)
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(DataError, match="cannot be read as a file of answers"):
+    with pytest.raises(DataError, match="cannot be read as soft labels"):
         read_answers(tmp_path / "a.csv", LABELS)
 
 
@@ -176,7 +176,7 @@ def test_a_file_of_answers_teaches_in_the_teachers_place_and_brings_its_own_text
 def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     short = SimpleNamespace(train=SimpleNamespace(texts=data.train.texts[1:], labels=data.train.labels[1:]))
     file = write_answers(tmp_path / "a.jsonl", short, bench.parent.labels)
-    with pytest.raises(DataError, match="says nothing of the training text"):
+    with pytest.raises(DataError, match="has no row for the training text"):
         teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
 
 
@@ -235,7 +235,7 @@ def test_what_the_student_cannot_do_is_said_before_the_teacher_is_asked(
     with pytest.raises(RecipeError, match="hidden_weight needs equal widths; the student has 24, the teacher 32"):
         distilled(bench, tmp_path, {"narrow": narrow}, start="narrow", hidden_weight=1.0)
     mpnet = open_parent(str(classifier_folder("mpnet")), data, tmp_path / "adopting-mpnet")
-    with pytest.raises(RecipeError, match="where 'mpnet' keeps its queries is not known"):
+    with pytest.raises(RecipeError, match="the attention of 'mpnet' is not supported"):
         distilled(bench, tmp_path, {"mpnet": mpnet}, start="mpnet", relation_weight=1.0)
     shorter = tiny.seal_variant(narrow.path, max_length=5, name="narrow")
     with pytest.raises(RecipeError, match=r"one tokenizer and length for student and teacher; .* has 5 tokens"):

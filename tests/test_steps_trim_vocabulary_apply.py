@@ -130,7 +130,7 @@ def test_the_command_makes_the_same_and_says_what_it_did(packlight, parent, text
     words = ["trim-vocabulary", parent.path, "--data", texts_file, "--vocab-size", "100", "--out", tmp_path / "cut"]
     answer = packlight(*words)
     assert answer.status == 0, answer.err
-    assert "100 of 1,024 pieces stay" in answer.err
+    assert "100 of 1,024 tokens stay" in answer.err
     assert "accuracy on val" in answer.err
     assert "recall of its out-of-scope texts" in answer.err
     assert f"next: packlight export {tmp_path / 'cut'}" in answer.err

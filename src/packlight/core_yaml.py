@@ -67,7 +67,7 @@ def read_yaml(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        raise YamlError(f"{place}: the character {chr(error.character)!a} cannot stand in YAML") from error
+        raise YamlError(f"{place}: the character {chr(error.character)!a} is not allowed in YAML") from error
     except (ValueError, OverflowError) as error:
         if isinstance(error, YamlError):
             raise
@@ -117,7 +117,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             raise YamlError(f"{place}: an alias (*{event.anchor}); write the value itself")
         if getattr(event, "tag", None) is not None:
-            raise YamlError(f"{place}: a tag ({event.tag}); leave it out")  # type: ignore[attr-defined]
+            raise YamlError(f"{place}: a tag ({event.tag}); remove it")  # type: ignore[attr-defined]
         match event:
             case yaml.MappingStartEvent():
                 return self._mapping(path, depth)
@@ -141,7 +141,7 @@ class _Builder:
                 raise YamlError(f"{place}: a key must be plain text")
             key = _text(event.value, place)
             if key in values:
-                raise YamlError(f"{place}: the key {_shown(key)} comes twice; keep one")
+                raise YamlError(f"{place}: the key {_shown(key)} occurs twice; keep one")
             values[key] = self._value(next(self._events), f"{path}.{key}", depth + 1)
         return values
 
@@ -158,18 +158,18 @@ def _scalar(text: str, place: Place) -> Any:
                 raise YamlError(f"{place}: a whole number of more than {MOST_DIGITS} digits; put text in quotes")
             return int(text.removeprefix("0o").removeprefix("0x"), base)
     if UNBOUNDED.fullmatch(text):
-        raise YamlError(f"{place}: {text} is no finite number")
+        raise YamlError(f"{place}: {text} is not a finite number")
     if FLOAT.fullmatch(text):
         value = float(text)
         if not math.isfinite(value):
-            raise YamlError(f"{place}: {_shown(text)} is no finite number")
+            raise YamlError(f"{place}: {_shown(text)} is not a finite number")
         return value
     return _text(text, place)
 
 
 def _text(text: str, place: Place) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise YamlError(f"{place}: half a character in {_shown(text)}; write the whole one")
+        raise YamlError(f"{place}: half of a surrogate pair in {_shown(text)}; write the whole character")
     return text
 
 

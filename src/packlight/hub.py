@@ -81,7 +81,7 @@ def look_up(repo: str, *, kind: Kind = "model", revision: str | None = None) -> 
     except HubUnreachableError as error:
         held = cached(repo, kind=kind, revision=revision)
         if held is None:
-            raise HubUnreachableError(f"{error}, and its local cache does not hold {repo}") from error
+            raise HubUnreachableError(f"{error}, and its local cache does not have {repo}") from error
         return held
 
 
@@ -116,7 +116,7 @@ def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
         _fetch(snapshot, names)
     for name in names:
         if not (folder / name).is_file():
-            raise HubUnavailableError(f"the Hub cannot be reached and its local cache lacks {name} of {snapshot.repo}")
+            raise HubUnavailableError(f"the Hub cannot be reached, and its local cache lacks {name} of {snapshot.repo}")
         _verify(folder / name, snapshot)
     return folder
 
@@ -146,7 +146,7 @@ def _ask(repo: str, kind: Kind, revision: str) -> Snapshot:
         return info.sha, tuple(sorted(item.rfilename for item in info.siblings or ()))
 
     if constants.HF_HUB_OFFLINE:
-        raise HubUnreachableError("the Hub must not be asked (HF_HUB_OFFLINE is set)")
+        raise HubUnreachableError("the Hub is not contacted, because HF_HUB_OFFLINE is set")
     try:
         commit, names = _within(PATIENCE, ask)
     except errors.GatedRepoError as error:
@@ -162,7 +162,7 @@ def _ask(repo: str, kind: Kind, revision: str) -> Snapshot:
     except (_transport_error(), OSError, ValueError) as error:
         raise HubUnreachableError(f"the Hub cannot be reached ({_brief(error)})") from error
     if commit is None:
-        raise HubUnreachableError(f"the Hub's answer about {repo} names no commit")
+        raise HubUnreachableError(f"the Hub's response for {repo} has no commit")
     return Snapshot(repo, kind, revision, commit, names, online=True)
 
 
@@ -184,10 +184,10 @@ def _fetch(snapshot: Snapshot, names: Sequence[str]) -> None:
         )
     except (_transport_error(), OSError, ValueError) as error:
         raise HubUnavailableError(
-            f"the download of {snapshot.repo} failed ({_brief(error)}); start again to go on where it stopped"
+            f"the download of {snapshot.repo} failed ({_brief(error)}); rerun the command to resume"
         ) from error
     if Path(folder).name != snapshot.commit:
-        raise HubUnavailableError(f"{snapshot.repo} was changed on the Hub while it was read; start again")
+        raise HubUnavailableError(f"{snapshot.repo} changed on the Hub during the download; rerun the command")
 
 
 def _verify(file: Path, snapshot: Snapshot) -> None:
@@ -202,7 +202,7 @@ def _verify(file: Path, snapshot: Snapshot) -> None:
     if actual != expected:
         raise HubUnavailableError(
             f"{file.name} of {snapshot.repo} was altered or damaged (its hash is {actual}, the Hub's is {expected}); "
-            f"delete {file.resolve()} and start again"
+            f"delete {file.resolve()} and rerun the command"
         )
 
 
@@ -237,7 +237,7 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     try:
         value, error = box.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
+        raise TimeoutError(f"no response within {seconds:g} s") from None
     if error is not None:
         raise error
     return value  # type: ignore[return-value]  # no error, so it is the value

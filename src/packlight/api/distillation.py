@@ -249,14 +249,14 @@ def _opened(model: PreTrainedModel | str | Path, tokenizer: Any, work: Path) -> 
     if isinstance(model, str | Path):
         checkpoint = _resolved(model)
         if not checkpoint.is_classifier:
-            raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
+            raise ModelError(f"{model}: an encoder without labels; fine-tune it first (`packlight finetune`)")
         return open_classifier(checkpoint.path), tokenizer_folder(checkpoint, work)
     if hasattr(tokenizer, "save_pretrained"):
         tokenizer.save_pretrained(work)
         tokenizer = work
     origin = tokenizer or getattr(model, "name_or_path", "")
     if not origin:
-        raise ModelError("where a model object's tokenizer is cannot be told: give DistillationConfig(tokenizer=...)")
+        raise ModelError("a model object needs its tokenizer: DistillationConfig(tokenizer=...)")
     if (Path(origin) / "tokenizer.json").is_file():
         return model.eval(), Path(origin)
     return model.eval(), tokenizer_folder(resolve(origin), work)

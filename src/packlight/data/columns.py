@@ -70,13 +70,13 @@ def choose_text_column(table: Table, text_column: str | None = None) -> str:
     if len(table.columns) == 1 and table.header_row is not None:
         raise DataError(
             f"{table.file}, row {table.header_row}: {quoted(table.columns[0])} may be the header or the first text; write "
-            "`text` above it, say --text-column, or name a file of texts, one a line, .txt"
+            "`text` above it, say --text-column, or name a file of texts, one per line, as .txt"
         )
     left = [name for name in table.columns if plain(name) not in PASSED_OVER and plain(name) not in LABEL_NAMES]
     if len(left) == 1:
         return left[0]
     raise DataError(
-        f"{table.file}: no column is plainly the one of the texts: {_found(table)}; name it with --text-column"
+        f"{table.file}: it is unclear which column has the texts: {_found(table)}; name it with --text-column"
     )
 
 
@@ -239,8 +239,8 @@ def _by_contents(table: Table, first: str, second: str) -> tuple[str, str]:
     distinct = {c: len({str(value) for value in table.cells[c]}) for c in (first, second)}
     if distinct[first] == distinct[second]:
         raise DataError(
-            f"{table.file}: which of the columns {first!r} and {second!r} holds the texts cannot be told, both "
-            f"have {distinct[first]} distinct values; {FLAGS}"
+            f"{table.file}: it is unclear which of the columns {first!r} and {second!r} has the texts; both have "
+            f"{distinct[first]} distinct values; {FLAGS}"
         )
     return (second, first) if distinct[first] < distinct[second] else (first, second)
 

@@ -67,7 +67,7 @@ def _open(reference: str, repo: str, revision: str | None) -> _Source:
     if source.configurations and not scripted:
         return source
     if not scripted:
-        raise DataError(f"{reference}: no Parquet, CSV or JSONL files in it; export it as one of these")
+        raise DataError(f"{reference}: no Parquet, CSV or JSONL files; export it as one of these")
     if revision is not None:
         raise DataError(_refusal(reference, f"the Hub's Parquet copy is of its main branch; say {repo}@{CONVERTED}"))
     try:
@@ -110,10 +110,10 @@ def _choose(reference: str, source: _Source, configuration: str) -> str:
     names = ", ".join(sorted(source.configurations))
     if chosen is None:
         raise DataError(
-            f"{reference}: it has several configurations; say {source.snapshot.repo}:NAME with one of {names}"
+            f"{reference}: has several configurations; choose {source.snapshot.repo}:NAME with one of {names}"
         )
     if chosen not in source.configurations:
-        raise DataError(f"{reference}: it has no configuration {chosen!r}; there are: {names}")
+        raise DataError(f"{reference}: has no configuration {chosen!r}; there are: {names}")
     return chosen
 
 
@@ -139,12 +139,14 @@ def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str
     for name, files in source.configurations[configuration].items():
         split = split_named(name)
         if split is None:
-            warn(f"{source.snapshot.repo}:{configuration}: its split {name!r} is neither train, val nor test; not used")
+            warn(
+                f"{source.snapshot.repo}:{configuration}: its split {name!r} is neither train, val nor test, and is not used"
+            )
         else:
             splits.setdefault(split, []).extend(files)
     if "train" not in splits:
         raise DataError(
-            f"{source.snapshot.repo}:{configuration}: it has no train split, only "
+            f"{source.snapshot.repo}:{configuration}: has no train split, only "
             f"{', '.join(source.configurations[configuration])}; download its files and give the folder"
         )
     return dict(splits)

@@ -43,7 +43,9 @@ def read_folder(folder: Path | Traversable, shown: str, options: ReadOptions) ->
             file = f"{shown}/{source.name}"
             found = read_file(file, source.read_bytes(), **vars(options))
             if set(found) - {"train", name}:
-                raise DataError(f"{file} holds rows of {' and '.join(found)}; read it by itself, or cut it in files")
+                raise DataError(
+                    f"{file} holds rows of {' and '.join(found)}; read it by itself, or split it into one file for each"
+                )
             parts.setdefault(name, []).extend(row for rows in found.values() for row in rows)
     return parts
 
@@ -155,7 +157,7 @@ def _place(source: str | Path) -> Path:
     try:
         return Path(source).expanduser()
     except RuntimeError as error:
-        raise DataError(f"there is no {source}: no such user's folder is known; write the whole path") from error
+        raise DataError(f"there is no {source}: unknown user; write the whole path") from error
 
 
 def _read_hub(reference: str, options: ReadOptions) -> dict[str, list[Row]]:
@@ -170,7 +172,7 @@ def _read_hub(reference: str, options: ReadOptions) -> dict[str, list[Row]]:
     for name, rows in found.items():
         split = split_named(name)
         if split is None:
-            warn(f"{reference}: the split {name!r} ({len(rows)} rows) is neither train nor val nor test; not used")
+            warn(f"{reference}: the split {name!r} ({len(rows)} rows) is neither train, val nor test, and is not used")
         else:
             parts.setdefault(split, []).extend(rows)
     return parts

@@ -76,9 +76,9 @@ def _tables(data: Any) -> dict[str, Table]:
         tables = dict[str, Table]()
         for word, rows in data.items():
             if (name := split_named(str(word))) is None:
-                warn(f"the split {word!r} is neither train nor val nor test; it is not used")
+                warn(f"the split {word!r} is neither train, val nor test, and is not used")
             elif name in tables:
-                raise DataError(f"{', '.join(map(repr, data))}: two of these mean the split {name}; keep one of them")
+                raise DataError(f"{', '.join(map(repr, data))}: two of these are the split {name}; keep one of them")
             else:
                 tables[name] = _one_split(_table(rows, name), name)
         return tables
@@ -203,7 +203,7 @@ def _by_columns(rows: Any, name: str) -> Table | None:
     lengths = {len(values) for values in cells.values()}
     if len(lengths) != 1:
         raise DataError(
-            f"{name}: the columns {', '.join(cells) or '(none)'} are not equally long; give a value for each row"
+            f"{name}: the columns {', '.join(cells) or '(none)'} have different lengths; give a value for each row"
         )
     if lengths == {0}:
         raise DataError(f"{name} has no rows: give labelled texts")

@@ -25,7 +25,9 @@ def scope_label(labels: Sequence[str], given: str | None = None) -> str | None:
         return label
     found = [label for label in labels if re.sub(r"[\s_-]", "", label.lower()) in OUT_OF_SCOPE]
     if len(found) > 1:
-        raise DataError(f"{' and '.join(map(repr, found))} may all mean out of scope; choose one with --oos-label")
+        raise DataError(
+            f"{' and '.join(map(repr, found))} could all be the out-of-scope label; choose one with --oos-label"
+        )
     return found[0] if found else None
 
 

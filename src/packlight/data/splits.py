@@ -79,7 +79,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
             free_of[next(iter(labels))].append(text)
     if single := {label for label, texts in texts_of.items() if len(texts) < MINIMUM_TEXTS}:
         warn(
-            f"labels with a single text: {_listed(single)}; they stay in train, so nothing says how well they are learnt; "
+            f"labels with a single text: {_listed(single)}; they stay in train, so their accuracy is unknown; "
             "add texts, or remove them with --rare drop"
         )
     counts = {
@@ -95,7 +95,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
             if without:
                 warn(
                     f"{name} was made with {FRACTIONS[name]:.0%} of the texts and has none of {len(without)} of "
-                    f"{len(texts_of)} labels: most labels have too few texts; its figures are those of the others"
+                    f"{len(texts_of)} labels: most labels have too few texts; its figures are for the others only"
                 )
     place = dict[str, str]()
     for label, shares in taken.items():

@@ -52,7 +52,7 @@ def accepted_rows(table: Table) -> Table:
         raise DataError(f"{table.file}: Prodigy's rows without a label, such as spans; {LATER}; export text and label")
     kept = [place for place, answer in enumerate(answers) if answer == "accept"]
     if not kept:
-        raise DataError(f"{table.file}: Prodigy's export without an accepted row; accept labels there and export again")
+        raise DataError(f"{table.file}: Prodigy's export has no accepted row; accept labels there and export again")
     if len(kept) < len(table):
         counts = Counter(map(str, answers))
         rejected, ignored = counts["reject"], len(table) - len(kept) - counts["reject"]
@@ -184,7 +184,7 @@ def single_labels(table: Table, label: str) -> Table:
         raise DataError(
             f"{table.file}: no row has a label in the column {label!r}; annotate the texts and export again"
         )
-    warn(f"{table.file}: {len(table) - len(kept)} rows have an empty list of labels and are not used")
+    warn(f"{table.file}: {len(table) - len(kept)} rows have an empty list of labels, and are not used")
     return single.take(kept)
 
 

@@ -7,7 +7,7 @@ from packlight.data.formats.decoding import decode
 from packlight.data.formats.exports import refuse_kind
 from packlight.errors import DataError
 
-EXPECTED = "give texts, one a line"
+EXPECTED = "give texts, one per line"
 
 
 def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:
@@ -33,12 +33,12 @@ def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str |
         return read_texts(str(file), content, text_column=text_column, encoding=encoding)
     refuse_kind(str(file), suffix, content)
     if text_column is not None:
-        raise DataError(f"{file} has lines and no columns; leave out --text-column, or name it .csv if it is a table")
+        raise DataError(f"{file} has lines, not columns; omit --text-column, or name it .csv if it is a table")
     return lines_of(str(file), content, encoding=encoding)
 
 
 def read_lines(file: Path) -> list[str]:
-    """The texts of a file, one a line; blank lines are left out.
+    """The texts of a file, one per line; blank lines are left out.
 
     Raises:
         DataError: when the file cannot be read, or holds no text.
@@ -47,7 +47,7 @@ def read_lines(file: Path) -> list[str]:
 
 
 def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> list[str]:
-    """The texts of bytes, one a line without outer white space; a blank line is a text without words.
+    """The texts of bytes, one per line without outer white space; a blank line is a text without words.
 
     Args:
         source: what error messages call them.
@@ -58,6 +58,6 @@ def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> lis
         DataError: when they are not text, or hold none.
     """
     if not content.strip():
-        raise DataError(f"{source}: holds no text; {EXPECTED}")
+        raise DataError(f"{source}: no texts; {EXPECTED}")
     # Only line feeds end a line: splitlines would also cut at separators that a text may hold.
     return [line.strip() for line in decode(source, content, encoding).text.removesuffix("\n").split("\n")]

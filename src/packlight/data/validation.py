@@ -59,7 +59,7 @@ def check_enough(parts: Mapping[str, Sequence[Example]]) -> None:
         )
     for name, examples in parts.items():
         if not examples:
-            raise DataError(f"the split {name} has no rows; add some, or leave it out to have it made from train")
+            raise DataError(f"the split {name} has no rows; add some, or omit it to have it split off train")
     count = sum(map(len, parts.values()))
     if count < MINIMUM_ROWS:
         raise DataError(
@@ -134,7 +134,9 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
         spellings[dedup_key(label)].append(label)
     twins = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
     if twins:
-        warn(f"labels in several spellings, each a class of its own: {len(twins)}; {'; '.join(twins[:MAX_SHOWN])}")
+        warn(
+            f"labels that differ only in spelling, each a class of its own: {len(twins)}; {'; '.join(twins[:MAX_SHOWN])}"
+        )
 
 
 def _judge(row: Row) -> Example | Diagnostic:

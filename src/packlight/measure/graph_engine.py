@@ -42,7 +42,7 @@ class GraphEngine(Engine[str]):
         self._inputs = {each.name: TYPES.get(each.type) for each in session.get_inputs()}
         if unknown := sorted(name for name, kind in self._inputs.items() if name not in FEEDS or kind is None):
             raise ModelError(
-                f"the ONNX graph asks for the input {unknown[0]!r}, and a text gives only {', '.join(FEEDS)} as integers; "
+                f"the ONNX graph needs the input {unknown[0]!r}, but a text provides only {', '.join(FEEDS)} as integers; "
                 "export a text classifier"
             )
         names = [each.name for each in session.get_outputs()]
@@ -83,8 +83,8 @@ class GraphEngine(Engine[str]):
             raise ModelError(f"the ONNX graph does not run on {len(tokens['input_ids'][0])} tokens: {error}") from error
         if logits.shape != (1, len(self.labels)):
             raise ModelError(
-                f"the ONNX graph answers a text with {self._output} of shape {list(logits.shape)}, and there are "
-                f"{len(self.labels)} labels; it must give [texts, labels]"
+                f"the ONNX graph returns {self._output} of shape {list(logits.shape)}, but there are "
+                f"{len(self.labels)} labels; it must return [texts, labels]"
             )
         answer: Logits = logits.astype(np.float32)
         return answer
@@ -109,7 +109,7 @@ def open_graph(file: Path, *, threads: int | None = None) -> onnxruntime.Inferen
     try:
         return open_on_cpu(file, options)
     except Exception as error:  # as above
-        raise ModelError(f"{file}: ONNX Runtime does not open it: {error}") from error
+        raise ModelError(f"{file}: ONNX Runtime cannot open it: {error}") from error
 
 
 def beside(file: Path, name: str) -> Path | None:
@@ -147,7 +147,7 @@ def bytes_of(session: onnxruntime.InferenceSession) -> int:
     if file is None:
         return len(session._model_bytes)  # noqa: SLF001 - as above
     if not file.is_file():
-        raise ModelError(f"{file}: the session was opened from it, and it is gone; open the session again")
+        raise ModelError(f"{file}: the file that the session was created from is gone; create the session again")
     return sum(part.stat().st_size for suffix in ("", *EXTERNAL) if (part := Path(f"{file}{suffix}")).is_file())
 
 

@@ -48,16 +48,14 @@ def open_model(
     """
     if isinstance(model, onnxruntime.InferenceSession):
         if threads is not None:
-            raise ModelError("threads of a session are set when it is opened: SessionOptions.intra_op_num_threads")
+            raise ModelError("the threads of a session are set when it is created: SessionOptions.intra_op_num_threads")
         return _session(model, tokenizer, labels)
     if not isinstance(model, str | Path):
         return _object(model, tokenizer, labels, threads)
     if Path(model).suffix == ".onnx":
         return _session(open_graph(Path(model), threads=threads), tokenizer, labels)
     if labels is not None:
-        raise ModelError(
-            f"{model}: names its labels itself, in {CONFIG}; labels= is for a model object or an ONNX graph"
-        )
+        raise ModelError(f"{model}: has its labels in {CONFIG}; labels= is for a model object or an ONNX graph")
     if tokenizer is not None:
         return _folder(model, tokenizer, threads)
     if (Path(model) / MANIFEST).is_file():
@@ -67,7 +65,7 @@ def open_model(
     checkpoint = resolve(model)
     checkpoint.check_task()
     if not checkpoint.is_classifier:
-        raise ModelError(f"{model}: is an encoder without labels; fine-tune it first (`packlight finetune`)")
+        raise ModelError(f"{model}: an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
     return Opened(open_folder(checkpoint.path, engine="pipeline", threads=threads), size, one_by_one=False)
 
@@ -107,8 +105,8 @@ def _labels_of_graph(file: Path | None, tokenizer: Any) -> tuple[str, ...]:
         if config is not None and config.is_file() and (found := labels_beside(config)) is not None:
             return found
     raise ModelError(
-        f"{file or 'an ONNX session'}: what its logits mean is not known, since no {CONFIG} with id2label is beside it or "
-        "its tokenizer; copy the model's there, or give labels=[…] in the order of the logits"
+        f"{file or 'an ONNX session'}: the meaning of its logits is unknown, because there is no {CONFIG} with id2label beside it "
+        "or its tokenizer; copy the model's there, or pass labels=[…] in the order of the logits"
     )
 
 

@@ -306,8 +306,8 @@ class TrueLabels(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if len(predictions) != len(self.answers):
             raise MeasurementError(
-                f"{raw.variant}: {len(predictions):,} answers for {len(self.answers):,} {self.split} texts; they are of "
-                "different measurements, measure again"
+                f"{raw.variant}: {len(predictions):,} predictions for {len(self.answers):,} {self.split} texts; they come "
+                "from different measurements; measure again"
             )
         return [given == answer for given, answer in zip(predictions, self.answers, strict=True)]
 

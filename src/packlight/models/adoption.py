@@ -54,9 +54,7 @@ def plan_head(
     checkpoint.check_task()
     if checkpoint.labels is None:
         if label_map or extend:
-            raise ModelError(
-                f"{checkpoint.reference}: is an encoder without labels, so there is nothing to map or extend"
-            )
+            raise ModelError(f"{checkpoint.reference}: an encoder without labels, so there is nothing to map or extend")
         return HeadPlan(tuple(data_labels), 0)
     own = mapped_labels(checkpoint.labels, data_labels, label_map or {}, checkpoint.reference)
     try:
@@ -84,7 +82,7 @@ def mapped_labels(
         if place is None or ours not in data_labels:
             unknown, whose = (theirs, "model") if place is None else (ours, "data")
             raise ModelError(
-                f"{reference}: the label map joins {key!r} with {value!r}, but {unknown!r} is no label of the {whose}\n"
+                f"{reference}: the label map maps {key!r} with {value!r}, but {unknown!r} is not a label of the {whose}\n"
                 f"  model: {some_labels(model_labels, 40)}\n  data:  {some_labels(data_labels, 40)}"
             )
         names[place] = ours

@@ -54,7 +54,7 @@ def known_family(model: PreTrainedModel) -> ArchitectureLayout:
     """
     family = family_of(model)
     if family is None:
-        raise ModelError(f"where {model.config.model_type!r} keeps its attention heads is not known")
+        raise ModelError(f"the attention heads of {model.config.model_type!r} are not supported")
     return family
 
 
@@ -116,7 +116,7 @@ def shrink_heads(model: PreTrainedModel, *, filled: bool = True) -> None:
         if value.weight[first:].any() or value.bias[first:].any() or out.weight[:, first:].any():
             raise ModelError(
                 f"{CONFIG_KEY} in config.json is {count}, but the heads after these are not zero: the checkpoint was "
-                f"trained on elsewhere; take {CONFIG_KEY} out of config.json to open it with all its heads"
+                f"trained further elsewhere; remove {CONFIG_KEY} from config.json to open it with all its heads"
             )
     keep_heads(model, [torch.arange(count)] * len(encoder_layers(model)))
 

@@ -139,7 +139,7 @@ def open_folder(
         raise ModelError(f"{where}: {CONFIG} has no model_type; save the model with transformers 4 or newer")
     refuse_quantized(config, where)
     if config.get("is_encoder_decoder"):
-        raise ModelError(f"{where}: is an encoder with a decoder ({model_type}); {TAKEN}")
+        raise ModelError(f"{where}: an encoder with a decoder ({model_type}); {TAKEN}")
     check_vocabulary(path, config, where)
     head = read_head(config, plain_shapes(shapes), where)
     return Checkpoint(
@@ -183,7 +183,7 @@ def check_names(names: Collection[str], where: str) -> None:
     """
     if ADAPTER in names and CONFIG not in names:
         raise ModelError(
-            f"{where}: is a PEFT adapter, not a whole model; merge it first: load it with peft, then "
+            f"{where}: a PEFT adapter, not a whole model; merge it first: load it with peft, then "
             "`model.merge_and_unload().save_pretrained(folder)` and `tokenizer.save_pretrained(folder)`"
         )
     if CONFIG not in names:
@@ -193,8 +193,8 @@ def check_names(names: Collection[str], where: str) -> None:
     if WEIGHTS not in names and INDEX not in names:
         if pickles := sorted(name for name in names if is_pickle(name)):
             raise ModelError(
-                f"{where}: its weights are a pickle ({pickles[0]}), which can run code when it is opened, and are "
-                "refused; where you trust them, load them once with transformers and `save_pretrained` them, which "
+                f"{where}: its weights are a pickle ({pickles[0]}), which can run code when it is opened, so "
+                "packlight rejects them; if you trust them, load them once with transformers and call `save_pretrained`, which "
                 f"writes {WEIGHTS}"
             )
         raise ModelError(f"{where}: {WEIGHTS} is missing; packlight reads safetensors weights only")
@@ -228,7 +228,7 @@ def refuse_code(folder: Path, where: str) -> None:
         for key in CODE_KEYS:
             if document.get(key):
                 raise ModelError(
-                    f"{where}: {name} asks for code of its own ({key}), which packlight does not run; choose a model "
+                    f"{where}: {name} needs code of its own ({key}), which packlight doesn't run; choose a model "
                     "whose architecture is part of transformers"
                 )
 
@@ -261,7 +261,7 @@ def weight_files(folder: Path, names: Collection[str], where: str) -> list[str]:
     for shard in shards:
         if "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
             raise ModelError(
-                f"{where}: {INDEX} names {shard!r}, which is no safetensors file beside it; nothing outside the folder "
-                "is read"
+                f"{where}: {INDEX} names {shard!r}, which is not a safetensors file beside it; packlight reads nothing "
+                "outside the folder"
             )
     return shards

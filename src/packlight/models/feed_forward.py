@@ -21,4 +21,4 @@ def blocks_of(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
     match linear:
         case [up, down] if up.out_features == down.in_features == width:
             return up, down
-    raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block of one layer up and one down")
+    raise RecipeError(f"prune: {type(layer).__name__} has no feed-forward block with one layer up and one down")

@@ -69,8 +69,8 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
         raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(
-            f"{folder}: {_missing(missing, loading)}; is it a whole fine-tuned classifier, and under the names that "
-            "transformers gives its weights?"
+            f"{folder}: {_missing(missing, loading)}; is it a complete fine-tuned classifier, with the weight names "
+            "of transformers?"
         )
     check_finite(model, folder)
     _fold(model, folder)
@@ -88,7 +88,7 @@ def empty_classifier(folder: Path) -> PreTrainedModel:
         config = AutoConfig.from_pretrained(folder, **_OPEN)
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except _REFUSALS as error:
-        raise ModelError(f"{folder}: no architecture that transformers knows: {error}") from error
+        raise ModelError(f"{folder}: its architecture is unknown to transformers: {error}") from error
     _fold(model, folder, filled=False)
     model.eval()
     return model
@@ -132,7 +132,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
         raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {error}") from error
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise ModelError(
-            f"{encoder_folder}: {_missing(missing, loading)}; those would start from random numbers. Save the encoder again "
+            f"{encoder_folder}: {_missing(missing, loading)}; these would start with random weights. Save the encoder again "
             "under the names that transformers gives its weights, with `model.save_pretrained`"
         )
     check_finite(encoder, encoder_folder)

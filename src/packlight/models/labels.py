@@ -91,7 +91,7 @@ def _by_name(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[in
         if len(candidates) > 1:
             names = ", ".join(repr(model_labels[index]) for index in candidates)
             raise ModelError(
-                f"the data's label {label!r} may be the model's {names}; rename it to one of these exactly"
+                f"the data's label {label!r} could be any of the model's {names}; rename it to exactly one of these"
             )
         columns.append(candidates[0] if candidates else None)
     return columns
@@ -142,7 +142,7 @@ def _index_of_unique(labels: Sequence[str]) -> dict[str, int]:
     index = {label: place for place, label in enumerate(labels)}
     if len(index) < len(labels):
         twice = next(label for label, count in Counter(labels).items() if count > 1)
-        raise ModelError(f"the model has the label {twice!r} twice; mend id2label in its config.json")
+        raise ModelError(f"the model has the label {twice!r} twice; fix id2label in its config.json")
     return index
 
 
@@ -150,7 +150,7 @@ def _refuse_shared(columns: Sequence[int], model_labels: Sequence[str], data_lab
     for column, count in Counter(columns).items():
         if count > 1:
             names = ", ".join(repr(label) for label, at in zip(data_labels, columns, strict=True) if at == column)
-            raise ModelError(f"the data's labels {names} are all the model's {model_labels[column]!r}; merge them")
+            raise ModelError(f"the data's labels {names} all match the model's {model_labels[column]!r}; merge them")
 
 
 def _fold(label: str) -> str:

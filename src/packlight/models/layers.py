@@ -28,7 +28,7 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
             f"layers {chosen} cannot be taken: the first layer of {teacher.config.model_type} must be kept"
         )
     if not chosen or min(chosen) < 0 or max(chosen) >= held or sorted(set(chosen)) != chosen:
-        raise RecipeError(f"layers {chosen} cannot be taken: give rising numbers from 0 to {held - 1}")
+        raise RecipeError(f"layers {chosen} cannot be taken: give increasing indices from 0 to {held - 1}")
     student = copy.deepcopy(teacher)
     path = mean_pooling.layers_path(student)
     modules = student.get_submodule(path)
@@ -70,7 +70,7 @@ def evenly_spaced_layers(count: int, held: int) -> list[int]:
         RecipeError: when there are not so many.
     """
     if not 1 <= count <= held:
-        raise RecipeError(f"{count} layers cannot be taken of a teacher with {held}")
+        raise RecipeError(f"{count} layers cannot be taken from a teacher with {held}")
     return [round(place) for place in np.linspace(0, held - 1, count)]
 
 

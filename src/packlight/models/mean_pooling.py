@@ -169,7 +169,7 @@ def fold(model: PreTrainedModel) -> None:
     """
     family = family_of(model)
     if family is None:
-        raise ModelError(f"mean pooling has no stock form for {model.config.model_type!r}")
+        raise ModelError(f"mean pooling has no standard form for {model.config.model_type!r}")
     layers = model.get_submodule(family.layers)
     assert isinstance(layers, nn.ModuleList)  # every family above keeps its layers so
     setattr(model.config, CONFIG_KEY, "mean")

@@ -31,7 +31,7 @@ def open_minilm() -> Checkpoint:
         except (ModelError, hub.HubUnavailableError) as error:
             tried.append(str(error))
     raise ModelError(
-        f"{WORD}: the weights of {REPO} cannot be had: {'; '.join(tried)}. Without a network: "
+        f"{WORD}: the weights of {REPO} were not found: {'; '.join(tried)}. Without a network: "
         f"{install_line('minilm')}; with one: hf download {REPO}"
     )
 
@@ -39,7 +39,7 @@ def open_minilm() -> Checkpoint:
 def _from_cache() -> Checkpoint:
     held = hub.cached(REPO)
     if held is None or WEIGHTS not in held.files:
-        raise hub.HubUnavailableError("the Hub's local cache does not hold them")
+        raise hub.HubUnavailableError("they are not in the Hub's local cache")
     return open_folder(hub.folder_of(held), reference=WORD, revision=held.commit)
 
 
@@ -47,7 +47,7 @@ def _from_package() -> Checkpoint:
     # only found, not imported: importing it loads sentence-transformers and torch
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError("the package that carries them is not installed")
+        raise ModelError("the package that contains them is not installed")
     return open_folder(Path(spec.submodule_search_locations[0]) / "model", reference=WORD)
 
 
@@ -58,5 +58,5 @@ def _from_hub() -> Checkpoint:
 def _accepted(checkpoint: Checkpoint) -> Checkpoint:
     found = checkpoint.files.get(WEIGHTS)
     if found != SHA256:
-        raise ModelError(f"{checkpoint.path / WEIGHTS} is not them (sha256 {found}, expected {SHA256})")
+        raise ModelError(f"{checkpoint.path / WEIGHTS} is a different file (sha256 {found}, expected {SHA256})")
     return dataclasses.replace(checkpoint, repo=REPO, license=LICENSE)

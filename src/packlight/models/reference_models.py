@@ -125,7 +125,7 @@ def _find(reference: Reference) -> hub.Snapshot:
         converted = hub.look_up(reference.repo, revision=CONVERSION)
     if not converted.commit.startswith(reference.conversion):
         raise hub.HubUnavailableError(
-            f"{CONVERSION} of {reference.repo} is commit {converted.commit[:7]} and no longer {reference.conversion}"
+            f"{CONVERSION} of {reference.repo} is commit {converted.commit[:7]} instead of {reference.conversion}"
         )
     return converted
 

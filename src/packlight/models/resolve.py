@@ -46,4 +46,4 @@ def _folder_or_hub(reference: str) -> Checkpoint:
         return open_snapshot(hub.look_up(repo, revision=revision), reference)
     except hub.HubUnavailableError as error:
         words = ", ".join((minilm.WORD, *REFERENCES))
-        raise ModelError(f"{reference}: {error}; nor is it a folder here or one of the words {words}") from error
+        raise ModelError(f"{reference}: {error}; it is not a folder here, nor one of the names {words}") from error

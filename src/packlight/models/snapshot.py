@@ -39,8 +39,8 @@ def has_safetensors(snapshot: hub.Snapshot) -> bool:
 def _check_listing(snapshot: hub.Snapshot, reference: str) -> None:
     if snapshot.online and not has_safetensors(snapshot) and any(map(is_pickle, snapshot.files)):
         raise ModelError(
-            f"{reference}: the Hub has only a pickle checkpoint of it, which can run code when it is opened, and "
-            f"that is refused; {_remedy(snapshot.repo)}"
+            f"{reference}: the Hub has only a pickle checkpoint of it, which can run code when it is opened, so "
+            f"packlight rejects it; {_remedy(snapshot.repo)}"
         )
     try:
         check_names(snapshot.files, reference)

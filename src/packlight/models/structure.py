@@ -45,5 +45,5 @@ class Structure:
     def lacks(self, part: str, held: int | None, kept: int) -> str | None:
         """Why so many of a part cannot be kept; None where they can."""
         if held is None:
-            return f"where {self.model_type} keeps its {part} is not known"
-        return f"{kept} {part} cannot be kept of {held}" if kept > held else None
+            return f"the {part} of {self.model_type} are not supported"
+        return f"{kept} {part} can't be kept: there are only {held}" if kept > held else None

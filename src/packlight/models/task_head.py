@@ -114,7 +114,7 @@ def _labels(config: Mapping[str, Any], shapes: Shapes, where: str) -> tuple[str,
         raise ModelError(f"{where}: id2label of config.json does not count from 0 to {len(id2label) - 1}") from error
     if logits is not None and logits != len(labels):
         raise ModelError(
-            f"{where}: config.json names {len(labels)} labels, and the weights give {logits} logits; mend id2label and "
+            f"{where}: config.json names {len(labels)} labels, but the weights give {logits} logits; fix id2label and "
             "label2id in config.json"
         )
     return labels

@@ -21,7 +21,9 @@ def tokenizer_folder(checkpoint: Checkpoint, work: Path) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
         tokenizer.save_pretrained(target)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{checkpoint.reference}: no fast tokenizer can be made of its files: {error}") from error
+        raise ModelError(
+            f"{checkpoint.reference}: its files can't be converted to a fast tokenizer: {error}"
+        ) from error
     if not (target / "tokenizer.json").is_file():
-        raise ModelError(f"{checkpoint.reference}: its tokenizer has no fast form; save one as tokenizer.json")
+        raise ModelError(f"{checkpoint.reference}: it has no fast tokenizer; save one as tokenizer.json")
     return target

@@ -59,9 +59,9 @@ def open_int8(folder: Path, file: Path) -> PreTrainedModel:
         with _quiet():
             _fill(model, tensors)
     except (KeyError, RuntimeError) as error:
-        raise ArtifactError(f"{file}: does not fit its config.json ({error})") from error
+        raise ArtifactError(f"{file}: doesn't match its config.json ({error})") from error
     if tensors:
-        raise ArtifactError(f"{file}: does not fit its config.json ({min(tensors)} is left over)")
+        raise ArtifactError(f"{file}: doesn't match its config.json ({min(tensors)} is left over)")
     return model
 
 

@@ -32,9 +32,9 @@ def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> Non
     if beyond:
         shown = ", ".join(map(repr, beyond[:3])) + (", …" if len(beyond) > 3 else "")
         raise ModelError(
-            f"{where}: its tokenizer has {len(beyond)} tokens past the {rows:,} rows of the model's embedding table "
+            f"{where}: its tokenizer has {len(beyond)} tokens beyond the {rows:,} rows of the model's embedding table "
             f"({shown}); save it with the tokenizer that it was trained with, or call "
-            "`model.resize_token_embeddings(len(tokenizer))` and train on before saving"
+            "`model.resize_token_embeddings(len(tokenizer))` and train it before you save it"
         )
 
 

@@ -35,7 +35,7 @@ def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
     with path.open("rb") as stream:
         start = stream.read(8)
         if start == b"version ":
-            raise ModelError(f"{where}: {path.name} is only a pointer of git-lfs; run `git lfs pull` in the folder")
+            raise ModelError(f"{where}: {path.name} is only a git-lfs pointer; run `git lfs pull` in the folder")
         length = int.from_bytes(start, "little")
         header = stream.read(length) if length <= size - 8 else b""
     try:
@@ -43,10 +43,10 @@ def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
         end = max(entry["data_offsets"][1] for entry in entries.values())
         shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ModelError(f"{where}: {path.name} is no safetensors file; download or save the model again") from error
+        raise ModelError(f"{where}: {path.name} is not a safetensors file; download or save the model again") from error
     if 8 + length + end != size:
         raise ModelError(
-            f"{where}: {path.name} has {size:,} bytes where its header says {8 + length + end:,}; download it again"
+            f"{where}: {path.name} has {size:,} bytes, but its header says {8 + length + end:,}; download it again"
         )
     return shapes
 

@@ -102,13 +102,13 @@ def _form(step: Step, origin: Candidate, data: Dataset, work: Path, seed: int) -
     note = str(getattr(step, "mode", ""))
     try:
         if origin.artifact is None:
-            raise ModelError(f"starts from {origin.name}, which is not there")
+            raise ModelError(f"starts from {origin.name}, which was skipped")
         step.check_machine()
         artifact, _ = make_variant(
             step, work / step.name, work / f"{step.name}.work", data, parent=origin.artifact, seed=seed
         )
     except PacklightError as error:
-        info(f"{step.name}: takes no part: {error}")
+        info(f"{step.name}: skipped: {error}")
         return Candidate(step.name, engine, precision, None, str(error))
     return Candidate(step.name, engine, precision, artifact, note)
 
@@ -132,6 +132,6 @@ def _tried(candidate: Candidate, threads: int) -> Candidate:
             process.labels  # noqa: B018 - asking waits until it is open
     except MeasurementError as error:
         reason = str(error).removeprefix(f"{candidate.name}: ")
-        info(f"{candidate.name}: takes no part: {reason}")
+        info(f"{candidate.name}: skipped: {reason}")
         return Candidate(candidate.name, candidate.engine, candidate.precision, None, reason)
     return candidate

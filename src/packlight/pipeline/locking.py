@@ -68,4 +68,4 @@ def _lock_file(folder: Path, out: Path) -> TextIO:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / LOCK).open("a")  # opened for writing, it could not be shortened while another process locks it
     except OSError as error:
-        raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
+        raise PacklightError(f"{out}: cannot be written to ({error.strerror}); give another --out") from error

@@ -312,4 +312,4 @@ def _record(artifact: Artifact, measurements: Measurements) -> None:
         write_manifest(artifact.path, manifest)
         write_card(artifact, measurements)
     except OSError as error:
-        info(f"{artifact.path}: its card is left as it is ({error.strerror})")
+        info(f"{artifact.path}: its model card is unchanged ({error.strerror})")

@@ -99,7 +99,7 @@ def inspect_models(
 
     Raises:
         ModelError: when a model cannot be opened.
-        RecipeError: when no variant is left to be measured.
+        RecipeError: when no variant is left to measure.
     """
     reasons: dict[str, str] = {}
     structures: dict[str, Structure] = {}
@@ -117,9 +117,7 @@ def inspect_models(
             structures[step.name] = found
     left = [step for step in recipe.steps if step.measured and step.name not in reasons and step.name not in skipped]
     if reasons and not left:
-        raise RecipeError(
-            f"{recipe.name}: no variant is left to be measured: {'; '.join(map(': '.join, reasons.items()))}"
-        )
+        raise RecipeError(f"{recipe.name}: no variant is left to measure: {'; '.join(map(': '.join, reasons.items()))}")
     return Inspection(structures, reasons)
 
 

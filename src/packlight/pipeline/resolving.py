@@ -77,13 +77,15 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
     now = here()
     if threads is not None and threads != known.threads:
         info(
-            f"training threads: {threads} from now on, {known.threads} before; what was trained with those is made again"
+            f"training threads: {threads} from now on, {known.threads} before; what was trained with the old number is trained again"
         )
         known = msgspec.structs.replace(known, threads=threads)
         atomic_write(file, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
     elif differing := [name for name in known.__struct_fields__ if getattr(known, name) != getattr(now, name)]:
         kept = ", ".join(f"{name} {msgspec.to_builtins(getattr(known, name))}" for name in differing)
-        info(f"continuing with {kept}, as this run began; this machine's own choice would be different ({file.name})")
+        info(
+            f"continuing with {kept}, as at the start of this run; this machine's default would be different ({file.name})"
+        )
     return known
 
 
@@ -118,7 +120,7 @@ def check_device(step: Step) -> None:
     device = getattr(step, "device", None)
     if device not in (None, "cpu", device_here()):
         raise RecipeError(
-            f"{step.name}: trains on {device}, which this machine lacks; continue on one that has it, state "
+            f"{step.name}: trains on {device}, which this machine doesn't have; continue on one that does, set "
             "`device: cpu` for this step in the recipe, or start in another --out"
         )
 

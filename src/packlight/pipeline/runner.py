@@ -176,7 +176,7 @@ def _building(
             made += [step.name] if new else []
         tell("variants", len(recipe.steps), len(recipe.steps))
         if not any(step.measured for step in recipe.steps if step.name in artifacts):
-            raise RecipeError(f"{recipe.name}: none of its measured variants can be made of {model}")
+            raise RecipeError(f"{recipe.name}: none of its measured variants can be made from {model}")
         yield artifacts, made
 
 

@@ -149,7 +149,7 @@ def _row(
 def _check_place(out: Path, given: Sequence[Artifact]) -> None:
     """Nothing is measured for minutes before it turns out that its result has no place."""
     if any(out.resolve() == each.path.resolve() for each in given):
-        raise ArtifactError(f"{out}: takes part itself; give another --out for the winner")
+        raise ArtifactError(f"{out}: is one of the candidates; give another --out for the winner")
     if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise ArtifactError(f"{out}: exists but is not a packlight artifact; remove it yourself, or give another --out")
 

@@ -91,7 +91,7 @@ def run_step(
 
     starts = ({PARENT: parent} if parent else {}) | dict(other_parents or {})
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):
-        raise RecipeError(f"{out}: is what the step starts from; give another --out")
+        raise RecipeError(f"{out}: is the artifact that the step starts from; give another --out")
     step.check_data(data)
     start = step.start_model(DEFAULT_MODEL)
     checkpoint = resolve(start) if start else None

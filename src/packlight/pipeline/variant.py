@@ -166,7 +166,7 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     checkpoint.check_task()
     if checkpoint.labels is None:
         raise ModelError(
-            f"{reference}: is no fine-tuned classifier; run `packlight finetune --model {reference}` first"
+            f"{reference}: not a fine-tuned classifier; run `packlight finetune --model {reference}` first"
         )
     try:
         plan_head(checkpoint, data.labels)
@@ -275,5 +275,5 @@ def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Arti
         same = manifest.fingerprint == mark and manifest.parent == (parent.name if parent else None)
         return Artifact.open(folder) if same else None
     except ArtifactError as error:
-        info(f"{error}; it is made again")
+        info(f"{error}; building it again")
         return None

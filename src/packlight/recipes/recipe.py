@@ -259,7 +259,7 @@ def _check_order(recipe: Recipe, where: str) -> None:
         if step.contradiction:
             raise RecipeError(f"{where}: {step.name} ({step.kind}): {step.contradiction}")
         if step.name in made:
-            raise RecipeError(f"{where}: two variants are called {step.name!r}")
+            raise RecipeError(f"{where}: two variants have the name {step.name!r}")
         parent = _parent(step, previous, where)
         origins = ({parent: step.needs} if parent else {}) | step.other_parents
         for origin, kinds in origins.items():
@@ -277,14 +277,14 @@ def _check_order(recipe: Recipe, where: str) -> None:
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
         previous = step.name
     if not any(step.measured for step in recipe.steps):
-        raise RecipeError(f"{where}: no variant is measured; leave out `measured: false` for one")
+        raise RecipeError(f"{where}: no variant is measured; remove `measured: false` from one")
 
 
 def _parent(step: Step, previous: str | None, where: str) -> str | None:
     if not step.needs:
         if step.parent is not None:
             raise RecipeError(
-                f"{where}: {step.name} ({step.kind}) starts from a model, not from a variant; drop `from`"
+                f"{where}: {step.name} ({step.kind}) starts from a model, not from a variant; remove `from`"
             )
         return None
     parent = step.parent or previous

@@ -235,7 +235,7 @@ def read_activation(config: Path) -> Activation:
     """
     kind = json.loads(config.read_text(encoding="utf-8")).get("problem_type")
     if kind == "regression":
-        raise ArtifactError(f"{config}: problem_type is regression; packlight answers with labels only")
+        raise ArtifactError(f"{config}: problem_type is regression; packlight predicts labels only")
     return "sigmoid" if kind == "multi_label_classification" else "softmax"
 
 
@@ -262,7 +262,7 @@ def _verify(path: Path, manifest: Manifest) -> None:
         file = path / name
         # A link may lead anywhere, as in the Hub's cache: the hash says whether it is the right content.
         if ".." in Path(name).parts or Path(name).is_absolute():
-            raise ArtifactError(f"{path}: {name} lies outside the artifact")
+            raise ArtifactError(f"{path}: {name} is outside the artifact")
         if not file.is_file():
             raise ArtifactError(f"{path}: {name} is missing; copy the artifact again")
         _refuse_code(file)
@@ -279,4 +279,4 @@ def _files_below(path: Path) -> list[Path]:
 
 def _refuse_code(file: Path) -> None:
     if file.suffix.lower() in FORBIDDEN_SUFFIXES:
-        raise ArtifactError(f"{file}: {file.suffix} files can carry code and are refused; use safetensors or ONNX")
+        raise ArtifactError(f"{file}: {file.suffix} files can contain code and are rejected; use safetensors or ONNX")

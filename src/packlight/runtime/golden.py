@@ -114,7 +114,7 @@ def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
     atomic_write(folder / FILE, msgspec.json.encode(golden))
     if listed.batch_invariant and (moved := moved_by_batches(artifact, engine, golden)) > BATCH_TOLERANCE:
         say(
-            f"  {manifest.name}: the batch moves a text's probabilities by up to {moved:.2g}, so texts are predicted one at a time"
+            f"  {manifest.name}: the batch changes a text's probabilities by up to {moved:.2g}, so texts are predicted one at a time"
         )
         listed = msgspec.structs.replace(listed, batch_invariant=False)
     return add_file(folder, listed, FILE)
@@ -177,7 +177,7 @@ def verify(folder: Path, *, threads: int | None = None) -> Replay:
         threads: for one inference; by default all that this process may use.
 
     Raises:
-        ArtifactError: when a file is missing or altered, or the artifact carries no golden texts.
+        ArtifactError: when a file is missing or altered, or the artifact has no golden texts.
         ReplayError: when inputs, logits or labels are not those that it carries.
     """
     artifact = Artifact.open(folder)
@@ -278,7 +278,7 @@ def _hint(artifact: Artifact) -> str:
 
 def _read(artifact: Artifact) -> Golden:
     if not has_golden(artifact):
-        raise ArtifactError(f"{artifact.path}: carries no golden texts ({FILE}); make the artifact again")
+        raise ArtifactError(f"{artifact.path}: has no golden texts ({FILE}); make the artifact again")
     try:
         golden = msgspec.json.decode((artifact.path / FILE).read_bytes(), type=Golden)
         size = len(base64.b64decode(golden.logits, validate=True))
@@ -286,5 +286,5 @@ def _read(artifact: Artifact) -> Golden:
         raise ArtifactError(f"{artifact.path / FILE}: is damaged ({error}); make the artifact again") from error
     count = len(golden.texts)
     if golden.format != FORMAT or not count or len(golden.inputs) != count or size % (4 * count):
-        raise ArtifactError(f"{artifact.path / FILE}: is damaged or of another format; make the artifact again")
+        raise ArtifactError(f"{artifact.path / FILE}: is damaged or has another format; make the artifact again")
     return golden

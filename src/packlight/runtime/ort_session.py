@@ -86,7 +86,7 @@ def open_session(
         else:
             session = _optimised(artifact, options, cache)
     except Exception as error:  # the library raises its own types, all of them plain Exceptions
-        raise ArtifactError(f"{artifact.model_path}: ONNX Runtime does not open it: {error}") from error
+        raise ArtifactError(f"{artifact.model_path}: ONNX Runtime cannot open it: {error}") from error
     forking.keep(session)
     return session
 

@@ -89,10 +89,10 @@ class SearchLock:
             out.mkdir(parents=True, exist_ok=True)
             self._stream = (out / LOCK).open("a")
         except OSError as error:
-            raise PacklightError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
+            raise PacklightError(f"{out}: cannot be written to ({error.strerror}); give another --out") from error
         if not try_lock(self._stream, shared=True):
             self._stream.close()
-            raise PacklightError(f"{out}: a run is at work in it, or measures; wait for it or give another --out")
+            raise PacklightError(f"{out}: locked by another process; wait for it, or give another --out")
 
     def alone(self) -> bool:
         """Whether no other process searches here any more; then none can begin until this one ends.

@@ -63,7 +63,7 @@ def _read(out: Path) -> Metadata | None:
         return None
     except (OSError, *DAMAGED_JSON) as error:
         raise PacklightError(
-            f"{file}: does not say what the search is about ({error}); give another --out, or remove the file if texts, "
+            f"{file}: doesn't describe the search ({error}); give another --out, or remove the file if texts, "
             "teacher, --seed and --threads are those of the search"
         ) from error
 

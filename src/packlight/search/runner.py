@@ -102,7 +102,7 @@ def search(
             another search; when the time was over before the teacher was there.
     """
     if minutes is None and trials is None:
-        raise PacklightError("give minutes, trials or both: otherwise the search has no end")
+        raise PacklightError("give minutes, trials or both")
     limits = checked(limits or Constraints(percentile="mean"))
     threads = processor.threads_for(threads)
     deadline = Deadline(minutes)
@@ -228,7 +228,7 @@ def _try(shop: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None
         shop.store.tell(trial, row)
         report_trial(row, shop.deadline)
         _give_up(shop.store.rows())
-    info("the last proposals had all been tried; the search ends here")
+    info("no new proposals; the search ends")
 
 
 def _tried(rows: Sequence[Row]) -> int:
@@ -240,7 +240,7 @@ def _give_up(rows: Sequence[Row]) -> None:
     """End a search in which nothing can be made at all."""
     tried = [row for row in rows if row.state in TRIED and row.same_as is None]
     if len(tried) >= REFUSED_AT_FIRST and all(row.state == "refused" for row in tried):
-        raise PacklightError(f"none of {len(tried)} trials could be made; the last one: {tried[-1].why}")
+        raise PacklightError(f"none of {len(tried)} trials could be built; the last one: {tried[-1].why}")
 
 
 def _seconds_to_measure(rows: Sequence[Row], shop: TrialRunner, effort: BenchmarkConfig) -> float:
@@ -259,7 +259,7 @@ def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> Search
     if seat.alone():
         return _conclude(shop, effort)
     if outcome.front:
-        info(f"{shop.out}: another process still searches; the last one measures the front on test")
+        info(f"{shop.out}: another process is still searching; the last one to finish measures the front on test")
     return outcome
 
 

@@ -126,7 +126,9 @@ class App:
             )
         if exchange.request.method == "OPTIONS" and self._cors:
             return Reply(Payload(b"", JSON), 200, self._cors.preflight(allowed))
-        raise HTTPError(405, "this route does not take that method", headers=((b"allow", ", ".join(allowed).encode()),))
+        raise HTTPError(
+            405, "this route doesn't support that method", headers=((b"allow", ", ".join(allowed).encode()),)
+        )
 
     def _messages(self, exchange: Exchange, reply: Reply) -> tuple[Message, Message]:
         kind, request_id = reply.payload.kind.encode(), exchange.id.encode()

@@ -50,7 +50,7 @@ def _refuse(graph: Path) -> None:
         while at >= 0:
             if KEY.search(content[max(0, at - LONGEST_LEAD) : at]):
                 raise ArtifactError(
-                    f"{graph}: keeps weights in another file (external data), which is not served; export it into one "
-                    "file"
+                    f"{graph}: has weights in another file (external data), which packlight doesn't serve; export "
+                    "it as one file"
                 )
             at = content.find(LOCATION, at + 1)

@@ -54,8 +54,8 @@ class Model:
         refuse_external_data(artifact)
         if not artifact.manifest.batch_invariant:
             warnings.warn(
-                f"{name.model}: a text's int8 ranges depend on its neighbours in a batch, so that texts are run one at "
-                "a time; a statically quantized artifact may share batches",
+                f"{name.model}: its dynamic int8 predictions depend on the batch, so texts run one at a time; a statically "
+                "quantized artifact can run in batches",
                 stacklevel=2,
             )
         model = cls(name, artifact)

@@ -92,11 +92,11 @@ def push(parcel: UploadPlan, *, message: str | None = None) -> str:
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no"
         raise ModelError(
-            f"the Hub refused the push to {parcel.repo} (status {status}): {_first_line(error)}; log in with "
-            "`hf auth login` with a token that may write there"
+            f"the Hub rejected the push to {parcel.repo} (status {status}): {_first_line(error)}; log in with "
+            "`hf auth login` with a token that has write access"
         ) from error
     except (errors.HTTPError, OSError, ValueError) as error:  # type: ignore[attr-defined]
-        raise ModelError(f"the push to {parcel.repo} failed: {_first_line(error)}; start it again") from error
+        raise ModelError(f"the push to {parcel.repo} failed: {_first_line(error)}; rerun the command") from error
     return str(commit.commit_url)
 
 

@@ -245,7 +245,7 @@ def _open_quietly(name: Name, path: Path) -> Model:
 
 def _nothing(path: Path) -> ArtifactError:
     return ArtifactError(
-        f"{path}: holds no artifact; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
+        f"{path}: no artifact in it; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
     )
 
 

@@ -101,7 +101,7 @@ def _temporary() -> str:
         return tempfile.mkdtemp(prefix="packlight-serve-")
     except OSError as error:
         raise PacklightError(
-            f"no temporary folder can be written to ({error.strerror}); mount one at /tmp, or set TMPDIR to one"
+            f"no temporary folder is writable ({error.strerror}); mount one at /tmp, or set TMPDIR to one"
         ) from error
 
 
@@ -160,7 +160,7 @@ def _checked(settings: Settings) -> Settings:
     try:
         return msgspec.convert(msgspec.to_builtins(settings), Settings)
     except msgspec.ValidationError as error:
-        raise PacklightError(f"the server's settings cannot be used: {error}") from error
+        raise PacklightError(f"invalid server settings: {error}") from error
 
 
 def _check_root_path(root: str) -> None:

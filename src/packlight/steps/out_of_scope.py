@@ -56,8 +56,8 @@ def check_one_label(artifact: Artifact, *, where: str) -> None:
     """
     if artifact.activation != "softmax":
         raise RecipeError(
-            f"{where}: {artifact.name} gives each label a probability of its own (problem_type "
-            "multi_label_classification); this step is for models that give a text one label"
+            f"{where}: {artifact.name} has a separate probability for each label (problem_type "
+            "multi_label_classification); this step needs a model with one label per text"
         )
 
 
@@ -74,6 +74,4 @@ def check_oos_examples(data: Dataset, *, where: str) -> None:
     outside = sum(label == data.oos_label for label in data.val.labels)
     if has_oos_class(data) and outside in (0, len(data.val.labels)):
         kind = f"labelled {data.oos_label!r}" if outside == 0 else "in scope"
-        raise RecipeError(
-            f"{where}: no text of val is {kind}, so that no out-of-scope threshold can be chosen; add some"
-        )
+        raise RecipeError(f"{where}: no text of val is {kind}, so no out-of-scope threshold can be chosen; add some")

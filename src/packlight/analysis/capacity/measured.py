@@ -114,7 +114,7 @@ def plan_from_load(
     if not (math.isfinite(rate) and rate > 0):
         raise PacklightError(f"rate {rate} is not a traffic level; give requests per second above 0")
     if not 0 < headroom <= 1:
-        raise PacklightError(f"headroom {headroom} is no share; give one above 0 and at most 1, such as {HEADROOM}")
+        raise PacklightError(f"headroom {headroom} is not a share; give one above 0 and at most 1, such as {HEADROOM}")
     table = prices or default_prices()
     per_worker = headroom * figures.rate / figures.workers
     workers = max(1, math.ceil(round(rate / per_worker, 9)))
@@ -146,18 +146,18 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
         load = msgspec.json.decode(path.read_bytes(), type=_Load)
     except (OSError, *DAMAGED_JSON) as error:
         raise MeasurementError(
-            f"{path}: not a load file ({error}); make one with `packlight loadtest --out`"
+            f"{path}: not a result of `packlight loadtest` ({error}); make one with `packlight loadtest --out`"
         ) from error
     kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
     if not kept:
         raise MeasurementError(
-            f"{path}: no level kept p99 under {load.bound.p99_ms:g} ms; test again with a lower --initial-rate"
+            f"{path}: no rate had a p99 under {load.bound.p99_ms:g} ms; test again with a lower --initial-rate"
         )
     if workers is not None and load.workers not in (None, workers):
-        raise MeasurementError(f"{path}: {load.workers} worker(s) were loaded, not {workers}; leave --workers out")
+        raise MeasurementError(f"{path}: {load.workers} worker(s) were tested, not {workers}; omit --workers")
     count = workers or load.workers
     if count is None:
-        raise MeasurementError(f"{path}: load went to a URL, whose workers are not known; say --workers")
+        raise MeasurementError(f"{path}: the load test used a URL, so the number of workers is unknown; set --workers")
     rate, p99_ms = max(kept)
     return LoadFigures(
         model=load.model,

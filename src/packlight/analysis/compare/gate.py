@@ -236,7 +236,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int]]:
         match = _TOKEN.match(text, place)
         if match is None:
             column = place + len(text[place:]) - len(text[place:].lstrip()) + 1
-            raise MeasurementError(f"--fail-if {text!r}: column {column} is no part of a condition; {EXAMPLE}")
+            raise MeasurementError(f"--fail-if {text!r}: column {column} is not part of a condition; {EXAMPLE}")
         token = match[match.lastgroup or 0]
         yield token, match.end() - len(token) + 1
         place = match.end()

@@ -108,11 +108,11 @@ def read_texts(file: str, data: bytes, *, text_column: str | None = None, encodi
         for number, text in zip(table.numbers, table.cells[column], strict=True):
             if not isinstance(text, str):
                 raise DataError(
-                    f"{file}, row {number}: {quoted(text)} is no text; choose the column with --text-column"
+                    f"{file}, row {number}: {quoted(text)} is not a text; choose the column with --text-column"
                 )
             texts.append(text)
     if not texts:
-        raise DataError(f"{file}: holds no text; give texts, one for each row")
+        raise DataError(f"{file}: no texts; give one per row")
     return texts
 
 
@@ -123,7 +123,7 @@ def _read(file: str, data: bytes, encoding: str | None) -> Table | dict[str, Tab
     if suffix not in SUFFIXES:
         refuse_kind(file, suffix, data)
         raise DataError(
-            f"{file} is of an unknown kind {suffix!r}: expected one of {', '.join(SUFFIXES)}, or one with .gz"
+            f"{file} has an unknown file type {suffix!r}: expected one of {', '.join(SUFFIXES)}, or one with .gz"
         )
     return READERS[suffix](file, data, encoding)
 

@@ -98,7 +98,7 @@ def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[R
                 start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{file}, row {start + offset}: a quote is not closed or stands inside a quoted text ({error}); put the text "
+            f"{file}, row {start + offset}: a quote is not closed, or a quoted text contains a quote ({error}); put the text "
             'in quotes and write each quote inside it twice: "say ""hi"" to her"'
         ) from error
 
@@ -125,7 +125,7 @@ def _check_header(file: str, row: int, names: list[str]) -> None:
     """Refuse a header that names a column twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"{file}, row {row}: the column {twice[0]!r} comes twice; give each column its own name")
+        raise DataError(f"{file}, row {row}: the column {twice[0]!r} occurs twice; give each column its own name")
 
 
 def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: str) -> None:

@@ -80,7 +80,7 @@ def decode(file: str, data: bytes, encoding: str | None = None) -> Decoded:
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         row = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{file} is not text: a zero byte in row {row}; export it again, or state its --encoding")
+        raise DataError(f"{file} is not text: a zero byte in row {row}; export it again, or set --encoding")
     if not text.strip():
         raise DataError(f"{file} is empty: expected texts, one in each row")
     return Decoded(text, "utf-8" if found == "utf-8-sig" else found)
@@ -121,7 +121,7 @@ def _by_letters(file: str, data: bytes) -> str:
     ranked = list(from_bytes(b"\n".join(row for _, row in rows), cp_isolation=list(CANDIDATES)))
     if not ranked:
         raise DataError(
-            f"{file} is not UTF-8, nor text in any of {', '.join(CANDIDATES[:3])} and so on: state its --encoding, or save "
+            f"{file} is not UTF-8, nor text in any of {', '.join(CANDIDATES[:3])} and so on: set --encoding, or save "
             "it as UTF-8"
         )
     best = ranked[0]
@@ -138,7 +138,7 @@ def _by_letters(file: str, data: bytes) -> str:
         raise DataError(f"{file} is not UTF-8, and could be in several encodings: {_choices(rows[0], possible)}")
     number, row = rows[0]
     warn(
-        f"{file} is not UTF-8 and was read as {chosen}; check that row {number} is {quoted(_shown(row, chosen))}, or state "
+        f"{file} is not UTF-8 and was read as {chosen}; check that row {number} is {quoted(_shown(row, chosen))}, or set "
         "--encoding"
     )
     return chosen

@@ -55,5 +55,5 @@ def refuse_kind(file: str, suffix: str, data: bytes) -> None:
 
 def _error(file: str, tool: str, way: str) -> DataError:
     return DataError(
-        f"{file} is {tool}'s own format, which packlight does not read; make CSV of it: {way.format(file=file)}"
+        f"{file} is {tool}'s own format, which packlight doesn't read; convert it to CSV: {way.format(file=file)}"
     )

@@ -1,4 +1,4 @@
-"""JSON: one object a line, a list of records, or an object of splits like CLINC150's own file."""
+"""JSON: one object per line, a list of records, or an object of splits like CLINC150's own file."""
 
 import json
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
         try:
             value = json.loads(line)
         except json.JSONDecodeError as error:
-            what = f"no valid JSON ({error.msg} at character {error.pos + 1})"
-            faults.append(Diagnostic(file, number, what, "write one object a line"))
+            what = f"invalid JSON ({error.msg} at character {error.pos + 1})"
+            faults.append(Diagnostic(file, number, what, "write one object per line"))
             continue
         except (RecursionError, ValueError) as error:
             faults.append(Diagnostic(file, number, _excess(error), "write one object with a text and its label"))
@@ -55,9 +55,9 @@ def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, 
         value = json.loads(decode(file, data, encoding).text)
     except json.JSONDecodeError as error:
         hint = (
-            "for one object a line name the file .jsonl" if error.msg == "Extra data" else "mend it or export it again"
+            "for one object per line name the file .jsonl" if error.msg == "Extra data" else "fix it or export it again"
         )
-        raise DataError(f"{file}, row {error.lineno}: no valid JSON ({error.msg}); {hint}") from error
+        raise DataError(f"{file}, row {error.lineno}: invalid JSON ({error.msg}); {hint}") from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{file}: {_excess(error)}; expected a list of records or an object of splits") from error
     refuse_export(file, value)

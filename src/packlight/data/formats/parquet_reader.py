@@ -25,7 +25,7 @@ def read_parquet(file: str, data: bytes, encoding: str | None = None) -> Table: 
     try:
         table = parquet.read_table(pyarrow.BufferReader(data))
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{file} is no readable Parquet file ({error}); write it again") from error
+        raise DataError(f"{file} is not a readable Parquet file ({error}); write it again") from error
     if not table.num_rows:
         raise DataError(f"{file} has no rows: expected labelled texts, a text and its label in each row")
     names = class_names(table.schema.metadata or {})

@@ -26,7 +26,7 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
         names = book.sheet_names
         rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
     except (calamine.CalamineError, OSError, ValueError, IndexError) as error:
-        raise DataError(f"{file} is no readable spreadsheet ({error}); save it as CSV in UTF-8") from error
+        raise DataError(f"{file} is not a readable spreadsheet ({error}); save it as CSV in UTF-8") from error
     numbered = [
         (number, row) for number, row in enumerate(rows, start=1) if any(_cell(cell) is not None for cell in row)
     ]
@@ -40,7 +40,7 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
     titles = [str(_cell(cell) or "").strip() for cell in header]
     used = [place for place, title in enumerate(titles) if title or any(_cell(row[place]) for _, row in records)]
     if len({titles[place] for place in used}) < len(used):
-        raise DataError(f"{file}, row {header_row}: a column comes twice; give each column its own name")
+        raise DataError(f"{file}, row {header_row}: a column name occurs twice; give each column its own name")
     cells = {titles[place]: [_cell(row[place]) for _, row in records] for place in used}
     return Table(file, [number for number, _ in records], cells, header_row, (f"sheet {names[0]!r}",))
 

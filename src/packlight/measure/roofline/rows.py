@@ -61,7 +61,7 @@ def _rates(threads: int, kept: Path) -> MachineRates:
     try:
         return msgspec.json.decode(kept.read_bytes(), type=MachineRates)
     except (OSError, *DAMAGED_JSON):
-        info("measuring the machine's own rates")
+        info("measuring the machine's peak rates")
         rates = measure_machine(threads)
         atomic_write(kept, msgspec.json.encode(rates))
         return rates

@@ -79,8 +79,8 @@ def _check_lengths(folder: Path, raws: dict[str, Raw], truth: TrueLabels) -> Non
         for answers in (raw.answers(truth.split), *more):
             if answers is not None and len(answers) != len(truth.answers):
                 raise MeasurementError(
-                    f"{raw_path(folder, raw.variant)}: {len(answers):,} answers for {len(truth.answers):,} {truth.split} "
-                    "texts; they are of different measurements, measure again"
+                    f"{raw_path(folder, raw.variant)}: {len(answers):,} predictions for {len(truth.answers):,} {truth.split} "
+                    "texts; they come from different measurements; measure again"
                 )
 
 

@@ -73,7 +73,7 @@ def open_engine(
     given: dict[str, Any] = {"providers": providers} if info.takes_providers else {}
     if not given and any(each.lower() not in CPU_NAMES for each in providers):
         raise EngineError(
-            f"{artifact.name} runs on {info.name}, which has no execution providers: leave them out, or export it to ONNX "
+            f"{artifact.name} runs on {info.name}, which has no execution providers: omit them, or export it to ONNX "
             "first"
         )
     return _construct(info, artifact.path if info.opens_checkpoints else artifact, threads=threads, **given)

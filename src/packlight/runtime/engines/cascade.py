@@ -70,7 +70,7 @@ class CascadeEngine(Engine[Passable]):
         self._switch = read_threshold(artifact.path / "config.json")
         parts = [Artifact.open(artifact.path / name) for name in (FIRST, SECOND)]
         if set(parts[0].labels) != set(parts[1].labels) or parts[1].labels != self.labels:
-            raise ArtifactError(f"{artifact.path}: its two models have other labels; make the artifact again")
+            raise ArtifactError(f"{artifact.path}: its two models have different labels; make the artifact again")
         self.first, self.second = (
             open_engine(
                 part,

@@ -75,7 +75,7 @@ def _compile(graph: Path, weights: "openvino.Tensor", threads: int) -> "openvino
     try:
         return core.compile_model(core.read_model(model=graph.read_bytes(), weights=weights), "CPU", settings)
     except RuntimeError as error:  # the only kind that it raises
-        raise ArtifactError(f"{graph}: OpenVINO does not open it: {error}") from error
+        raise ArtifactError(f"{graph}: OpenVINO cannot open it: {error}") from error
 
 
 def _read_weights(file: Path) -> "openvino.Tensor":
@@ -86,4 +86,4 @@ def _read_weights(file: Path) -> "openvino.Tensor":
     try:
         return openvino.Tensor(np.ascontiguousarray(load_file(file)[WEIGHTS]))
     except (OSError, SafetensorError, KeyError) as error:
-        raise ArtifactError(f"{file}: holds no weights of an OpenVINO graph ({error!r})") from error
+        raise ArtifactError(f"{file}: has no weights of an OpenVINO graph ({error!r})") from error

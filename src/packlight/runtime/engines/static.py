@@ -104,7 +104,7 @@ def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> N
     }
     fits = all(tensors[name].shape == shape for name, shape in wanted.items())
     if not fits or tensors["embedding"].dtype != np.int8:
-        raise ArtifactError(f"{where}: its table and its configuration do not fit; make the artifact again")
+        raise ArtifactError(f"{where}: its table doesn't match its configuration; make the artifact again")
 
 
 def read_ngrams(config: Path) -> NGrams:
@@ -120,7 +120,7 @@ def read_ngrams(config: Path) -> NGrams:
     lengths = ngrams.characters
     if list(lengths) != sorted(set(lengths)) or min(lengths, default=1) < 1 or max(lengths, default=1) > LONGEST:
         raise ArtifactError(
-            f"{config}: {CONFIG_KEY}.characters are {list(lengths)}; lengths from 1 to {LONGEST} must rise"
+            f"{config}: {CONFIG_KEY}.characters are {list(lengths)}; lengths from 1 to {LONGEST} must increase"
         )
     return ngrams
 

@@ -89,7 +89,9 @@ def deployment_of(
     """
     chosen = name or re.sub(r"[^a-z0-9]+", "-", artifact.name.lower()).strip("-") or "model"
     if not NAME.fullmatch(chosen):
-        raise PacklightError(f"{chosen!r} cannot name a service: small letters, digits and hyphens, a letter first")
+        raise PacklightError(
+            f"{chosen!r} is not a valid service name: use lower-case letters, digits and hyphens, and begin with a letter"
+        )
     checked_count("workers", workers, MOST_WORKERS)
     checked_count("replicas", replicas, MOST_REPLICAS)
     if memory_mb is not None:

@@ -35,9 +35,7 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         PacklightError: when the folder is the artifact's own, or lies in it.
     """
     if out.resolve().is_relative_to(artifact.path.resolve()):
-        raise PacklightError(
-            f"{out}: lies in the artifact, which would then hold files that are not its own; give another --out"
-        )
+        raise PacklightError(f"{out}: is inside the artifact; give another --out")
     contents: dict[str, str | bytes] = {
         WHEEL: packed_wheel(),
         "Dockerfile": dockerfile(deployment),

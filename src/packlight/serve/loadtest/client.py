@@ -55,9 +55,9 @@ def parts_of(url: str) -> tuple[str, int, str]:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 80
     except ValueError as error:
-        raise PacklightError(f"{url}: no URL ({error}); give one such as http://127.0.0.1:8080") from error
+        raise PacklightError(f"{url}: not a URL ({error}); give one such as http://127.0.0.1:8080") from error
     if parts.scheme != "http" or not host:
-        raise PacklightError(f"{url}: load goes to plain http, such as http://127.0.0.1:8080")
+        raise PacklightError(f"{url}: give a plain http URL, such as http://127.0.0.1:8080")
     return host, port, parts.path.rstrip("/")
 
 
@@ -103,11 +103,11 @@ def check_answer(address: Address, request: bytes) -> None:
             body = response.read(RECEIVE)
     except (OSError, http.client.HTTPException) as error:
         raise MeasurementError(
-            f"{where}: cannot be asked ({error}); is the server running, and is this its address?"
+            f"{where}: no response ({error}); is the server running, and is this its address?"
         ) from error
     if response.status != HTTPStatus.OK:
         said = body.decode(errors="replace").strip() or response.reason
-        raise MeasurementError(f"{where}: the first request was answered with {response.status}: {said[:SAID]}")
+        raise MeasurementError(f"{where}: the first request got status {response.status}: {said[:SAID]}")
 
 
 ASK_SECONDS = 10.0

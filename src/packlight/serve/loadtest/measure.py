@@ -104,9 +104,7 @@ def fill(template: str, text: str) -> bytes:
     except (ValueError, RecursionError) as error:
         raise PacklightError(f"the template is not JSON ({error})") from error
     if _put(document, "") == document:
-        raise PacklightError(
-            f'the template has no "{TEXT}" in any of its strings to put the text in; keys do not count'
-        )
+        raise PacklightError(f'the template has no "{TEXT}" in any of its strings; keys do not count')
     return json.dumps(_put(document, text)).encode()
 
 

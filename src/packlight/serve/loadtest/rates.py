@@ -47,10 +47,10 @@ def check_rates(ramp: Ramp, rates: Sequence[float] = ()) -> None:
     figures = {"start": (ramp.start,), "seconds": (ramp.seconds,), "rate": rates}
     for name, value in ((name, value) for name, values in figures.items() for value in values):
         if not 0 < value < math.inf:
-            raise PacklightError(f"{name} {value:g} cannot be loaded with; give a finite number above 0")
+            raise PacklightError(f"{name} {value:g} is out of range; give a finite number above 0")
     for rate in (*rates, ramp.start):
         if rate * ramp.seconds > MOST_REQUESTS:
             raise PacklightError(
-                f"{rate:g} requests per second for {ramp.seconds:g} s are more than one generator sends; give a rate and a time "
-                f"of at most {MOST_REQUESTS:,} requests"
+                f"{rate:g} requests per second for {ramp.seconds:g} s is more than one generator can send; give a rate and a time "
+                f"with at most {MOST_REQUESTS:,} requests"
             )

@@ -201,9 +201,9 @@ def model_of(url: str, model: str | None, headers: Sequence[tuple[str, str]] = (
     except NeedsKeyError as error:
         raise PacklightError(f"{url} needs another API key; give it with --header 'X-API-Key: ...'") from error
     except OSError as error:
-        raise PacklightError(f"{url}: cannot be asked for its models ({error}); name one with --model") from error
+        raise PacklightError(f"{url}: does not list its models ({error}); name one with --model") from error
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise PacklightError(f"{url} does not say which models it has; name one with --model") from error
+        raise PacklightError(f"{url} does not list its models; name one with --model") from error
     if len(names) != 1:
         raise PacklightError(f"{url} serves {', '.join(names) or 'no model'}; name one with --model")
     return names[0]

@@ -22,7 +22,7 @@ def fold_into_model(model: PreTrainedModel, rule: Rule) -> None:
     """
     final = final_layer(model)
     if final.bias is None:
-        raise ModelError(f"{type(model).__name__}: its last layer has no bias, so that no threshold can be built in")
+        raise ModelError(f"{type(model).__name__}: its last layer has no bias, so no threshold can be built in")
     factor, offset = map(torch.from_numpy, rule.factors(final.out_features))
     with torch.no_grad():
         final.weight.mul_(factor[:, None])

@@ -19,7 +19,7 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
     """Combine a fast first model with the parent, under a threshold chosen on `val`."""
     first, second, data = context.other_parents[step.first], context.parent, context.data
     if set(first.labels) != set(second.labels):
-        raise RecipeError(f"{step.name}: {first.name} and {second.name} have other labels")
+        raise RecipeError(f"{step.name}: {first.name} and {second.name} have different labels")
     for each in (first, second):
         check_one_label(each, where=step.name)
     lesson = training_data(data, second.labels)
@@ -46,7 +46,7 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
         context.output_dir, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}}
     )
     info(
-        f"  {first.name} answers {choice.kept:.0%} of val and spoils {choice.spoilt:.1%} of the answers, "
+        f"  {first.name} answers {choice.kept:.0%} of val; {choice.spoilt:.1%} of the predictions become wrong, "
         f"at most {choice.spoilt_limit:.1%} with {step.confidence:.0%} confidence"
     )
     return StepResult(

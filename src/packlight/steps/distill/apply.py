@@ -190,7 +190,7 @@ def _student(
         start = context.other_parents[step.start]
         if start.labels != tuple(lesson.labels):
             raise ModelError(
-                f"{step.name}: {step.start} has other labels than its teacher, or in another order; start from a variant of "
+                f"{step.name}: {step.start} has different labels from its teacher, or in another order; start from a variant of "
                 f"{context.parent.name}"
             )
         length = min(step.max_length, start.manifest.max_length)

@@ -162,7 +162,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         if self.freeze_layers and self.freeze_epochs and structure.layers is None:
             return f"freeze_layers: {structure.model_type} has no list of layers"
         if self.relation_weight and not structure.layout_known:
-            return f"relation_weight: where {structure.model_type} keeps its queries is not known"
+            return f"relation_weight: the attention of {structure.model_type} is not supported"
         if self.hidden_weight and not structure.one_vector:
             return f"hidden_weight: {structure.model_type} has no single vector for a text"
         return None

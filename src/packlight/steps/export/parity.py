@@ -73,7 +73,7 @@ def _answers(session: onnxruntime.InferenceSession, feed: dict[str, Ids], name: 
     except Exception as error:  # the library raises its own types, all of them plain Exceptions
         texts, length = feed["input_ids"].shape
         raise ParityError(
-            f"{name}: ONNX Runtime refuses a batch of {texts} texts of {length} tokens: {error}; export with "
+            f"{name}: ONNX Runtime rejects a batch of {texts} texts of {length} tokens: {error}; export with "
             "`fuse: false`, and if that helps, please report it"
         ) from error
     return answer

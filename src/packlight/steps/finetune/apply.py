@@ -100,7 +100,7 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
     if step.adopts(checkpoint, context.data.labels):
         # Cut where the model itself cuts, so that it answers here as it does elsewhere.
         encoder = TextEncoder(tokenizer / "tokenizer.json", length_limit(model, tokenizer))
-        info(f"  {checkpoint.reference} has the data's labels and is taken as it is")
+        info(f"  {checkpoint.reference} has the data's labels and is used as it is")
     else:
         encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(model)))
         history = finetune(

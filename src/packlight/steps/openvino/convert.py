@@ -51,7 +51,7 @@ def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts:
         with redirect_stdout(StringIO()):
             int8 = nncf.quantize(model, inputs, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
     except Exception as error:  # the library raises its own types
-        raise EngineError(f"NNCF does not quantize it: {error}") from error
+        raise EngineError(f"NNCF cannot quantize it: {error}") from error
     _save(openvino, int8, folder)
 
 
@@ -59,7 +59,7 @@ def _read(openvino: Any, source: Path) -> Any:
     try:
         return openvino.Core().read_model(source)
     except RuntimeError as error:  # the only kind that it raises
-        raise EngineError(f"OpenVINO does not read {source.name}: {error}") from error
+        raise EngineError(f"OpenVINO cannot read {source.name}: {error}") from error
 
 
 def _nncf() -> Any:

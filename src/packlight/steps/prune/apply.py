@@ -49,7 +49,7 @@ def prune(
     kept, kept_heads = options.intermediate_size, options.heads
     width = None if kept is None else feed_forward_width(smaller)
     if kept is not None and width is not None and kept > width:
-        raise RecipeError(f"{options.name}: {kept} feed-forward neurons cannot be kept of {width}")
+        raise RecipeError(f"{options.name}: {kept} feed-forward neurons can't be kept: there are only {width}")
     several = head_count(smaller, options)
     if len(encoder_layers(smaller)) == held and kept == width and kept_heads in (None, several):
         parts = [f"fewer layers than {held}"]
@@ -109,9 +109,11 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
         try:
             attention_heads.known_family(model)
         except ModelError as error:
-            raise RecipeError(f"{options.name}: {error}, so that none can be taken out; leave heads away") from error
+            raise RecipeError(f"{options.name}: {error}, so none can be removed; omit heads") from error
         if options.heads > several:
-            raise RecipeError(f"{options.name}: {options.heads} attention heads cannot be kept of {several}")
+            raise RecipeError(
+                f"{options.name}: {options.heads} attention heads can't be kept: there are only {several}"
+            )
     return several
 
 

@@ -62,7 +62,7 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
             best = attempt(best.options, order[:count])
             if agreement(best) >= step.min_agreement:
                 break
-        info(f"  {len(best.in_float)} of {len(order)} products stay in float, so that the labels stay the parent's")
+        info(f"  {len(best.in_float)} of {len(order)} products stay in float32, so that the labels match the parent's")
     kept = check_agreement(wanted, best.logits.argmax(axis=1), least=step.min_agreement, name=step.name)
     target = context.output_dir / ONNX_INT8
     target.parent.mkdir(parents=True, exist_ok=True)

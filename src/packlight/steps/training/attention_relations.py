@@ -30,7 +30,7 @@ def check_relations_known(model: PreTrainedModel) -> mean_pooling.ArchitectureLa
     """
     family = mean_pooling.family_of(model)
     if family is None:
-        raise RecipeError(f"relation_weight: where {model.config.model_type!r} keeps its queries is not known")
+        raise RecipeError(f"relation_weight: the attention of {model.config.model_type!r} is not supported")
     width = attention_heads.num_heads(model) * attention_heads.head_dim(model)
     if width < RELATION_HEADS:
         raise RecipeError(f"relation_weight: needs at least {RELATION_HEADS} hidden units, the model has {width}")

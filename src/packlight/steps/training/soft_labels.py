@@ -37,13 +37,13 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
     try:
         content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as a file of answers ({error})") from error
+        raise DataError(f"{file}: cannot be read as soft labels ({error})") from error
     rows = _csv_rows(file, content) if file.suffix.lower() == ".csv" else _jsonl_rows(file, content)
     answers: Answers = {}
     for number, text, given in rows:
         where = f"{file}, line {number}"
         if unknown := sorted(given.keys() - set(labels)):
-            raise DataError(f"{where}: {unknown[0]!r} is no label of the data")
+            raise DataError(f"{where}: {unknown[0]!r} is not a label of the data")
         try:
             values = np.array([float(given.get(label) or 0) for label in labels])
         except ValueError as error:
@@ -53,7 +53,7 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
         # As the texts of a data set are.
         answers[text.strip()] = list(values / values.sum())
     if not answers:
-        raise DataError(f"{file}: holds no answers")
+        raise DataError(f"{file}: no rows")
     return answers
 
 

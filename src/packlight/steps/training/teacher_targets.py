@@ -195,7 +195,7 @@ def _from_file(file: Path, context: StepContext, lesson: TrainingData) -> tuple[
             texts.append(text)
             labels.append(label)
         elif label != NO_LABEL:
-            raise DataError(f"{file}: says nothing of the training text {text!r}; answer all texts of train")
+            raise DataError(f"{file}: has no row for the training text {text!r}; add a row for every text of train")
     lesson = dataclasses.replace(lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[NO_LABEL] * len(extra)])
     probabilities = np.array([answers[text] for text in lesson.train_texts], dtype=np.float32)
     return lesson, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))

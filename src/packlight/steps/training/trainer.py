@@ -304,7 +304,7 @@ def _check_converging(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.in
     guessing = math.log(logits.shape[-1])
     if not losses.mean() < DIVERGED * guessing:
         raise ModelError(
-            f"training diverged: after epoch {number} the loss on val is {losses.mean():.3g}, where guessing has {guessing:.3g}; "
+            f"training diverged: after epoch {number} the loss on val is {losses.mean():.3g}, but guessing has {guessing:.3g}; "
             "lower the learning rate"
         )
 

@@ -1,4 +1,4 @@
-"""Making a classifier smaller by what its task does not need of it: pieces of the vocabulary."""
+"""Make a classifier smaller by removing tokens that its task does not need."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,9 +99,9 @@ def _share(right: Tensor) -> float:
 def _tell(facts: dict[str, Any], saved: int) -> None:
     pieces, val = facts["pieces"], facts["val"]
     info(
-        f"  {pieces['after']:,} of {pieces['before']:,} pieces stay, {megabytes(saved / 1e6)} less; on val "
-        f"{percent(val['texts_cut_otherwise'])} of the texts are cut otherwise, "
-        f"{val['pieces_per_text']['after']:.1f} pieces a text ({val['pieces_per_text']['before']:.1f} before), "
+        f"  {pieces['after']:,} of {pieces['before']:,} tokens stay, {megabytes(saved / 1e6)} less; on val "
+        f"{percent(val['texts_cut_otherwise'])} of the texts are tokenized differently, "
+        f"{val['pieces_per_text']['after']:.1f} tokens per text ({val['pieces_per_text']['before']:.1f} before), "
         f"{percent(val['unknown_rate']['after'])} of them unknown ({percent(val['unknown_rate']['before'])} before)"
     )
     lost = {name: val[name]["after"] - val[name]["before"] for name in ("accuracy", "oos_recall") if name in val}

@@ -40,14 +40,14 @@ def cut_embedding(model: PreTrainedModel, old_ids: Sequence[int]) -> None:
     assert isinstance(whole, nn.Embedding)  # transformers' own contract
     if max(old_ids) >= whole.num_embeddings:
         raise ModelError(
-            f"the tokenizer has a piece with the id {max(old_ids)}, but the model has {whole.num_embeddings:,} "
+            f"the tokenizer has a token with the id {max(old_ids)}, but the model has {whole.num_embeddings:,} "
             "embeddings; give it the tokenizer that it was trained with"
         )
     first = ids_up_to(model)
     if list(old_ids[:first]) != list(range(first)):
         raise ModelError(
             f"{model.config.model_type}: counts positions from the padding id {first - 1}, below which the tokenizer "
-            "has ids without pieces; it cannot be trimmed"
+            "has ids without tokens; it cannot be trimmed"
         )
     new_ids = {old: new for new, old in enumerate(old_ids)}
     rows = whole.weight.detach()[torch.tensor(old_ids)].clone()

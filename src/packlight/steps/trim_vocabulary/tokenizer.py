@@ -46,7 +46,7 @@ def choose(
     room = wanted - apart
     if len(kept) > room:
         raise RecipeError(
-            f"pieces: {wanted:,} are fewer than the {len(kept) + apart:,} special tokens and single characters without "
+            f"vocab_size {wanted:,} is less than the {len(kept) + apart:,} special tokens and single characters without "
             f"which texts would become unknown; give at least {len(kept) + apart:,}"
         )
     for pieces in (in_use, inventory.fillers()):
@@ -104,7 +104,9 @@ def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[s
     document["post_processor"] = _renumbered(document["post_processor"], new_ids)
     trimmed = TrimmedTokenizer(document, tuple(ids[piece] for piece in order))
     if trimmed.tokenizer.get_vocab(with_added_tokens=True) != numbers:
-        raise ModelError("the tokenizer numbers its added tokens in a way that cannot be kept; it cannot be trimmed")
+        raise ModelError(
+            "the tokenizer numbers its added tokens in a way that trimming can't keep; it cannot be trimmed"
+        )
     return trimmed
 
 
@@ -264,8 +266,8 @@ def trim_tokenizer(
     whole = (before.counts.keys() & inventory.ids.keys()) <= kept
     if whole and (changed := before.changed(segment(trimmed.tokenizer, texts))):
         raise ParityError(
-            f"{changed:.1%} of the texts are cut into other pieces though all pieces in use stayed; the tokenizer has "
-            "a part that depends on unused pieces, and cannot be trimmed"
+            f"{changed:.1%} of the texts are tokenized differently, although all tokens in use were kept; the tokenizer "
+            "depends on unused tokens and cannot be trimmed"
         )
     return trimmed
 

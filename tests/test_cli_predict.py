@@ -43,6 +43,15 @@ def test_json_is_one_document_with_everything(packlight, artifact):
         assert each["out_of_scope"] is (each["label"] == "oos")
 
 
+def test_a_text_that_was_cut_is_marked(packlight, artifact):
+    long = "play the song queen " * 20
+    assert [each["truncated"] for each in json.loads(packlight("predict", artifact, "x", long, "--json").out)] == [
+        False,
+        True,
+    ]
+    assert packlight("predict", artifact, long).out.count("(truncated)") == 1
+
+
 def test_top_k_shows_so_many_labels(packlight, artifact):
     table = packlight("predict", artifact, TEXTS[0], "--top-k", "4").out
     assert table.count("%") == 4

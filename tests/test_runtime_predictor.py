@@ -60,6 +60,12 @@ def test_one_text_is_one_answer(tiny_run):
     assert len(answer.top) == 1
 
 
+def test_a_text_that_was_cut_is_marked(tiny_run):
+    predictor = Predictor.open(tiny_run / "variants" / "student-onnx-static", threads=1)
+    cut = predictor.predict([TEXTS[0], "play the song queen " * 20, TEXTS[1]])
+    assert [each.truncated for each in cut] == [False, True, False]
+
+
 class Counting(Engine):
     """An engine that says how large its batches were."""
 

@@ -53,6 +53,15 @@ def test_more_classes_than_labels_are_all_of_them():
     assert json.loads(payload.body)["outputs"][0]["shape"] == [2, 3]
 
 
+def test_a_text_that_was_cut_is_marked():
+    many = json.loads(plain_response(ANSWERS, 1, single=False, truncated=[False, True]).body)["predictions"]
+    assert ["truncated" in item for item in many] == [False, True]
+    assert many[1]["truncated"] is True
+    document = json.loads(infer_response(NAME, InferRequest(["x", "y"]), ANSWERS, truncated=[False, True]).body)
+    assert document["parameters"] == {"truncated": True}
+    assert "parameters" not in json.loads(infer_response(NAME, InferRequest(["x", "y"]), ANSWERS).body)
+
+
 def test_plain_response():
     many = json.loads(plain_response(ANSWERS, 2, single=False).body)["predictions"]
     assert [item["label"] for item in many] == ["b", "a"]

@@ -25,7 +25,7 @@ from packlight.errors import ModelError
 from packlight.files import atomic_folder, sha256_of
 from packlight.measure import statistics
 from packlight.models import Checkpoint, label_mapping, resolve
-from packlight.models.hf_model import build_classifier, labels_of, max_positions, open_classifier, save_classifier
+from packlight.models.hf_model import build_classifier, labels_of, length_limit, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.pipeline.fingerprint import fingerprint
@@ -62,7 +62,7 @@ class DistillationConfig:
     learning_rate: float = 5e-5
     head_learning_rate: float | None = None
     batch_size: int = 32
-    max_length: int = 128
+    max_length: int | None = None
     patience: int = 2
     freeze_layers: int = 0
     freeze_epochs: int = 0
@@ -203,7 +203,10 @@ class DistillationTrainer:
         return self.student
 
     def _encoder(self, model: PreTrainedModel, files: Path) -> TextEncoder:
-        return TextEncoder(files / "tokenizer.json", min(self.config.max_length, max_positions(model)))
+        limit, stated = length_limit(model, files), self.config.max_length
+        if stated is not None and stated > limit:
+            raise ModelError(f"max_length {stated} is above the model's limit of {limit} tokens; state {limit} or less")
+        return TextEncoder(files / "tokenizer.json", stated or limit)
 
     def _lesson(self, train: Split, val: Split) -> TrainingData:
         labels = labels_of(self.teacher)

@@ -67,6 +67,16 @@ Traffic = Annotated[
         "assumes the worst share and `cascade` the share in val.",
     ),
 ]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        help="Truncate texts to this many tokens. Chosen from the training data by default, up to the model's limit."
+    ),
+]
+LongTexts = Annotated[
+    str | None,
+    typer.Option(metavar="<head|head+tail>", help="What is kept of longer texts: their head, or head and tail."),
+]
 Abstain = Annotated[
     float | None,
     typer.Option(

@@ -90,7 +90,7 @@ def _table(answers: list[Prediction]) -> Table:
     for answer in answers:
         for rank, each in enumerate(answer.top):
             mark = " (out of scope)" if rank == 0 and answer.out_of_scope else ""
-            text = "" if rank else printable(answer.text)
+            text = "" if rank else printable(answer.text) + (" (truncated)" if answer.truncated else "")
             rows.append((Text(text), Text(printable(each.label) + mark), f"{each.score:.1%}"))
     longest = max((label.cell_len for _, label, _ in rows), default=0)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

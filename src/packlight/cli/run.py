@@ -11,7 +11,7 @@ from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.progress import info
-from packlight.recipes.recipe import load_recipe, with_head, with_oos_rate
+from packlight.recipes.recipe import load_recipe, with_head, with_lengths, with_oos_rate
 from packlight.steps import modules_of
 
 
@@ -28,6 +28,8 @@ def run(
     extend_labels: options.ExtendLabels = False,
     oos_rate: options.Traffic = None,
     abstain: options.Abstain = None,
+    max_length: options.MaxLength = None,
+    long_texts: options.LongTexts = None,
     threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     seconds: options.Seconds = 60.0,
@@ -50,6 +52,7 @@ def run(
     plan = with_head(
         plan, label_map=None if label_map is None else str(label_map), new_head=new_head, extend_labels=extend_labels
     )
+    plan = with_lengths(plan, max_length=max_length, long_texts=long_texts)
     labelled = source.read()
     for line in labelled.describe():
         info(line)

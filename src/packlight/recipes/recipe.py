@@ -153,6 +153,25 @@ def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
     return msgspec.structs.replace(recipe, steps=tuple(stated))
 
 
+def with_lengths(recipe: Recipe, *, max_length: int | None = None, long_texts: str | None = None) -> Recipe:
+    """The recipe with the longest text of every step that trains an encoder.
+
+    Args:
+        recipe: as read.
+        max_length: in tokens, special ones included; None for what the steps state.
+        long_texts: what is kept of longer texts, `head` or `head+tail`; None for what the steps state.
+
+    Raises:
+        RecipeError: when one is out of its range.
+    """
+    given = {"max_length": max_length, "long_texts": long_texts}
+    changed = {name: value for name, value in given.items() if value is not None}
+    steps = [msgspec.structs.replace(step, **changed) if hasattr(step, "long_texts") else step for step in recipe.steps]
+    for step in steps:
+        check_options(step)
+    return msgspec.structs.replace(recipe, steps=tuple(steps))
+
+
 def with_head(
     recipe: Recipe,
     *,

@@ -78,6 +78,11 @@ class Engine(Protocol[Encoded]):
         """Encode each text, not padded. Encoded texts of several calls can share a batch."""
         ...
 
+    def truncated(self, texts: Sequence[str], encoded: Sequence[Encoded]) -> list[bool]:
+        """For each text, whether it was cut because the model takes no longer ones; for `texts` as `encode` gave them."""
+        del encoded
+        return [False] * len(texts)
+
     def logits(self, encoded: Sequence[Encoded]) -> Logits:
         """Run one batch: float32 of shape [texts, labels]. The caller chooses the batch."""
         ...

@@ -42,6 +42,10 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         hashes = np.concatenate(found)
         return (hashes % np.uint32(self.buckets)).astype(np.int64)
 
+    def truncated(self, text: str) -> bool:
+        """Whether the text has more words than are looked at."""
+        return len(text) > self.max_words and len(_normal(text).split()) > self.max_words
+
     def _of_words(self, words: list[bytes]) -> list[npt.NDArray[np.uint32]]:
         hashes = [crc32(word) for word in words] or [0]
         whole = list(hashes)

@@ -36,6 +36,8 @@ class Prediction:
     """whether the label is the one for texts outside all others, or too improbable to be given"""
     top: tuple[LabelScore, ...]
     """the likeliest labels, the likeliest first"""
+    truncated: bool = False
+    """whether the text is longer than the model takes, so that not all of it counted"""
 
 
 class Predictor:
@@ -91,8 +93,10 @@ class Predictor:
         chunks = [asked[start : start + size] for start in range(0, len(asked), size)]
         predictions = []
         for chunk in chunks:
-            scores = probabilities(self.engine.predict(chunk), self.artifact.activation)
-            predictions += [self._say(text, row, top_k) for text, row in zip(chunk, scores, strict=True)]
+            encoded = self.engine.encode(chunk)
+            scores = probabilities(self.engine.logits(encoded), self.artifact.activation)
+            cut = self.engine.truncated(chunk, encoded)
+            predictions += [self._say(*each, top_k) for each in zip(chunk, scores, cut, strict=True)]
         return predictions
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,11 +111,11 @@ class Predictor:
             )
         return _opened, (str(self.artifact.path.resolve()), *self._reopen)
 
-    def _say(self, text: str, scores: Scores, top_k: int) -> Prediction:
+    def _say(self, text: str, scores: Scores, cut: bool, top_k: int) -> Prediction:  # noqa: FBT001 - one of a row
         verdict = decide(scores, self.engine.labels, self.artifact.manifest)
         order = np.argsort(-scores, kind="stable")[: max(1, top_k)]
         top = tuple(LabelScore(self.engine.labels[index], float(scores[index])) for index in order)
-        return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top)
+        return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top, cut)
 
 
 def _opened(folder: str, threads: int | None, providers: tuple[str, ...]) -> Predictor:

@@ -48,10 +48,12 @@ class Inference:
         query = read_infer(self._unpacked(exchange, body), json_length, self._limits)
         self._metrics.decode.observe(perf_counter() - start)
         exchange.texts = len(query.texts)
-        logits = await self._logits(served, query.texts, query.timeout)
+        cut: list[bool] = []
+        logits = await self._logits(served, query.texts, query.timeout, cut)
+        self._metrics.truncated += sum(cut)
         start = perf_counter()
         answers = served.model.answers(logits)
-        payload = infer_response(served.model.name, query, answers)
+        payload = infer_response(served.model.name, query, answers, truncated=cut)
         self._metrics.encode.observe(perf_counter() - start)
         if payload.json_length is None:
             return Reply(payload)
@@ -66,10 +68,12 @@ class Inference:
         self._metrics.decode.observe(perf_counter() - start)
         served = self._named(plain.model, plain.version)
         exchange.texts = len(plain.texts)
-        logits = await self._logits(served, plain.texts, None)
+        cut: list[bool] = []
+        logits = await self._logits(served, plain.texts, None, cut)
+        self._metrics.truncated += sum(cut)
         start = perf_counter()
         answers = served.model.answers(logits)
-        payload = plain_response(answers, plain.top_k, single=isinstance(plain.text, str))
+        payload = plain_response(answers, plain.top_k, single=isinstance(plain.text, str), truncated=cut)
         self._metrics.encode.observe(perf_counter() - start)
         return Reply(payload)
 
@@ -88,28 +92,44 @@ class Inference:
     def _unpacked(self, exchange: Exchange, body: bytes) -> bytes:
         return unpack(body, exchange.request.header(b"content-encoding"), self._limits)
 
-    def _logits(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
+    def _logits(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Awaitable[Logits]:
+        """The logits of texts; `cut` is filled with whether each of them is longer than the model takes."""
         self._metrics.taken += 1
         if self._cache is None:
-            return self._fresh(served, texts, own)
-        return self._cache.logits(served.model.sha256, texts, lambda missing: self._fresh(served, missing, own))
+            return self._fresh(served, texts, own, cut)
+        return self._kept(served, texts, own, cut)
 
-    def _fresh(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Logits]:
+    async def _kept(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Logits:
+        assert self._cache is not None  # asked by the caller
+        model = served.model
+        logits = await self._cache.logits(model.sha256, texts, lambda missing: self._fresh(served, missing, own, []))
+        # The cache keeps no lengths.
+        if sum(map(len, texts)) > LONG_CHARACTERS:
+            cut += await asyncio.to_thread(lambda: model.truncated(texts, model.encode(texts)))
+        else:
+            cut += model.truncated(texts, model.encode(texts))
+        return logits
+
+    def _fresh(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Awaitable[Logits]:
         if served.batcher.full:
             raise overloaded()  # before the work of tokenizing
         longest = self._limits.deadline_seconds
         within = longest if own is None else min(own, longest)
         start = perf_counter()
         if sum(map(len, texts)) > LONG_CHARACTERS:
-            return self._logits_of_long(served, texts, start, within)
+            return self._logits_of_long(served, texts, start, within, cut)
         encoded = served.model.encode(texts)
+        cut += served.model.truncated(texts, encoded)
         self._metrics.tokenize.observe(perf_counter() - start)
         return served.batcher.submit(encoded, start, within)
 
-    async def _logits_of_long(self, served: Served, texts: list[str], start: float, within: float) -> Logits:
+    async def _logits_of_long(
+        self, served: Served, texts: list[str], start: float, within: float, cut: list[bool]
+    ) -> Logits:
         try:
             async with asyncio.timeout(within):
                 encoded = await asyncio.to_thread(served.model.encode, texts)
+                cut += await asyncio.to_thread(served.model.truncated, texts, encoded)
         except TimeoutError as error:
             raise deadline_exceeded() from error
         self._metrics.tokenize.observe(perf_counter() - start)

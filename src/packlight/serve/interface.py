@@ -75,6 +75,13 @@ class Output(msgspec.Struct):
     parameters: dict[str, Any] | UnsetType = UNSET
 
 
+class InferParameters(msgspec.Struct, frozen=True):
+    """What else there is to say of the answers."""
+
+    truncated: bool
+    """whether a text is longer than the model takes"""
+
+
 class InferResponse(msgspec.Struct, frozen=True):
     """The answer to `POST /v2/models/{model}/infer`."""
 
@@ -82,6 +89,7 @@ class InferResponse(msgspec.Struct, frozen=True):
     model_version: str
     outputs: list[Output]
     id: str | UnsetType = UNSET
+    parameters: InferParameters | UnsetType = UNSET
 
 
 class LabelScore(msgspec.Struct, frozen=True):
@@ -98,6 +106,8 @@ class Prediction(msgspec.Struct, frozen=True):
     score: float
     out_of_scope: bool
     top: list[LabelScore]
+    truncated: bool | UnsetType = UNSET
+    """true where the text is longer than the model takes"""
 
 
 class Predictions(msgspec.Struct, frozen=True):

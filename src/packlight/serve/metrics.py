@@ -85,6 +85,7 @@ class Snapshot(msgspec.Struct):
     """model, outcome, how many"""
     queued: int
     taken: int
+    truncated: int
     lines_dropped: int
     cache_hits: int
     cache_misses: int
@@ -122,6 +123,8 @@ class Metrics:
         """inference requests"""
         self.cache: AnswerCache | None = None
         """of answers, if there is one"""
+        self.truncated = 0
+        """texts that were longer than the model takes"""
         self.lines_dropped = 0
         """of the log, because nobody read those before them"""
 
@@ -155,6 +158,7 @@ class Metrics:
             loads=[(*key, count) for key, count in self.loads.items()],
             queued=self.queued,
             taken=self.taken,
+            truncated=self.truncated,
             lines_dropped=self.lines_dropped,
             cache_hits=self.cache.hits if self.cache else 0,
             cache_misses=self.cache.misses if self.cache else 0,
@@ -201,6 +205,8 @@ class _Families(Collector):
         yield CounterMetricFamily("packlight_cache_misses", "Texts that the cache did not know.", value=misses)
         kept = sum(each.cache_texts for each in self._alive)
         yield GaugeMetricFamily("packlight_cache_texts", "Texts in the caches of all workers.", value=kept)
+        cut = sum(each.truncated for each in self._all)
+        yield CounterMetricFamily("packlight_truncated_texts", "Texts longer than the model takes.", value=cut)
         waiting = sum(each.queued for each in self._alive)
         yield GaugeMetricFamily("packlight_queue_texts", "Texts waiting.", value=waiting)
         yield self._of_each("process_cpu_seconds", "CPU time of a worker so far.", "cpu_seconds")

@@ -67,6 +67,10 @@ class Model:
         """Each text as the engine encodes it."""
         return self._engine.encode(texts)
 
+    def truncated(self, texts: Sequence[str], encoded: Encoded) -> list[bool]:
+        """For each text, whether the model takes no more than a part of it."""
+        return self._engine.truncated(texts, encoded)
+
     def logits(self, encoded: Sequence[Any]) -> Logits:
         """Logits of one micro-batch: float32 of shape [texts, labels]."""
         return self._engine.logits(encoded)

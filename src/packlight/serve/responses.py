@@ -1,5 +1,6 @@
 """What a model says, as bytes: the protocol's responses in JSON and binary, and the plain form for people."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from packlight.serve import interface
-from packlight.serve.interface import InferResponse, LabelScore, Output, Prediction
+from packlight.serve.interface import InferParameters, InferResponse, LabelScore, Output, Prediction
 from packlight.serve.requests import LABEL, SCORES, InferRequest, RequestedOutput
 from packlight.serve.tensors import pack
 
@@ -48,8 +49,8 @@ class Payload(NamedTuple):
     """how much of the body is JSON, where binary tensors follow"""
 
 
-def infer_response(name: Name, query: InferRequest, answers: Predictions) -> Payload:
-    """The response to `…/infer`."""
+def infer_response(name: Name, query: InferRequest, answers: Predictions, *, truncated: Sequence[bool] = ()) -> Payload:
+    """The response to `…/infer`; its parameters say `truncated` where a text is longer than the model takes."""
     outputs = []
     tail = []
     for wanted in query.outputs:
@@ -57,20 +58,36 @@ def infer_response(name: Name, query: InferRequest, answers: Predictions) -> Pay
         outputs.append(output)
         if data is not None:
             tail.append(data)
-    head = InferResponse(name.model, name.version, outputs, UNSET if query.id is None else query.id)
+    head = InferResponse(
+        name.model,
+        name.version,
+        outputs,
+        UNSET if query.id is None else query.id,
+        InferParameters(truncated=True) if any(truncated) else UNSET,
+    )
     json = _encode(head)
     if not tail:
         return Payload(json, JSON)
     return Payload(b"".join((json, *tail)), OCTETS, len(json))
 
 
-def plain_response(answers: Predictions, top_k: int, *, single: bool) -> Payload:
-    """The response to `/predict`: an object for one text, `{"predictions": […]}` for a list."""
+def plain_response(answers: Predictions, top_k: int, *, single: bool, truncated: Sequence[bool] = ()) -> Payload:
+    """The response to `/predict`: an object for one text, `{"predictions": […]}` for a list.
+
+    An object says `"truncated": true` where its text is longer than the model takes.
+    """
     order = likeliest(answers.scores, top_k)
+    marks = truncated or [False] * len(order)
     items = [
-        Prediction(label, score, out, [LabelScore(answers.labels[index], float(row[index])) for index in best])
-        for label, score, out, row, best in zip(
-            answers.chosen, answers.confidence, answers.out_of_scope, answers.scores, order, strict=True
+        Prediction(
+            label,
+            score,
+            out,
+            [LabelScore(answers.labels[index], float(row[index])) for index in best],
+            truncated=True if cut else UNSET,
+        )
+        for label, score, out, row, best, cut in zip(
+            answers.chosen, answers.confidence, answers.out_of_scope, answers.scores, order, marks, strict=True
         )
     ]
     return Payload(_encode(items[0] if single else interface.Predictions(items)), JSON)

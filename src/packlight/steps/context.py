@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packlight.data import Dataset
 from packlight.files import atomic_write
@@ -49,6 +49,8 @@ class StepResult:
     max_length: int
     batch_invariant: bool
     facts: dict[str, Any]
+    long_texts: Literal["head", "head+tail"] | None = None
+    """what is kept of texts beyond `max_length`; None for what the parent keeps"""
     abstain_below: float | None = None
     """least probability at which the variant answers; None for always"""
 

@@ -12,6 +12,8 @@ from packlight.progress import bar
 from packlight.runtime.tokenization import TextEncoder
 
 BATCH = 64
+BATCH_TOKENS = 16_384
+"""tokens of a batch, padding included: memory stays bounded however long the texts are"""
 
 
 def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
@@ -54,7 +56,11 @@ def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
 def _batches(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     rows = encoder.ids(texts)
     order = np.argsort([len(row) for row in rows], kind="stable")
-    for start in range(0, len(rows), BATCH):
+    start = 0
+    while start < len(rows):
         places = order[start : start + BATCH]
+        # The last is the longest, and all are padded to it; long texts come in fewer at a time.
+        places = places[: max(1, BATCH_TOKENS // max(1, len(rows[places[-1]])))]
+        start += len(places)
         tokens = encoder.pad([rows[place] for place in places])
         yield torch.from_numpy(places), torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask)

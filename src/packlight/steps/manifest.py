@@ -45,6 +45,7 @@ def manifest_of(
         precision=result.precision,
         model_file=result.model_file,
         max_length=result.max_length,
+        long_texts=result.long_texts or (parent.manifest.long_texts if parent else "head"),
         oos_label=oos_label or (parent.manifest.oos_label if parent else None),
         batch_invariant=result.batch_invariant,
         abstain_below=result.abstain_below,
@@ -71,7 +72,7 @@ def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
     entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
     # A calibration, and others' rights, hold for whatever is made of it.
     step = step_types().get(manifest.step)
-    kept = (FACT, "abstention", *(step.lasting_facts if step else ()))
+    kept = (FACT, "abstention", "lengths", *(step.lasting_facts if step else ()))
     if facts := {key: value for key, value in manifest.facts.items() if key in kept}:
         entry["facts"] = facts
     return (*manifest.lineage, entry)

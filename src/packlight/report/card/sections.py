@@ -84,7 +84,13 @@ def _language(measurements: Measurements) -> Iterator[str]:
 
 def _length(artifact: Artifact) -> Iterator[str]:
     kind = engine_info(artifact.manifest.engine).length_unit
-    yield f"Texts are truncated to {artifact.manifest.max_length} {kind}."
+    manifest = artifact.manifest
+    kept = "" if manifest.long_texts == "head" else ", a quarter of them from the start and the rest from the end"
+    words = f"Texts are truncated to {manifest.max_length} {kind}{kept}"
+    known = next((facts["lengths"] for _, _, facts in reversed(_history(manifest)) if "lengths" in facts), None)
+    if known is not None and known["unit"] == kind:
+        words += ": " + ", ".join(f"{percent(share)} of `{split}`" for split, share in known["truncated"].items())
+    yield f"{words}."
 
 
 def _cascade(artifact: Artifact) -> Iterator[str]:

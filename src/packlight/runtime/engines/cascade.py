@@ -90,6 +90,14 @@ class CascadeEngine(Engine[Passable]):
             return [Passable(text, each, len(each)) for text, each in zip(texts, encoded, strict=True)]
         return [Passable(text, each, max(1, len(text.split()))) for text, each in zip(texts, encoded, strict=True)]
 
+    def truncated(self, texts: Sequence[str], encoded: Sequence[Passable]) -> list[bool]:
+        """For each text, whether one of the two models takes no more than its beginning."""
+        cut = self.first.truncated(texts, [each.first for each in encoded])
+        for place, text in enumerate(texts):
+            if not cut[place]:
+                cut[place] = self.second.truncated([text], self.second.encode([text]))[0]
+        return cut
+
     def logits(self, encoded: Sequence[Passable]) -> Logits:
         """Run texts: float32 of shape [texts, labels], each row of the model that answered."""
         answers = self.first.logits([each.first for each in encoded])

@@ -9,7 +9,7 @@ from packlight.runtime import forking
 from packlight.runtime.artifact import ONNX_FP32, ONNX_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 
 CODE = """\
 import json
@@ -81,7 +81,7 @@ class OnnxEngine(Engine[list[int]]):
 
         self.labels = artifact.labels
         self.threads = threads_for(threads)
-        self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        self._encoder = encoder_of(artifact)
         names = provider_names(providers)
         self._open = partial(open_session, artifact, self.threads, names, cache or default_cache())
         self._session, self._generation = self._open(), forking.generation()
@@ -94,6 +94,10 @@ class OnnxEngine(Engine[list[int]]):
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         return self._encoder.ids(texts)
+
+    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
+        """For each text, whether it has more tokens than the model takes."""
+        return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""

@@ -16,7 +16,7 @@ from packlight.errors import ArtifactError
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
 from packlight.runtime.engine import Engine, EngineInfo, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 
 if TYPE_CHECKING:
     import openvino
@@ -45,7 +45,7 @@ class OpenVinoEngine(Engine[list[int]]):
         """
         self.labels = artifact.labels
         self.threads = threads_for(threads)
-        self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        self._encoder = encoder_of(artifact)
         # What the graph's constants point into must live as long as it does.
         self._weights = _read_weights(artifact.path / OPENVINO)
         self._request = _compile(artifact.path / OPENVINO_GRAPH, self._weights, self.threads).create_infer_request()
@@ -53,6 +53,10 @@ class OpenVinoEngine(Engine[list[int]]):
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         return self._encoder.ids(texts)
+
+    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
+        """For each text, whether it has more tokens than the model takes."""
+        return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""

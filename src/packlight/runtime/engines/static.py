@@ -74,6 +74,11 @@ class StaticEngine(Engine[Rows]):
         """The rows of the table that each text's n-grams stand in."""
         return [self._ngrams.rows(text) for text in texts]
 
+    def truncated(self, texts: Sequence[str], encoded: Sequence[Rows]) -> list[bool]:
+        """For each text, whether it has more words than the model takes."""
+        del encoded
+        return [self._ngrams.truncated(text) for text in texts]
+
     def logits(self, encoded: Sequence[Rows]) -> Logits:
         """Run texts, each by itself: float32 of shape [texts, labels]."""
         if len(encoded) == 1:

@@ -6,7 +6,7 @@ from typing import Any
 from packlight.runtime.artifact import SAFETENSORS, SAFETENSORS_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 
 CODE = """\
 import torch
@@ -55,7 +55,7 @@ class TorchEngine(Engine[list[int]]):
         self._torch = torch
         self.threads = threads_for(threads)
         torch.set_num_threads(self.threads)
-        self._encoder = TextEncoder(artifact.tokenizer_path, artifact.manifest.max_length)
+        self._encoder = encoder_of(artifact)
         int8 = artifact.manifest.precision == "int8"
         self._model: Any = open_int8(artifact.path, artifact.model_path) if int8 else open_classifier(artifact.path)
         self.labels = artifact.labels
@@ -63,6 +63,10 @@ class TorchEngine(Engine[list[int]]):
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         return self._encoder.ids(texts)
+
+    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
+        """For each text, whether it has more tokens than the model takes."""
+        return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""

@@ -12,7 +12,7 @@ from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import form_of
 from packlight.runtime.engines.static import scale_head
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 from packlight.steps.abstention import OUTSIDE, choose_abstention, describe
 from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.calibrate.fold import fold_into_graph, fold_into_model
@@ -107,7 +107,7 @@ def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[flo
 def _nearness(context: StepContext, lesson: TrainingData, oos: int) -> Floats:
     parent, data = context.parent, context.data
     model = open_classifier(parent.path)
-    encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
+    encoder = encoder_of(parent)
     rows = evenly_spaced(range(len(data.train)), FEATURE_TEXTS)
     train = features_of(model, encoder, [data.train.texts[row] for row in rows]).numpy().astype(float)
     val = features_of(model, encoder, data.val.texts).numpy().astype(float)

@@ -26,14 +26,14 @@ from packlight.models.hf_model import (
     build_classifier,
     final_layer,
     labels_of,
-    max_positions,
+    length_limit,
     open_classifier,
     save_classifier,
 )
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.progress import info
-from packlight.runtime.artifact import SAFETENSORS
+from packlight.runtime.artifact import SAFETENSORS, Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.distill.options import Distill
@@ -41,6 +41,7 @@ from packlight.steps.training.attention_relations import StudentRelations, check
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.distillation_loss import distillation_loss
 from packlight.steps.training.history import EpochResult, started_from, training_facts
+from packlight.steps.training.lengths import choose_length, token_facts
 from packlight.steps.training.teacher_targets import (
     TeacherOutputs,
     student_training_data,
@@ -159,7 +160,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         context,
         teacher,
         lesson,
-        max_length=step.max_length,
+        max_length=step.max_length or context.parent.manifest.max_length,
         soft_labels=step.soft_labels,
         teachers=step.teachers,
         features=step.hidden_weight > 0,
@@ -177,8 +178,17 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
     facts["texts"] = len(lesson.train_texts)
+    facts["lengths"] = token_facts(context.data, encoder)
     save_classifier(student, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
-    return StepResult("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+    return StepResult(
+        "torch",
+        "fp32",
+        SAFETENSORS,
+        encoder.max_length,
+        batch_invariant=True,
+        facts=facts,
+        long_texts=encoder.long_texts,
+    )
 
 
 def _student(
@@ -193,12 +203,10 @@ def _student(
                 f"{step.name}: {step.start} has different labels from its teacher, or in another order; start from a variant of "
                 f"{context.parent.name}"
             )
-        length = min(step.max_length, start.manifest.max_length)
-        return open_classifier(start.path), TextEncoder(start.tokenizer_path, length), start.path
+        return open_classifier(start.path), _encoder_like(step, start), start.path
     if checkpoint is None:
         parent = context.parent
-        length = min(step.max_length, parent.manifest.max_length)
-        return keep_layers(teacher, step.layers), TextEncoder(parent.tokenizer_path, length), parent.path
+        return keep_layers(teacher, step.layers), _encoder_like(step, parent), parent.path
     if checkpoint.labels is None:
         student = build_classifier(checkpoint.path, lesson.labels, seed=context.seed)
     elif checkpoint.labels == tuple(lesson.labels):
@@ -206,10 +214,26 @@ def _student(
     else:
         raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
     tokenizer = tokenizer_folder(checkpoint, context.work_dir)
-    encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(student)))
+    file = tokenizer / "tokenizer.json"
+    whole = TextEncoder(file, length_limit(student, tokenizer))
+    lengths = [len(row) for row in whole.ids(context.data.train.texts)]
+    length = choose_length(lengths, limit=whole.max_length, stated=step.max_length, name=step.name)
+    encoder = TextEncoder(file, length, long_texts=step.long_texts)
     if checkpoint.labels is None:
         start_from_centroids(student, encoder, lesson)
     return student, encoder, tokenizer
+
+
+def _encoder_like(step: Distill, origin: Artifact) -> TextEncoder:
+    """The tokenizer that a student shares with the variant that it starts from: as long as that one's, or shorter.
+
+    Raises:
+        RecipeError: when the step states a longer length.
+    """
+    limit = origin.manifest.max_length
+    length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
+    kept = step.long_texts if step.long_texts != "head" else origin.manifest.long_texts
+    return TextEncoder(origin.tokenizer_path, length, long_texts=kept)
 
 
 def _check_width(step: Distill, student: PreTrainedModel, teacher: PreTrainedModel) -> None:
@@ -231,7 +255,7 @@ def _check_relations(
     student, own = taught
     for model in (student, teacher):
         check_relations_known(model)
-    theirs = teacher_encoder(context, step.max_length)
+    theirs = teacher_encoder(context, step.max_length or context.parent.manifest.max_length)
     pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
     for text, mine, given in pairs:
         if len(mine) != len(given):

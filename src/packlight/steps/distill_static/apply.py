@@ -25,6 +25,7 @@ from packlight.runtime.ngrams import NGrams, Rows
 from packlight.steps.context import StepContext, StepResult, write_own_config
 from packlight.steps.distill_static.options import DistillStatic
 from packlight.steps.training.distillation_loss import distillation_loss
+from packlight.steps.training.lengths import choose_length, length_facts
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 from packlight.steps.training.training_data import TrainingData
 
@@ -36,6 +37,8 @@ START = 0.1
 HEAD_DROPOUT = 0.2
 
 EVAL_BATCH = 256
+MOST_WORDS = 8192
+"""that `max_length` may be"""
 
 WEIGHT_DECAY = 1e-4
 
@@ -195,12 +198,14 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     parent = context.parent
     teacher = open_classifier(parent.path)
     lesson = student_training_data(context, parent.labels, augment=step.augment, unlabeled_texts=step.unlabeled_texts)
-    lesson, teaching = teacher_outputs(context, teacher, lesson, max_length=step.max_length)
+    words = [len(text.split()) for text in context.data.train.texts]
+    length = choose_length(words, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")
+    lesson, teaching = teacher_outputs(context, teacher, lesson, max_length=parent.manifest.max_length)
     ngrams = NGrams(
         buckets=step.buckets,
         words=step.word_ngrams,
         characters=tuple(sorted(set(step.char_ngrams))),
-        max_words=step.max_length,
+        max_words=length,
     )
     student, history = distill_static(
         lesson,
@@ -219,4 +224,11 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         "epochs": [{"epoch": each.epoch, "val_accuracy": each.accuracy} for each in history],
         "texts": len(lesson.train_texts),
     }
-    return StepResult("static", "int8", STATIC, step.max_length, batch_invariant=True, facts=facts)
+    facts["lengths"] = length_facts(
+        context.data,
+        lambda texts: [ngrams.truncated(text) for text in texts],
+        max_length=length,
+        unit="words",
+        cut="head",
+    )
+    return StepResult("static", "int8", STATIC, length, batch_invariant=True, facts=facts, long_texts="head")

@@ -55,7 +55,10 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     epochs: Annotated[Positive, described("Passes over the training texts.")] = 12
     learning_rate: Annotated[Rate, described("Learning rate at the start. It falls to 0.")] = 3e-3
     batch_size: Annotated[Positive, described("Texts per update.")] = 64
-    max_length: Annotated[MaxLength, described("Truncate texts to this many words.")] = 128
+    max_length: Annotated[
+        MaxLength | None,
+        described("Truncate texts to this many words.", null="as many as 99.9% of the training texts have at most"),
+    ] = None
     threads: Threads = None
 
     @property

@@ -3,7 +3,7 @@
 import msgspec
 
 from packlight.runtime.artifact import ONNX_FP32
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.export.options import Export
 from packlight.steps.export.parity import check_export
@@ -19,7 +19,7 @@ def apply(step: Export, context: StepContext) -> StepResult:
     parity = check_export(
         model,
         target,
-        TextEncoder(parent.tokenizer_path, parent.manifest.max_length),
+        encoder_of(parent),
         context.data.val.texts,
         tolerance=step.tolerance,
         name=step.name,

@@ -17,7 +17,6 @@ from packlight.models.hf_model import (
     build_classifier,
     labels_of,
     length_limit,
-    max_positions,
     open_classifier,
     save_classifier,
     set_labels,
@@ -30,6 +29,7 @@ from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
+from packlight.steps.training.lengths import choose_length, token_facts
 from packlight.steps.training.trainer import fit
 from packlight.steps.training.training_data import TrainingData, training_data
 
@@ -97,12 +97,16 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
         # Models without a padding token refuse batches, and look for the last token that is not one.
         model.config.pad_token_id = TextEncoder(tokenizer / "tokenizer.json", 1).pad_id
     facts: dict[str, Any] = started_from(checkpoint)
+    file = tokenizer / "tokenizer.json"
     if step.adopts(checkpoint, context.data.labels):
         # Cut where the model itself cuts, so that it answers here as it does elsewhere.
-        encoder = TextEncoder(tokenizer / "tokenizer.json", length_limit(model, tokenizer))
+        encoder = TextEncoder(file, length_limit(model, tokenizer), long_texts=step.long_texts)
         info(f"  {checkpoint.reference} has the data's labels and is used as it is")
     else:
-        encoder = TextEncoder(tokenizer / "tokenizer.json", min(step.max_length, max_positions(model)))
+        whole = TextEncoder(file, length_limit(model, tokenizer))
+        lengths = [len(row) for row in whole.ids(context.data.train.texts)]
+        length = choose_length(lengths, limit=whole.max_length, stated=step.max_length, name=step.name)
+        encoder = TextEncoder(file, length, long_texts=step.long_texts)
         history = finetune(
             model,
             encoder,
@@ -114,5 +118,14 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)
+    facts["lengths"] = token_facts(context.data, encoder)
     save_classifier(model, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
-    return StepResult("torch", "fp32", SAFETENSORS, encoder.max_length, batch_invariant=True, facts=facts)
+    return StepResult(
+        "torch",
+        "fp32",
+        SAFETENSORS,
+        encoder.max_length,
+        batch_invariant=True,
+        facts=facts,
+        long_texts=encoder.long_texts,
+    )

@@ -2,7 +2,7 @@
 
 from packlight.data.dataset import evenly_spaced
 from packlight.runtime.artifact import OPENVINO
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import encoder_of
 from packlight.steps.agreement import with_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.onnx.export_graph import export
@@ -19,7 +19,7 @@ def apply(step: OpenVino, context: StepContext) -> StepResult:
     export(parent.path, graph, opset=OPSET, fuse=False)
     copy_description(parent.path, context.output_dir)
     if int8:
-        encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
+        encoder = encoder_of(parent)
         texts = evenly_spaced(context.data.train.texts, step.calibration_texts)
         write_openvino_int8(graph, context.output_dir, encoder, texts)
     else:

@@ -22,7 +22,7 @@ from packlight.models.hf_model import labels_of, open_classifier, save_classifie
 from packlight.models.layers import feed_forward_width, keep_layers, width_name
 from packlight.models.mean_pooling import encoder_layers
 from packlight.runtime.artifact import SAFETENSORS
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import TextEncoder, encoder_of
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.prune.importance import taylor_importance
 from packlight.steps.prune.options import Prune
@@ -139,7 +139,7 @@ def apply(step: Prune, context: StepContext) -> StepResult:
     length = parent.manifest.max_length
     smaller = prune(
         model,
-        TextEncoder(parent.tokenizer_path, length),
+        encoder_of(parent),
         [lesson.train_texts[row] for row in rows],
         [lesson.train_labels[row] for row in rows],
         step,

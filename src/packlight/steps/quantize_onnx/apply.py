@@ -13,7 +13,7 @@ from packlight.data.dataset import evenly_spaced
 from packlight.progress import bar, info
 from packlight.runtime.artifact import ONNX_INT8
 from packlight.runtime.ort_session import open_on_cpu
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import TextEncoder, encoder_of
 from packlight.steps.agreement import check_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
@@ -40,7 +40,7 @@ class _Attempt:
 def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     """Quantize the parent's graph to int8, keeping in float32 what int8 would spoil."""
     parent = context.parent
-    encoder = TextEncoder(parent.tokenizer_path, parent.manifest.max_length)
+    encoder = encoder_of(parent)
     texts = training_data(context.data, parent.labels).val_texts
     wanted = _logits(parent.model_path, encoder, texts).argmax(axis=1)
 

@@ -34,6 +34,7 @@ UnlabeledTexts = Annotated[
     described("File of unlabelled texts, one per line. The teacher labels them.", null="none", takes="file"),
 ]
 MaxLength = Annotated[int, msgspec.Meta(ge=4, le=8192)]
+LongTexts = Literal["head", "head+tail"]
 Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Threads = Annotated[
     Positive | None,
@@ -58,7 +59,19 @@ class Training(Step, frozen=True, kw_only=True):
     batch_size: Annotated[Positive, described("Texts per update.")] = 32
     warmup: Annotated[Dropout, described("Share of the updates in which the learning rate rises, from 0 to 1.")] = 0.1
     weight_decay: Annotated[Weight, described("Weight decay of AdamW.")] = 0.01
-    max_length: Annotated[MaxLength, described("Truncate texts to this many tokens.")] = 128
+    max_length: Annotated[
+        MaxLength | None,
+        described(
+            "Truncate texts to this many tokens.",
+            null="the model's limit, or less if 99.9% of the training texts are shorter",
+        ),
+    ] = None
+    long_texts: Annotated[
+        LongTexts,
+        described(
+            "What is kept of longer texts: their `head`, or `head+tail` (a quarter from the start, the rest from the end)."
+        ),
+    ] = "head"
     patience: Annotated[
         Positive,
         described(

@@ -72,7 +72,7 @@ def cached_answers(
         key: a hash of the teacher's weights and tokenizer.
         folder: where the cache is kept, as `.npz` named by content.
     """
-    digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0".encode())
+    digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0{encoder.long_texts}\0".encode())
     for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
     file = folder / f"answers-{digest.hexdigest()[:32]}.npz"
@@ -167,7 +167,9 @@ def teacher_outputs(
 
 def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
     """The parent's tokenizer, at the length that the student learns with."""
-    return TextEncoder(context.parent.tokenizer_path, min(max_length, context.parent.manifest.max_length))
+    manifest = context.parent.manifest
+    length = min(max_length, manifest.max_length)
+    return TextEncoder(context.parent.tokenizer_path, length, long_texts=manifest.long_texts)
 
 
 def _asked(
@@ -176,7 +178,11 @@ def _asked(
     files = artifact.manifest.files
     return cached_answers(
         model,
-        TextEncoder(artifact.tokenizer_path, min(length, artifact.manifest.max_length)),
+        TextEncoder(
+            artifact.tokenizer_path,
+            min(length, artifact.manifest.max_length),
+            long_texts=artifact.manifest.long_texts,
+        ),
         lesson.train_texts,
         key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
         folder=context.work_dir.parent / "teacher-answers",

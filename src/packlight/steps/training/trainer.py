@@ -40,6 +40,8 @@ from packlight.steps.training.training_data import TrainingData
 __all__ = ["EpochResult", "Objective", "bf16_here", "device_here", "fit"]
 
 EVAL_BATCH = 128
+TRAIN_TOKENS, EVAL_TOKENS = 8192, 32_768
+"""tokens that are run together at most, padding included"""
 
 WEAK_CLASSES = 5
 
@@ -122,7 +124,7 @@ def fit(
             trainer = _Trainer(
                 objective=objective,
                 model=model,
-                args=_arguments(options, epochs, work, seed),
+                args=_arguments(options, epochs, work, seed, longest=max(map(len, [*train_rows, *val_rows]))),
                 data_collator=_Collator(encoder),
                 train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
                 eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
@@ -231,14 +233,27 @@ class _ProgressCallback(TrainerCallback):
         self._bar.reach(state.global_step, note=note)
 
 
-def _arguments(options: Training, epochs: int, work: Path, seed: int) -> TrainingArguments:
+def micro_batch(batch_size: int, longest: int) -> tuple[int, int]:
+    """Texts that are run together, and how often before an update, so that long texts take no more memory than short ones.
+
+    Args:
+        batch_size: texts for each update.
+        longest: tokens of the longest text.
+    """
+    parts = math.ceil(batch_size / max(1, TRAIN_TOKENS // max(1, longest)))
+    return math.ceil(batch_size / parts), parts
+
+
+def _arguments(options: Training, epochs: int, work: Path, seed: int, *, longest: int) -> TrainingArguments:
     device = options.device or device_here()
     accelerated = device != "cpu"
+    together, parts = micro_batch(options.batch_size, longest)
     return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=epochs,
-        per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=EVAL_BATCH,
+        per_device_train_batch_size=together,
+        gradient_accumulation_steps=parts,
+        per_device_eval_batch_size=max(1, min(EVAL_BATCH, EVAL_TOKENS // max(1, longest))),
         learning_rate=options.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,

@@ -55,7 +55,7 @@ def apply(step: TrimVocabulary, context: StepContext) -> StepResult:
 
 
 def _labels(model: PreTrainedModel, tokenizer: Path, parent: Artifact, data: Dataset) -> Tensor:
-    encoder = TextEncoder(tokenizer, parent.manifest.max_length)
+    encoder = TextEncoder(tokenizer, parent.manifest.max_length, long_texts=parent.manifest.long_texts)
     return logits_of(model, encoder, training_data(data, parent.labels).val_texts).argmax(dim=1)
 
 

@@ -211,7 +211,7 @@ def test_latency_is_the_mean_of_single_texts(folder, texts, monkeypatch):
         (
             lambda folder: PerformanceBenchmark(folder).benchmark([{"text": "a", "intent": "nope"}]),
             ModelError,
-            "'nope'",
+            r"lacks 1 of the data's 1 labels \(nope\)",
         ),
         (lambda folder: PerformanceBenchmark(folder).benchmark([]), DataError, "no rows"),
         (lambda folder: PerformanceBenchmark(folder).benchmark([{"text": "", "intent": "oos"}]), DataError, "text"),

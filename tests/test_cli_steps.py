@@ -87,7 +87,8 @@ def test_artifacts_are_measured_side_by_side(chain, packlight, place):
     rows = read_measurements(place / "measured").measurements
     assert [row.variant for row in rows] == ["student-onnx", "student-static"]
     assert rows[1].p_value_vs_parent is not None
-    assert rows[0].latency_samples == 8
+    assert rows[0].rounds == 2
+    assert rows[0].latency_samples >= 2 * 4
     assert all(row.variant in answer.out for row in rows)
     assert packlight(*words).err.startswith("measurements: up to date")
     assert json.loads(packlight(*words, "--json").out)["baseline"] == "student-onnx"

@@ -1,6 +1,7 @@
 """Every row of docs/reference/exit-codes.md, through the command line."""
 
 import http.server
+import itertools
 import json
 import re
 import threading
@@ -53,19 +54,20 @@ def test_a_gate_that_fails_is_a_failed_check(packlight, run_folder):
 
 
 def test_a_load_without_any_answer_is_a_failed_check(packlight, data, tmp_path):
-    class Refusing(http.server.BaseHTTPRequestHandler):
+    class Failing(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        statuses = itertools.chain([200], itertools.repeat(500))
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(500)
+            self.send_response(next(self.statuses))
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url, out = f"http://127.0.0.1:{server.server_port}", tmp_path / "load.json"
         words = ("--data", data, "--model", "m", "--rate", "20", "--seconds", "1", "--out", out)

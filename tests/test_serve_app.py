@@ -138,8 +138,10 @@ def test_clients_that_vanish_do_no_harm(server):
             with socket.create_connection((parts.hostname, parts.port)) as connection:
                 connection.sendall(data)
     assert Client(server.url).json("POST", INFER, infer("a"))[0] == 200
-    metrics = Client(server.url)("GET", "/metrics")[2].decode()
-    assert "packlight_queue_texts 0.0" in metrics
+    until = time.monotonic() + 30
+    while "packlight_queue_texts 0.0" not in (metrics := Client(server.url)("GET", "/metrics")[2].decode()):
+        assert time.monotonic() < until, metrics
+        time.sleep(0.1)
 
 
 def test_metrics_are_in_base_units_and_count(server):

@@ -71,7 +71,7 @@ def test_the_table_says_what_it_rests_on_and_fits_80_columns(packlight, loaded):
     answer = packlight("plan", "--measured", LOAD, "--rate", 5000)
     assert answer.status == 0
     assert answer.out.startswith("intent: 15 workers for 5,000 requests per second\n")
-    assert "2 workers in 400 MB, 1,000 requests per second, p99 8.40 ms (limit 10.0 ms)" in answer.out
+    assert "2 workers in 400 MB, 1,000 requests/s, p99 8.40 ms (limit 10.0 ms)" in answer.out
     assert "70.0% of that: 350 requests per second per worker" in answer.out
     for column in ("machine", "workers per machine", "machines", "per month", "per million", "lean-8", "$"):
         assert column in answer.out

@@ -170,7 +170,7 @@ def test_the_variant_that_predicts_can_be_named(make, toys):
         (["x", "y"], ["a"], "inconsistent numbers of samples"),
         (["x", "y", "z"], ["a", "a", "a"], "y has one class"),
         (["x", " ", "z"], ["a", "a", "b"], "row 2: the text is empty"),
-        (["x", "y"], ["a", "b"], "fewer than 2 different texts"),
+        (["x", "y"], ["a", "b"], "too few different texts"),
         (["x", "y", "z", "u"], ["a", "a ", "a", "a "], "the same when written out"),
         (["x", "y"], [0.5, 1.5], "Unknown label type"),
     ],

@@ -40,7 +40,7 @@ def basis(plan: LoadPlan) -> tuple[str, str]:
     memory = f" in {megabytes(seen.memory_mb)}" if seen.memory_mb else ""
     kept = f"p99 {milliseconds(seen.p99_ms)} (limit {milliseconds(seen.bound_ms)})"
     return (
-        f"load test: {_workers(seen.workers)}{memory}, {digits_of_rate(seen.rate)} requests per second, {kept}",
+        f"load test: {_workers(seen.workers)}{memory}, {digits_of_rate(seen.rate)} requests/s, {kept}",
         f"planned with {percent(plan.headroom)} of that: {digits_of_rate(plan.per_worker)} requests per second per worker",
     )
 

@@ -12,12 +12,12 @@ LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --
 LIGHT := $(addprefix tests/test_,$(addsuffix .py,stats figures files ngrams origin capacity_plan capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
-TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not root" -n 2
+TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
 # tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,9 @@ coverage: $(TEST)  ## run the tests that run side by side, and list the lines th
 
 test-browser: $(TEST)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
 	$(BIN)/python -m pytest -m browser tests/browser
+
+test-models: $(TEST)  ## take eight architectures through every step and fill the table in docs/reference/models.md
+	PACKLIGHT_MODELS_TABLE=docs/reference/models.md $(BIN)/python -m pytest tests/test_models_table.py
 
 test-slow: $(TEST)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -50,6 +50,14 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
+def data(tiny):
+    """The toy texts as a data set; values are frozen, so that all tests may share it."""
+    from packlight.data import dataset_from_rows  # beside its use
+
+    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
+
+
+@pytest.fixture(scope="session")
 def encoder_folder(tiny, tmp_path_factory):
     """Family -> the folder of a pretrained encoder; not to be written to."""
     return cache(lambda family: tiny.make_encoder(family, tmp_path_factory.mktemp(f"{family}-encoder")))

@@ -2,14 +2,7 @@
 
 import pytest
 
-from packlight.data import dataset_from_rows
-
 pytest_plugins = ["tiny_run"]
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -30,6 +29,8 @@ def as_list(rows):
 
 def as_dataset(rows):
     names = sorted({row["intent"] for row in rows})
+    from datasets import ClassLabel, Dataset, Features, Value  # a second that collecting tests need not wait for
+
     features = Features({"text": Value("string"), "intent": ClassLabel(names=names)})
     return Dataset.from_list([{**row, "intent": names.index(row["intent"])} for row in rows], features=features)
 

@@ -4,7 +4,6 @@ import time
 import onnxruntime
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -158,6 +157,8 @@ def test_an_artifact_is_measured(tiny_run, texts, variant):
 
 def test_every_form_of_rows_gives_the_same(folder, texts, expected):
     names = sorted({row["intent"] for row in texts})
+    from datasets import ClassLabel, Dataset, Features, Value  # a second that collecting tests need not wait for
+
     plain = Dataset.from_list(texts)
     features = Features({"text": Value("string"), "intent": ClassLabel(names=names)})
     coded = Dataset.from_list([{**row, "intent": names.index(row["intent"])} for row in texts], features=features)

@@ -5,7 +5,6 @@ import shutil
 import msgspec
 import pytest
 
-from packlight.data import dataset_from_rows
 from packlight.measure.results import BandwidthSample, MachineRates, read_raw
 from packlight.measure.roofline import rows, work_of
 from packlight.measure.rounds import BenchmarkConfig
@@ -27,11 +26,6 @@ def rates(threads):
         reads=(BandwidthSample(bytes=1 << 28, bytes_per_s=1e9),),
         threads=threads,
     )
-
-
-@pytest.fixture
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture

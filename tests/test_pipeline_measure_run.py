@@ -25,11 +25,6 @@ NAMES = ("teacher-onnx", "student-onnx-static")
 SPELLING = {"alarm": "Alarm", "music": "MU SIC", "oos": "oos", "weather": "wea-ther"}
 
 
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
 @pytest.fixture
 def artifacts(tiny_run, tmp_path):
     """Two ONNX artifacts, to be written to."""

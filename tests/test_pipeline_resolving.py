@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from packlight.data import dataset_from_rows
 from packlight.errors import PacklightError, RecipeError
 from packlight.models import resolve
 from packlight.pipeline import resolving
@@ -25,11 +24,6 @@ from packlight.steps.quantize_onnx.options import QuantizeOnnx
 ONE = Resolved(device="cpu", threads=1, bf16=False, reduce_range=False)
 TWO = msgspec.structs.replace(ONE, threads=2)
 QUICK = {"epochs": 2, "batch_size": 16, "learning_rate": 4e-3, "max_length": 24}
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import tokenizers
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from packlight.data import dataset_from_rows
 from packlight.errors import MissingExtraError, ModelError, ParityError
 from packlight.measure import statistics
 from packlight.measure.figures import derive
@@ -36,11 +35,6 @@ ISSUE = (
     "throughput_batch32", "accuracy", "accuracy_ci95", "macro_f1", "in_scope_accuracy", "oos_recall", "speedup",
     "p_value_vs_parent", "workers_for_rate",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from packlight import extras
-from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, MeasurementError, ModelError, PacklightError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import engine_candidates
@@ -18,11 +17,6 @@ from packlight.runtime.predictor import Predictor
 
 pytest_plugins = ["tiny_run", "command"]
 EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ from packlight.steps.quantize_torch.options import QuantizeTorch
 pytest_plugins = ["tiny_run"]
 
 
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
 @pytest.fixture
 def artifact(tiny_run):
     return lambda name: Artifact.open(tiny_run / "variants" / name)

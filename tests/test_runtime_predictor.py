@@ -6,10 +6,9 @@ import pickle
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 
 from packlight.errors import ArtifactError, DataError, PacklightError
@@ -98,6 +97,16 @@ def test_no_texts_are_no_answers(tiny_run):
     assert Predictor.open(tiny_run / "variants" / "teacher-onnx").predict([]) == []
 
 
+class Late:
+    """A value of a library that is imported when the test runs: collecting tests need not wait for it."""
+
+    def __init__(self, library, kind, *content, **options):
+        self.library, self._kind, self._content, self._options = library, kind, content, options
+
+    def __call__(self):
+        return getattr(import_module(self.library), self._kind)(*self._content, **self._options)
+
+
 @pytest.fixture(scope="module")
 def predictor(tiny_run):
     return Predictor.open(tiny_run / "variants" / "student-onnx-static", threads=1)
@@ -111,13 +120,14 @@ def predictor(tiny_run):
         iter(TEXTS),
         np.array(TEXTS),
         np.array(TEXTS, dtype=object),
-        pd.Series(TEXTS, index=[7, 3, 7, 1, 0]),
-        pl.Series(TEXTS),
+        Late("pandas", "Series", TEXTS, index=[7, 3, 7, 1, 0]),
+        Late("polars", "Series", TEXTS),
         dict.fromkeys(TEXTS).keys(),
     ],
-    ids=lambda each: type(each).__name__,
+    ids=lambda each: getattr(each, "library", type(each).__name__),
 )
 def test_any_iterable_of_strings_is_texts(predictor, texts):
+    texts = texts() if isinstance(texts, Late) else texts
     assert predictor.predict(texts) == predictor.predict(TEXTS)
 
 
@@ -129,11 +139,11 @@ def test_one_string_is_one_text(predictor):
     ("texts", "message"),
     [
         (
-            pd.DataFrame({"text": TEXTS, "intent": TEXTS}),
+            Late("pandas", "DataFrame", {"text": TEXTS, "intent": TEXTS}),
             "DataFrame with the columns 'text', 'intent': .*frame\\['text'\\]",
         ),
-        (pl.DataFrame({"query": TEXTS}), "DataFrame with the columns 'query'"),
-        (pd.DataFrame(), "a DataFrame"),
+        (Late("polars", "DataFrame", {"query": TEXTS}), "DataFrame with the columns 'query'"),
+        (Late("pandas", "DataFrame"), "a DataFrame"),
         (["a", None], "text 1 is None, not a string"),
         (["a", float("nan")], "text 1 is the float nan"),
         (["a", ("b", "c")], r"text 1 is the tuple \('b', 'c'\), not a string: pairs of texts"),
@@ -151,6 +161,7 @@ def test_one_string_is_one_text(predictor):
     ids=lambda each: None if isinstance(each, str) else type(each).__name__,
 )
 def test_what_is_no_text_is_named(predictor, texts, message):
+    texts = texts() if isinstance(texts, Late) else texts
     with pytest.raises(DataError, match=message):
         predictor.predict(texts)
 

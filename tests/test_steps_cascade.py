@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
-from scipy.stats import gamma, poisson
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact
@@ -55,6 +54,8 @@ def limit_of(weights, spoilt, confidence):
     shares = weights / weights.sum()
     events, heaviest = shares[spoilt], shares.max()
     mean, variance = events.sum() + heaviest, (events**2).sum() + heaviest**2
+    from scipy.stats import gamma  # a second that collecting tests need not wait for
+
     return gamma.ppf(confidence, mean**2 / variance, scale=variance / mean)
 
 
@@ -65,6 +66,8 @@ def test_with_equal_weights_the_limit_is_the_exact_one_of_a_poisson_count():
         np.full(200, 0.5), first, np.ones(200, dtype=bool), loss=0.5, confidence=0.95, weights=np.ones(200)
     )
     assert chosen.spoilt == pytest.approx(0.015)
+    from scipy.stats import poisson  # a second that collecting tests need not wait for
+
     assert poisson.cdf(3, 200 * chosen.spoilt_limit) == pytest.approx(0.05)
 
 

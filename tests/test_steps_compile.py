@@ -1,23 +1,11 @@
 import pytest
 
-from packlight.data import dataset_from_rows
 from packlight.errors import EngineError
 from packlight.pipeline.variant import make_variant
-from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine, torch_compiled
 from packlight.steps.compile.options import Compile
 
 pytest_plugins = ["tiny_run"]
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
-@pytest.fixture(scope="module")
-def teacher(tiny_run):
-    return Artifact.open(tiny_run / "variants" / "teacher")
 
 
 def test_what_it_makes_is_opened_compiled(teacher, data, tmp_path):

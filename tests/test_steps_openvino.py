@@ -1,24 +1,12 @@
 import pytest
 
 from packlight import extras
-from packlight.data import dataset_from_rows
 from packlight.errors import ArtifactError, EngineError, MissingExtraError
 from packlight.pipeline.variant import make_variant
-from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
 from packlight.steps.openvino.options import OpenVino
 
 pytest_plugins = ["tiny_run"]
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
-@pytest.fixture(scope="module")
-def teacher(tiny_run):
-    return Artifact.open(tiny_run / "variants" / "teacher")
 
 
 def test_openvino_answers_like_torch(teacher, data, tmp_path):

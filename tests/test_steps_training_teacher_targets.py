@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from packlight.data import dataset_from_rows
 from packlight.errors import DataError, ModelError, RecipeError
 from packlight.models import resolve
 from packlight.models.hf_model import open_classifier
@@ -82,11 +81,6 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match="cannot be read as soft labels"):
         read_answers(tmp_path / "a.csv", LABELS)
-
-
-@pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,6 @@ pytest_plugins = ["command"]
 
 
 @pytest.fixture(scope="module")
-def data(tiny):
-    return dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)), source="tiny")
-
-
-@pytest.fixture(scope="module")
 def parent(trained_folder, data, tmp_path_factory):
     return open_parent(str(trained_folder("roberta")), data, tmp_path_factory.mktemp("parent"))
 

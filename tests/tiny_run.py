@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from packlight.runtime.artifact import Artifact
 from shared import made_once
 
 RECIPE = """
@@ -78,3 +79,9 @@ def tiny_run(tiny, four_layers, tmp_path_factory):
             )
 
     return made_once(tmp_path_factory, "tiny-run", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def teacher(tiny_run):
+    """The run's teacher, in PyTorch; not to be written to."""
+    return Artifact.open(tiny_run / "variants" / "teacher")

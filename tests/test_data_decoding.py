@@ -56,7 +56,7 @@ def test_another_encoding_is_read_right_or_not_at_all(language):
             found = decode("a.csv", text.encode(encoding)).text
         except DataError as error:
             assert f"in {encoding}" in str(error)  # noqa: PT017 - either outcome is right
-            assert "state the right one with --encoding" in str(error)  # noqa: PT017
+            assert "set the right one with --encoding" in str(error)  # noqa: PT017
             return
     assert found == text
     assert "is not UTF-8 and was read as" in str(caught[0].message)

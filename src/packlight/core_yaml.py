@@ -25,7 +25,7 @@ UNBOUNDED = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class Place(NamedTuple):
-    """Where a value stands in the text, both counted from 1."""
+    """Line and column of a value in the text, both counted from 1."""
 
     line: int
     column: int

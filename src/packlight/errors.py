@@ -1,15 +1,15 @@
-"""Every error that packlight raises on purpose, drawn once.
+"""Every error that packlight raises on purpose.
 
-    PacklightError               a user can mend it: one message, no traceback, exit status 2
+    PacklightError               a user can fix it: one message, no traceback, exit status 2
     ├── DataError                the labelled texts cannot be used; names file, row and remedy
-    ├── ModelError               a model cannot be had, or must not be opened
+    ├── ModelError               a model is not available, or must not be opened
     │   └── UnsupportedError     a step cannot be applied to an architecture; a run carries out the other steps
     ├── RecipeError              a recipe has an unknown key, a wrong value or an impossible order
     ├── ArtifactError            an artifact is incomplete, altered or of an unknown version
     ├── EngineError              a runtime or one of its providers is not available
-    ├── ParityError              a transformed model does not answer like its parent: exit status 1
+    ├── ParityError              a transformed model doesn't match its parent: exit status 1
     ├── MeasurementError         figures are missing or cannot be compared
-    ├── NothingFitsError         no variant keeps the limits; names the nearest: exit status 3
+    ├── NothingFitsError         no variant is within the limits; names the nearest: exit status 3
     └── MissingExtraError        an optional dependency is absent; carries the install line
 
 A message names what was given, what was expected and what to do next. Anything that is not a
@@ -58,7 +58,7 @@ class Exit(IntEnum):
 
 
 class PacklightError(Exception):
-    """The root: something the user can mend."""
+    """The root: something the user can fix."""
 
     exit: ClassVar[Exit] = Exit.ERROR
     """what the command line ends with"""
@@ -69,7 +69,7 @@ class DataError(PacklightError):
 
 
 class ModelError(PacklightError):
-    """A model cannot be had, or must not be opened."""
+    """A model is not available, or must not be opened."""
 
 
 class UnsupportedError(ModelError):
@@ -89,7 +89,7 @@ class EngineError(PacklightError):
 
 
 class ParityError(PacklightError):
-    """A transformed model does not answer like its parent."""
+    """A transformed model doesn't match its parent."""
 
     exit = Exit.CHECK_FAILED
 
@@ -99,7 +99,7 @@ class MeasurementError(PacklightError):
 
 
 class NothingFitsError(PacklightError):
-    """No measured variant keeps every limit."""
+    """No measured variant is within every limit."""
 
     exit = Exit.NOTHING_FITS
 

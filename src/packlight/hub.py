@@ -38,7 +38,7 @@ _ID = re.compile(rf"(?P<repo>{_PART}(?:/{_PART})?)(?:@(?P<revision>\w(?:[\w/-]|\
 
 
 class HubUnavailableError(Exception):
-    """What was asked of the Hub cannot be had. Callers turn it into an error of their own kind."""
+    """What was asked of the Hub is not available. Callers turn it into an error of their own kind."""
 
 
 class HubUnreachableError(HubUnavailableError):
@@ -109,7 +109,7 @@ def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
     Files that are there already are not downloaded again; an interrupted download resumes.
 
     Raises:
-        HubUnavailableError: when a file cannot be had, or is not what its hash says.
+        HubUnavailableError: when a file is not available, or is not what its hash says.
     """
     folder = folder_of(snapshot)
     if snapshot.online and not all((folder / name).is_file() for name in names):
@@ -220,7 +220,7 @@ def _storage(repo: str, kind: Kind) -> Path:
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Give a call so many seconds in all: an HTTP timeout covers neither name resolution nor many addresses.
+    """Limit the total seconds of a call: an HTTP timeout covers neither name resolution nor many addresses.
 
     Raises:
         TimeoutError: when it did not return; its thread is left behind and does not hold up the exit.

@@ -81,7 +81,7 @@ def bar(title: str, total: float) -> Iterator[Bar]:
 
 @contextmanager
 def _in_notebook(title: str) -> Iterator[Callable[[float, float, str], None]]:
-    """A bar that needs no widgets: an element of HTML, renewed a few times a second and removed at the end."""
+    """A bar that needs no widgets: an element of HTML, renewed a few times per second and removed at the end."""
     if console.quiet:
         yield lambda _done, _total, _note: None
         return

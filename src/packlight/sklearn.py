@@ -56,7 +56,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         folder: where artifacts are kept, each fit in a subfolder of its own; an equal fit is reused. By default a
             temporary folder that is removed when Python ends: give one to unpickle the estimator later.
         threads: threads per prediction. Defaults to all that this process may use.
-        random_state: seed of everything random.
+        random_state: Random seed.
 
     Attributes:
         classes_: the labels [classes], sorted.

@@ -59,7 +59,7 @@ class EngineSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def allowed(rows: Sequence[Row], max_accuracy_loss: float) -> list[Row]:
-    """The candidates that ran and are right on at most so much less of val than the best of them."""
+    """The candidates that ran and whose accuracy on val is within a maximum loss of the best."""
     ran = [row for row in rows if row.speedup is not None and row.val_accuracy is not None]
     best = max((row.val_accuracy or 0.0 for row in ran), default=0.0)
     return [row for row in ran if (row.val_accuracy or 0.0) >= best - max_accuracy_loss - ROUNDING]

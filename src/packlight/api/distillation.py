@@ -45,7 +45,7 @@ from packlight.steps.training.training_data import TrainingData
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationConfig:
-    """What is taught to whom, and how (Hinton et al. 2015, section 2).
+    """The models and settings of a distillation (Hinton et al. 2015, section 2).
 
     `teacher_model` and `student_model` are a model object, a folder or a Hub id; a student of None is made of
     `layers` of the teacher. A model object finds its tokenizer where it was loaded from; where that is not so, give

@@ -47,8 +47,8 @@ class PerformanceBenchmark:
                 object needs one; an `.onnx` file has its own if `tokenizer.json` is beside it; an artifact takes none.
             labels: names of the logits, in their order. By default the model's own; those of an `.onnx` file or a
                 session are in `config.json` beside the file or in the tokenizer's folder.
-            threads: for one inference; by default all that this process may use, or for a model object as many as
-                torch has. A session has its own.
+            threads: Threads per inference. Defaults to the container's CPU limit; for a model object, to torch's own setting. A
+                session has its own.
 
         Raises:
             ModelError: when the model is no classifier, or its tokenizer or its labels are not known.

@@ -95,7 +95,7 @@ def _documentation(step: type[Step]) -> str:
         "    text_column: Column of the texts. Guessed by default.",
         "    label_column: Column of the labels. Guessed by default.",
         "    oos_label: Label of out-of-scope texts. Found by its name by default.",
-        "    seed: Seed of everything random.",
+        "    seed: Random seed.",
         "    on_progress: Called as `on_progress(stage, done, total)`. What it raises stops the step.",
     ]
     lines += ["", "Returns:", "    The artifact. It is made unless `out` holds the same one already."]

@@ -1,4 +1,4 @@
-"""`--quiet` on every verb: no progress and no remarks; answers, warnings and errors stay."""
+"""`--quiet` on every verb: print results, warnings and errors only, no progress."""
 
 import functools
 import inspect

@@ -15,7 +15,7 @@ class DataWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """What is wrong in one row of a file, and how to mend it."""
+    """What is wrong in a row of a file, and how to fix it."""
 
     file: str
     number: int

@@ -73,8 +73,8 @@ def _open(reference: str, repo: str, revision: str | None) -> _Source:
     try:
         converted = _inspect(reference, hub.look_up(repo, kind="dataset", revision=CONVERTED))
     except hub.HubUnavailableError as error:
-        raise DataError(_refusal(reference, f"the Hub's Parquet copy cannot be had: {error}")) from error
-    # the copy has no card, so the names of the labels may stand in that of the main branch only
+        raise DataError(_refusal(reference, f"the Hub's Parquet copy is not available: {error}")) from error
+    # the copy has no card, so the names of the labels may only be in the card of the main branch
     return replace(converted, card=source.card)
 
 

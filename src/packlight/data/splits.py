@@ -13,7 +13,7 @@ from packlight.errors import DataError
 FRACTIONS: Mapping[str, float] = {"val": 0.1, "test": 0.2}
 MINIMUM_TEXTS = 2
 SLACK = 1.2
-"""a made split may be so many times its share, so that each label is in it"""
+"""a new split may be this many times its share, so that it has every label"""
 FEW = 30
 """a made split may have this many texts beyond its share, so that each label of a small data set is in it"""
 
@@ -153,7 +153,7 @@ def _listed(labels: Collection[str]) -> str:
 def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]:
     """How many of a label's `count` texts each split takes, `spare` at most.
 
-    The rounded fraction and at least one; where there are not so many, the largest share gives way first, and
+    The rounded fraction and at least one; if there are fewer, the largest share gives way first, and
     among equal ones that of the split which is already fuller for its size.
     """
     shares = {name: max(1, math.floor(FRACTIONS[name] * count + 0.5)) for name in filled}

@@ -1,4 +1,4 @@
-"""Texts without labels: one a line, or the rows of a table."""
+"""Texts without labels: one per line, or the rows of a table."""
 
 from pathlib import Path
 

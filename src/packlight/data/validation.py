@@ -98,7 +98,7 @@ def check_labels(parts: Mapping[str, Sequence[Example]], *, oos_label: str | Non
 def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
     """Warn, with counts, of what makes figures look better or worse than they are.
 
-    These are texts that stand in two given splits, texts with two labels, and labels that differ in case alone.
+    These are texts in two of the given splits, texts with two labels, and labels that differ only in case.
     """
     texts = {name: _first_of_each_text(examples) for name, examples in parts.items()}
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):

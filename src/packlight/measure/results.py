@@ -79,7 +79,7 @@ class BandwidthSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MachineRates(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine does at best on so many threads: the roofs of the roofline."""
+    """The machine's peak rates on a number of threads: the roofs of the roofline."""
 
     fp32_macs_per_s: float
     """multiply-accumulates of one large product in ONNX Runtime"""
@@ -296,7 +296,7 @@ class TrueLabels(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[int]
 
     def right(self, raw: Raw) -> list[bool] | None:
-        """Which texts a variant answered rightly; None where its answers mean nothing.
+        """Which texts a variant classified correctly; None if its predictions mean nothing.
 
         Raises:
             MeasurementError: when it answered another number of texts.
@@ -352,7 +352,7 @@ def samples_of(raws: Iterable[Raw]) -> dict[str, list[float]]:
 
 
 def correct_by_variant(raws: Iterable[Raw], truth: TrueLabels) -> dict[str, list[bool]]:
-    """For each variant whose answers mean something, which texts of the split it answered rightly."""
+    """For each variant whose predictions mean something, which texts of the split it classified correctly."""
     return {raw.variant: right for raw in raws if (right := truth.right(raw)) is not None}
 
 

@@ -222,7 +222,7 @@ def journal_name(parts: Sequence[str]) -> str:
 
 
 def _pace(processes: Sequence[Process], split: Split, effort: BenchmarkConfig, seed: int) -> Pace:
-    """Look at every variant's speed, and deal the texts out: so many that no turn is much shorter than another."""
+    """Look at every variant's speed, and give each enough texts that no turn is much shorter than another."""
     first = [split.texts[place] for place in _places(split, LOOK, seed)]
     seconds = {
         process.subject.variant: float(np.median(process.latency(first, warm=LOOK)[0])) / 1e3 for process in processes

@@ -119,8 +119,8 @@ def open_folder(
     """Check a folder and read what its configuration says.
 
     Raises:
-        ModelError: when a file is missing or damaged, when the weights are a pickle, or when the model asks
-            for code of its own.
+        ModelError: when a file is missing or damaged, when the weights are a pickle, or when the model needs
+            code of its own.
     """
     where = reference or str(path)
     if not path.is_dir():

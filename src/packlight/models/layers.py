@@ -67,7 +67,7 @@ def evenly_spaced_layers(count: int, held: int) -> list[int]:
     """`count` of `held` layers, evenly spaced, the first and the last among them; the first where it is one.
 
     Raises:
-        RecipeError: when there are not so many.
+        RecipeError: If the model has fewer layers.
     """
     if not 1 <= count <= held:
         raise RecipeError(f"{count} layers cannot be taken from a teacher with {held}")

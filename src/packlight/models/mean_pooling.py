@@ -111,7 +111,7 @@ FAMILIES: Mapping[str, ArchitectureLayout] = {
 class MeanPooling(nn.Module):
     """Puts LayerNorm(first token + SCALE x mean of the unmasked tokens) where the first token was.
 
-    It stands in for an encoder layer: hidden states of shape [batch, tokens, hidden] and the layer's own mask in;
+    It replaces an encoder layer: hidden states of shape [batch, tokens, hidden] and the layer's own mask in;
     [batch, 1, hidden] out.
     """
 

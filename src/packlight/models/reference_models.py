@@ -1,7 +1,7 @@
 """The two reference classifiers that a compressed model is compared with.
 
 They were fine-tuned on CLINC150 by the authors of "Natural Language Processing with Transformers" (Tunstall
-et al., chapter 8). Where they cannot be had, their architecture still can: built from `reference_config` with
+et al., chapter 8). If they are not available, their architecture is: built from `reference_config` with
 random weights, its size and latency are the real ones.
 """
 
@@ -24,7 +24,7 @@ class Reference:
     config: dict[str, Any]
 
 
-# The owners' main branch holds pickles; the safetensors stand in the Hub's own conversion, pull request 1 of
+# The owners' main branch has pickles; the safetensors are in the Hub's own conversion, pull request 1 of
 # both repositories since March 2023. Only the commit known since then is taken, never what the request may
 # become: seven digits keep out a later push, and safetensors keep out code.
 CONVERSION = "refs/pr/1"
@@ -89,7 +89,7 @@ def reference_config(name: str) -> dict[str, Any]:
 
 
 def resolve_reference(name: str) -> Checkpoint | None:
-    """The fine-tuned reference, or None when it cannot be had; answers within seconds without a network.
+    """The fine-tuned reference, or None when it is not available; answers within seconds without a network.
 
     Raises:
         ModelError: when there is no reference of that name, or what was downloaded must not be opened.
@@ -105,7 +105,7 @@ def open_reference(name: str) -> Checkpoint:
 
     Raises:
         ModelError: when there is no reference of that name, or what was downloaded must not be opened.
-        HubUnavailableError: when it cannot be had.
+        HubUnavailableError: when it is not available.
     """
     return open_snapshot(_find(_reference(name)), name)
 

@@ -16,8 +16,8 @@ def resolve(reference: str | Path) -> Checkpoint:
     A word goes before a folder of the same name (write `./minilm` for that), and a folder before a Hub id.
 
     Raises:
-        ModelError: when it cannot be had, is incomplete or damaged, or must not be opened because it is a
-            pickle or asks for code of its own.
+        ModelError: when it is not available, is incomplete or damaged, or must not be opened because it is a
+            pickle or needs code of its own.
     """
     if isinstance(reference, Path):
         return open_folder(reference)

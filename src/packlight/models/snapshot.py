@@ -21,7 +21,7 @@ def open_snapshot(snapshot: hub.Snapshot, reference: str) -> Checkpoint:
 
     Raises:
         ModelError: when the model is incomplete, or is of a kind that is refused.
-        HubUnavailableError: when a file cannot be had.
+        HubUnavailableError: when a file is not available.
     """
     _check_listing(snapshot, reference)
     folder = hub.download(snapshot, small_files(snapshot.files))

@@ -28,7 +28,7 @@ class Structure:
     """whether queries, keys and values can be read"""
 
     def lacks_layers(self, layers: tuple[int, ...] | int) -> str | None:
-        """Why these layers, or so many, cannot be taken; None where they can."""
+        """Why these layers, or this number of layers, cannot be taken; None if they can."""
         if self.layers is None:
             return f"{self.model_type} has no list of layers that some could be taken out of"
         if isinstance(layers, int):
@@ -43,7 +43,7 @@ class Structure:
         return None
 
     def lacks(self, part: str, held: int | None, kept: int) -> str | None:
-        """Why so many of a part cannot be kept; None where they can."""
+        """Why this number of a part cannot be kept; None if it can."""
         if held is None:
             return f"the {part} of {self.model_type} are not supported"
         return f"{kept} {part} can't be kept: there are only {held}" if kept > held else None

@@ -56,7 +56,7 @@ def read_head(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead
         where: what messages call the model.
 
     Raises:
-        ModelError: when the labels do not count from 0, or are not as many as the logits.
+        ModelError: when the labels do not count from 0, or their number differs from that of the logits.
     """
     stated = config.get("architectures") or ()
     name = str(stated[0]) if isinstance(stated, list) and stated else None

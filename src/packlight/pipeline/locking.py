@@ -56,7 +56,7 @@ def _locked(folder: Path, out: Path) -> Iterator[None]:
 
 
 def _still_there(lock: TextIO, path: Path) -> bool:
-    """Whether the locked file is the one at the path: whoever held it before may have removed the folder."""
+    """Whether the locked file is the one at the path: its previous holder may have removed the folder."""
     try:
         return os.fstat(lock.fileno()).st_ino == path.stat().st_ino
     except OSError:

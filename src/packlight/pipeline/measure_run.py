@@ -74,7 +74,7 @@ def measure_run(
         quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
 
     Returns:
-        The measurements, and whether anything was measured anew.
+        The measurements, and whether anything was measured again.
     """
     journal = out / "work" / journal_name(_settings(artifacts, data, references, threads, seed, effort))
     rates = journal.with_name(f"machine-{journal.stem}.json")
@@ -84,7 +84,7 @@ def measure_run(
         (out / MEASURED).unlink(missing_ok=True)
     if (known := _up_to_date(out, journal)) is not None:
         wide = [row.variant for row in known.measurements if not row.stable]
-        doubt = f", but not known to within {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures anew"
+        doubt = f", but not known to within {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures again"
         info("measurements: up to date" + (doubt if wide else ""))
         for artifact in artifacts.values():
             # One that was altered and made again, to the same bytes, lost its figures and its card.
@@ -136,7 +136,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
         artifact: what is measured.
         out: the run's folder.
         measured: names of the variants that are measured with it: where the parent is none of these, the nearest of
-            its ancestors that is stands in its place.
+            its ancestors that is takes its place.
     """
     manifest = artifact.manifest
     ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]

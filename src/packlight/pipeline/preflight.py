@@ -41,7 +41,7 @@ def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Rec
     """The recipe with a stated loss by abstaining in every step that takes one.
 
     Raises:
-        RecipeError: when the loss is no share, or when the data has an out-of-scope class that models learn instead.
+        RecipeError: when the loss is not a share, or when the data has an out-of-scope class that models learn instead.
     """
     if abstain is None:
         only_test = data.oos_label is not None and not has_oos_class(data) and data.oos_label not in data.val.labels
@@ -55,7 +55,7 @@ def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Rec
         raise RecipeError(f"--abstain {abstain:g}: give a share above 0 and below 1, such as 0.02")
     if has_oos_class(data):
         raise RecipeError(
-            f"--abstain {abstain:g}: train has texts labelled {data.oos_label!r}, so models learn that class; leave out --abstain"
+            f"--abstain {abstain:g}: train has texts labelled {data.oos_label!r}, so models learn that class; omit --abstain"
         )
     steps = [
         msgspec.structs.replace(step, abstain=abstain) if hasattr(step, "abstain") else step for step in recipe.steps

@@ -1,6 +1,6 @@
 """Reference rows: the models that everyone knows, measured beside one's own through transformers' pipeline.
 
-With a network the walk's own checkpoints are downloaded and measured fully. Without one the architecture is built
+With a network, their own checkpoints are downloaded and measured fully. Without one the architecture is built
 from its configuration with random weights: it is as large and as slow as the real one, and its answers mean nothing,
 so the row says so and shows no accuracy.
 """
@@ -69,7 +69,7 @@ def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Referenc
     Args:
         name: `bert-base` or `distilbert`.
         data: its labels are the classifier's.
-        tokenizer: a folder whose tokenizer stands in where the checkpoint cannot be had.
+        tokenizer: Folder of a tokenizer to use if the checkpoint is not available.
         folder: where it is put.
     """
     checkpoint = resolve_reference(name)

@@ -1,8 +1,8 @@
 """What a recipe leaves to the machine, settled once: so that the same inputs give the same model wherever a run goes on.
 
 Training on another number of threads adds floats in another order, bfloat16 rounds otherwise, and 7-bit weights are not
-8-bit ones. What the user did not state is therefore looked up before the fingerprint is taken, stands in the manifest's
-options, and is kept in the run's `resolved.json` for whoever continues the run, on whatever machine.
+8-bit ones. What the user did not state is therefore resolved before the fingerprint is taken, is recorded in the manifest's
+options, and is kept in the run's `resolved.json` so that the run can be resumed on any machine.
 """
 
 import os
@@ -127,7 +127,7 @@ def check_device(step: Step) -> None:
 
 @contextmanager
 def on_threads(count: int) -> Iterator[None]:
-    """Run torch on so many threads within the block, however many this process had before."""
+    """Run torch on a number of threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads_for(count))
     try:
@@ -137,7 +137,7 @@ def on_threads(count: int) -> Iterator[None]:
 
 
 def _made_with(artifact: Path | None) -> Mapping[str, object]:
-    """Those settings that stand in an artifact's options; none where there is no artifact yet."""
+    """The settings in an artifact's options; none if there is no artifact yet."""
     if artifact is None or not (artifact / MANIFEST).is_file():
         return {}
     try:

@@ -41,9 +41,9 @@ class RunOutcome:
     folder: Path
     measurements: Measurements
     made: tuple[str, ...]
-    """variants that were made anew"""
+    """variants that were built in this run"""
     measured: bool
-    """whether anything was measured anew"""
+    """whether anything was measured in this run"""
 
 
 def run(

@@ -45,7 +45,7 @@ def select_engine(
         others: folders of artifacts of the same labels that take part as they are.
         out: where the winner's artifact is put. Where one of the given artifacts wins, the figures are written into
             its own manifest instead.
-        max_accuracy_loss: share of val, from 0 to 1, that the winner may be right on less often than the most accurate.
+        max_accuracy_loss: Maximum loss of accuracy on val against the most accurate candidate, from 0 to 1.
         threads: of every candidate.
         effort: rounds and texts of the timing.
         seed: of everything random.
@@ -54,7 +54,7 @@ def select_engine(
         ArtifactError: when `out` holds something else than an artifact, or is a candidate itself.
         MeasurementError: when a given artifact cannot be opened.
         ModelError: when the artifact is not a float32 torch one, or a candidate lacks a label of the data.
-        PacklightError: when the loss is no share.
+        PacklightError: when the loss is not a share.
     """
     if not 0 <= max_accuracy_loss < 1:
         raise PacklightError(f"max_accuracy_loss {max_accuracy_loss}: give a share from 0 to below 1, such as 0.005")

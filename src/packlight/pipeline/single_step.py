@@ -75,7 +75,7 @@ def run_step(
         out: the artifact's folder.
         parent: what the step starts from: an artifact's folder, or any fine-tuned classifier.
         other_parents: the artifacts besides it that the step starts from, by the name that the step calls them.
-        seed: seed of everything random.
+        seed: Random seed.
 
     Returns:
         The artifact, and whether it had to be made.

@@ -243,7 +243,7 @@ def _oos_label(data: Dataset, folder: Path) -> str | None:
 
 
 def _summary_line(artifact: Artifact, texts: int) -> str:
-    """What a step found on `val`, of which so many texts were answered, with the 95 % interval of that share."""
+    """What a step found on `val`, which has this many texts, with the 95% interval of that share."""
     facts = artifact.manifest.facts
     if "val_accuracy" in facts:
         return f", {_share(facts['val_accuracy'], texts)} on val"

@@ -1,4 +1,4 @@
-"""The one-glance table: for the terminal and in Markdown."""
+"""The main table: for the terminal and in Markdown."""
 
 import html
 from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ MARKDOWN = (
 
 
 def terminal_table(summary: Summary, *, width: int) -> RenderableType:
-    """The table for a terminal so many columns wide; from `WIDE` on with memory, p95, throughput and recalls."""
+    """The table for a terminal of `width` columns; from `WIDE` on with memory, p95, throughput and recalls."""
     columns = _shown(WIDER if width >= WIDE else NARROW, summary)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("variant", overflow="fold")
@@ -120,7 +120,7 @@ def render_text(summary: Summary, *, width: int = 80) -> str:
 
 
 def render_markdown(summary: Summary, *, wide: bool = False) -> str:
-    """The table in Markdown: the one-glance columns, or all of them."""
+    """The table in Markdown: the main columns, or all of them."""
     columns = _shown(MARKDOWN if wide else NARROW, summary)
     lines = [_line(["variant", *(column.heading for column in columns)]), "| --- |" + " ---: |" * len(columns)]
     for row in summary.rows:
@@ -131,7 +131,7 @@ def render_markdown(summary: Summary, *, wide: bool = False) -> str:
 
 
 def render_html(summary: Summary) -> str:
-    """The one-glance table as a piece of HTML, for a notebook."""
+    """The main table as a piece of HTML, for a notebook."""
     columns = _shown(NARROW, summary)
     heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in ("variant", *(each.heading for each in columns)))
     lines = []

@@ -1,4 +1,4 @@
-"""A small scatter for the terminal: latency to the right on a logarithmic axis, accuracy upwards, a letter a variant.
+"""A small scatter for the terminal: latency to the right on a logarithmic axis, accuracy upwards, a letter for each variant.
 
 No plotting library is needed for it, so a base installation shows it too.
 """
@@ -29,7 +29,7 @@ Cells = dict[tuple[int, int], tuple[str, str]]
 
 
 def terminal_scatter(summary: Summary, *, width: int) -> RenderableType | None:
-    """The scatter for a terminal so many columns wide; None where it is too narrow or there are fewer than two rows."""
+    """The scatter for a terminal of `width` columns; None if it is too narrow or there are fewer than two rows."""
     rows = summary.rows[: len(LETTERS)]
     if width < NARROWEST or len(rows) < 2:  # one point shows nothing
         return None
@@ -63,7 +63,7 @@ class _Times:
         return round((math.log10(value) - self._low) / (self._high - self._low) * (self._columns - 1))
 
     def ticks(self) -> dict[int, str]:
-        """Round times and their columns, so many that their labels stay apart."""
+        """Round times and their columns, few enough to keep the labels apart."""
         powers = range(math.floor(self._low), math.ceil(self._high) + 1)
         every = sorted({step * 10.0**power for power in powers for step in STEPS})
         inside = [value for value in every if self._low <= math.log10(value) <= self._high]

@@ -31,7 +31,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     characters: tuple[int, ...]
     """lengths of the n-grams of bytes, rising"""
     max_words: int
-    """texts are cut to so many words"""
+    """maximum number of words in a text; longer texts are truncated"""
 
     def rows(self, text: str) -> Rows:
         """Numbers of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""

@@ -100,7 +100,7 @@ class Predictor:
         return predictions
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the artifact's path, not its weights: whoever unpickles it opens and verifies that folder.
+        """Pickle the artifact's path, not its weights: unpickling opens and verifies that folder.
 
         Raises:
             TypeError: if it was not opened by `Predictor.open`.

@@ -27,7 +27,7 @@ WHOLE = 100
 """per cent"""
 PRUNING_TEXTS = 64
 PROBE_TEXTS = 64
-"""training texts that the ranges of an untaught model are taken from"""
+"""number of training texts for the ranges of an untrained model"""
 
 
 def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
@@ -43,7 +43,7 @@ def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
-    """The steps that cut a student out of the teacher, before it is taught; none where nothing is cut."""
+    """The steps that shape a student from the teacher before it is trained; none if it keeps the teacher's shape."""
     steps: list[Step] = []
     if student.pieces and space.kept_pieces(student.pieces) < space.vocabulary:
         # All pieces in use are what the step keeps by itself.
@@ -64,7 +64,7 @@ def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
-    """The untaught student as it would be shipped, made in seconds: it has the size and the speed of the taught one."""
+    """The untrained student as it would be shipped, built in seconds. It has the size and speed of the trained one."""
     shape = shape_of(student, space, teacher)
     onnx = _named(
         _shape(student), Export(name="probe-onnx", parent=shape[-1].name if shape else teacher, tolerance=1.0)
@@ -102,17 +102,17 @@ def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, 
         "layers": space.layers,
     }
     prefix = _shape(student)
-    taught = _named(prefix, Distill(name="student", parent=teacher, **(options | dict(space.student_options))))
-    onnx = _named(prefix, Export(name="onnx", parent=taught.name))
+    trained = _named(prefix, Distill(name="student", parent=teacher, **(options | dict(space.student_options))))
+    onnx = _named(prefix, Export(name="onnx", parent=trained.name))
     int8 = _named(prefix, QuantizeOnnx(name="int8", parent=onnx.name, mode=student.int8, embeddings=student.embeddings))
-    return (*shape, taught, onnx, int8, *_calibrated(prefix, int8, space))
+    return (*shape, trained, onnx, int8, *_calibrated(prefix, int8, space))
 
 
 def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]:
     prefix = f"n{ngrams.buckets // 1024}k-w{ngrams.width}"
     options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width, "augment": float(ngrams.ngram_augment)}
-    taught = DistillStatic(name="ngrams", parent=teacher, **(options | dict(space.ngram_options)))
-    step = _named(prefix, taught)
+    trained = DistillStatic(name="ngrams", parent=teacher, **(options | dict(space.ngram_options)))
+    step = _named(prefix, trained)
     return (step, *_calibrated(prefix, step, space))
 
 

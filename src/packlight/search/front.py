@@ -40,7 +40,7 @@ def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str
     keeping = [row for row in front if not violations_of(row, limits)]
     chosen = keeping or sorted(front, key=lambda row: max(miss.by for miss in violations_of(row, limits)))[:3]
     if len(chosen) > most:
-        # The ends stay, and of what lies between every so many.
+        # Keep both ends, and an even selection in between.
         chosen = [chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most)]
     return (*chosen, *(row for row in front if row.variant == pick and row not in chosen))
 
@@ -122,7 +122,7 @@ def _binding(
         yield "None of the limits binds: without any one of them the pick is the same."
     if skipped:
         designs = "design was" if skipped == 1 else "designs were"
-        yield f"{skipped} {designs} never taught, because the untaught model broke a limit of size or latency."
+        yield f"{skipped} {designs} not trained, because the untrained model exceeds the limit on size or latency."
 
 
 def _next_best(pick: Row, front: Sequence[Row], limits: Constraints) -> Iterator[str]:

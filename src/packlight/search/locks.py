@@ -97,9 +97,9 @@ class SearchLock:
     def alone(self) -> bool:
         """Whether no other process searches here any more; then none can begin until this one ends.
 
-        Otherwise the place is given up: whoever writes in the folder does so before.
+        Otherwise the lock is released, so write to the folder before.
         """
-        # No system exchanges a shared lock for an exclusive one in one act. So of several that ask, whoever asks last
+        # No system exchanges a shared lock for an exclusive one in one act. So of several that ask, the last one
         # has it; one that asked in vain holds nothing, and the last may be at work already.
         unlock(self._stream)
         return try_lock(self._stream)

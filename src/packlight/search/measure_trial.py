@@ -28,7 +28,7 @@ class Observed:
     baseline_ms: float
     """the baseline's latency in the same rounds"""
     right: str
-    """a 1 for each text of val that was answered rightly; empty where that was not asked"""
+    """a 1 for each text of val that was classified correctly, a 0 for each other; empty if not requested"""
 
     def beside(self, reference_ms: float) -> Measurement:
         """The figures as if the baseline had taken so long."""

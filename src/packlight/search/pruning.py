@@ -1,7 +1,7 @@
 """When a trial is not worth going on with, decided by what other trials have shown.
 
 A study of several objectives cannot be pruned by one reported value: a weak model may be on the front because it is small.
-So a trial is stopped for one of two reasons only. Before any teaching: its size or its speed, measured on the untaught
+So a trial is stopped for one of two reasons only. Before any training: its size or latency, measured on the untrained
 model, break a limit. After an epoch: even if it gains as much from here on as any finished trial of its family gained from
 the same share of its own training, it ends below `min_accuracy`, or a finished trial is as small, as fast and still more
 accurate.
@@ -21,11 +21,11 @@ LEAST_CURVES = 2
 MARGIN = 0.01
 """of accuracy, on top of the largest gain seen"""
 ROUNDING = 0.01
-"""by how much the size of a taught model may differ from that of the untaught one"""
+"""by how much the size of a trained model may differ from that of the untrained one"""
 
 
 def skip_reason(known: ProbeResult, limits: Constraints) -> str | None:
-    """The limit that an untaught model breaks already, in words; None when it may be taught."""
+    """The limit that an untrained model already exceeds, in words; None if it may be trained."""
     size, latency = limits.max_size_mb, limits.max_latency_ms
     if size is not None and known.size_mb > size * (1 + ROUNDING):
         return f"{megabytes(known.size_mb)}, {megabytes(size)} asked"

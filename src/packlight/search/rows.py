@@ -14,7 +14,7 @@ State = Literal["finished", "skipped", "cut", "refused", "stopped", "running"]
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What an untaught model already says of the taught one."""
+    """What an untrained model already tells about the trained one."""
 
     latency_ms: float
     """mean; 0 where it is not known"""
@@ -32,7 +32,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One trial.
 
     finished   made and measured
-    skipped    never taught: its size or its speed break a limit
+    skipped    not trained: its size or latency exceeds a limit
     cut        its teaching was stopped: it could not get good enough
     refused    it cannot be made, such as when int8 changes too many answers
     stopped    the time was over, or its process was killed; it is tried again
@@ -55,7 +55,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     measured: Measurement | None = None
     """its figures on val, with latencies as if the baseline took the search's reference time"""
     right: str = ""
-    """a 1 for each text of val that it answers rightly, a 0 for each other"""
+    """a 1 for each text of val that it classifies correctly, a 0 for each other"""
 
     @property
     def values(self) -> tuple[float, float, float]:

@@ -322,7 +322,9 @@ def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) 
     row = tested.get(pick)
     if row is None:
         return []
-    said = [f"On test {pick} is right on {percent(row.accuracy)} and answers in {milliseconds(row.latency_ms.mean)}."]
+    said = [
+        f"On test, {pick} has an accuracy of {percent(row.accuracy)} and a latency of {milliseconds(row.latency_ms.mean)}."
+    ]
     broken = [miss.words for miss in figure_violations(msgspec.structs.replace(row, val=None), limits)]
     return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
 

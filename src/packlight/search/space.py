@@ -41,7 +41,7 @@ Bits = Literal["int8", "int4"]
 
 
 class Student(msgspec.Struct, frozen=True, kw_only=True):
-    """A transformer student: its shape, what it is taught with, and how it becomes int8."""
+    """A transformer student: its shape, how it is trained, and how it is quantized to int8."""
 
     layers: int
     feed_forward: int

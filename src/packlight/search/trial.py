@@ -126,7 +126,7 @@ class TrialRunner:
         return seen, self.store.reference(seen.baseline_ms)
 
     def probe(self, student: Student) -> ProbeResult:
-        """Size and latency of a student before it is taught; measured once for each shape."""
+        """Size and latency of a student before training; measured once for each shape."""
         steps = probe_of(student, self.space, self.teacher.name)
         name = steps[-1].name
         kept = self.out / "work" / "probes" / f"{name}.json"
@@ -141,7 +141,7 @@ class TrialRunner:
             row = seen.beside(reference)
             known = ProbeResult(latency_ms=row.latency_ms.mean, size_mb=row.size_mb)
             atomic_write(kept, msgspec.json.encode(known))
-            # The shape is taught next; its forms for the stopwatch have served.
+            # The shape is trained next; the variants for timing are no longer needed.
             for step in steps[-2:]:
                 self.drop(step.name)
         return known
@@ -201,10 +201,10 @@ class _Trial:
         made = {shop.teacher.name: shop.teacher}
         # Two trials of one student share its export, which is gone when the first of them is done.
         exports = [step for step in self._steps if step.makes == "onnx"]
-        taught = self._steps.index(exports[0]) if exports else len(self._steps)
-        shop.make(self._steps[:taught], made, self._watch)
+        trained = self._steps.index(exports[0]) if exports else len(self._steps)
+        shop.make(self._steps[:trained], made, self._watch)
         self._remember(made)
-        artifact = self._ship(self._steps[taught:], exports, made)
+        artifact = self._ship(self._steps[trained:], exports, made)
         seen, reference = shop.observe(artifact, judged=True)
         return self.row("finished", measured=seen.beside(reference), right=seen.right)
 
@@ -219,7 +219,7 @@ class _Trial:
         return artifact
 
     def _remember(self, made: Mapping[str, Artifact]) -> None:
-        """The curve of a student that another trial has taught."""
+        """The learning curve of a student that another trial has trained."""
         for step in self._steps:
             if not self._curve and self._decides(step) and step.name in made:
                 epochs = made[step.name].manifest.facts["epochs"]
@@ -229,7 +229,7 @@ class _Trial:
                 ]
 
     def _foreseen(self) -> ProbeResult:
-        """What the untaught model says: size and latency of a student, size alone of n-grams."""
+        """What the untrained model tells: size and latency of a student, only the size of n-grams."""
         shop, design = self._shop, self._design
         size = latency = 0.0
         if design.ngrams is not None:
@@ -239,7 +239,7 @@ class _Trial:
                 return ProbeResult(latency_ms=0.0, size_mb=size)
             known = shop.probe(design.student)
             size += known.size_mb
-            # How many texts a cascade passes on is not known before both are taught.
+            # How many texts a cascade passes on is unknown before both are trained.
             latency = known.latency_ms if design.ngrams is None else 0.0
         return ProbeResult(latency_ms=latency, size_mb=size)
 

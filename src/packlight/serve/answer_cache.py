@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 
 class AnswerCache:
-    """At most so many texts of all models of one worker."""
+    """A limited number of texts, for all models of one worker."""
 
     def __init__(self, texts: int) -> None:
         """Keep up to `texts` texts, above 0."""

@@ -154,7 +154,7 @@ class Batcher:
             self._take(self._begun, budget, waiting)
 
     def _take(self, jobs: deque[Job], budget: int, most: int) -> None:
-        """Take one slice of each job from the front, up to so many tokens and jobs; what is left waits among the begun."""
+        """Take one slice of each job from the front, up to a number of tokens and jobs; the rest of a job waits among the started ones."""
         slice_tokens, pads = self._limits.batch_tokens, self._model.pads and self._model.batch_invariant
         items: list[Item] = []
         tokens = 0

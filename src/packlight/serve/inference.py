@@ -17,7 +17,7 @@ from packlight.serve.routes import Target
 from packlight.serve.settings import Limits
 
 LONG_CHARACTERS = 20_000
-"""from so many characters on texts are tokenized on another thread, so that the loop stays free"""
+"""texts of at least this many characters are tokenized on another thread, to keep the event loop free"""
 
 
 class Inference:

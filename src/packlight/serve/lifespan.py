@@ -100,7 +100,7 @@ class Lifespan:
 
 
 def repeat(loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]) -> None:
-    """Do some work now and every so many seconds, whether it fails or not."""
+    """Do some work now and then periodically, whether it fails or not."""
     try:
         work()
     finally:

@@ -27,7 +27,7 @@ def bind(host: str, port: int) -> socket.socket:
     `::` listens on IPv6 and IPv4, and on IPv4 alone if the system has no IPv6.
 
     Raises:
-        OSError: if the address cannot be had.
+        OSError: if the address is not available.
     """
     try:
         return _bind(host, port)

@@ -36,7 +36,7 @@ class Access(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Log:
-    """One process's log. Nothing here waits for whoever reads it."""
+    """One process's log. Nothing here waits for its reader."""
 
     def __init__(self, *, access: bool, writer: LineWriter | None = None) -> None:
         """Write to standard error unless another writer is given; requests are only written with `access`."""

@@ -85,7 +85,7 @@ def _model_paths(base: str, names: list[str]) -> Schema:
     binary = {
         "name": "Inference-Header-Content-Length",
         "in": "header",
-        "description": "So many bytes of the body are JSON; binary tensors follow.",
+        "description": "Number of bytes of JSON in the body, before the binary tensors.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
     }
     metadata = _get("A model's versions, inputs and outputs.", "Model", 404)

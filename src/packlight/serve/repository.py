@@ -209,7 +209,7 @@ class Repository:
         reason = str(error) if isinstance(error, PacklightError) else f"{place.path}: {type(error).__name__}: {error}"
         self._refused[name] = place
         if isinstance(error, ReplayError):
-            # Whoever asks for readiness need not know where the folder is.
+            # Clients that ask for readiness need not know where the folder is.
             self._untrusted[name] = f"{name.model}, version {name.version}: {reason.removeprefix(f'{place.path}: ')}"
         self._listener.refused(name, reason)
         return reason

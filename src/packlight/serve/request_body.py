@@ -100,7 +100,7 @@ class BodyTimeouts:
     """The tasks that wait for a body; entered by each while it does."""
 
     def __init__(self, seconds: float) -> None:
-        """Bound each body to so many seconds."""
+        """Limit the seconds that each body may take."""
         self._seconds = seconds
         self._since: dict[asyncio.Task[object], float] = {}
 

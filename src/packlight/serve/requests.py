@@ -22,7 +22,7 @@ class RequestedOutput(msgspec.Struct, frozen=True):
     name: str
     binary: bool = False
     classes: int = 0
-    """above 0: the so many likeliest, as `value:index:label`"""
+    """above 0: this many of the most likely labels, as `value:index:label`"""
 
 
 JSON_DEFAULT = (RequestedOutput(LABEL), RequestedOutput(SCORES))
@@ -74,7 +74,7 @@ def read_infer(body: bytes, json_length: str | None, limits: Limits) -> InferReq
 
     Args:
         body: unpacked bytes.
-        json_length: the header Inference-Header-Content-Length: so many bytes are JSON, binary tensors follow.
+        json_length: the header Inference-Header-Content-Length: number of bytes of JSON, before the binary tensors.
         limits: bounds on texts.
 
     Raises:

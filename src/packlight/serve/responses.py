@@ -94,7 +94,7 @@ def plain_response(answers: Predictions, top_k: int, *, single: bool, truncated:
 
 
 def likeliest(scores: Scores, count: int) -> list[list[int]]:
-    """Indices of the so many highest scores of each row, the highest first, the lower index first among equals."""
+    """Indices of the highest scores of each row, the highest first, the lower index first among equals."""
     count = min(count, scores.shape[1])
     if count == 1:
         return [[index] for index in scores.argmax(axis=1).tolist()]

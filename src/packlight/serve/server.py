@@ -48,7 +48,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         ArtifactError: when an artifact at the path is incomplete, altered or of an unknown version.
-        PacklightError: when the name cannot be one, the address cannot be had, the system cannot run several workers,
+        PacklightError: when the name cannot be one, the address is not available, the system cannot run several workers,
             or no worker can start.
         MissingExtraError: when the `serve` extra is not installed.
     """
@@ -110,7 +110,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket | None]:
     """The Unix socket of all workers; None if each binds a port for itself.
 
     Raises:
-        PacklightError: if the address cannot be had.
+        PacklightError: if the address is not available.
     """
     if settings.uds is None:
         check_address(settings.host, settings.port)

@@ -25,7 +25,7 @@ LAST_SECONDS = 2.0
 
 
 class Supervisor:
-    """Keeps so many workers until a signal says otherwise.
+    """Keep a number of workers running until a signal arrives.
 
     On SIGTERM readiness fails while requests are still answered; after the grace, or at another signal, workers stop to
     accept and finish what they have.

@@ -19,7 +19,7 @@ ORPHAN_SECONDS = 1
 
 
 def work(shared: socket.socket | None = None) -> None:
-    """Serve until a signal says otherwise; the settings stand in the environment.
+    """Serve until a signal says otherwise; the settings are in the environment.
 
     Args:
         shared: the Unix socket of all workers; None if this worker binds the port itself.

@@ -1,4 +1,4 @@
-"""The one place where the manifest of a variant is written, whoever made it: a run, a single step or the trainer."""
+"""The one place where the manifest of a variant is written, for a run, a single step or the trainer."""
 
 from pathlib import Path
 

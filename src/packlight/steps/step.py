@@ -104,7 +104,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     next_step: ClassVar[str | None] = None
     """the step that usually follows; None where the kind of model decides"""
     needs_restoring: ClassVar[bool] = False
-    """whether `next_step` restores the accuracy of what it makes, taught by its own parent"""
+    """whether `next_step` restores the accuracy of its result, with its own parent as the teacher"""
     artifact_name: ClassVar[str] = ""
     """the last part of `--out` where that is not given"""
     example: ClassVar[str] = ""

@@ -1,7 +1,7 @@
 """The plan from load: machines and money for a rate, from what a server was seen to carry.
 
-`plan` derives waiting from single latencies and a queueing formula. Here nothing is derived: so many workers carried
-so many requests a second within the bound, HTTP, JSON and batching included, and that is shared out over workers.
+`plan` derives waiting from single latencies and a queueing formula. Here nothing is derived: the rate that a
+number of workers sustained, with HTTP, JSON and batching, is divided by the workers.
 """
 
 import math

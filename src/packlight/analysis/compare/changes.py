@@ -55,7 +55,7 @@ class VariantChange(msgspec.Struct, frozen=True, kw_only=True):
     reference: bool
     """a well-known model that is measured for comparison; not one's own, and no gate looks at it"""
     mended: int | None
-    """test texts that only the run after answers rightly; None where the test splits differ"""
+    """test texts that only the new run classifies correctly; None if the test splits differ"""
     broken: int | None
     """and those that only the run before does"""
     changes: tuple[Change, ...]

@@ -75,7 +75,7 @@ class Observed:
         return self.measurements[variant]
 
     def right(self, variant: str) -> Bools | None:
-        """For each test text, whether the variant answered it rightly; None where that is not known."""
+        """For each test text, whether the variant classified it correctly; None if that is unknown."""
         right = self.truth.right(self.raws[variant]) if self.truth else None
         return None if right is None else np.asarray(right, dtype=bool)
 

@@ -1,4 +1,4 @@
-"""Evidence: whether two rows' accuracies, or their latencies, can be told apart; on the split that choices are made on."""
+"""Evidence: whether two rows' accuracies, or their latencies, differ by more than chance, on the split for choosing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TIE = 0.03
 FEWEST_TEXTS = 6
 """that must tell two variants apart, all in favour of one, before the exact test finds a difference: 2 / 2**6 < 0.05"""
 Right = Mapping[str, Sequence[bool]]
-"""for each variant, whether each text of the split that choices are made on was answered rightly, in order"""
+"""for each variant, whether it classified each text of the split for choosing correctly, in order"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def largest_loss(row: Measurement, other: Measurement) -> float | None:
 
 
 def least_measurable(texts: int) -> float:
-    """The smallest difference of accuracy that the paired test can find on so many texts, if all of it goes one way."""
+    """The smallest difference of accuracy that the paired test can find on a number of texts, if all of it goes one way."""
     return FEWEST_TEXTS / texts
 
 

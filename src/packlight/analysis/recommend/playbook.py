@@ -124,7 +124,7 @@ def recommend(measurements: Measurements, constraints: Constraints, *, right: Ri
     Args:
         measurements: a run's rows.
         constraints: the profile and what must hold.
-        right: for each variant, whether each text of `measurements.chosen_on` was answered rightly; with it any two
+        right: For each variant, whether it classified each text of `measurements.chosen_on` correctly; with it, any two
             rows are compared by an exact paired test, without it by what the measurements say.
 
     Raises:

@@ -86,7 +86,7 @@ def read_file(
 
 
 def read_texts(file: str, data: bytes, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:
-    """The texts of a table, one for each row in the file's order, whatever stands in its other columns.
+    """The texts of a table, one for each row in the file's order, whatever its other columns contain.
 
     Args:
         file: the name that error messages show; its suffix chooses the reader.

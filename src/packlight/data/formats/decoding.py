@@ -161,7 +161,7 @@ def _choices(row: tuple[int, bytes], encodings: Iterable[str]) -> str:
     for encoding in encodings:
         readings.setdefault(_shown(row[1], encoding), encoding)
     shown = [f"{quoted(text)} in {encoding}" for text, encoding in list(readings.items())[:SHOWN]]
-    return f"row {row[0]} reads {', '.join(shown)}; state the right one with --encoding, or save the file as UTF-8"
+    return f"row {row[0]} reads {', '.join(shown)}; set the right one with --encoding, or save the file as UTF-8"
 
 
 def _shown(row: bytes, encoding: str) -> str:

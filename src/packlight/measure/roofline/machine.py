@@ -1,7 +1,7 @@
 """An ONNX graph of one matrix product, written without the library for ONNX files, which is not always there.
 
 The file format is a protobuf message (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): each field is its number
-and wire type, then a varint (type 0) or a length and so many bytes (type 2). The numbers below are those of that file.
+and wire type, then a varint (type 0) or a length and that number of bytes (type 2). The numbers below are those of that file.
 """
 
 import time
@@ -96,7 +96,7 @@ READ_AT_LEAST = 64 * MB
 
 
 def measure_machine(threads: int) -> MachineRates:
-    """Measure this machine on so many threads, each rate the best of several timings."""
+    """Measure this machine on a number of threads, each rate the best of several timings."""
     reads = tuple(BandwidthSample(bytes=size, bytes_per_s=_bytes_per_s(size, threads)) for size in WORKING_SETS)
     return MachineRates(
         fp32_macs_per_s=_macs_per_s(np.ones((ROWS, INNER), np.float32), np.ones((INNER, COLUMNS), np.float32), threads),

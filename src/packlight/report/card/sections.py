@@ -235,7 +235,7 @@ def _abstains(artifact: Artifact, measurements: Measurements) -> str:
     row = measurements[artifact.name]
     if row.coverage is not None:
         words += (
-            f" On `test`, it answers {percent(row.coverage)} of all texts, {percent(row.answered_accuracy)} of those rightly"
+            f" On `test`, it answers {percent(row.coverage)} of all texts, {percent(row.answered_accuracy)} of those correctly"
             + (
                 "."
                 if row.oos_recall is None

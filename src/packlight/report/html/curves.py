@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 POINTS = 200
-"""so many are more than a screen shows of one curve"""
+"""maximum number of points of a curve; a screen shows no more"""
 SAMPLES = 1000
 Floats = npt.NDArray[np.floating[Any]]
 

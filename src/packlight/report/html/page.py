@@ -100,7 +100,7 @@ def describe(run: Run, *, prices: PriceTable | None = None, texts: bool = True) 
 
 
 def _right(run: Run) -> Mapping[str, Sequence[bool]]:
-    """For each variant, which texts of the split that chooses it answered rightly."""
+    """For each variant, whether it classified each text of the split for choosing correctly."""
     truth = run.truths.get(run.measurements.chosen_on)
     return correct_by_variant(run.raws.values(), truth) if truth is not None else {}
 

@@ -1,4 +1,4 @@
-"""The columns of the one-glance table: how a figure is written, and what it is sorted by."""
+"""The columns of the main table: how a figure is written, and what it is sorted by."""
 
 from collections.abc import Callable
 from typing import NamedTuple

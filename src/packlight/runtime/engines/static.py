@@ -71,7 +71,7 @@ class StaticEngine(Engine[Rows]):
         self._last, self._last_bias = tensors["last"], tensors["last_bias"]
 
     def encode(self, texts: Sequence[str]) -> list[Rows]:
-        """The rows of the table that each text's n-grams stand in."""
+        """The table rows of each text's n-grams."""
         return [self._ngrams.rows(text) for text in texts]
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[Rows]) -> list[bool]:

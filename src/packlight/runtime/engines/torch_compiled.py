@@ -53,7 +53,7 @@ class CompiledEngine(TorchEngine):
 
 
 def _shapes() -> list[list[str]]:
-    """Texts of many lengths, alone and in padded batches: what it compiles anew for some shape it compiles here."""
+    """Texts of many lengths, alone and in padded batches: shapes that need their own compilation are compiled here."""
     alone = ["word " * words for words in range(1, LONGEST + 1)]
     return [*([text] for text in alone), *(alone[:size] for size in BATCHES)]
 

@@ -39,7 +39,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     """One rate, held for a while."""
 
     rate: float
-    """requests a second, as they fell due on average"""
+    """requests per second, as they fell due on average"""
     seconds: float
     due: int
     answered: int

@@ -1,4 +1,4 @@
-"""Building the rule into a model, so that whoever opens the file gets its answers."""
+"""Build the rule into a model, so that every runtime follows it."""
 
 import onnx
 import torch

@@ -194,7 +194,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
 def _student(
     step: Distill, context: StepContext, teacher: PreTrainedModel, lesson: TrainingData
 ) -> tuple[PreTrainedModel, TextEncoder, Path]:
-    """The untaught student, its tokenizer, and the folder of that."""
+    """The untrained student, its tokenizer, and the folder of the tokenizer."""
     checkpoint = context.checkpoint
     if step.start is not None:
         start = context.other_parents[step.start]
@@ -245,14 +245,14 @@ def _check_width(step: Distill, student: PreTrainedModel, teacher: PreTrainedMod
 def _check_relations(
     step: Distill,
     context: StepContext,
-    taught: tuple[PreTrainedModel, TextEncoder],
+    untrained: tuple[PreTrainedModel, TextEncoder],
     teacher: PreTrainedModel,
     lesson: TrainingData,
 ) -> None:
-    """Relations are compared token by token, so that both must cut texts into as many."""
+    """Relations are compared token by token, so both must split texts into the same number of tokens."""
     if step.relation_weight == 0:
         return
-    student, own = taught
+    student, own = untrained
     for model in (student, teacher):
         check_relations_known(model)
     theirs = teacher_encoder(context, step.max_length or context.parent.manifest.max_length)

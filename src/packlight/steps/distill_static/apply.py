@@ -1,7 +1,7 @@
 """Distilling a classifier into hashed n-gram embeddings and a small head.
 
 The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
-layer, taught by a transformer's logits on the training texts and on unlabelled texts made of them (compare Tang et al.
+layer, trained on a transformer's logits for the training texts and for unlabelled texts generated from them (compare Tang et al.
 2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). Its embedding is stored in 8 bits with
 one scale for each column; whatever is asked of it outside training, `val` first of all, it answers with the rounded one.
 """

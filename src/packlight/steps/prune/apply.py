@@ -102,7 +102,7 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
     """Heads of each layer, of which as many as the options want can be kept.
 
     Raises:
-        RecipeError: when there are not so many, or it is not known where they are.
+        RecipeError: If there are fewer, or it is unknown where they are.
     """
     several = attention_heads.num_heads(model)
     if options.heads is not None:

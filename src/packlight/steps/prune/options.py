@@ -40,7 +40,7 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
         return "nothing to remove: give layers, intermediate_size or heads" if nothing else None
 
     def obstacle(self, structure: Structure) -> str | None:
-        """Parts that the architecture does not have, or not so many of."""
+        """Parts that the architecture does not have, or has fewer of."""
         layers = None if self.layers is None else structure.lacks_layers(self.layers)
         neurons, heads = self.intermediate_size, self.heads
         found = [

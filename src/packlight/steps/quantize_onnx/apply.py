@@ -92,7 +92,7 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
 
 
 def _more_often_right(attempts: Sequence[_Attempt], context: StepContext) -> _Attempt:
-    """The attempt that answers more of val rightly.
+    """The attempt with the higher accuracy on val.
 
     Raises:
         ModelError: when the data has other labels than the model.

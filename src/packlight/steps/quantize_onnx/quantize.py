@@ -37,7 +37,7 @@ LEVELS = 255
 COMMON = 0.99
 """share of the texts whose extremes a percentile range holds"""
 Ranges = dict[str, tuple[float, float]]
-"""tensor name -> smallest and largest value that is told apart"""
+"""tensor name -> smallest and largest value of the range"""
 Observed = dict[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
 """tensor name -> smallest and largest value in each text"""
 

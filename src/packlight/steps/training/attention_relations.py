@@ -26,7 +26,7 @@ def check_relations_known(model: PreTrainedModel) -> mean_pooling.ArchitectureLa
     """Where the model keeps its queries, keys and values.
 
     Raises:
-        RecipeError: when that is not known, or they are too narrow for so many relation heads.
+        RecipeError: If that is unknown, or they are too narrow for the relation heads.
     """
     family = mean_pooling.family_of(model)
     if family is None:

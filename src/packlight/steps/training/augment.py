@@ -15,7 +15,7 @@ EXCHANGED = 0.3
 
 
 def augment(texts: Sequence[str], count: int, *, seed: int) -> list[str]:
-    """So many new texts, none of them among the given ones, each once; fewer where no more can be made.
+    """Generate new texts, none of them among the given ones and none twice; fewer if no more can be made.
 
     Args:
         texts: training texts.

@@ -45,7 +45,7 @@ class History:
         """Find what a killed run left in its folder for checkpoints; checkpoints that it did not finish are removed."""
         self._file = work / FILE
         self.checkpoint = _last_whole(work)
-        """the folder to go on from; None to start anew"""
+        """the folder to resume from; None to start from scratch"""
         self.epochs: list[EpochResult] = []
         """what `val` said after each epoch, the first first"""
         if self.checkpoint is not None:

@@ -77,7 +77,7 @@ def cached_answers(
         digest.update(f"{len(text)}:{text}".encode())
     file = folder / f"answers-{digest.hexdigest()[:32]}.npz"
     if file.is_file():
-        # A damaged file is written anew.
+        # A damaged file is written again.
         damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
         with damage, np.load(file, allow_pickle=False) as known:
             return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])

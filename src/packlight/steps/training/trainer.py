@@ -99,7 +99,7 @@ def fit(
         work: folder for checkpoints; the training that was killed there is gone on with.
         seed: of the order of the batches and of dropout.
         title: words for the progress bar.
-        frozen: (layers, epochs): so many of the first layers, and the embeddings, rest for so many epochs.
+        frozen: (layers, epochs): Number of lower layers to freeze, together with the embeddings, and for how many epochs.
         on_epoch: called with what `val` says after each epoch, and first for each epoch that a killed run did.
 
     Returns:
@@ -152,7 +152,7 @@ def fit(
 
 
 def schedule(options: Training, texts: int) -> tuple[int, int]:
-    """Epochs, and epochs of patience, for so many training texts.
+    """Epochs, and epochs of patience, for a number of training texts.
 
     A few hundred texts make few updates an epoch: epochs are added until `min_updates` are reached, and patience
     grows to a third of all, because the accuracy on a small `val` moves in steps.

@@ -20,7 +20,7 @@ def fixed_ids(model: PreTrainedModel) -> set[int]:
 
 
 def ids_up_to(model: PreTrainedModel) -> int:
-    """So many first ids must keep their number: RoBERTa and its kin count positions from the padding id on."""
+    """Number of first ids that must keep their number: RoBERTa and similar models count positions from the padding id on."""
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(positions, "padding_idx", None)
     return 0 if padding is None else int(padding) + 1

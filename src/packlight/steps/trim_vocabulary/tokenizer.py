@@ -248,7 +248,7 @@ def trim_tokenizer(
     Raises:
         ModelError: when the file is damaged, or the tokenizer of another kind.
         RecipeError: when `pieces` is less than what must stay.
-        ParityError: when the texts are cut otherwise than before though every piece in use stayed.
+        ParityError: If texts are tokenized differently, although every token in use was kept.
     """
     tokenizer = open_tokenizer(file)
     document = json.loads(tokenizer.to_str())

@@ -114,3 +114,28 @@ def test_a_first_line_that_could_be_either_is_refused():
 def test_formats_that_name_their_columns_are_not_doubted():
     given = table(None, a=["c", "e"], b=["b", "b"])
     assert with_header(given) is given
+
+
+def test_a_first_line_that_is_a_sentence_is_a_row_with_a_warning():
+    given = table(1, **{"wake me up at six please": ["a b", "c d", "e f", "g h"], "alarm": ["x", "y", "x", "y"]})
+    with pytest.warns(DataWarning, match=r"row 1 \('wake me up at six please', 'alarm'\) was read as the first text"):
+        assert with_header(given).cells["text"][0] == "wake me up at six please"
+
+
+def test_a_first_line_of_two_words_is_a_header_with_a_warning():
+    given = table(1, **{"play jazz": ["a b", "c d", "e f", "g h"], "music": ["x", "y", "x", "y"]})
+    with pytest.warns(DataWarning, match=r"\('play jazz', 'music'\) was read as the header; if it is the first text"):
+        assert with_header(given) is given
+
+
+def test_a_table_of_three_columns_without_header_is_seen_by_its_label_or_its_numbers():
+    cells = {
+        "1": ["2", "3", "4", "5"],
+        "play jazz": ["wake me", "call", "play rock", "ring"],
+        "music": ["a", "b", "music", "a"],
+    }
+    found = with_header(table(1, **cells))
+    assert found.cells["text"] == ["play jazz", *cells["play jazz"]]
+    assert found.cells["label"] == ["music", *cells["music"]]
+    assert found.cells["column 1"] == ["1", "2", "3", "4", "5"]
+    assert found.notes == ("no header line",)

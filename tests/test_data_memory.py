@@ -149,3 +149,41 @@ def test_a_missing_cell_of_a_data_frame_is_named(missing):
 def test_what_holds_no_rows_is_refused(data):
     with pytest.raises(DataError, match="cannot be read as labelled texts: give a path, a data frame"):
         as_dataset(data)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_no_way_into_a_data_set_passes_a_column_split_over(library):
+    whole = frame(library, COLUMNS | {"split": SPLITS})
+    found = dataset_from_rows(whole)
+    assert (len(found.train), len(found.val), len(found.test)) == (12, 3, 5)
+    assert found.sha256 == as_dataset(whole).sha256
+    with pytest.raises(DataError, match="its column 'split' says train and val and test; pass the whole table alone"):
+        dataset_from_rows(whole, test=[("t", "y")])
+    with pytest.raises(DataError, match="its column 'split' says"):
+        read_rows(whole)
+    with pytest.raises(DataError, match="its column 'split' says test"):
+        as_dataset({"train": PAIRS, "val": {"text": ["a"], "label": ["x"], "split": ["test"]}})
+
+
+def test_texts_and_labels_may_be_tables_of_one_column():
+    pandas = pytest.importorskip("pandas")
+    expected = as_dataset(PAIRS).sha256
+    texts, labels = (frame("pandas", {name: COLUMNS[name]}) for name in ("text", "label"))
+    assert as_dataset((texts, labels["label"])).sha256 == expected
+    assert as_dataset((pandas.Series(COLUMNS["text"]), labels)).sha256 == expected
+    assert as_dataset((np.array(COLUMNS["text"]).reshape(-1, 1), np.array(COLUMNS["label"]))).sha256 == expected
+    with pytest.raises(DataError, match="the texts are a table of 2 columns; choose one of them"):
+        as_dataset((frame("pandas", COLUMNS), COLUMNS["label"]))
+
+
+def test_an_arrow_table_reads_alike():
+    pyarrow = pytest.importorskip("pyarrow")
+    assert as_dataset(pyarrow.table(COLUMNS)).sha256 == as_dataset(PAIRS).sha256
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_null_is_missing_whatever_the_library_calls_it(library, column):
+    cells = COLUMNS | {column: [None, *COLUMNS[column][1:]]}
+    with pytest.raises(DataError, match=r"row 1: the (text is empty|label of 'text 0' is missing)"):
+        as_dataset(frame(library, cells))

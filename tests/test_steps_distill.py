@@ -16,7 +16,7 @@ from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.training import teacher_targets
-from packlight.steps.training.distillation_loss import distillation_loss
+from packlight.steps.training.objectives import distillation_loss
 from packlight.steps.training.teacher_targets import TeacherOutputs, cached_answers
 
 STUDENT = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

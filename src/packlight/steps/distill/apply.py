@@ -39,9 +39,9 @@ from packlight.steps.context import StepContext, StepResult
 from packlight.steps.distill.options import Distill
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
-from packlight.steps.training.distillation_loss import distillation_loss
 from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.lengths import choose_length, token_facts
+from packlight.steps.training.objectives import distillation_loss, hidden_loss
 from packlight.steps.training.teacher_targets import (
     TeacherOutputs,
     student_training_data,
@@ -93,7 +93,7 @@ def distill(
         )
         if teaching.features is not None:
             wanted = teaching.features[chosen].to(logits.device)
-            loss = loss + options.hidden_weight * (1 - nn.functional.cosine_similarity(watched.seen, wanted)).mean()
+            loss = loss + options.hidden_weight * hidden_loss(watched.seen, wanted)
         if teaching.relations is not None and relations is not None:
             loss = loss + options.relation_weight * relations.distance(teaching.relations, chosen.tolist())
         return loss

@@ -24,8 +24,8 @@ from packlight.runtime.engines.static import CONFIG_KEY
 from packlight.runtime.ngrams import NGrams, Rows
 from packlight.steps.context import StepContext, StepResult, write_own_config
 from packlight.steps.distill_static.options import DistillStatic
-from packlight.steps.training.distillation_loss import distillation_loss
 from packlight.steps.training.lengths import choose_length, length_facts
+from packlight.steps.training.objectives import distillation_loss
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 from packlight.steps.training.training_data import TrainingData
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import nn
 from transformers import PreTrainedModel
 
 from packlight.models.hf_model import (
@@ -30,6 +29,7 @@ from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.lengths import choose_length, token_facts
+from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.trainer import fit
 from packlight.steps.training.training_data import TrainingData, training_data
 
@@ -71,7 +71,7 @@ def finetune(
         model,
         encoder,
         lesson,
-        lambda logits, labels, _: nn.functional.cross_entropy(logits, labels),
+        lambda logits, labels, _: label_loss(logits, labels),
         options,
         work=work,
         seed=seed,

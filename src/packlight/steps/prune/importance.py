@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from packlight.progress import bar
 from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.training.objectives import label_loss
 
 
 def taylor_importance(
@@ -47,7 +48,7 @@ def taylor_importance(
             for text, label in zip(texts, labels, strict=True):
                 feed = encoder([text]).feed()
                 answer = model(**{name: torch.from_numpy(values) for name, values in feed.items()})
-                loss = nn.functional.cross_entropy(answer.logits.float(), torch.tensor([label]))
+                loss = label_loss(answer.logits.float(), torch.tensor([label]))
                 model.zero_grad(set_to_none=True)
                 loss.backward()
                 yield [_summed(seen[place]) for place in range(len(readers))]

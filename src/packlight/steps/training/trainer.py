@@ -34,6 +34,7 @@ from packlight.progress import Bar, bar
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
 from packlight.steps.training.history import EpochResult, History
+from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.options import Training
 from packlight.steps.training.training_data import TrainingData
 
@@ -199,7 +200,7 @@ class _Trainer(Trainer):
                     f"rate ({self.args.learning_rate:g}), or train with bf16: false if it is on"
                 )
         else:
-            loss = nn.functional.cross_entropy(outputs.logits.float(), labels)
+            loss = label_loss(outputs.logits.float(), labels)
         return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
 
 

@@ -1,12 +1,14 @@
-"""Distillation: a student learns the labels and the teacher's answers at once.
+"""What training minimizes: the loss on labels, and that of distillation, where a student learns from both.
 
-The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
+One label holds for each text. A task with several labels would change these functions, and no step.
+
+The loss of distillation is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
 
     alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
 
 to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
 what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
-(`steps.relations`).
+(`attention_relations`).
 
 A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
 DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
@@ -15,6 +17,21 @@ DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 from torch import Tensor, nn
 
 from packlight.steps.training.training_data import NO_LABEL
+
+
+def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean cross-entropy of a batch.
+
+    Args:
+        logits: [batch, labels].
+        labels: label ids [batch].
+    """
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """The mean cosine distance between what two heads see, each [batch, width] (Sanh et al. 2019, section 3)."""
+    return (1 - nn.functional.cosine_similarity(student, teacher)).mean()
 
 
 def distillation_loss(
@@ -35,7 +52,7 @@ def distillation_loss(
     Args:
         student: logits [batch, labels].
         teacher: logits [batch, labels], without gradient.
-        labels: label ids [batch]; `UNLABELLED` for texts that only the teacher says something of.
+        labels: label ids [batch]; `NO_LABEL` for texts that only the teacher says something of.
         alpha: weight of the labels, from 0 to 1.
         temperature: T, above 0; high values show the teacher's view of the wrong answers.
         logit_weight: weight of the mean squared error of the logits.

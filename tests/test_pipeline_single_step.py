@@ -1,5 +1,8 @@
 """One step on its own: names of any kind, models that are no artifacts yet, and messages without hidden folders."""
 
+import json
+import shutil
+
 import pytest
 
 import packlight
@@ -81,3 +84,15 @@ def test_a_benchmark_of_an_artifact_has_the_artifacts_tokenizer(data, foreign, t
     packlight.finetune(data, model=foreign, out=tmp_path / "a")
     with pytest.raises(ModelError, match="an artifact has its own tokenizer"):
         packlight.PerformanceBenchmark(tmp_path / "a", tokenizer=foreign)
+
+
+def test_a_label_map_comes_from_a_file_or_a_dict(tiny, data, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path / "model", ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"))
+    label_map = {f"LABEL_{number}": label for number, label in enumerate(tiny.LABELS)}
+    (tmp_path / "labels.json").write_text(json.dumps(label_map))
+    for given in (label_map, tmp_path / "labels.json", str(tmp_path / "labels.json")):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        assert packlight.finetune(data, model=folder, label_map=given, out=tmp_path / "out").labels == tiny.LABELS
+    (tmp_path / "labels.json").write_text("[]")
+    with pytest.raises(ModelError, match="expected a JSON object"):
+        packlight.finetune(data, model=folder, label_map=tmp_path / "labels.json", out=tmp_path / "other")

@@ -17,12 +17,12 @@ import msgspec
 from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import checked, figure_violations
 from packlight.data import Dataset
-from packlight.errors import PacklightError
+from packlight.errors import ModelError, PacklightError
 from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
 from packlight.measure.rounds import BATCH, BenchmarkConfig
-from packlight.models import resolve
+from packlight.models import Checkpoint, resolve
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.resolving import FILE as RESOLVED
 from packlight.pipeline.resolving import Resolved, complete
@@ -157,6 +157,7 @@ def _train_teacher(
     step = _teaching()
     with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         checkpoint = resolve(step.start_model(model) or model)
+        _check_head(step, checkpoint, data)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
         mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))
@@ -172,6 +173,20 @@ def _train_teacher(
         # Not before: a teacher that could not be made binds nobody.
         record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
     return artifact
+
+
+def _check_head(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
+    """Refuse a model whose head is not the data's; the options that the message names are those of `finetune`.
+
+    Raises:
+        ModelError: says what to do.
+    """
+    try:
+        step.head_plan(checkpoint, data.labels)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}\n  `packlight finetune` takes these options; `packlight search --teacher` starts from what it makes."
+        ) from error
 
 
 def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadline: Deadline) -> Artifact:

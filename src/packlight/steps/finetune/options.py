@@ -8,6 +8,7 @@ from packlight.steps.step import Count, described
 from packlight.steps.training.options import Training
 
 if TYPE_CHECKING:
+    from packlight.data import Dataset
     from packlight.models import Checkpoint
 
 
@@ -67,6 +68,15 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     def files(self) -> tuple[str, ...]:
         """The label map, where it is a file."""
         return (self.label_map,) if isinstance(self.label_map, str) else ()
+
+    def check_data(self, data: "Dataset") -> None:  # noqa: ARG002 - only its own file
+        """Read the label map.
+
+        Raises:
+            ModelError: when it cannot be read, or is none.
+        """
+        if isinstance(self.label_map, str):
+            read_label_map(Path(self.label_map))
 
     def start_model(self, default: str) -> str:
         """The encoder or classifier."""

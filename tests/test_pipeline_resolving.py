@@ -11,6 +11,7 @@ from packlight.models import resolve
 from packlight.pipeline import resolving
 from packlight.pipeline.resolving import Resolved, complete, here, on_threads, settle
 from packlight.pipeline.variant import make_variant, open_parent
+from packlight.runtime import processor
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.cascade.options import Cascade
@@ -150,4 +151,4 @@ def test_threads_that_the_environment_states_count(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
     assert here().threads == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert here().threads == resolving.cpu_budget()
+    assert here().threads == processor.cpu_budget()

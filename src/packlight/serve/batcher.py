@@ -28,6 +28,11 @@ WINDOW = 4
 """micro-batches' worth of tokens of new requests that are sorted together"""
 
 
+LONG_SECONDS = 0.002
+TURNS = 4
+"""turns of the loop after a micro-batch that took longer than that: a new request needs several, from its connection to the queue"""
+
+
 class Infers(Protocol):
     """What a batcher needs of a model."""
 
@@ -129,6 +134,7 @@ class Batcher:
 
     def _step(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run one micro-batch, then let the loop do its other work before the next."""
+        start = time.perf_counter()
         try:
             if not self._batches:
                 self._fill()
@@ -136,9 +142,16 @@ class Batcher:
                 self._run(self._batches.popleft())
         finally:
             if self._batches or self._new or self._begun:
-                loop.call_soon(self._step, loop)
+                self._after(loop, TURNS if time.perf_counter() - start > LONG_SECONDS else 0)
             else:
                 self._scheduled = False
+
+    def _after(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Go on after so many turns of the loop."""
+        if turns:
+            loop.call_soon(self._after, loop, turns - 1)
+        else:
+            loop.call_soon(self._step, loop)
 
     def _fill(self) -> None:
         """Turn the first slices of new requests, and one of those that have begun, into micro-batches."""

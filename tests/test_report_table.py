@@ -90,6 +90,9 @@ def test_macro_f1_is_shown_where_accuracy_hides_rare_classes():
 
 def test_abstaining_has_columns_where_a_variant_abstains():
     rows = (row("always"), row("unsure", coverage=0.9, answered_accuracy=0.97))
+    for width in (132, 168):
+        shown = render_text(summarise(measurements(*rows)), width=width)
+        assert all(word in shown for word in ("coverage", "answering", "abstention", "90.0%", "97.0%", "10.0%")), width
     text = render_markdown(summarise(measurements(*rows)))
     assert "| coverage | accuracy when answering | abstention |" in text
     assert "| 90.0% | 97.0% | 10.0% |" in text

@@ -124,7 +124,7 @@ def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layer
         assert row.accuracy == pytest.approx(np.where(outside, none, right & ~none).mean())
         assert row.coverage == pytest.approx((~none).mean())
         assert row.answered_accuracy == pytest.approx(right[~none].mean())
-    table = render_text(summarise(found), width=160)
+    table = render_text(summarise(found), width=200)
     assert all(word in table for word in ("coverage", "answering", "abstention"))
     card = (tmp_path / "run" / "variants" / "onnx" / "README.md").read_text()
     assert f"On `test`, it answers {found['onnx'].coverage:.1%} of all texts" in card

@@ -17,6 +17,8 @@ UNEVEN = 0.05
 """macro F1 so far below accuracy is shown in the narrow table too"""
 WIDE = 132
 """columns from which the terminal table is the wide one"""
+ABSTAINING_WIDTH = 36
+"""columns that the figures of abstaining take"""
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
 FRONT_LEGEND = f"{FRONT} no other variant is both faster and more accurate on "
@@ -94,7 +96,8 @@ MARKDOWN = (
 
 def terminal_table(summary: Summary, *, width: int) -> RenderableType:
     """The table for a terminal of `width` columns; from `WIDE` on with memory, p95, throughput and recalls."""
-    columns = _shown(WIDER if width >= WIDE else NARROW, summary)
+    abstaining = any(row.coverage is not None for row in summary.rows)
+    columns = _shown(WIDER if width >= WIDE + abstaining * ABSTAINING_WIDTH else NARROW, summary)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("variant", overflow="fold")
     for column in columns:

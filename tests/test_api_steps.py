@@ -35,7 +35,6 @@ def test_a_function_does_what_its_verb_does(tiny, trained_folder, tmp_path):
         ({"layers": 0}, RecipeError, "prune: layers is 0, but must be a whole number of at least 1"),
         ({"layers": "three"}, RecipeError, "layers"),
         ({"layer": 3}, TypeError, "layer"),
-        ({"layers": 3, "out": "My Model"}, RecipeError, "out My Model: the last part names the variant"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(options, error, said):

@@ -147,7 +147,7 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
         ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "max-accuracy-drop"),
         ("cascade", ["onnx"], "--first"),
         ("cascade", ["onnx", "--first", "Not A Name"], "Not A Name: no such folder, and not a Hub id"),
-        ("distill", ["teacher", "--soft-labels", "nowhere.csv"], "nowhere.csv: cannot be read as a file of answers"),
+        ("distill", ["teacher", "--soft-labels", "nowhere.csv"], "nowhere.csv: cannot be read as soft labels"),
         ("distill", ["teacher", "--soft-labels", "a.csv", "--augment", "1"], "augment needs a teacher"),
         ("distill", ["teacher", "--hidden-weight", "-1"], "hidden-weight"),
     ],

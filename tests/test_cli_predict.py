@@ -115,7 +115,7 @@ def test_square_brackets_are_text(packlight, artifact):
     [
         (["ARTIFACT", "x", "--provider", "cuda"], "provider 'cuda' is not available; this onnxruntime has:"),
         (["ARTIFACT", "--file", "missing.txt"], "missing.txt: cannot be read"),
-        (["ARTIFACT", "--file", "empty.txt"], "holds no text"),
+        (["ARTIFACT", "--file", "empty.txt"], "empty.txt: no texts"),
         (["ARTIFACT", "--file", "latin.txt", "--encoding", "utf-8"], "is not in utf-8"),
         (["ARTIFACT", "x", "caf\udce9"], r"the text 'caf\udce9' is not UTF-8"),
         (["ARTIFACT", "x", "--top-k", "0"], "--top-k"),

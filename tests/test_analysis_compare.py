@@ -278,7 +278,7 @@ def test_expressions_are_read_with_and_before_or():
     [
         ("", "expected one of accuracy.*found the end"),
         ("speed < 1", "expected one of accuracy.*'speed' at column 1"),
-        ("accuracy = 1", "column 10 is no part"),
+        ("accuracy = 1", "column 10 is not part"),
         ("accuracy < x", "a number.*'x' at column 12"),
         ("latency > 10", "`%`.*found the end"),
         ("accuracy < -1%", "`points` or nothing.*'%' at column 14"),

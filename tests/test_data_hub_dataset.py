@@ -111,7 +111,7 @@ def test_a_missing_configuration_lists_those_that_are_there(hub, intents):
     hub.dataset("acme/intents", intents)
     with pytest.raises(DataError, match="no configuration 'big'; there are: plus, small"):
         read_hub("acme/intents:big")
-    with pytest.raises(DataError, match="several configurations; say acme/intents:NAME with one of plus, small"):
+    with pytest.raises(DataError, match="several configurations; choose acme/intents:NAME with one of plus, small"):
         read_hub("acme/intents")
 
 

@@ -135,7 +135,7 @@ def test_an_accelerator_makes_the_number_of_threads_irrelevant():
 
 def test_a_device_that_is_not_there_is_refused(finetuned, monkeypatch):
     monkeypatch.setattr(resolving, "device_here", lambda: "cpu")
-    with pytest.raises(RecipeError, match=r"trains on cuda, which this machine lacks; .*device: cpu"):
+    with pytest.raises(RecipeError, match=r"trains on cuda, which this machine doesn't have; .*device: cpu"):
         finetuned(ONE, device="cuda")
 
 

@@ -234,7 +234,7 @@ def test_an_altered_artifact_is_noticed_and_made_again_as_it_was(again, capsys, 
         manifest.write_text(manifest.read_text()[:-100])
     outcome = again()
     assert outcome.made == ("student-onnx-static",)
-    assert "made again" in capsys.readouterr().err
+    assert "building it again" in capsys.readouterr().err
     mended = Artifact.open(folder)
     assert mended.manifest.files == good.manifest.files, "the same bytes"
     # The same bytes were measured already; the figures and the card come back to them.

@@ -110,7 +110,7 @@ def test_answers_of_another_test_split_are_refused(tmp_path):
     write_run(tmp_path)
     raw = read_raw(tmp_path, "student")
     write_raw(msgspec.structs.replace(raw, predictions=raw.predictions[1:]), tmp_path)
-    with pytest.raises(MeasurementError, match="299 answers for 300 test texts"):
+    with pytest.raises(MeasurementError, match="299 predictions for 300 test texts"):
         read_run(tmp_path)
 
 

@@ -285,7 +285,7 @@ def test_a_graph_that_is_none_is_refused_by_name(artifact, tiny, tmp_path):
     folder = shutil.copytree(artifact("onnxruntime fp32").path, tmp_path / "broken")
     (folder / "onnx" / "model.onnx").write_bytes(b"no graph")
     broken = tiny.seal_variant(folder, engine="onnxruntime", model_file="onnx/model.onnx")
-    with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime does not open it"):
+    with pytest.raises(ArtifactError, match=r"model\.onnx: ONNX Runtime cannot open it"):
         open_engine(broken)
 
 

@@ -92,7 +92,7 @@ def test_a_cascade_whose_first_graph_keeps_weights_elsewhere_is_refused(narrow_r
     (folder / "first" / "other.onnx").write_bytes(b"x\x0a\x08location\x12")
     manifest = Artifact.open(narrow_run / "variants" / "both").manifest
     finalize(folder, manifest)
-    with pytest.raises(ArtifactError, match=r"first/other\.onnx: keeps weights in another file"):
+    with pytest.raises(ArtifactError, match=r"first/other\.onnx: has weights in another file"):
         Model.open(Name("m", "1"), folder)
 
 
@@ -102,7 +102,7 @@ def test_a_cascade_whose_second_graph_is_called_otherwise_is_looked_into_too(nar
     part = Artifact.open(narrow_run / "variants" / "both" / "second").manifest
     finalize(folder / "second", msgspec.structs.replace(part, model_file="graph.json"))
     finalize(folder, Artifact.open(narrow_run / "variants" / "both").manifest)
-    with pytest.raises(ArtifactError, match=r"second/graph\.json: keeps weights in another file"):
+    with pytest.raises(ArtifactError, match=r"second/graph\.json: has weights in another file"):
         Model.open(Name("m", "1"), folder)
 
 

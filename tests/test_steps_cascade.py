@@ -178,7 +178,7 @@ def test_a_batch_is_answered_as_each_text_alone(cascade):
 
 
 def test_models_of_other_labels_are_refused(cascade):
-    with pytest.raises(ArtifactError, match="other labels"):
+    with pytest.raises(ArtifactError, match="different labels"):
         cascade(0.9, first_labels=("music", "oos", "weather"))
 
 

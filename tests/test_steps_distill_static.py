@@ -121,11 +121,11 @@ def damaged(tensors, name):
     ("name", "said"),
     [
         ("no head", "lacks last"),
-        ("other buckets", "do not fit"),
-        ("other labels", "do not fit"),
-        ("other width", "do not fit"),
-        ("other hidden", "do not fit"),
-        ("other kind", "do not fit"),
+        ("other buckets", "doesn't match its configuration"),
+        ("other labels", "doesn't match its configuration"),
+        ("other width", "doesn't match its configuration"),
+        ("other hidden", "doesn't match its configuration"),
+        ("other kind", "doesn't match its configuration"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(tiny, folder, name, said):
@@ -145,7 +145,7 @@ def test_a_file_without_tensors_is_refused(tmp_path, content):
 def test_lengths_of_ngrams_that_do_not_rise_are_refused(lengths, tmp_path):
     table = {"buckets": 512, "words": 2, "characters": lengths, "max_words": 16}
     (tmp_path / "config.json").write_text(json.dumps({CONFIG_KEY: table}))
-    with pytest.raises(ArtifactError, match="must rise"):
+    with pytest.raises(ArtifactError, match="must increase"):
         read_ngrams(tmp_path / "config.json")
 
 

@@ -262,7 +262,7 @@ def test_a_start_with_other_labels_is_refused(bench, tiny, encoder_folder, tmp_p
     model = tiny.build_classifier(encoder_folder("bert"), tiny.LABELS, seed=1)
     tiny.save_classifier(model, tmp_path / "odd", tokenizer_from=encoder_folder("bert"), max_length=24)
     odd = tiny.seal_variant(tmp_path / "odd")
-    with pytest.raises(ModelError, match="student: odd has other labels than its teacher"):
+    with pytest.raises(ModelError, match="student: odd has different labels from its teacher"):
         distilled(bench, tmp_path, {"odd": odd}, start="odd")
 
 

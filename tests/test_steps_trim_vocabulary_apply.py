@@ -101,7 +101,7 @@ def test_a_corpus_that_cannot_be_read_is_said(trim, tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.txt: cannot be read"):
         trim(corpus=str(tmp_path / "nowhere.txt"))
     (tmp_path / "empty.txt").write_text("\n \n")
-    with pytest.raises(DataError, match="holds no text"):
+    with pytest.raises(DataError, match="no texts"):
         trim(corpus=str(tmp_path / "empty.txt"))
 
 

@@ -5,7 +5,7 @@ import math
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from packlight.core_yaml import Place, YamlError, read_yaml, write_yaml
@@ -92,6 +92,7 @@ SCALARS = st.one_of(
 )
 
 
+@example({"a": ["one\x85two", "\u2028", "a\rb"]})
 @given(st.dictionaries(st.sampled_from("abc"), st.lists(SCALARS, max_size=3), max_size=3))
 def test_what_is_written_is_read_again(value):
     assert read_yaml(write_yaml(value)).value == value

@@ -52,7 +52,7 @@ def test_a_run_of_reference_rows_alone_is_reported(tmp_path):
 
 def test_perfect_models_are_said_to_make_no_mistake(tmp_path):
     page = write_report(measurements(row("a", accuracy=1.0, worst_classes=())), tmp_path).report.read_text()
-    assert "right on every test text" in page
+    assert "classifies every test text correctly" in page
     assert "No row has an accuracy" not in page
 
 

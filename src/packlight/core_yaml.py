@@ -16,6 +16,8 @@ MOST_VALUES = 100_000
 MOST_DEPTH = 20
 MOST_DIGITS = 18
 """of whole numbers, so that every machine holds them"""
+FOLDED = re.compile("[\r\x85\u2028\u2029]")
+"""line breaks of YAML 1.1 besides the line feed"""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -181,7 +183,13 @@ def _shown(text: str) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes what `read_yaml` reads: text that the core schema takes for a number comes in quotes."""
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Text with a line break other than a line feed, which a plain or single-quoted scalar would fold, is escaped."""
+        style = '"' if FOLDED.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 for _pattern, _kind in ((INTEGER, "int"), (OCTAL, "int"), (HEXADECIMAL, "int"), (FLOAT, "float")):
     _Dumper.add_implicit_resolver(
         f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern.pattern})$"), list("-+.0123456789")

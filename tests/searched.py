@@ -6,5 +6,5 @@ pytest_plugins = ["tiny_run"]
 
 
 @pytest.fixture(scope="module")
-def teacher(tiny_run):
+def given_teacher(tiny_run):
     return tiny_run / "variants" / "teacher"

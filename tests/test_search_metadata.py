@@ -23,10 +23,10 @@ TEACHING = Finetune(
 
 
 @pytest.fixture
-def retrained(teacher, tmp_path):
+def retrained(given_teacher, tmp_path):
     """The teacher as another training would make it, under the same name."""
     place = tmp_path / "again"
-    shutil.copytree(teacher, place)
+    shutil.copytree(given_teacher, place)
     finalize(place, msgspec.structs.replace(read_manifest(place), fingerprint="0" * 64))
     return place
 
@@ -61,17 +61,19 @@ def test_a_damaged_file_is_not_taken_for_this_search(tmp_path, content):
     assert (tmp_path / "work" / "search.json").read_bytes() == content
 
 
-def test_another_given_teacher_is_refused_before_it_is_taken(data, teacher, retrained, tmp_path):
+def test_another_given_teacher_is_refused_before_it_is_taken(data, given_teacher, retrained, tmp_path):
     out = tmp_path / "out"
-    first = running._adopt_teacher(str(teacher), data, out, about(data), NEVER)
+    first = running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
     before = state(out / "variants")
     with pytest.raises(PacklightError, match="another teacher"):
         running._adopt_teacher(str(retrained), data, out, about(data), NEVER)
     assert state(out / "variants") == before
-    assert running._adopt_teacher(str(teacher), data, out, about(data), NEVER).manifest == first.manifest
+    assert running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER).manifest == first.manifest
 
 
-def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers, tiny, teacher, tmp_path, monkeypatch):
+def test_another_taught_teacher_is_refused_before_it_is_taught(
+    data, four_layers, tiny, given_teacher, tmp_path, monkeypatch
+):
     monkeypatch.setattr(running, "_teaching", lambda: TEACHING)
     out, model = tmp_path / "out", str(four_layers)
     resolved = here(threads=1)
@@ -84,13 +86,13 @@ def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers
     with pytest.raises(PacklightError, match="another seed"):
         running._train_teacher(data, out, model, about(data, seed=1), NEVER, resolved)
     with pytest.raises(PacklightError, match="another teacher"):
-        running._adopt_teacher(str(teacher), data, out, about(data), NEVER)
+        running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
     assert state(out / "variants") == before
 
 
 @pytest.mark.parametrize("given", [None, "teacher"])
-def test_a_search_over_other_texts_is_refused_at_once(data, tiny, teacher, tmp_path, given):
-    running._adopt_teacher(str(teacher), data, tmp_path, about(data), NEVER)
+def test_a_search_over_other_texts_is_refused_at_once(data, tiny, given_teacher, tmp_path, given):
+    running._adopt_teacher(str(given_teacher), data, tmp_path, about(data), NEVER)
     before = state(tmp_path / "variants")
     texts, labels = tiny.toy_texts()
     others = dataset_from_rows(
@@ -98,6 +100,6 @@ def test_a_search_over_other_texts_is_refused_at_once(data, tiny, teacher, tmp_p
     )
     for texts, other, said in ((others, {}, "data"), (data, {"seed": 1}, "seed"), (data, {"threads": 2}, "threads")):
         with pytest.raises(PacklightError, match=f"another {said}"):
-            search(texts, tmp_path, trials=1, teacher=given and str(teacher), **({"threads": 1} | other))
+            search(texts, tmp_path, trials=1, teacher=given and str(given_teacher), **({"threads": 1} | other))
     assert state(tmp_path / "variants") == before
-    assert Artifact.open(tmp_path / "variants" / "teacher").manifest == read_manifest(teacher)
+    assert Artifact.open(tmp_path / "variants" / "teacher").manifest == read_manifest(given_teacher)

@@ -33,16 +33,22 @@ NGRAMS = {"epochs": 4, "hidden_size": 16, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
-def begin(data, teacher, tiny_run):
+def begin(data, given_teacher, tiny_run):
     """Search in a folder; by default for n-grams alone, which take a second."""
 
     def start(out, *, families=("static",), limits=None, **other):
         if not (out / "variants" / "teacher-onnx").exists():
             # The very export that each search would make first.
             shutil.copytree(tiny_run / "variants" / "teacher-onnx", out / "variants" / "teacher-onnx")
-        space = space_of(Artifact.open(teacher), data, families)
+        space = space_of(Artifact.open(given_teacher), data, families)
         space = dataclasses.replace(space, epochs=(1, 2), student_options=STUDENT, ngram_options=NGRAMS)
-        settings = {"teacher": str(teacher), "threads": 1, "space": space, "trial_effort": EFFORT, "effort": EFFORT}
+        settings = {
+            "teacher": str(given_teacher),
+            "threads": 1,
+            "space": space,
+            "trial_effort": EFFORT,
+            "effort": EFFORT,
+        }
         wanted = Constraints(percentile="mean", **(limits or {}))
         return search(data, out, limits=wanted, **(settings | other))
 
@@ -67,7 +73,7 @@ def finished(outcome):
     return [row for row in outcome.trials if row.state == "finished"]
 
 
-def test_a_search_leaves_what_it_promises(whole, teacher):
+def test_a_search_leaves_what_it_promises(whole, given_teacher):
     out, outcome = whole
     for name in ("search.json", "recipe.yaml", "measurements.json", "report.md", "report.html"):
         assert (out / name).stat().st_size > 100
@@ -81,8 +87,8 @@ def test_a_search_leaves_what_it_promises(whole, teacher):
         assert (out / "recipes" / f"{member.variant}.yaml").is_file()
     left = {path.name for path in (out / "variants").iterdir()}
     assert not [name for name in left if "probe" in name or ("-onnx-" in name)], "forms that have served are gone"
-    assert read_manifest(teacher).measurement["figures"]["variant"] == "teacher"
-    assert "teacher-onnx" not in json.dumps(read_manifest(teacher).measurement), "the given teacher is left alone"
+    assert read_manifest(given_teacher).measurement["figures"]["variant"] == "teacher"
+    assert "teacher-onnx" not in json.dumps(read_manifest(given_teacher).measurement), "the given teacher is left alone"
 
 
 def test_every_finished_trial_is_a_row_measured_on_val(whole, data):
@@ -244,12 +250,12 @@ def test_two_processes_share_a_search(begin, tmp_path):
     assert {row.state for row in outcome.trials} <= {"finished", "cut"}
 
 
-def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, teacher, tmp_path, monkeypatch):
+def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, given_teacher, tmp_path, monkeypatch):
     rows = [(text, label) for split in (data.train, data.val, data.test) for text, label in split]
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
     monkeypatch.setattr(running, "_measure", lambda *_: {})
     words = [
-        "search", "--data", tmp_path / "texts.csv", "--teacher", teacher, "--family", "static", "--trials", 1,
+        "search", "--data", tmp_path / "texts.csv", "--teacher", given_teacher, "--family", "static", "--trials", 1,
         "--threads", 1, "--out", tmp_path / "out",
     ]  # fmt: skip
     answer = packlight(*words)

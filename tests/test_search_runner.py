@@ -266,7 +266,7 @@ def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, gi
     assert outcome["trials"][0]["state"] == "finished"
     none = packlight(*words, "--max-size-mb", 0.5)
     assert none.status == 3
-    assert "Nothing that was tried keeps the limits" in none.out
+    assert "No trial keeps the limits" in none.out
     assert "0.5 MB asked" in none.out
     assert "static" in packlight("search", "--family", "lstm").err
 

@@ -28,20 +28,20 @@ from packlight.models.hf_model import (
     labels_of,
     length_limit,
     open_classifier,
-    save_classifier,
 )
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.progress import info
-from packlight.runtime.artifact import SAFETENSORS, Artifact
+from packlight.runtime.artifact import Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.distill.options import Distill
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
-from packlight.steps.training.lengths import choose_length, token_facts
+from packlight.steps.training.lengths import choose_length
 from packlight.steps.training.objectives import distillation_loss, hidden_loss
+from packlight.steps.training.result import trained_result
 from packlight.steps.training.teacher_targets import (
     TeacherOutputs,
     student_training_data,
@@ -178,17 +178,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
     facts["texts"] = len(lesson.train_texts)
-    facts["lengths"] = token_facts(context.data, encoder)
-    save_classifier(student, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
-    return StepResult(
-        "torch",
-        "fp32",
-        SAFETENSORS,
-        encoder.max_length,
-        batch_invariant=True,
-        facts=facts,
-        long_texts=encoder.long_texts,
-    )
+    return trained_result(student, encoder, tokenizer, facts, context)
 
 
 def _student(

@@ -17,19 +17,18 @@ from packlight.models.hf_model import (
     labels_of,
     length_limit,
     open_classifier,
-    save_classifier,
     set_labels,
 )
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.progress import info
-from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
-from packlight.steps.training.lengths import choose_length, token_facts
+from packlight.steps.training.lengths import choose_length
 from packlight.steps.training.objectives import label_loss
+from packlight.steps.training.result import trained_result
 from packlight.steps.training.trainer import fit
 from packlight.steps.training.training_data import TrainingData, training_data
 
@@ -118,14 +117,4 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)
-    facts["lengths"] = token_facts(context.data, encoder)
-    save_classifier(model, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
-    return StepResult(
-        "torch",
-        "fp32",
-        SAFETENSORS,
-        encoder.max_length,
-        batch_invariant=True,
-        facts=facts,
-        long_texts=encoder.long_texts,
-    )
+    return trained_result(model, encoder, tokenizer, facts, context)

@@ -1,0 +1,37 @@
+"""What a step that trains leaves behind: a classifier in safetensors, and what it says of it."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from packlight.models.hf_model import save_classifier
+from packlight.runtime.artifact import SAFETENSORS
+from packlight.runtime.tokenization import TextEncoder
+from packlight.steps.context import StepContext, StepResult
+from packlight.steps.training.lengths import token_facts
+
+
+def trained_result(
+    model: PreTrainedModel, encoder: TextEncoder, tokenizer: Path, facts: dict[str, Any], context: StepContext
+) -> StepResult:
+    """Save a trained classifier into the step's folder and describe it.
+
+    Args:
+        model: the classifier, trained.
+        encoder: made its token ids.
+        tokenizer: the folder that the tokenizer's files are copied from.
+        facts: for the manifest; how many texts were cut is added.
+        context: of the step.
+    """
+    lengths = token_facts(context.data, encoder)
+    save_classifier(model, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    return StepResult(
+        "torch",
+        "fp32",
+        SAFETENSORS,
+        encoder.max_length,
+        batch_invariant=True,
+        facts=facts | {"lengths": lengths},
+        long_texts=encoder.long_texts,
+    )

@@ -162,7 +162,7 @@ def test_a_new_version_drops_no_request(artifact, tiny_run, tmp_path):
     [
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "altered"),
         (lambda folder: (folder / "onnx/model_quantized.onnx").unlink(), "missing"),
-        (shutil.rmtree, "holds no artifact"),
+        (shutil.rmtree, "no artifact in it"),
     ],
 )
 def test_the_start_is_refused_in_words(artifact, tmp_path, harm, words):
@@ -197,7 +197,7 @@ def test_a_model_that_does_not_open_ends_the_server_with_its_reason(artifact, tm
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 2
     *lines, last = said.stderr.splitlines()
-    assert "ONNX Runtime does not open it" in last
+    assert "ONNX Runtime cannot open it" in last
     events = [json.loads(line) for line in lines if line.startswith("{")]
     (reason,) = {event["reason"] for event in events if event["event"] == "cannot start"}
     assert reason in last

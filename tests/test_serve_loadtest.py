@@ -307,9 +307,9 @@ def test_addresses_are_ascii_on_the_wire():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["http://localhost:80a"], "http://localhost:80a: no URL"),
-        (["http://[::1", "--model", "m"], "http://[::1: no URL"),
-        (["http://a..b"], "http://a..b: no URL"),
+        (["http://localhost:80a"], "http://localhost:80a: not a URL"),
+        (["http://[::1", "--model", "m"], "http://[::1: not a URL"),
+        (["http://a..b"], "http://a..b: not a URL"),
         (["SERVER", "--rate", "0"], "rate 0 "),
         (["SERVER", "--rate", "50", "--rate", "nan"], "rate nan "),
         (["SERVER", "--rate", "-3"], "rate -3 "),
@@ -365,10 +365,13 @@ def guarded(artifact):
     [
         ((), "needs another API key"),
         (("--header", "X-API-Key: other"), "needs another API key"),
-        (("--model", MODEL), "answered with 401"),
-        ((*KEY, "--model", "another"), 'answered with 404: {"error":"there is no model of that name and version"}'),
-        ((*KEY, "--path", "/nowhere"), "answered with 404"),
-        ((*KEY, "--template", '{"words": "{text}"}', "--path", "/predict"), "answered with 400"),
+        (("--model", MODEL), "the first request got status 401"),
+        (
+            (*KEY, "--model", "another"),
+            'the first request got status 404: {"error":"there is no model of that name and version"}',
+        ),
+        ((*KEY, "--path", "/nowhere"), "the first request got status 404"),
+        ((*KEY, "--template", '{"words": "{text}"}', "--path", "/predict"), "the first request got status 400"),
     ],
 )
 def test_a_load_that_no_request_would_survive_says_why(packlight, guarded, words, said):

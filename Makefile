@@ -9,7 +9,8 @@ TEST := $(VENV)/.test
 DOCS := $(VENV)/.docs
 LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --no-deps --no-build-isolation -e .
 # tests that need neither torch nor a model
-LIGHT := $(addprefix tests/test_,$(addsuffix .py,stats figures files ngrams origin capacity_plan capacity_queueing serve_parts report_table))
+LIGHT := $(addprefix tests/test_,$(addsuffix .py,measure_statistics measure_figures files formatting core_yaml runtime_ngrams origin \
+    analysis_capacity_plan analysis_capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
 TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
@@ -75,7 +76,7 @@ test-lowest: $(TEST)  ## what needs no torch, on the lowest versions that pyproj
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt "pytest>=8.4" "hypothesis>=6.130"
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
 	.venv-lowest/bin/python -m pytest $(LIGHT)
-	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-lowest/bin/python $(BIN)/python -m pytest tests/test_wheel.py
+	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-lowest/bin/python $(BIN)/python -m pytest tests/test_wheel.py -k without_torch
 
 test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for the manifest, in an environment of its own
 	$(PYTHON) -m venv .venv-kserve

@@ -191,3 +191,11 @@ def test_the_default_index_can_be_asked_for(clone, index):
     status, said, _ = install(clone, cpu_index=index, PACKLIGHT_TORCH_INDEX="default", PIP_INDEX_URL=f"{index}/empty")
     assert status == 1  # this default index has no torch
     assert index not in said.replace(f"{index}/empty", "")
+
+
+def test_the_tests_for_the_lowest_versions_exist():
+    """pytest would stop at a name that was changed, but only in a target that few run."""
+    said = subprocess.run(["make", "-n", "test-lowest"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = set(re.findall(r"tests/test_\w+\.py", said.stdout))
+    assert len(files) > 10
+    assert [each for each in files if not (ROOT / each).is_file()] == []

@@ -177,6 +177,16 @@ def test_a_batch_is_answered_as_each_text_alone(cascade):
     assert second.asked == []
 
 
+def test_only_a_text_that_may_be_too_long_is_encoded_for_the_second_model_too(cascade, monkeypatch):
+    engine, _, second = cascade(0.9)
+    encoded = []
+    monkeypatch.setattr(second, "encode", lambda texts: encoded.extend(texts) or list(texts))
+    monkeypatch.setattr(Given, "truncated", lambda self, texts, _: [self is second and len(t) > 60 for t in texts])
+    texts = ["wake me", "näher", "long " * 20]
+    assert engine.truncated(texts, engine.encode(texts)) == [False, False, True]
+    assert encoded == ["näher", "long " * 20]  # letters beyond ASCII may be several tokens each
+
+
 def test_models_of_other_labels_are_refused(cascade):
     with pytest.raises(ArtifactError, match="different labels"):
         cascade(0.9, first_labels=("music", "oos", "weather"))

@@ -89,6 +89,8 @@ class TextEncoder:
 
     def truncated(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
         """For each text, whether it is longer than its token ids."""
+        if max(map(len, rows), default=0) < self.max_length:
+            return [False] * len(rows)
         return [
             len(row) >= self.max_length and bool(self._tokenizer.encode(text).overflowing)
             for text, row in zip(texts, rows, strict=True)

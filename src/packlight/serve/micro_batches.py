@@ -20,10 +20,9 @@ class Item(NamedTuple, Generic[Owner]):
 
 def by_length(owner: Owner, encoded: Sequence[Sized]) -> list[Item[Owner]]:
     """The texts of one request, the shortest first."""
-    items = [Item(len(text), owner, place) for place, text in enumerate(encoded)]
-    if len(items) > 1:
-        items.sort(key=_tokens)
-    return items
+    if len(encoded) == 1:
+        return [Item(len(encoded[0]), owner, 0)]
+    return sorted((Item(len(text), owner, place) for place, text in enumerate(encoded)), key=_tokens)
 
 
 def slice_length(items: Sequence[Item[Owner]], start: int, budget: int, *, pads: bool) -> int:

@@ -17,6 +17,8 @@ from packlight.runtime.artifact import FIRST, SECOND, Artifact
 from packlight.runtime.engine import Engine, EngineInfo, Logits
 
 CONFIG_KEY = "packlight_cascade"
+TOKENS_PER_CHARACTER = 2
+"""no tokenizer makes more of ASCII text, special tokens included: a text this short is whole in the second model too"""
 
 
 class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +84,7 @@ class CascadeEngine(Engine[Passable]):
         alike = parts[0].labels == self.labels
         self._columns = None if alike else [parts[0].labels.index(label) for label in self.labels]
         self.threads = self.second.threads
+        self._short = parts[1].manifest.max_length // TOKENS_PER_CHARACTER
 
     def encode(self, texts: Sequence[str]) -> list[Passable]:
         """Encode for the first model; the second encodes only what is passed on to it."""
@@ -94,7 +97,7 @@ class CascadeEngine(Engine[Passable]):
         """For each text, whether one of the two models takes no more than its beginning."""
         cut = self.first.truncated(texts, [each.first for each in encoded])
         for place, text in enumerate(texts):
-            if not cut[place]:
+            if not (cut[place] or (text.isascii() and len(text) <= self._short)):
                 cut[place] = self.second.truncated([text], self.second.encode([text]))[0]
         return cut
 

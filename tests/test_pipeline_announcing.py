@@ -1,13 +1,19 @@
 """The first lines of a run say what it takes as it is, what it trains and what it leaves out."""
 
+import re
+
 import pytest
 from safetensors.torch import load_file, save_file
 
 from packlight.data import dataset_from_rows
+from packlight.errors import RecipeError
 from packlight.models import resolve
 from packlight.pipeline.announcing import announce
+from packlight.pipeline.lengths import plan_lengths
 from packlight.pipeline.preflight import inspect_models
-from packlight.recipes.recipe import load_recipe, parse_recipe, with_head
+from packlight.recipes.recipe import load_recipe, parse_recipe, with_head, with_lengths
+
+DISTILLED = "[{step: finetune, as: teacher}, {step: trim-vocabulary, as: t}, {step: distill, as: student, layers: 1, max_length: 25}]"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,9 @@ def said(rows, capsys):
         )
         texts = data or dataset_from_rows(rows)
         checkpoints = {step.name: resolve(folder) for step in plan.steps if step.start_model("m")}
-        announce(plan, checkpoints, texts, inspect_models(plan, checkpoints, texts, frozenset()), frozenset())
+        found = inspect_models(plan, checkpoints, texts, frozenset())
+        lengths = plan_lengths(plan, checkpoints, texts, found, frozenset())
+        announce(plan, checkpoints, texts, found, lengths, frozenset())
         return capsys.readouterr().err.splitlines()
 
     return call
@@ -35,6 +43,7 @@ def test_a_classifier_is_taken_as_it_is(said, tiny, tmp_path):
     lines = said(tiny.make_foreign("bert", tmp_path, tiny.LABELS))
     assert lines == [
         f"teacher: starts from {tmp_path} (bert, 2 layers), a classifier of the data's labels, taken as it is",
+        "  longest text 24 tokens; cut (head): 0.0% of train, 0.0% of val, 0.0% of test",
         "taken as it is: teacher",
         "made without training: onnx",
     ]
@@ -52,7 +61,8 @@ def test_labels_by_number_and_labels_that_the_data_lacks_are_said(said, tiny, ro
 def test_an_encoder_is_trained(said, encoder_folder):
     lines = said(encoder_folder("bert"))
     assert lines[0].endswith("(bert, 2 layers), an encoder; a new head for 4 labels is trained")
-    assert lines[1:] == ["trained: teacher", "made without training: onnx"]
+    assert lines[1] == ("  longest text 24 tokens; cut (head): 0.0% of train, 0.0% of val, 0.0% of test")
+    assert lines[2:] == ["trained: teacher", "made without training: onnx"]
 
 
 def test_a_head_that_is_left_out_or_extended_is_said(said, tiny, tmp_path):
@@ -82,3 +92,25 @@ def test_a_language_that_the_model_does_not_know_is_a_warning(said, tiny, tmp_pa
     ]
     lines = said(tiny.make_foreign("bert", tmp_path, ("alarm", "music")), data=dataset_from_rows(thai))
     assert any("warning: " in line and "knows Thai" in line for line in lines)
+
+
+@pytest.mark.parametrize("steps", ["[{step: finetune, as: teacher, max_length: 25}]", DISTILLED])
+def test_a_length_above_the_limit_is_refused_before_any_work(said, encoder_folder, steps):
+    with pytest.raises(RecipeError, match="max_length 25 is above the model's limit of 24 tokens; state 24 or less"):
+        said(encoder_folder("bert"), parse_recipe(f"{{version: 1, name: n, steps: {steps}}}"))
+
+
+def test_each_model_s_length_is_said_with_what_becomes_of_longer_texts(said, encoder_folder, tiny, tmp_path):
+    both = (
+        "[{step: finetune, as: teacher, max_length: 9, long_texts: windows}, {step: distill, as: student, layers: 1}]"
+    )
+    recipe = parse_recipe(f"{{version: 1, name: n, steps: {both}}}")
+    lines = said(encoder_folder("bert"), recipe)
+    words = "longest text 9 tokens of the 24 that the model takes; read in windows: "
+    assert lines[1].startswith(f"  {words}")
+    assert lines[2].startswith(f"student: {words}")
+    shares = [float(each) for each in re.findall(r"([0-9.]+)% of", lines[1])]
+    assert all(10 < share < 60 for share in shares)
+    assert len(shares) == 3
+    adopted = with_lengths(parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: teacher}]}"), max_length=6)
+    assert "longest text 6 tokens of the 24" in said(tiny.make_foreign("bert", tmp_path, tiny.LABELS), adopted)[1]

@@ -75,7 +75,11 @@ MaxLength = Annotated[
 ]
 LongTexts = Annotated[
     str | None,
-    typer.Option(metavar="<head|head+tail>", help="What is kept of longer texts: their head, or head and tail."),
+    typer.Option(
+        metavar="<head|head+tail|windows>",
+        help="What becomes of longer texts: their head is kept, or head and tail, or all of it is read in windows, whose "
+        "logits are averaged.",
+    ),
 ]
 Abstain = Annotated[
     float | None,

@@ -1,5 +1,7 @@
 """Open a checkpoint once before any work: what is wrong with its weights, and what can be taken out of it."""
 
+from dataclasses import replace
+
 from transformers import PreTrainedModel
 
 from packlight.errors import ModelError, RecipeError
@@ -7,7 +9,7 @@ from packlight.models import attention_heads, mean_pooling
 from packlight.models.adoption import HeadPlan
 from packlight.models.checkpoint import Checkpoint
 from packlight.models.feed_forward import blocks_of
-from packlight.models.hf_model import build_classifier, open_classifier
+from packlight.models.hf_model import build_classifier, length_limit, open_classifier
 from packlight.models.layers import feed_forward_width, first_layer_differs
 from packlight.models.structure import Structure
 
@@ -21,9 +23,8 @@ def inspect_checkpoint(checkpoint: Checkpoint, plan: HeadPlan) -> Structure:
     Raises:
         ModelError: when weights are missing or not finite, or transformers does not know the architecture.
     """
-    if plan.own:
-        return structure_of(open_classifier(checkpoint.path))
-    return structure_of(build_classifier(checkpoint.path, plan.labels, seed=0))
+    model = open_classifier(checkpoint.path) if plan.own else build_classifier(checkpoint.path, plan.labels, seed=0)
+    return replace(structure_of(model), longest_text=length_limit(model, checkpoint.path))
 
 
 def structure_of(model: PreTrainedModel) -> Structure:

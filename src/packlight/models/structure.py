@@ -26,6 +26,8 @@ class Structure:
     """whether the head sees one vector for a text, and not one for each token"""
     layout_known: bool = True
     """whether queries, keys and values can be read"""
+    longest_text: int | None = None
+    """tokens that the model takes, special ones included; known of a checkpoint that a recipe starts from"""
 
     def lacks_layers(self, layers: tuple[int, ...] | int) -> str | None:
         """Why these layers, or this number of layers, cannot be taken; None if they can."""

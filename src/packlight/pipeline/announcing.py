@@ -8,6 +8,7 @@ from packlight.models import Checkpoint
 from packlight.models.labels import label_mapping, some_labels
 from packlight.models.structure import Structure
 from packlight.models.vocabulary import coverage
+from packlight.pipeline.lengths import PlannedLength
 from packlight.pipeline.preflight import Inspection
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
@@ -22,6 +23,7 @@ def announce(
     checkpoints: Mapping[str, Checkpoint],
     data: Dataset,
     inspection: Inspection,
+    lengths: Mapping[str, PlannedLength],
     skipped: Collection[str],
 ) -> None:
     """Say what a run understood of its models and its recipe, before it starts to work.
@@ -31,6 +33,7 @@ def announce(
         checkpoints: the models that steps start from, by the step's name.
         data: labelled texts.
         inspection: from `inspect_models`.
+        lengths: from `plan_lengths`.
         skipped: optional steps that are left out.
     """
     steps = [step for step in recipe.steps if step.name not in skipped and step.name not in inspection.impossible]
@@ -38,6 +41,8 @@ def announce(
         if (checkpoint := checkpoints.get(step.name)) is not None:
             for line in model_lines(step, checkpoint, data, inspection.structures.get(step.name)):
                 info(line)
+        if step.name in lengths:
+            info(f"{'  ' if checkpoint is not None else f'{step.name}: '}{lengths[step.name]}")
     for checkpoint in {each.sha256: each for each in checkpoints.values()}.values():
         _check_language(checkpoint, data)
     taken = [step.name for step in steps if _adopts(step, checkpoints, data)]

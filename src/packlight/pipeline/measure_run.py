@@ -263,7 +263,9 @@ def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact
     }
     for name, artifact in artifacts.items():
         manifest = artifact.manifest
-        found[name] = WorkSource(artifact.path, manifest.engine, manifest.model_file, manifest.max_length)
+        found[name] = WorkSource(
+            artifact.path, manifest.engine, manifest.model_file, manifest.max_length, manifest.long_texts
+        )
     return found
 
 

@@ -21,6 +21,7 @@ from packlight.measure.results import Measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.announcing import announce
+from packlight.pipeline.lengths import plan_lengths
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import inspect_models, preflight, skipped_steps, with_abstention
@@ -138,7 +139,8 @@ def _building(
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model)
     inspection = inspect_models(recipe, checkpoints, data, skipped)
-    announce(recipe, checkpoints, data, inspection, skipped)
+    lengths = plan_lengths(recipe, checkpoints, data, inspection, skipped)
+    announce(recipe, checkpoints, data, inspection, lengths, skipped)
     skipped |= inspection.impossible.keys()
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")

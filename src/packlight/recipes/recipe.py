@@ -159,7 +159,7 @@ def with_lengths(recipe: Recipe, *, max_length: int | None = None, long_texts: s
     Args:
         recipe: as read.
         max_length: in tokens, special ones included; None for what the steps state.
-        long_texts: what is kept of longer texts, `head` or `head+tail`; None for what the steps state.
+        long_texts: what becomes of longer texts, `head`, `head+tail` or `windows`; None for what the steps state.
 
     Raises:
         RecipeError: when one is out of its range.

@@ -77,8 +77,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """the weights that the engine opens, relative to the folder"""
     max_length: int
     """maximum sequence length in tokens"""
-    long_texts: Literal["head", "head+tail"] = "head"
-    """what is kept of longer texts: the first tokens, or a quarter of them from the start and the rest from the end"""
+    long_texts: Literal["head", "head+tail", "windows"] = "head"
+    """what becomes of longer texts: their first tokens are kept, or a quarter of the tokens from the start and the rest from
+    the end, or all tokens in windows, whose mean logits are the text's"""
     oos_label: str | None
     batch_invariant: bool
     """whether a text gets the same answer alone and in any batch; false where int8 ranges are taken at run time"""

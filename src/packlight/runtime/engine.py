@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from packlight.runtime.artifact import Manifest
+from packlight.runtime.batches import bounded
 
 Logits = npt.NDArray[np.float32]
 Encoded = TypeVar("Encoded", bound=Sized)
@@ -88,5 +89,8 @@ class Engine(Protocol[Encoded]):
         ...
 
     def predict(self, texts: Sequence[str]) -> Logits:
-        """Encode texts and run them as one batch: float32 of shape [texts, labels]."""
-        return self.logits(self.encode(texts))
+        """Encode texts and run them: float32 of shape [texts, labels]; as one batch unless they are very long together."""
+        encoded = self.encode(texts)
+        if len(encoded) == 1:
+            return self.logits(encoded)
+        return np.concatenate([self.logits(encoded[part]) for part in bounded(encoded)])

@@ -41,6 +41,8 @@ INT8_TOLERANCE = 0.05
 """share of the logits' standard deviation: between what other float kernels change and what saturation does"""
 NEAR_SWITCH = 0.05
 """texts whose first answer is this near a cascade's threshold are left out: a rounding may send them the other way"""
+FEWEST = 8
+"""texts that are kept at least, the farthest from the threshold"""
 BATCH = 16
 BATCH_LENGTH = 96
 """tokens, or characters, of the texts that are answered in batches too: long ones would take long"""
@@ -259,8 +261,10 @@ def _texts(artifact: Artifact) -> tuple[str, ...]:
     if artifact.manifest.engine == "cascade":
         first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
         logits = _one_by_one(first, first.encode(candidates))
-        margins = confidence(logits) - read_threshold(artifact.path / "config.json").threshold
-        candidates = [text for text, margin in zip(candidates, margins, strict=True) if abs(margin) > NEAR_SWITCH]
+        margins = np.abs(confidence(logits) - read_threshold(artifact.path / "config.json").threshold)
+        # A first model that is unsure of everything has no text that is far from the switch.
+        far = min(NEAR_SWITCH, float(np.sort(margins)[-FEWEST]))
+        candidates = [text for text, margin in zip(candidates, margins, strict=True) if margin >= far]
     return tuple(candidates[:TEXTS])
 
 

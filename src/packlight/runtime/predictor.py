@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.batches import bounded
 from packlight.runtime.decision import Scores, decide, probabilities
 from packlight.runtime.engine import Engine
 from packlight.runtime.engines import open_engine
@@ -90,13 +91,14 @@ class Predictor:
         """
         size = BATCH if self.artifact.manifest.batch_invariant else 1
         asked = as_texts(texts)
-        chunks = [asked[start : start + size] for start in range(0, len(asked), size)]
         predictions = []
-        for chunk in chunks:
+        for start in range(0, len(asked), size):
+            chunk = asked[start : start + size]
             encoded = self.engine.encode(chunk)
-            scores = probabilities(self.engine.logits(encoded), self.artifact.activation)
             cut = self.engine.truncated(chunk, encoded)
-            predictions += [self._say(*each, top_k) for each in zip(chunk, scores, cut, strict=True)]
+            for part in bounded(encoded):
+                scores = probabilities(self.engine.logits(encoded[part]), self.artifact.activation)
+                predictions += [self._say(*each, top_k) for each in zip(chunk[part], scores, cut[part], strict=True)]
         return predictions
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """Texts to token ids with the fast tokenizer alone, the same way in every engine and step."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.engine import Logits
+from packlight.runtime.windows import Windows, mean_of_windows, parts_of, windows_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 Ids = npt.NDArray[np.int64]
 
 SIDES = ("left", "right")
-LongTexts = Literal["head", "head+tail"]
+LongTexts = Literal["head", "head+tail", "windows"]
 HEAD_SHARE = 4
 """of a text of which head and tail are kept, one part in so many is head"""
 
@@ -48,8 +50,9 @@ class TextEncoder:
         Args:
             file: the tokenizer.
             max_length: special tokens included.
-            long_texts: what is kept of a longer text: its `head`, or with `head+tail` a quarter of the tokens from its start
-                and the rest from its end (Sun et al. 2019, How to Fine-Tune BERT for Text Classification?, section 5.3.1).
+            long_texts: what becomes of a longer text. `head` keeps its start; `head+tail` a quarter of the tokens from its start
+                and the rest from its end (Sun et al. 2019, How to Fine-Tune BERT for Text Classification?, section 5.3.1);
+                `windows` keeps all of it, in `Windows` of `max_length` tokens each.
 
         Raises:
             ArtifactError: when the file is missing or damaged.
@@ -67,7 +70,7 @@ class TextEncoder:
         self.long_texts = long_texts
         self._tokenizer.enable_truncation(max_length, direction=cut if cut in SIDES else "right")
         self._whole = None
-        if long_texts == "head+tail":
+        if long_texts != "head":
             self._whole = Tokenizer.from_file(str(file))
             self._whole.no_padding()
             self._whole.no_truncation()
@@ -75,42 +78,50 @@ class TextEncoder:
         self.pad_id = self._find_pad_id(settings)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, not padded."""
+        """Token ids of each text, special tokens included, not padded; `Windows` for a text of several windows."""
         if len(texts) == 1:
             rows = [self._tokenizer.encode(texts[0]).ids]
         else:
             rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         if self._whole is None:
             return rows
+        keep = _windows if self.long_texts == "windows" else _head_and_tail
         return [
-            self._head_and_tail(self._whole, text, row) if cut else row
-            for text, row, cut in zip(texts, rows, self.truncated(texts, rows), strict=True)
+            keep(self._whole, text, len(row)) if longer else row
+            for text, row, longer in zip(texts, rows, self.longer(texts, rows), strict=True)
         ]
 
-    def truncated(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
-        """For each text, whether it is longer than its token ids."""
+    def longer(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
+        """For each text, whether it has more tokens than the model takes at once."""
         if max(map(len, rows), default=0) < self.max_length:
             return [False] * len(rows)
         return [
-            len(row) >= self.max_length and bool(self._tokenizer.encode(text).overflowing)
+            isinstance(row, Windows) or (len(row) >= self.max_length and bool(self._tokenizer.encode(text).overflowing))
             for text, row in zip(texts, rows, strict=True)
         ]
 
-    def _head_and_tail(self, whole: "Tokenizer", text: str, row: list[int]) -> list[int]:
-        """The first quarter of what a cut text may have, and the rest from its end, between its special tokens."""
-        encoding = whole.encode(text)
-        special = encoding.special_tokens_mask
-        start = next((place for place, one in enumerate(special) if not one), 0)
-        end = next((place for place, one in enumerate(reversed(special)) if not one), 0)
-        inner = encoding.ids[start : len(special) - end]
-        room = len(row) - start - end
-        head = room // HEAD_SHARE
-        kept = [*inner[:head], *inner[len(inner) - (room - head) :]]
-        return [*encoding.ids[:start], *kept, *encoding.ids[len(special) - end :]]
+    def truncated(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
+        """For each text, whether its token ids leave some of it out."""
+        if self.long_texts == "windows":
+            return [isinstance(row, Windows) and row.cut for row in rows]
+        return self.longer(texts, rows)
+
+    def logits(self, encoded: Sequence[list[int]], run: Callable[[Mapping[str, Ids]], Logits]) -> Logits:
+        """Run texts as one batch: float32 of shape [texts, labels].
+
+        Args:
+            encoded: from `ids`.
+            run: the model; takes its inputs by name, and gives a row of logits for each of theirs.
+        """
+        if self.long_texts != "windows":
+            return run(self.pad(encoded).feed())
+        parts = [part for row in encoded for part in parts_of(row)]
+        logits = run(self.pad(parts).feed())
+        return logits if len(parts) == len(encoded) else mean_of_windows(logits, encoded)
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Token ids and mask of a batch."""
-        return self.pad(self.ids(texts))
+        """Token ids and mask of a batch, in which a text of several windows has a row for each."""
+        return self.pad([part for row in self.ids(texts) for part in parts_of(row)])
 
     def pad(self, rows: Sequence[Sequence[int]]) -> Tokens:
         """Pad token ids to the longest of the batch."""
@@ -134,6 +145,29 @@ class TextEncoder:
             if (found := self._tokenizer.token_to_id(token)) is not None:
                 return int(found)
         return 0
+
+
+def _head_and_tail(whole: "Tokenizer", text: str, length: int) -> list[int]:
+    """The first quarter of what a long text may have, and the rest from its end, between its special tokens."""
+    before, inner, after = _split(whole, text)
+    room = length - len(before) - len(after)
+    head = room // HEAD_SHARE
+    return [*before, *inner[:head], *inner[len(inner) - (room - head) :], *after]
+
+
+def _windows(whole: "Tokenizer", text: str, length: int) -> list[int]:
+    """All of a long text, in windows with special tokens of their own."""
+    before, inner, after = _split(whole, text)
+    return windows_of(inner, length - len(before) - len(after), lambda part: [*before, *part, *after])
+
+
+def _split(whole: "Tokenizer", text: str) -> tuple[list[int], list[int], list[int]]:
+    """A text's token ids: the special ones before it, its own, and the special ones after it."""
+    encoding = whole.encode(text)
+    special = encoding.special_tokens_mask
+    start = next((place for place, one in enumerate(special) if not one), 0)
+    end = len(special) - next((place for place, one in enumerate(reversed(special)) if not one), 0)
+    return encoding.ids[:start], encoding.ids[start:end], encoding.ids[end:]
 
 
 def _settings(file: Path) -> dict[str, Any]:

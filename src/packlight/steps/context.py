@@ -49,8 +49,8 @@ class StepResult:
     max_length: int
     batch_invariant: bool
     facts: dict[str, Any]
-    long_texts: Literal["head", "head+tail"] | None = None
-    """what is kept of texts beyond `max_length`; None for what the parent keeps"""
+    long_texts: Literal["head", "head+tail", "windows"] | None = None
+    """what becomes of texts beyond `max_length`; None for what the parent does"""
     abstain_below: float | None = None
     """least probability at which the variant answers; None for always"""
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from packlight.models.hf_model import final_layer
 from packlight.progress import bar
 from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.windows import parts_of
 
 BATCH = 64
 BATCH_TOKENS = 16_384
@@ -28,21 +29,29 @@ def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
 
 @torch.no_grad()
 def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Logits [texts, labels] and what the final layer sees [texts, hidden], both float32 on the CPU."""
+    """Logits [texts, labels] and what the final layer sees [texts, hidden], both float32 on the CPU.
+
+    Of a text of several windows, both are the mean over its windows.
+    """
     final = final_layer(model)
-    logits = torch.empty(len(texts), final.out_features)
-    features = torch.empty(len(texts), final.in_features)
+    rows = encoder.ids(texts)
+    parts = [part for row in rows for part in parts_of(row)]
+    counts = torch.tensor([len(parts_of(row)) for row in rows], dtype=torch.long)
+    text_of = torch.repeat_interleave(torch.arange(len(rows)), counts)
+    logits = torch.zeros(len(texts), final.out_features)
+    features = torch.zeros(len(texts), final.in_features)
     seen: list[Tensor] = []
     hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
     try:
-        with bar("answering", total=len(texts)) as progress:
-            for places, ids, mask in _batches(encoder, texts):
+        with bar("answering", total=len(parts)) as progress:
+            for places, ids, mask in _batches(encoder, parts):
                 answer = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
-                logits[places], features[places] = answer.logits.float().cpu(), _pooled(seen.pop().cpu(), mask)
+                logits.index_add_(0, text_of[places], answer.logits.float().cpu())
+                features.index_add_(0, text_of[places], _pooled(seen.pop().cpu(), mask))
                 progress.advance(len(places))
     finally:
         hook.remove()
-    return logits, features
+    return logits / counts[:, None], features / counts[:, None]
 
 
 def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
@@ -53,8 +62,8 @@ def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
     return seen[torch.arange(len(seen)), last]
 
 
-def _batches(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    rows = encoder.ids(texts)
+def _batches(encoder: TextEncoder, rows: Sequence[list[int]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of rows of similar length: their places, and their padded token ids and masks."""
     order = np.argsort([len(row) for row in rows], kind="stable")
     start = 0
     while start < len(rows):

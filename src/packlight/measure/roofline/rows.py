@@ -1,6 +1,7 @@
 """The roofline of a run: the machine's rates, measured once, and the work of every row that has a rule for it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from packlight.measure.results import MachineRates, Measurement, Measurements
 from packlight.measure.roofline import measure_machine, roofline, work_of
 from packlight.progress import info
 from packlight.runtime.engines import engine_info
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import LongTexts, TextEncoder
+from packlight.runtime.windows import parts_of
 
 
 class WorkSource(NamedTuple):
@@ -21,6 +23,7 @@ class WorkSource(NamedTuple):
     engine: str
     model_file: str
     max_length: int
+    long_texts: LongTexts = "head"
 
 
 def add_roofline(
@@ -48,12 +51,16 @@ def add_roofline(
 def _under(row: Measurement, counted: WorkSource, texts: Sequence[str], rates: MachineRates) -> Measurement:
     if engine_info(counted.engine).macs_from is None:
         return row
-    encoder = TextEncoder(counted.folder / "tokenizer.json", counted.max_length)
-    lengths = [len(ids) for ids in encoder.ids(texts)]
+    encoder = TextEncoder(counted.folder / "tokenizer.json", counted.max_length, long_texts=counted.long_texts)
+    lengths = [len(part) for ids in encoder.ids(texts) for part in parts_of(ids)]
     work = work_of(counted.folder, counted.engine, lengths, model_file=counted.model_file)
     if work is None:
         return row
-    mean_tokens = sum(lengths) / len(lengths)
+    if len(lengths) > len(texts):
+        # Windows of a text run in one batch, so that weights are read once.
+        each = len(lengths) / len(texts)
+        work = replace(work, fp32_macs=work.fp32_macs * each, int8_macs=work.int8_macs * each)
+    mean_tokens = sum(lengths) / len(texts)
     return msgspec.structs.replace(row, roofline=roofline(work, rates, row.latency_ms.mean, mean_tokens))
 
 

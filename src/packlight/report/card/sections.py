@@ -41,6 +41,11 @@ def _line(row: dict[str, Any]) -> str:
     return f"| {row['engine']} | {precision} | {' | '.join(figures)} |"
 
 
+LONG_TEXTS = {
+    "head": "Texts are truncated to {length}",
+    "head+tail": "Texts are truncated to {length}, a quarter of them from the start and the rest from the end",
+    "windows": "Texts longer than {length} are read in windows of that length, and the logits of the windows are averaged",
+}
 WEAK = 0.8
 """classes with a lower accuracy are named"""
 
@@ -85,12 +90,14 @@ def _language(measurements: Measurements) -> Iterator[str]:
 def _length(artifact: Artifact) -> Iterator[str]:
     kind = engine_info(artifact.manifest.engine).length_unit
     manifest = artifact.manifest
-    kept = "" if manifest.long_texts == "head" else ", a quarter of them from the start and the rest from the end"
-    words = f"Texts are truncated to {manifest.max_length} {kind}{kept}"
+    words = LONG_TEXTS[manifest.long_texts].format(length=f"{manifest.max_length} {kind}")
     known = next((facts["lengths"] for _, _, facts in reversed(_history(manifest)) if "lengths" in facts), None)
     if known is not None and known["unit"] == kind:
-        words += ": " + ", ".join(f"{percent(share)} of `{split}`" for split, share in known["truncated"].items())
+        shares = known.get("windowed", known["truncated"])
+        words += ": " + ", ".join(f"{percent(share)} of `{split}`" for split, share in shares.items())
     yield f"{words}."
+    if manifest.long_texts != "head":
+        yield "Other runtimes, and the code above, keep the start of a long text instead, so their predictions for long texts differ."
 
 
 def _cascade(artifact: Artifact) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The ONNX Runtime engine: numpy, tokenizers and onnxruntime are all it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from packlight.runtime import forking
 from packlight.runtime.artifact import ONNX_FP32, ONNX_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import encoder_of
+from packlight.runtime.tokenization import Ids, encoder_of
 
 CODE = """\
 import json
@@ -103,5 +103,8 @@ class OnnxEngine(Engine[list[int]]):
         """Run one batch of token ids: float32 of shape [texts, labels]."""
         if self._generation != forking.generation():
             self._session, self._generation = self._open(), forking.generation()
-        answer: Logits = self._session.run(["logits"], self._encoder.pad(encoded).feed())[0]
+        return self._encoder.logits(encoded, self._run)
+
+    def _run(self, feed: Mapping[str, Ids]) -> Logits:
+        answer: Logits = self._session.run(["logits"], feed)[0]
         return answer

@@ -6,7 +6,7 @@
 OpenVINO itself writes these bytes as a `.bin` file, an ending that artifacts refuse because pickles have it too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from packlight.errors import ArtifactError
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
 from packlight.runtime.engine import Engine, EngineInfo, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import encoder_of
+from packlight.runtime.tokenization import Ids, encoder_of
 
 if TYPE_CHECKING:
     import openvino
@@ -60,7 +60,10 @@ class OpenVinoEngine(Engine[list[int]]):
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""
-        self._request.infer(self._encoder.pad(encoded).feed(), share_inputs=True)
+        return self._encoder.logits(encoded, self._run)
+
+    def _run(self, feed: Mapping[str, Ids]) -> Logits:
+        self._request.infer(feed, share_inputs=True)
         # The request writes its next answer into the same memory.
         logits: Logits = self._request.get_output_tensor().data.copy()
         return logits

@@ -1,12 +1,12 @@
 """The torch engine: float32, or dynamic int8."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from packlight.runtime.artifact import SAFETENSORS, SAFETENSORS_INT8, Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
 from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import encoder_of
+from packlight.runtime.tokenization import Ids, encoder_of
 
 CODE = """\
 import torch
@@ -70,8 +70,10 @@ class TorchEngine(Engine[list[int]]):
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:
         """Run one batch of token ids: float32 of shape [texts, labels]."""
-        feed = {name: self._torch.from_numpy(values) for name, values in self._encoder.pad(encoded).feed().items()}
+        return self._encoder.logits(encoded, self._run)
+
+    def _run(self, feed: Mapping[str, Ids]) -> Logits:
         with self._torch.inference_mode():
-            answer = self._model(**feed)
+            answer = self._model(**{name: self._torch.from_numpy(values) for name, values in feed.items()})
         logits: Logits = answer.logits.float().numpy()
         return logits

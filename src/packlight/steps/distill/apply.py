@@ -39,7 +39,7 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
-from packlight.steps.training.lengths import choose_length
+from packlight.steps.training.lengths import choose_length, token_facts
 from packlight.steps.training.objectives import distillation_loss, hidden_loss
 from packlight.steps.training.result import trained_result
 from packlight.steps.training.teacher_targets import (
@@ -155,7 +155,13 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     # A student that cannot be made is found out before the teacher has answered every text.
     student, encoder, tokenizer = _student(step, context, teacher, lesson)
     _check_width(step, student, teacher)
+    if encoder.long_texts == "windows" and step.weight_of_inner_states:
+        raise RecipeError(
+            f"{step.name}: {context.parent.name} reads long texts in windows, with which {step.weight_of_inner_states} does not "
+            "work; omit it"
+        )
     _check_relations(step, context, (student, encoder), teacher, lesson)
+    lengths = token_facts(context.data, encoder)
     lesson, teaching = teacher_outputs(
         context,
         teacher,
@@ -177,8 +183,8 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         on_epoch=lambda epoch: _tell(step.name, epoch, context),
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
-    facts["texts"] = len(lesson.train_texts)
-    return trained_result(student, encoder, tokenizer, facts, context)
+    facts |= {"texts": len(lesson.train_texts), "lengths": lengths}
+    return trained_result(student, encoder, tokenizer, facts, context.output_dir)
 
 
 def _student(

@@ -125,6 +125,12 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         return dict.fromkeys((*([self.start] if self.start else []), *self.teachers), ("torch",))
 
     @property
+    def weight_of_inner_states(self) -> str | None:
+        """The option with which a student learns more of its teacher than logits; None without one."""
+        names = ("hidden_weight", "relation_weight")
+        return next((name for name in names if getattr(self, name) > 0), None)
+
+    @property
     def contradiction(self) -> str | None:
         """Two places to start from, or a file of soft labels beside what only a teacher can label."""
         if self.start and self.student:
@@ -136,6 +142,8 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
             "min_texts": self.min_texts > 0,
             "unlabeled_texts": self.unlabeled_texts is not None,
         }
+        if self.long_texts == "windows" and (weight := self.weight_of_inner_states):
+            return f"{weight} compares what student and teacher make of one text, which windows cut up; omit one of the two"
         if self.soft_labels and (wrong := [key for key, given in beside.items() if given]):
             return f"soft_labels come from a file, but {wrong[0]} needs a teacher; give one of the two"
         return None

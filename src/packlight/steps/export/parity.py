@@ -12,6 +12,7 @@ from packlight.errors import ParityError
 from packlight.measure.results import Parity
 from packlight.runtime.ort_session import onnxruntime, open_on_cpu
 from packlight.runtime.tokenization import Ids, TextEncoder, Tokens
+from packlight.runtime.windows import parts_of
 
 BATCH_SIZES = (1, 3, 32)
 
@@ -80,7 +81,7 @@ def _answers(session: onnxruntime.InferenceSession, feed: dict[str, Ids], name: 
 
 
 def _batches(encoder: TextEncoder, texts: Sequence[str]) -> Iterator[Tokens]:
-    rows = encoder.ids(texts[:REAL_TEXTS])
+    rows = [part for row in encoder.ids(texts[:REAL_TEXTS]) for part in parts_of(row)][:REAL_TEXTS]
     start = 0
     while start < len(rows):
         for size in BATCH_SIZES:

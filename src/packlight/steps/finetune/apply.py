@@ -26,7 +26,7 @@ from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
-from packlight.steps.training.lengths import choose_length
+from packlight.steps.training.lengths import choose_length, token_facts
 from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.result import trained_result
 from packlight.steps.training.trainer import fit
@@ -99,13 +99,17 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
     file = tokenizer / "tokenizer.json"
     if step.adopts(checkpoint, context.data.labels):
         # Cut where the model itself cuts, so that it answers here as it does elsewhere.
-        encoder = TextEncoder(file, length_limit(model, tokenizer), long_texts=step.long_texts)
+        limit = length_limit(model, tokenizer)
+        length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
+        encoder = TextEncoder(file, length, long_texts=step.long_texts)
+        facts["lengths"] = token_facts(context.data, encoder)
         info(f"  {checkpoint.reference} has the data's labels and is used as it is")
     else:
         whole = TextEncoder(file, length_limit(model, tokenizer))
         lengths = [len(row) for row in whole.ids(context.data.train.texts)]
         length = choose_length(lengths, limit=whole.max_length, stated=step.max_length, name=step.name)
         encoder = TextEncoder(file, length, long_texts=step.long_texts)
+        facts["lengths"] = token_facts(context.data, encoder)
         history = finetune(
             model,
             encoder,
@@ -117,4 +121,4 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
         )
         facts |= training_facts(history)
-    return trained_result(model, encoder, tokenizer, facts, context)
+    return trained_result(model, encoder, tokenizer, facts, context.output_dir)

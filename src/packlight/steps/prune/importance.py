@@ -48,7 +48,7 @@ def taylor_importance(
             for text, label in zip(texts, labels, strict=True):
                 feed = encoder([text]).feed()
                 answer = model(**{name: torch.from_numpy(values) for name, values in feed.items()})
-                loss = label_loss(answer.logits.float(), torch.tensor([label]))
+                loss = label_loss(answer.logits.float().mean(dim=0, keepdim=True), torch.tensor([label]))
                 model.zero_grad(set_to_none=True)
                 loss.backward()
                 yield [_summed(seen[place]) for place in range(len(readers))]

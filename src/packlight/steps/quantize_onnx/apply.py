@@ -1,6 +1,6 @@
 """Making int8 for ONNX Runtime: ranges by the better method, and in float what int8 would spoil."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from packlight.data.dataset import evenly_spaced
 from packlight.progress import bar, info
 from packlight.runtime.artifact import ONNX_INT8
 from packlight.runtime.ort_session import open_on_cpu
-from packlight.runtime.tokenization import TextEncoder, encoder_of
+from packlight.runtime.tokenization import Ids, TextEncoder, encoder_of
 from packlight.steps.agreement import check_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
@@ -132,4 +132,9 @@ def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextE
 def _logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
     """Logits of texts, [texts, labels], each answered alone."""
     session = open_on_cpu(file)
-    return np.concatenate([session.run(["logits"], encoder([text]).feed())[0] for text in texts])
+
+    def run(feed: Mapping[str, Ids]) -> Logits:
+        logits: Logits = session.run(["logits"], feed)[0]
+        return logits
+
+    return np.concatenate([encoder.logits([row], run) for row in encoder.ids(texts)])

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from packlight.runtime.windows import mapped
+
 
 class ActiveVocabulary:
     """A model whose embedding is cut to the ids in use, until `restore` writes the rows back."""
@@ -37,9 +39,9 @@ class ActiveVocabulary:
             ),
         )
 
-    def map(self, row: Sequence[int]) -> list[int]:
+    def map(self, row: list[int]) -> list[int]:
         """Ids of the whole table to ids of the cut one."""
-        return [self._new_id[piece] for piece in row]
+        return mapped(row, lambda part: [self._new_id[piece] for piece in part])
 
     def restore(self) -> None:
         """Write the trained rows back into the whole table and give it to the model again."""

@@ -34,7 +34,7 @@ UnlabeledTexts = Annotated[
     described("File of unlabelled texts, one per line. The teacher labels them.", null="none", takes="file"),
 ]
 MaxLength = Annotated[int, msgspec.Meta(ge=4, le=8192)]
-LongTexts = Literal["head", "head+tail"]
+LongTexts = Literal["head", "head+tail", "windows"]
 Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Threads = Annotated[
     Positive | None,
@@ -69,7 +69,8 @@ class Training(Step, frozen=True, kw_only=True):
     long_texts: Annotated[
         LongTexts,
         described(
-            "What is kept of longer texts: their `head`, or `head+tail` (a quarter from the start, the rest from the end)."
+            "What becomes of longer texts: their `head` is kept, or `head+tail` (a quarter from the start, the rest from the "
+            "end), or they are read in `windows` of this length, whose logits are averaged."
         ),
     ] = "head"
     patience: Annotated[

@@ -8,12 +8,11 @@ from transformers import PreTrainedModel
 from packlight.models.hf_model import save_classifier
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
-from packlight.steps.context import StepContext, StepResult
-from packlight.steps.training.lengths import token_facts
+from packlight.steps.context import StepResult
 
 
 def trained_result(
-    model: PreTrainedModel, encoder: TextEncoder, tokenizer: Path, facts: dict[str, Any], context: StepContext
+    model: PreTrainedModel, encoder: TextEncoder, tokenizer: Path, facts: dict[str, Any], folder: Path
 ) -> StepResult:
     """Save a trained classifier into the step's folder and describe it.
 
@@ -21,17 +20,16 @@ def trained_result(
         model: the classifier, trained.
         encoder: made its token ids.
         tokenizer: the folder that the tokenizer's files are copied from.
-        facts: for the manifest; how many texts were cut is added.
-        context: of the step.
+        facts: for the manifest.
+        folder: the step's, to be filled.
     """
-    lengths = token_facts(context.data, encoder)
-    save_classifier(model, context.output_dir, tokenizer_from=tokenizer, max_length=encoder.max_length)
+    save_classifier(model, folder, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return StepResult(
         "torch",
         "fp32",
         SAFETENSORS,
         encoder.max_length,
         batch_invariant=True,
-        facts=facts | {"lengths": lengths},
+        facts=facts,
         long_texts=encoder.long_texts,
     )

@@ -32,6 +32,7 @@ from packlight.models.hf_model import final_layer
 from packlight.models.mean_pooling import encoder_layers
 from packlight.progress import Bar, bar
 from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.windows import parts_of
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
 from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.objectives import label_loss
@@ -168,12 +169,15 @@ class _Collator:
         self._encoder = encoder
 
     def __call__(self, items: list[Item]) -> dict[str, Tensor]:
-        tokens = self._encoder.pad([item["input_ids"] for item in items])
+        windows = [parts_of(item["input_ids"]) for item in items]
+        tokens = self._encoder.pad([window for each in windows for window in each])
         return {
-            "input_ids": torch.from_numpy(tokens.input_ids),
-            "attention_mask": torch.from_numpy(tokens.attention_mask),
+            # First, as the Trainer takes the length of the first tensor for the number of texts.
             "labels": torch.tensor([item["labels"] for item in items]),
             "row": torch.tensor([item["row"] for item in items]),
+            "windows": torch.tensor([len(each) for each in windows]),
+            "input_ids": torch.from_numpy(tokens.input_ids),
+            "attention_mask": torch.from_numpy(tokens.attention_mask),
         }
 
 
@@ -192,16 +196,26 @@ class _Trainer(Trainer):
     ) -> Tensor | tuple[Tensor, Any]:
         labels, rows = inputs["labels"], inputs["row"]
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        logits = _mean_of_windows(outputs.logits.float(), inputs["windows"])
         if model.training:
-            loss = self._objective(outputs.logits.float(), labels, rows)
+            loss = self._objective(logits, labels, rows)
             if not torch.isfinite(loss):
                 raise ModelError(
                     f"training diverged: the loss is {loss.item()} at update {self.state.global_step + 1}; lower the learning "
                     f"rate ({self.args.learning_rate:g}), or train with bf16: false if it is on"
                 )
         else:
-            loss = label_loss(outputs.logits.float(), labels)
-        return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+            loss = label_loss(logits, labels)
+        return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
+
+
+def _mean_of_windows(logits: Tensor, windows: Tensor) -> Tensor:
+    """Logits of texts, [texts, labels], from those of their windows, of which each text has so many."""
+    if len(logits) == len(windows):
+        return logits
+    text_of = torch.repeat_interleave(torch.arange(len(windows), device=logits.device), windows)
+    sums = logits.new_zeros(len(windows), logits.shape[1]).index_add(0, text_of, logits)
+    return sums / windows[:, None]
 
 
 class _FreezeCallback(TrainerCallback):

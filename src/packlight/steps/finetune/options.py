@@ -28,7 +28,7 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     model: Annotated[
         str | None,
         described(
-            "Model to start from: a Hub id, a local folder, or `minilm`. An encoder or a fine-tuned classifier.",
+            "Model to start from: a Hub id, a local folder, `minilm` or `mpnet`. An encoder or a fine-tuned classifier.",
             null="minilm, or the run's --model",
             takes="model",
         ),

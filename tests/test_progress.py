@@ -8,12 +8,29 @@ from packlight import progress
 from packlight.progress import bar, info, tell, watching
 
 
-def test_nothing_is_printed_where_there_is_no_terminal(capfd):
+def test_short_work_prints_nothing_where_there_is_no_terminal(capfd):
     with bar("training", total=3) as shown:
         shown.advance()
         shown.resize(5)
         shown.reach(5, note="val 91%")
     assert capfd.readouterr() == ("", "")
+
+
+def test_long_work_prints_a_line_a_minute_where_there_is_no_terminal(monkeypatch, capfd):
+    clock = iter(range(0, 10_000, 20))  # each look at it comes 20 s after the one before
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with bar("training", total=1000) as shown:
+        for done in range(500, 800, 50):  # resumed: the first half was done before
+            shown.reach(done, note="val 91%" if done > 600 else "")
+        shown.reach(1000)
+    lines = capfd.readouterr().err.splitlines()
+    # 50 in 20 s: 400 in 160 s, 250 in 100 s
+    assert lines == ["  training: 55%, about 3 min left", "  training: 70%, about 2 min left, val 91%"]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h")])
+def test_the_time_left_is_rounded(seconds, said):
+    assert progress._duration(seconds) == said
 
 
 class Terminal(io.StringIO):

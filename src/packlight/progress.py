@@ -1,4 +1,4 @@
-"""Progress bars with the time left on a terminal and in notebooks, silence elsewhere; a callback that hears of it all."""
+"""Progress: bars with the time left on a terminal and in notebooks, a line a minute elsewhere; a callback that hears of it all."""
 
 import html
 import sys
@@ -20,6 +20,8 @@ from rich.progress import (
 console = Console(stderr=True, highlight=False, emoji=False)
 NOTEBOOK_SECONDS = 0.2
 """between two renewals of a bar in a notebook"""
+LINE_SECONDS = 60.0
+"""between two lines about long work where there is neither terminal nor notebook, as in a log file"""
 
 
 _checks: list[Callable[[], None]] = []
@@ -58,10 +60,13 @@ class Bar:
 
 @contextmanager
 def bar(title: str, total: float) -> Iterator[Bar]:
-    """Show a bar while the block runs: in a notebook's cell, or on standard error where that is a terminal."""
+    """Show a bar while the block runs, in a notebook's cell or on a terminal's standard error; elsewhere a line a minute."""
     if console.is_jupyter:
         with _in_notebook(title) as show:
             yield Bar(title, total, show)
+        return
+    if not sys.stderr.isatty():
+        yield Bar(title, total, _lines(title))
         return
     with Progress(
         TextColumn("{task.description}"),
@@ -73,10 +78,36 @@ def bar(title: str, total: float) -> Iterator[Bar]:
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
-        disable=not sys.stderr.isatty(),
     ) as progress:
         task = progress.add_task(title, total=total, note="")
         yield Bar(title, total, lambda done, whole, note: progress.update(task, completed=done, total=whole, note=note))
+
+
+def _lines(title: str) -> Callable[[float, float, str], None]:
+    """A line a minute with the share that is done and the time left; nothing of what takes less than that."""
+    last = time.monotonic()
+    begun: tuple[float, float] | None = None
+    """when it first moved and how far: resumed work begins in the middle"""
+
+    def show(done: float, total: float, note: str) -> None:
+        nonlocal begun, last
+        now = time.monotonic()
+        if begun is None and done > 0:
+            begun = now, done
+        if now - last < LINE_SECONDS or begun is None or not begun[1] < done < total:
+            return
+        last = now
+        left = (now - begun[0]) * (total - done) / (done - begun[1])
+        info(f"  {title}: {done / total:.0%}, about {_duration(left)} left" + (f", {note}" if note else ""))
+
+    return show
+
+
+def _duration(seconds: float) -> str:
+    """Of the time left: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

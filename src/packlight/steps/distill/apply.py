@@ -31,11 +31,11 @@ from packlight.models.hf_model import (
 )
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
-from packlight.progress import info
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.distill.options import Distill
+from packlight.steps.training.announcing import announce
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
@@ -180,7 +180,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         step,
         work=context.work_dir / "training",
         seed=context.seed,
-        on_epoch=lambda epoch: _tell(step.name, epoch, context),
+        on_epoch=lambda epoch: announce(step.name, epoch, context),
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
     facts |= {"texts": len(lesson.train_texts), "lengths": lengths}
@@ -259,9 +259,3 @@ def _check_relations(
                 f"{step.name}: relation_weight needs one tokenizer and length for student and teacher; {text!r} has "
                 f"{len(mine)} tokens for the student, {len(given)} for the teacher"
             )
-
-
-def _tell(name: str, epoch: EpochResult, context: StepContext) -> None:
-    weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:3])
-    info(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
-    context.on_epoch(epoch.epoch, epoch.accuracy)

@@ -24,6 +24,7 @@ from packlight.progress import info
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
+from packlight.steps.training.announcing import announce
 from packlight.steps.training.centroids import extend_from_centroids, start_from_centroids
 from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.lengths import choose_length, token_facts
@@ -118,7 +119,7 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             work=context.work_dir / "training",
             seed=context.seed,
             own_labels=plan.own,
-            on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
+            on_epoch=lambda epoch: announce(step.name, epoch, context),
         )
         facts |= training_facts(history)
     return trained_result(model, encoder, tokenizer, facts, context.output_dir)

@@ -77,7 +77,7 @@ def compress(
         max_accuracy_loss: from 0 to 1, against the most accurate variant on validation texts.
         text_column: the column of the texts. Guessed by default.
         label_column: the column of the labels. Guessed by default.
-        oos_label: the label of out-of-scope texts. Found by its name by default.
+        oos_label: the label of out-of-scope texts. Detected by its name by default.
         oos_rate: the expected share of out-of-scope texts, or `val` for that of the validation texts.
         abstain: in-scope accuracy, on validation texts, that each variant gives up by abstaining from uncertain texts, where
             `train` has no out-of-scope texts.

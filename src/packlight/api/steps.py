@@ -94,7 +94,7 @@ def _documentation(step: type[Step]) -> str:
     lines += [
         "    text_column: Column of the texts. Guessed by default.",
         "    label_column: Column of the labels. Guessed by default.",
-        "    oos_label: Label of out-of-scope texts. Found by its name by default.",
+        "    oos_label: Label of out-of-scope texts. Detected by its name by default.",
         "    seed: Random seed.",
         "    on_progress: Called as `on_progress(stage, done, total)`. What it raises stops the step.",
     ]

@@ -1,4 +1,4 @@
-"""Options that several verbs share, said once."""
+"""Options that several verbs share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -76,9 +76,9 @@ MaxLength = Annotated[
 LongTexts = Annotated[
     str | None,
     typer.Option(
-        metavar="<head|head+tail|windows>",
-        help="What becomes of longer texts: their head is kept, or head and tail, or all of it is read in windows, whose "
-        "logits are averaged.",
+        metavar="NAME",
+        help="What to do with longer texts: keep the `head`, keep `head+tail`, or read the whole text in `windows` and "
+        "average their logits.",
     ),
 ]
 Abstain = Annotated[
@@ -110,10 +110,10 @@ ExtendLabels = Annotated[
 
 
 def rate_of(words: str | None) -> OosRate | None:
-    """The rate that `--oos-rate` states.
+    """The value of `--oos-rate`.
 
     Raises:
-        RecipeError: when it is no number, nor `val`.
+        RecipeError: if it is neither a number nor `val`.
     """
     if words is None or words == "val":
         return words  # type: ignore[return-value] # mypy does not narrow a str to a literal
@@ -124,10 +124,10 @@ def rate_of(words: str | None) -> OosRate | None:
 
 
 def place_of(run: Path) -> Path:
-    """The folder of a run that is named by itself or by its measurements.json."""
+    """The folder of a run, given that folder or its measurements.json."""
     return run if run.is_dir() else run.parent
 
 
 def prices_of(path: Path | None) -> PriceTable | None:
-    """The price table that `--prices` names; None for the shipped one."""
+    """The price table that `--prices` names; None stands for the built-in one."""
     return None if path is None else read_prices(path)

@@ -37,7 +37,7 @@ def predict(
         ),
     ] = None,
     text_column: Annotated[
-        str | None, typer.Option(help="Column of --file with the texts. Found by its name by default.")
+        str | None, typer.Option(help="Column of --file with the texts. Detected by its name by default.")
     ] = None,
     encoding: Encoding = None,
     top_k: Annotated[int, typer.Option(min=1, help="Number of labels to return per text.")] = 1,

@@ -1,6 +1,7 @@
 """`packlight recipes`: what recipes can contain."""
 
 import inspect
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from packlight.cli.show import print_tables, show_json
 from packlight.errors import RecipeError
 from packlight.recipes.recipe import recipe_schema
 from packlight.steps import step_types
-from packlight.steps.option import options_of
+from packlight.steps.option import Option, options_of
 from packlight.steps.step import Step
 
 
@@ -43,7 +44,11 @@ def recipes(
     elif schema:
         show_json(recipe_schema())
     elif options:
-        print_tables(*(part for step in step_types().values() for part in (_headline(step), _options(step))))
+        print_tables(
+            Text("Keys of every step"),
+            _table(options_of(Step, own=True)),
+            *(part for step in step_types().values() for part in (_headline(step), *_options(step))),
+        )
     else:
         typer.echo("\n".join(names))
 
@@ -59,8 +64,15 @@ def _headline(step: type[Step]) -> Text:
     return Text(f"{step.word()}: {(inspect.getdoc(step) or '').splitlines()[0]}")
 
 
-def _options(step: type[Step]) -> Table:
-    table = Table("key", "type", "default", "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
-    for option in options_of(step, own=True):
+def _options(step: type[Step]) -> list[Table]:
+    """A table of the keys that not every step has; nothing if there are none."""
+    shared = {option.key for option in options_of(Step, own=True)}
+    own = [option for option in options_of(step, own=True) if option.key not in shared]
+    return [_table(own)] if own else []
+
+
+def _table(options: Sequence[Option]) -> Table:
+    table = Table("key", "type", "default", "meaning", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for option in options:
         table.add_row(option.key, Text(option.recipe_type), Text(option.recipe_default), Text(option.meaning))
     return table

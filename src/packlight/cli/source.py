@@ -21,15 +21,27 @@ Data = Annotated[
         "as clinc/clinc_oos:plus, or `sample` for the bundled sample.",
     ),
 ]
-TextColumn = Annotated[str | None, typer.Option(help="Column with the texts. Found by its name by default.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column with the labels. Found by its name by default.")]
-OosLabel = Annotated[str | None, typer.Option(help="Label for out-of-scope texts. Found by its name by default.")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of text files, such as cp1252. Detected by default.")]
+PANEL = "Data options"
+TextColumn = Annotated[
+    str | None, typer.Option(rich_help_panel=PANEL, help="Column with the texts. Detected by its name by default.")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(rich_help_panel=PANEL, help="Column with the labels. Detected by its name by default.")
+]
+OosLabel = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=PANEL, help="Label of out-of-scope texts. Detected by its name by default."),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=PANEL, help="Encoding of text files, such as cp1252. Detected by default."),
+]
 RareLabels = Annotated[
     str,
     typer.Option(
         "--rare",
         metavar="NAME",
+        rich_help_panel=PANEL,
         help="What to do with labels that have a single text when splits are made: `keep` them in train, or `drop` them.",
     ),
 ]
@@ -71,7 +83,7 @@ class DataOptions:
 
 
 def with_data_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb whose parameter `source` is asked for by five options: `--data` in its place, the others last."""
+    """A verb whose parameter `source` becomes several options: `--data` in its place, the others last."""
 
     @functools.wraps(verb)
     def call(**options: Any) -> None:

@@ -78,7 +78,7 @@ def _asked(option: Option) -> inspect.Parameter:
     settings: dict[str, Any] = {
         "help": option.description,
         "show_default": option.default_words if absent and not option.required else not option.required,
-        "rich_help_panel": "Training options" if option.shared else "Step options",
+        "rich_help_panel": "Training options" if option.shared else None,
     }
     kind, default = option.kinds[0], None if absent else option.default
     names: list[str] = []

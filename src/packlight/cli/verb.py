@@ -1,4 +1,4 @@
-"""How the help of every command names the types of its options: as the options of the steps do (`steps/option.py`)."""
+"""How the help of every command names the types of its options: as a step's options do (`steps/option.py`)."""
 
 import re
 from typing import Any
@@ -26,9 +26,18 @@ class Verbs(TyperGroup):
 
 
 def _named(parameter: Any, ctx: Any) -> Any:
-    """An option, with `INT` instead of `<int range>`, and without a type if it is a flag."""
-    shown = getattr(parameter, "display_type", None)  # earlier versions of typer name types in capitals by themselves
-    if parameter.param_type_name == "option" and parameter.metavar is None and shown is not None:
+    """A parameter whose help fits 80 columns.
+
+    An option shows `INT` instead of `<int range>`, no range, and no type if it is a flag. An argument shows its name alone.
+    """
+    shown = getattr(parameter, "display_type", None)
+    if shown is None:  # earlier versions of typer name types in capitals by themselves
+        return parameter
+    parameter._get_number_range_help_str = str  # noqa: SLF001 - typer has no setting for it, and no room for it either
+    if parameter.param_type_name == "argument":
+        parameter.metavar = parameter.metavar or parameter.name.upper()
+        parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer passes it by name
+    elif parameter.metavar is None:
         words = re.findall(r"[a-z]+", (shown(ctx) or "").lower())
         parameter.metavar = FLAG if "bool" in words else next((WORDS[word] for word in words if word in WORDS), "NAME")
     return parameter

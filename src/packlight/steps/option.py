@@ -78,7 +78,7 @@ def options_of(step: type[Step], *, own: bool = False) -> tuple[Option, ...]:
         own: list the fields that every step has too.
     """
     found = {field.name: _option(step, field) for field in msgspec.structs.fields(step)}
-    stated = [name for name in step.__annotations__ if name in found]
+    stated = [name for name in step.__annotations__ if name in found and name not in OWN]
     order = [*(OWN if own else ()), *stated, *(name for name in found if name not in stated and name not in OWN)]
     return tuple(found[name] for name in order)
 

@@ -26,7 +26,7 @@ class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
         OosRate | None,
         described(
             "Expected share of out-of-scope texts in your traffic, or `val` for the share in val.",
-            null="unknown: the threshold with the best accuracy at the worst share",
+            null="unknown, so the threshold with the best accuracy at the worst share is chosen",
         ),
     ] = None
     abstain: Annotated[

@@ -21,11 +21,11 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
 
     first: Annotated[Name, described("Fast model to ask first: a static one, or one in ONNX.", takes="variant")]
     max_accuracy_drop: Annotated[
-        Share, described("Accuracy that may be lost against the better model alone, from 0 to 1.")
+        Share, described("Maximum loss of accuracy compared with the better model alone, from 0 to 1.")
     ] = 0.01
     confidence: Annotated[
         Annotated[float, msgspec.Meta(ge=0.5, lt=1)],
-        described("Statistical confidence that no more accuracy is lost, from 0.5 to 1. Computed on val."),
+        described("Statistical confidence in that maximum, from 0.5 to 1. Computed on val."),
     ] = 0.95
     oos_rate: Annotated[
         OosRate | None,

@@ -5,7 +5,7 @@ from packlight.steps.step import Step
 
 
 class Compile(Step, frozen=True, kw_only=True, tag="compile"):
-    """Keep the model as it is, to be opened through `torch.compile`.
+    """Keep the model as it is, but run it with `torch.compile`.
 
     Each machine compiles the model when it opens it, which takes tens of seconds the first time and needs a C++ compiler.
     """

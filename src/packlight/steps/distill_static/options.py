@@ -57,7 +57,9 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     batch_size: Annotated[Positive, described("Texts per update.")] = 64
     max_length: Annotated[
         MaxLength | None,
-        described("Truncate texts to this many words.", null="as many as 99.9% of the training texts have at most"),
+        described(
+            "Truncate texts to this many words.", null="the length that 99.9% of the training texts don't exceed"
+        ),
     ] = None
     threads: Threads = None
 

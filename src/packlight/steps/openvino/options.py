@@ -24,7 +24,7 @@ class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
         Positive, described("Number of training texts to measure the activations' ranges on, for int8.")
     ] = 512
     min_agreement: Annotated[
-        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+        Share, described("Fail if a smaller share of val keeps the parent's labels, from 0 to 1.")
     ] = 0.9
 
     def obstacle(self, structure: Structure) -> str | None:

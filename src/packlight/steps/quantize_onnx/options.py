@@ -45,5 +45,5 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
         Literal["int8", "int4"], described("Data type of the embeddings: `int8` or `int4`.", searched=("int8", "int4"))
     ] = "int8"
     min_agreement: Annotated[
-        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+        Share, described("Fail if a smaller share of val keeps the parent's labels, from 0 to 1.")
     ] = 0.9

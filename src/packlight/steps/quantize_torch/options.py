@@ -15,5 +15,5 @@ class QuantizeTorch(Step, frozen=True, kw_only=True, tag="quantize-torch"):
     example = "artifacts/student --data intents.csv"
 
     min_agreement: Annotated[
-        Share, described("Fail if fewer of val's texts than this keep the parent's label, from 0 to 1.")
+        Share, described("Fail if a smaller share of val keeps the parent's labels, from 0 to 1.")
     ] = 0.9

@@ -69,14 +69,14 @@ class Training(Step, frozen=True, kw_only=True):
     long_texts: Annotated[
         LongTexts,
         described(
-            "What becomes of longer texts: their `head` is kept, or `head+tail` (a quarter from the start, the rest from the "
-            "end), or they are read in `windows` of this length, whose logits are averaged."
+            "What to do with longer texts: keep the `head`, keep `head+tail` (a quarter from the start, the rest from the "
+            "end), or read the whole text in `windows` of this length and average their logits."
         ),
     ] = "head"
     patience: Annotated[
         Positive,
         described(
-            "Stop after this many epochs without better accuracy on val. If epochs were added, after a third of them at least."
+            "Stop after this many epochs without better accuracy on val. If epochs were added, train for a third of them first."
         ),
     ] = 2
     bf16: Annotated[bool | None, described("Train with bfloat16 autocast.", null="if the device supports it")] = None

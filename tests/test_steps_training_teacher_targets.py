@@ -192,7 +192,7 @@ def test_a_file_of_answers_beside_what_only_a_teacher_can_answer_is_refused(opti
 def test_a_recipe_that_contradicts_itself_is_refused_when_it_is_read():
     head = "version: 1\nname: x\nsteps:\n  - {step: finetune, as: t}\n"
     for line, said in (
-        ("{step: distill, as: s, student: minilm, start: t}", "both say what the student starts from"),
+        ("{step: distill, as: s, student: minilm, start: t}", "both set what the student starts from"),
         ("{step: prune, as: p}", "nothing to remove"),
         ("{step: cascade, as: c, from: t, first: t}", "first and from are both 't'"),
     ):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -44,11 +45,10 @@ def recipes(
     elif schema:
         show_json(recipe_schema())
     elif options:
-        print_tables(
-            Text("Keys of every step"),
-            _table(options_of(Step, own=True)),
-            *(part for step in step_types().values() for part in (_headline(step), *_options(step))),
-        )
+        parts: list[RenderableType] = [Text("Keys of every step"), _table(options_of(Step, own=True))]
+        for step in step_types().values():
+            parts += [_headline(step), *_options(step)]
+        print_tables(*parts)
     else:
         typer.echo("\n".join(names))
 

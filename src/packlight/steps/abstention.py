@@ -1,7 +1,8 @@
-"""Abstaining where a model has no out-of-scope class: the least probability at which an answer is given.
+"""Abstention for models without an out-of-scope class: the lowest probability at which a label is predicted.
 
 El-Yaniv & Wiener (2010), On the Foundations of Noise-free Selective Classification; Geifman & El-Yaniv (2017),
-Selective Classification for Deep Neural Networks: what is answered (coverage) against how much of it is wrong (risk).
+Selective Classification for Deep Neural Networks: the share of texts answered (coverage) against the share of these
+that is wrong (risk).
 """
 
 from typing import Literal
@@ -22,23 +23,23 @@ Labels = npt.NDArray[np.integer]
 Bools = npt.NDArray[np.bool_]
 COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 OUTSIDE = -1
-"""the truth of a text that no label of the model fits"""
+"""label id of a text that none of the model's labels fits"""
 
 
 class Abstention(msgspec.Struct, frozen=True, kw_only=True):
-    """Texts whose likeliest label is less probable than the threshold are not answered."""
+    """A threshold: the model abstains from a text if its most likely label is less probable."""
 
     threshold: float
     chosen_by: Literal["out-of-scope texts", "loss"]
-    """what chose it: the out-of-scope texts of val, or a stated loss of accuracy in scope"""
+    """how it was chosen: on val's out-of-scope texts, or by a stated loss of in-scope accuracy"""
     loss: float
-    """accuracy in scope, on val, that abstaining gives up"""
+    """in-scope accuracy on val that abstaining costs"""
     coverage: float
-    """share of val's texts in scope that is answered"""
+    """share of val's in-scope texts that is answered"""
     risk: float
     """share of these that is wrong"""
     oos_recall: float | None
-    """share of val's out-of-scope texts that is not answered; None where val has none"""
+    """share of val's out-of-scope texts that the model abstains from; None if val has none"""
     curve: tuple[tuple[float, float], ...]
     """(coverage, risk) at several thresholds"""
 
@@ -46,16 +47,16 @@ class Abstention(msgspec.Struct, frozen=True, kw_only=True):
 def abstention_of(
     artifact: Artifact, data: Dataset, *, loss: float | None, oos_rate: OosRate | None
 ) -> Abstention | None:
-    """The threshold for an artifact on `val`: by its out-of-scope texts where it has some, else by a stated loss.
+    """Choose an artifact's threshold on `val`: on its out-of-scope texts if it has any, otherwise by a stated loss.
 
     Args:
         artifact: a classifier without an out-of-scope class.
         data: only `val` is read.
-        loss: accuracy in scope that may be given up, above 0 and below 1; None for none.
+        loss: in-scope accuracy to give up, above 0 and below 1; None if none is stated.
         oos_rate: as `choose_abstention` takes it.
 
     Returns:
-        None where nothing says how much to abstain.
+        None if there is neither an out-of-scope text nor a stated loss.
     """
     truth = np.array(label_ids(data, data.val, artifact.labels, missing=OUTSIDE))
     if loss is None and not (truth == OUTSIDE).any():
@@ -64,15 +65,15 @@ def abstention_of(
 
 
 def choose_abstention(logits: Floats, truth: Labels, *, loss: float, oos_rate: OosRate | None = None) -> Abstention:
-    """The threshold on validation texts.
+    """Choose the threshold on validation texts.
 
     With out-of-scope texts, it is the one with the best accuracy at the stated share of them, or at the worst share.
-    Without, it is the highest that gives up no more than `loss` of the accuracy in scope.
+    Without them, it is the highest one that costs no more than `loss` of the in-scope accuracy.
 
     Args:
         logits: [texts, labels], at their final temperature.
-        truth: label ids [texts]; `OUTSIDE` where no label fits.
-        loss: accuracy in scope that may be given up, from 0 to 1.
+        truth: label ids [texts]; `OUTSIDE` if no label fits.
+        loss: in-scope accuracy to give up, from 0 to 1.
         oos_rate: expected share of out-of-scope texts, or "val" for that in val; None for an unknown share.
     """
     scores = probabilities(logits)
@@ -88,10 +89,11 @@ def choose_abstention(logits: Floats, truth: Labels, *, loss: float, oos_rate: O
     else:
         worth = np.where(given_up <= loss, np.arange(len(given_up)), -1.0)
     ordered = confidence[order]
-    # Halfway to the next text, so that no rounding of a runtime decides about one of these; none between equal ones.
+    # Halfway to the next text, so that a runtime's rounding can't change a decision. Equal ones have nothing between
+    # them.
     edges = np.concatenate([[0.0], (ordered[1:] + ordered[:-1]) / 2, [1.0]])
     worth[1:-1][np.diff(ordered) == 0] = -np.inf
-    worth[-1] = -np.inf  # something is answered
+    worth[-1] = -np.inf  # at least one text is answered
     threshold = float(edges[int(worth.argmax())])
     answered = (confidence >= threshold) & ~outside
     inside = order[~outside[order]][::-1]
@@ -111,12 +113,12 @@ def choose_abstention(logits: Floats, truth: Labels, *, loss: float, oos_rate: O
 
 
 def _running(counted: Bools, order: Labels) -> Floats:
-    """How many there are before each place between the ordered texts, the two ends included: [texts + 1]."""
+    """Cumulative counts over the ordered texts, with a 0 in front: [texts + 1]."""
     return np.concatenate([[0.0], np.cumsum(counted[order])])
 
 
 def describe(chosen: Abstention) -> str:
-    """What an abstention means on `val`, for the line that progress shows."""
+    """Describe an abstention on `val`, for the progress output."""
     words = (
         f"abstains below {chosen.threshold:.4f}: answers {chosen.coverage:.1%} of val in scope, {chosen.risk:.1%} wrong"
     )

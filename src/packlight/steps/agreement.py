@@ -27,7 +27,7 @@ def check_agreement(
     least: float,
     name: str,
 ) -> float:
-    """The share of texts that a quantized model answers with its parent's label.
+    """The share of texts for which a quantized model predicts its parent's label.
 
     Raises:
         ParityError: when it is below `least`.
@@ -54,7 +54,7 @@ def with_agreement(step: Step, context: StepContext, result: StepResult, *, leas
     )
     child = Artifact.just_finalized(context.output_dir, finalize(context.output_dir, unfinished))
     texts = evenly_spaced(data.val.texts, AGREEMENT_TEXTS)
-    with bar(f"{step.name}: comparing with its parent", total=2 * len(texts)) as progress:
+    with bar(f"{step.name}: comparing predictions with the parent's", total=2 * len(texts)) as progress:
 
         def labels(engine: Engine[Any]) -> list[int]:
             found = []

@@ -14,11 +14,11 @@ Floats = npt.NDArray[np.floating]
 
 
 def predict_logits(artifact: Artifact, texts: Sequence[str]) -> Floats:
-    """Logits of texts, [texts, labels], each alone where its answer would depend on the batch."""
+    """Logits of texts, [texts, labels]. If predictions depend on the batch, each text runs alone."""
     engine = open_engine(artifact)
     size = BATCH if artifact.manifest.batch_invariant else 1
     parts = []
-    with bar(f"{artifact.name}: answering", total=len(texts)) as progress:
+    with bar(f"{artifact.name}: running inference", total=len(texts)) as progress:
         for start in range(0, len(texts), size):
             parts.append(engine.predict(texts[start : start + size]))
             progress.reach(min(start + size, len(texts)))

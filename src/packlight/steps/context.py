@@ -1,4 +1,4 @@
-"""What a step works with, and what it returns."""
+"""What a step is given, and what it returns."""
 
 import json
 import shutil
@@ -15,33 +15,34 @@ from packlight.runtime.artifact import Artifact
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step works with."""
+    """What a step is given."""
 
     data: Dataset
     seed: int
     checkpoint: Checkpoint | None
     """what `finetune`, or the student of `distill`, starts from"""
     parent_or_none: Artifact | None
-    """the variant that it starts from; None for a step that starts from no variant"""
+    """the variant that it starts from; None if it starts from a model"""
     work_dir: Path
-    """for checkpoints and caches; outlives a kill"""
+    """folder for checkpoints and caches, which survives a kill"""
     output_dir: Path
     """to be filled"""
     other_parents: Mapping[str, Artifact] = field(default_factory=dict)
     """the variants besides the parent that the step starts from, by name"""
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None
-    """told each epoch of a training, from 1, and the accuracy on val after it; may stop the training by raising"""
+    """called after each training epoch with its number, from 1, and the accuracy on val; may raise to stop the
+    training"""
 
     @property
     def parent(self) -> Artifact:
-        """The variant that it starts from, of a step that starts from one."""
+        """The variant to start from, for a step that always has one."""
         assert self.parent_or_none is not None  # the recipe's order was checked
         return self.parent_or_none
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step says of the folder that it filled."""
+    """What a step reports about the folder that it filled."""
 
     engine: str
     precision: str
@@ -50,20 +51,20 @@ class StepResult:
     batch_invariant: bool
     facts: dict[str, Any]
     long_texts: Literal["head", "head+tail", "windows"] | None = None
-    """what becomes of texts beyond `max_length`; None for what the parent does"""
+    """how texts longer than `max_length` are handled; None for the parent's way"""
     abstain_below: float | None = None
-    """least probability at which the variant answers; None for always"""
+    """lowest probability at which the variant predicts a label; None if it never abstains"""
 
 
 def copy_description(source: Path, target: Path) -> None:
-    """Copy what describes a model, but not its weights: the configuration and the tokenizer."""
+    """Copy a model's configuration and tokenizer, without its weights."""
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
 
 
 def write_own_config(folder: Path, architecture: str, labels: Sequence[str], own: Mapping[str, object]) -> None:
-    """Write the `config.json` of a model that only packlight opens; `own` is what its engine reads."""
+    """Write the `config.json` of a model that only packlight opens. `own` holds the engine's settings."""
     config = {
         "architectures": [architecture],
         "id2label": {str(place): label for place, label in enumerate(labels)},

@@ -1,4 +1,4 @@
-"""A torch classifier's answers to many texts, in length-sorted batches."""
+"""Inference with a PyTorch classifier for many texts, in length-sorted batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ from packlight.runtime.windows import parts_of
 
 BATCH = 64
 BATCH_TOKENS = 16_384
-"""tokens of a batch, padding included: memory stays bounded however long the texts are"""
+"""maximum number of tokens in a batch, padding included, so that long texts don't exhaust the memory"""
 
 
 def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
@@ -23,15 +23,15 @@ def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]
 
 
 def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
-    """What the final layer sees for each text: float32 of shape [texts, hidden]."""
+    """The final layer's input for each text: float32 of shape [texts, hidden]."""
     return forward_all(model, encoder, texts)[1]
 
 
 @torch.no_grad()
 def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Logits [texts, labels] and what the final layer sees [texts, hidden], both float32 on the CPU.
+    """Logits [texts, labels] and the final layer's inputs [texts, hidden], both float32 on the CPU.
 
-    Of a text of several windows, both are the mean over its windows.
+    For a text with several windows, both are the mean over its windows.
     """
     final = final_layer(model)
     rows = encoder.ids(texts)
@@ -55,7 +55,7 @@ def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
 
 
 def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
-    """One vector a text: where the head gives every token logits, as in GPT-2, the last token counts."""
+    """One vector per text. If the head gives every token logits, as in GPT-2, the last token's is used."""
     if seen.ndim == 2:  # [batch, hidden]
         return seen
     last = (mask * torch.arange(1, mask.shape[1] + 1)).argmax(dim=1)
@@ -63,12 +63,12 @@ def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
 
 
 def _batches(encoder: TextEncoder, rows: Sequence[list[int]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of rows of similar length: their places, and their padded token ids and masks."""
+    """Batches of rows of similar length: their indices, and their padded token ids and masks."""
     order = np.argsort([len(row) for row in rows], kind="stable")
     start = 0
     while start < len(rows):
         places = order[start : start + BATCH]
-        # The last is the longest, and all are padded to it; long texts come in fewer at a time.
+        # All rows are padded to the last one, which is the longest. Batches of long texts have fewer rows.
         places = places[: max(1, BATCH_TOKENS // max(1, len(rows[places[-1]])))]
         start += len(places)
         tokens = encoder.pad([rows[place] for place in places])

@@ -21,15 +21,15 @@ def manifest_of(
     oos_label: str | None,
     parent: Artifact | None = None,
 ) -> Manifest:
-    """What the manifest of a variant says, but for its files.
+    """The manifest of a variant, without its files.
 
     Args:
         step: with its options.
-        result: what the step says of the folder that it filled.
-        fingerprint: of everything that determined it.
+        result: what the step reports about the folder that it filled.
+        fingerprint: hash of everything that determined the variant.
         data_sha256: content hash of the labelled texts.
         oos_label: the data's label for out-of-scope texts; by default the parent's.
-        parent: the variant that it was made from.
+        parent: the variant that it was built from.
     """
     trained = {"trained_on": environment.describe().cpu} if getattr(step, "threads", None) else {}
     return Manifest(
@@ -55,22 +55,22 @@ def manifest_of(
 
 
 def finalize_variant(folder: Path, manifest: Manifest) -> Manifest:
-    """Make an artifact of a folder that a step filled: its NOTICE, its golden texts, and the manifest with every hash.
+    """Turn a folder that a step filled into an artifact: write its NOTICE, golden texts, and manifest with every hash.
 
     Raises:
-        ArtifactError: when the folder holds a file that can carry code, or no engine opens what it holds.
+        ArtifactError: if the folder holds a file that can carry code, or if no engine can open it.
     """
     write_notice(manifest, folder)
     return finalize_with_golden(folder, manifest)
 
 
 def lineage_of(parent: Artifact | None) -> tuple[dict[str, object], ...]:
-    """What a manifest says of the steps before it: those of the parent, and the parent's own."""
+    """A manifest's record of the steps before it: the parent's history, and the parent's own step."""
     if parent is None:
         return ()
     manifest = parent.manifest
     entry: dict[str, object] = {"name": manifest.name, "step": manifest.step, "options": manifest.options}
-    # A calibration, and others' rights, hold for whatever is made of it.
+    # Calibration and license apply to whatever is built from it.
     step = step_types().get(manifest.step)
     kept = (FACT, "abstention", "lengths", *(step.lasting_facts if step else ()))
     if facts := {key: value for key, value in manifest.facts.items() if key in kept}:

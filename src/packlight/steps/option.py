@@ -1,4 +1,4 @@
-"""What is known of a step's options from its class alone: for verbs, functions, listings and the reference."""
+"""A step's options, read from its class: for commands, functions, listings and the reference."""
 
 import types
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ class Option:
     key: str
     """in a recipe"""
     type: Any
-    """as annotated, with its limits"""
+    """the annotated type, with its limits"""
     kinds: tuple[Any, ...]
-    """the plain types that it may have, None left out"""
+    """the plain types of its values, without None"""
     nullable: bool
     description: str
     null: str | None
     """what null means"""
     takes: Takes
     searched: Searched | None
-    """what a search tries where it varies the option"""
+    """what a search tries if it varies the option"""
     required: bool
     default: Any
     shared: bool
@@ -40,22 +40,22 @@ class Option:
 
     @property
     def type_words(self) -> str:
-        """Its type in words, such as `int,… | int`."""
+        """Its type as text, such as `int,… | int`."""
         return " | ".join(dict.fromkeys(word for each in self.kinds for word in _words(each, self.takes)))
 
     @property
     def meaning(self) -> str:
-        """What it means, and what null does where it may be null."""
+        """What it means, and what null does if it can be null."""
         return f"{self.description} `null`: {self.null}." if self.nullable and self.null else self.description
 
     @property
     def recipe_type(self) -> str:
-        """Its type in words as a recipe takes it, such as `int | null`."""
+        """Its type in a recipe as text, such as `int | null`."""
         return f"{self.type_words} | null" if self.nullable else self.type_words
 
     @property
     def recipe_default(self) -> str:
-        """Its default as a recipe would say it."""
+        """Its default as written in a recipe."""
         if self.required:
             return "required"
         if isinstance(self.default, tuple):
@@ -64,7 +64,7 @@ class Option:
 
     @property
     def default_words(self) -> str:
-        """Its default in words; what null means, where that is the default."""
+        """Its default as text. If that is null, what null means."""
         if self.required:
             return "required"
         return value_words(self.default) if self.default is not None else self.null or "none"
@@ -75,7 +75,7 @@ def options_of(step: type[Step], *, own: bool = False) -> tuple[Option, ...]:
 
     Args:
         step: the class.
-        own: list the fields that every step has too.
+        own: include the fields that every step has.
     """
     found = {field.name: _option(step, field) for field in msgspec.structs.fields(step)}
     stated = [name for name in step.__annotations__ if name in found and name not in OWN]
@@ -84,7 +84,7 @@ def options_of(step: type[Step], *, own: bool = False) -> tuple[Option, ...]:
 
 
 def value_words(value: object) -> str:
-    """A value as it is written in a recipe or on the command line."""
+    """A value as written in a recipe or on the command line."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

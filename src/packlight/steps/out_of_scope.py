@@ -1,4 +1,4 @@
-"""Out-of-scope texts: checks, and weights that give them the share that traffic has."""
+"""Out-of-scope texts: checks, and weights that give them their share of the traffic."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,9 @@ Floats = npt.NDArray[np.floating]
 
 
 def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> Floats:
-    """A weight for each text of `val`, [texts], so that out-of-scope texts have the share that traffic has of them.
+    """Weights of the texts of `val`, [texts], that give out-of-scope texts their share of the traffic.
 
-    Where no class stands for them they have none, and every weight is 1.
+    If the model has no class for them, every weight is 1.
 
     Args:
         data: labelled texts.
@@ -22,7 +22,7 @@ def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> 
         where: names the step in errors.
 
     Raises:
-        RecipeError: when a rate is given and `val` has no out-of-scope texts.
+        RecipeError: if a rate is given and `val` has no out-of-scope texts.
     """
     learnt = has_oos_class(data)
     labels = [label for label in data.val.labels if label in data.label_set or not learnt]
@@ -40,7 +40,7 @@ def oos_rate_weights(data: Dataset, oos_rate: OosRate | None, *, where: str) -> 
 
 
 def has_oos_class(data: Dataset) -> bool:
-    """Whether models that are trained on the data have a class for out-of-scope texts."""
+    """Whether models trained on the data have a class for out-of-scope texts."""
     return data.oos_label is not None and data.oos_label in data.label_set
 
 
@@ -52,7 +52,7 @@ def check_one_label(artifact: Artifact, *, where: str) -> None:
         where: names the step in errors.
 
     Raises:
-        RecipeError: when several labels may hold of a text.
+        RecipeError: if a text can have several labels.
     """
     if artifact.activation != "softmax":
         raise RecipeError(
@@ -62,7 +62,7 @@ def check_one_label(artifact: Artifact, *, where: str) -> None:
 
 
 def check_oos_examples(data: Dataset, *, where: str) -> None:
-    """Check that an out-of-scope threshold can be chosen, where there is such a label at all.
+    """Check that an out-of-scope threshold can be chosen, if the data has out-of-scope texts.
 
     Args:
         data: labelled texts.

@@ -1,9 +1,9 @@
-"""What every step has in common: each kind is a frozen record of its options, which are described here and nowhere else.
+"""The base class of all steps. A step is a frozen record of its options, each of which is described once.
 
-From the options of a step follow its keys in a recipe, their JSON Schema, its verb with the help, its page in the
+A step's options determine its keys in a recipe, their JSON Schema, its command with the help, its page in the
 reference, and its Python function.
 
-A step says which kinds of model it can start from and which kind it makes:
+A step states which kinds of model it can start from, and which kind it makes:
 
     torch        a float32 classifier in PyTorch
     torch-int8   the same with int8 linear layers
@@ -11,8 +11,8 @@ A step says which kinds of model it can start from and which kind it makes:
     onnx-int8    an ONNX graph with int8 weights
     static       hashed n-gram embeddings and a small head, on numpy
     openvino     an OpenVINO graph, in float32 or int8
-    torch-compiled   as torch, opened through `torch.compile`
-    cascade      two models, the first of which passes on what it is unsure of
+    torch-compiled   as torch, but run with `torch.compile`
+    cascade      two models, the first of which passes on texts that it is not confident about
 """
 
 import re
@@ -36,7 +36,7 @@ Takes = Literal["value", "variant", "model", "file"]
 
 
 class Span(NamedTuple):
-    """Numbers that a search tries, both ends among them; whole ones where the ends are whole."""
+    """A range of numbers that a search tries, both ends included. Only whole numbers if the ends are whole."""
 
     low: float
     high: float
@@ -45,20 +45,20 @@ class Span(NamedTuple):
 
 
 Searched = Span | tuple[Any, ...]
-"""what a search tries: a span of numbers, or the values of a tuple"""
+"""what a search tries: a range of numbers, or the values of a tuple"""
 
 
 def described(
     text: str, *, null: str | None = None, takes: Takes = "value", searched: Searched | None = None
 ) -> msgspec.Meta:
-    """What an option means, for the help, the schema and the reference.
+    """Describe an option, for the help, the schema and the reference.
 
     Args:
         text: a noun phrase or an imperative that stands alone, with the unit.
         null: what happens when the option is null.
-        takes: what a string names: another variant of the recipe (an artifact's folder on the command line), a model (a
-            Hub id, a folder or a word), or a file.
-        searched: what `packlight search` tries where it varies the option; None for an option that it leaves alone.
+        takes: what a string refers to: another variant of the recipe (an artifact's folder on the command line), a
+            model (a Hub id, a folder or a word), or a file.
+        searched: what `packlight search` tries if it varies the option; None if it never does.
     """
     return msgspec.Meta(description=text, extra={"null": null, "takes": takes, "searched": searched})
 
@@ -78,35 +78,35 @@ OosRate = Annotated[float, msgspec.Meta(gt=0, lt=1)] | Literal["val"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 SAME = "same"
-"""makes the kind of model that it starts from"""
+"""stands for the kind of model that the step starts from"""
 
 OWN = ("name", "parent", "measured", "optional")
-"""fields that every step has; the others are its options"""
+"""fields that every step has; the others are the step's options"""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="step"):
-    """What every step has."""
+    """The fields of every step, and what packlight asks each step."""
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """the kinds of model that it can start from; empty for none"""
+    """the kinds of model that it can start from; empty if it doesn't start from a variant"""
     makes: ClassVar[str] = ""
-    """the kind of model that it makes; SAME for its parent's"""
+    """the kind of model that it makes; SAME for the parent's kind"""
     generation: ClassVar[int] = 1
-    """raised when the step's code changes so that its results do: variants are then made again"""
+    """increased when a change of the code changes results, so that variants are built again"""
     modules: ClassVar[tuple[str, ...]] = ("torch", "transformers", "accelerate", "onnx", "onnxscript", "scipy")
     """what must be installed to apply it"""
     trains: ClassVar[Literal["labels", "teacher"] | None] = None
-    """what it learns from; None for a step that trains nothing"""
+    """what it learns from; None if it doesn't train"""
     keeps_model: ClassVar[bool] = False
-    """whether what it makes still is the model that was given, so that no student has to be trained"""
+    """whether its result is still the given model, so that no student has to be trained"""
     lasting_facts: ClassVar[tuple[str, ...]] = ()
-    """facts of its manifest that hold for whatever is made of the variant"""
+    """facts in its manifest that also apply to variants built from this one"""
     next_step: ClassVar[str | None] = None
-    """the step that usually follows; None where the kind of model decides"""
+    """the step that usually follows; None if the kind of model decides"""
     needs_restoring: ClassVar[bool] = False
     """whether `next_step` restores the accuracy of its result, with its own parent as the teacher"""
     artifact_name: ClassVar[str] = ""
-    """the last part of `--out` where that is not given"""
+    """the last part of the default `--out`"""
     example: ClassVar[str] = ""
     """the arguments of an example call"""
 
@@ -123,36 +123,36 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @classmethod
     def word(cls) -> str:
-        """What the step is called: in a recipe, and on the command line."""
+        """The step's name in a recipe and on the command line."""
         return str(cls.__struct_config__.tag)
 
     @property
     def kind(self) -> str:
-        """What the step is called."""
+        """The step's name."""
         return self.word()
 
     @property
     def other_parents(self) -> dict[Name, tuple[str, ...]]:
-        """The variants besides the parent that it starts from, and the kinds that each may be."""
+        """The variants besides the parent that it uses, and the kinds that each can be."""
         return {}
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Files besides the data that it reads; their content determines what it makes."""
+        """Files that it reads besides the data. Their content is part of the fingerprint."""
         return ()
 
     @property
     def contradiction(self) -> str | None:
-        """Why its options cannot go together; None where they can."""
+        """Why its options contradict each other; None if they don't."""
         return None
 
     @property
     def planned_epochs(self) -> int:
-        """Epochs that its training is planned for; 0 for a step that trains nothing."""
+        """The number of epochs that it plans to train for; 0 if it doesn't train."""
         return 0
 
     def start_model(self, default: str) -> str | None:  # noqa: ARG002 - steps that start from a model use it
-        """The checkpoint that it starts from, besides its parent; None for none.
+        """The checkpoint that it starts from besides its parent, or None.
 
         Args:
             default: the run's `--model`.
@@ -160,75 +160,74 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return None
 
     def adopts(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> bool:  # noqa: ARG002 - fine-tuning uses them
-        """Whether it takes a model as it is and trains nothing.
+        """Whether it uses a model as it is, without training.
 
         Args:
-            checkpoint: what it starts from.
+            checkpoint: the model that it starts from.
             labels: of the data.
         """
         return False
 
     def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> "HeadPlan":
-        """What becomes of the head of the model that it starts from.
+        """What happens to the head of the model that it starts from.
 
         Args:
             checkpoint: what `start_model` names.
             labels: of the data.
 
         Raises:
-            ModelError: when the model's head does something else than to give each text one label, or its labels are not
-                the data's.
+            ModelError: if the model's head does not assign one label to each text, or if its labels are not the data's.
         """
         from packlight.models.adoption import plan_head  # few steps start from a model
 
         return plan_head(checkpoint, labels)
 
     def obstacle(self, structure: "Structure") -> str | None:  # noqa: ARG002 - steps that take parts out use it
-        """Why it cannot be applied to a model of this architecture; None where it can.
+        """Why it cannot be applied to a model of this architecture; None if it can.
 
         Args:
-            structure: of the classifier that it starts from.
+            structure: the structure of the classifier that it starts from.
         """
         return None
 
     def result_structure(self, structure: "Structure") -> "Structure":
-        """The structure of what it makes of a classifier."""
+        """The structure of a classifier after this step."""
         return structure
 
     def check_machine(self) -> None:
-        """Check that this machine has what is needed to apply the step and to run what it makes.
+        """Check that this machine can apply the step and run its result.
 
         Raises:
-            PacklightError: if not; says what to install.
+            PacklightError: if it cannot. The message says what to install.
         """
         require(*self.modules, purpose=f"`{self.kind}`")
 
     def check_data(self, data: "Dataset") -> None:  # noqa: ARG002 - steps that need certain texts use it
-        """Check the labelled texts and the files that it reads, before hours of work lead up to it.
+        """Check the labelled texts and the files that it reads, before the run spends hours on earlier steps.
 
         Raises:
-            DataError: when a file cannot be read.
-            RecipeError: when the texts lack what it needs.
+            DataError: if a file cannot be read.
+            RecipeError: if the texts lack what it needs.
         """
         for file in self.files:
             read_lines(Path(file))
 
     def options(self) -> dict[str, object]:
-        """Everything but the names, as plain data."""
+        """All fields except the names, as plain data."""
         plain: dict[str, object] = msgspec.to_builtins(self)
         return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured", "optional")}
 
 
 def variant_name(words: str) -> str:
-    """A name for a variant that is called something on disk or on the Hub: as it is, but for what a name cannot have."""
+    """A variant name from a name on disk or on the Hub, without the characters that a variant name cannot have."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", words).lstrip("._-")[:63] or "model"
 
 
 def check_options(step: Step) -> None:
-    """Check a step that was built in code the way a recipe's is.
+    """Check a step that was built in Python as strictly as one from a recipe.
 
     Raises:
-        RecipeError: when a value is out of its range, or two options contradict each other.
+        RecipeError: if a value is out of range, or if two options contradict each other.
     """
     if (problem := problem_of(type(step), msgspec.to_builtins(step))) is not None:
         raise RecipeError(f"{step.kind}: {problem}")

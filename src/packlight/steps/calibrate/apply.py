@@ -25,7 +25,7 @@ from packlight.steps.out_of_scope import check_one_label, check_oos_examples, oo
 from packlight.steps.training.training_data import TrainingData, label_ids, training_data
 
 FEATURE_TEXTS = 4096
-"""training texts that class means and the covariance are taken from"""
+"""training texts that class means and the covariance are computed from"""
 
 
 def apply(step: Calibrate, context: StepContext) -> StepResult:
@@ -78,7 +78,7 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
 
 
 def _build(parent: Artifact, rule: Rule, context: StepContext) -> None:
-    """Fill the draft with the parent's model under the rule."""
+    """Write the parent's model with the rule folded in to the output folder."""
     manifest = parent.manifest
     form = form_of(manifest)
     if form == "torch":

@@ -1,4 +1,4 @@
-"""Build the rule into a model, so that every runtime follows it."""
+"""Fold the rule into a model, so that every runtime applies it."""
 
 import onnx
 import torch
@@ -18,11 +18,11 @@ def fold_into_model(model: PreTrainedModel, rule: Rule) -> None:
     """Scale and shift the rows of the last layer, in place.
 
     Raises:
-        ModelError: when the last layer has no bias that a shift could go into.
+        ModelError: if the last layer has no bias to add the shift to.
     """
     final = final_layer(model)
     if final.bias is None:
-        raise ModelError(f"{type(model).__name__}: its last layer has no bias, so no threshold can be built in")
+        raise ModelError(f"{type(model).__name__}: its last layer has no bias, so no threshold can be folded in")
     factor, offset = map(torch.from_numpy, rule.factors(final.out_features))
     with torch.no_grad():
         final.weight.mul_(factor[:, None])
@@ -30,9 +30,9 @@ def fold_into_model(model: PreTrainedModel, rule: Rule) -> None:
 
 
 def fold_into_graph(model: onnx.ModelProto, rule: Rule, labels: int) -> None:
-    """Put `logits * factor + offset` before the output, in place: two operators on one short row.
+    """Insert `logits * factor + offset` before the output, in place: two operators on one short row.
 
-    A graph that has these already gets their composition.
+    If the graph has them already, the two are combined.
     """
     factor, offset = rule.factors(labels)
     held = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in (FACTOR, OFFSET)}

@@ -38,10 +38,10 @@ class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
     ] = 0.02
 
     def check_data(self, data: "Dataset") -> None:
-        """Check that val has the out-of-scope texts that a threshold is chosen on.
+        """Check that val has the out-of-scope texts needed to choose a threshold.
 
         Raises:
-            RecipeError: when it lacks them.
+            RecipeError: if it has none.
         """
         check_oos_examples(data, where=self.name)
         oos_rate_weights(data, self.oos_rate, where=self.name)

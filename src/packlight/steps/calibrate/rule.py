@@ -9,20 +9,20 @@ from packlight.measure import statistics
 from packlight.steps.calibrate.scores import SLOPES, Floats, Labels, margin
 
 PLATEAU = 0.001
-"""thresholds whose accuracy is within this of the best are as good; their mean is taken"""
+"""thresholds whose accuracy is within this distance of the best count as equal; their mean is used"""
 
 WASTE = 0.015
-"""of shifts with as good a worst case, those are left out that give up more of the two shares together"""
+"""of shifts with an equal worst case, those that lose more than this of both shares together are left out"""
 
 TEMPERATURES = (0.05, 20.0)
-"""the range of temperatures; none below 1 is chosen unless the model errs on val"""
+"""the range of temperatures; one below 1 is chosen only if the model makes mistakes on val"""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done to logits: out of scope becomes slope * logit + shift, then all are divided by the temperature."""
+    """The out-of-scope logit becomes slope * logit + shift, then all logits are divided by the temperature."""
 
     oos: int | None
-    """id of the out-of-scope class; None where there is none"""
+    """id of the out-of-scope class; None if there is none"""
     slope: float = 1.0
     shift: float = 0.0
     temperature: float = 1.0
@@ -48,7 +48,7 @@ def choose_rule(logits: Floats, truth: Labels, oos: int | None, *, weights: Floa
         logits: [texts, labels].
         truth: label ids [texts].
         oos: id of the out-of-scope class, which must occur in `truth`; None for a temperature alone.
-        weights: how much each text counts, [texts]; None where nobody knows how often traffic is out of scope.
+        weights: weight of each text, [texts]; None if the share of out-of-scope traffic is unknown.
     """
     slope, shift = 1.0, 0.0
     if oos is not None:
@@ -67,11 +67,11 @@ def calibration_error(logits: Floats, truth: Labels) -> float:
 
 
 def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: Floats | None) -> float:
-    """The middle of the best shifts; where these lie apart, the one nearest to it.
+    """The middle of the best shifts, or if they aren't adjacent, the one nearest to it.
 
-    The best have the highest weighted accuracy, or without weights the highest at the worst rate.
+    The best shifts have the highest weighted accuracy, or without weights the highest accuracy at the worst rate.
 
-    A shift between two neighbouring margins calls all texts below out of scope, so that one pass over the sorted
+    A shift between two neighbouring margins classifies all texts below it as out of scope, so one pass over the sorted
     margins gives the accuracy of every shift.
     """
     margins = margin(logits, oos, slope)
@@ -83,30 +83,31 @@ def _best_shift(logits: Floats, truth: Labels, oos: int, slope: float, weights: 
     if weights is None:
         found, kept = _below(outside, order) / outside.sum(), _above(known, order) / (~outside).sum()
         accuracy = np.minimum(found, kept)
-        # A model that is often wrong in scope has many shifts with the same worst case; most of them waste recall.
+        # A model that is often wrong on in-scope texts has many shifts with the same worst case, and most of them waste
+        # recall.
         wasteful = found + kept < (found + kept)[accuracy >= accuracy.max() - PLATEAU].max() - WASTE
         accuracy[wasteful] = -np.inf
     else:
         accuracy = (_below(outside * weights, order) + _above(known * weights, order)) / weights.sum()
     ordered = margins[order]
     edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
-    # Between two equal margins lies no shift.
+    # There is no shift between two equal margins.
     accuracy[1:-1][np.diff(ordered) == 0] = -np.inf
     good = accuracy >= accuracy.max() - PLATEAU
     middle = edges[good].mean()
     if not good[np.searchsorted(ordered, middle)]:
-        # The good ones lie apart, and their middle in a valley.
+        # The good shifts aren't adjacent, and their middle is worse than they are.
         middle = edges[good][np.abs(edges[good] - middle).argmin()]
     return float(middle)
 
 
 def _below(counted: Floats, order: Labels) -> Floats:
-    """How much there is before each place between the ordered texts, the two ends included: [texts + 1]."""
+    """Cumulative sums from the first text on, with a 0 in front: [texts + 1]."""
     return np.concatenate([[0.0], np.cumsum(counted[order])])
 
 
 def _above(counted: Floats, order: Labels) -> Floats:
-    """How much there is after each of these places."""
+    """Cumulative sums from the last text on, with a 0 at the end: [texts + 1]."""
     below = _below(counted, order)
     above: Floats = below[-1] - below
     return above
@@ -122,7 +123,7 @@ def _best_temperature(logits: Floats, truth: Labels, weights: Floats) -> float:
 
     low, high = np.log(TEMPERATURES)
     if (logits.argmax(axis=1) == truth).all():
-        low = 0.0  # without errors nothing says how sure a model may be: any sharper is only surer
+        low = 0.0  # without mistakes the likelihood only grows as the temperature falls
     return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
 
 

@@ -1,4 +1,4 @@
-"""Scores that tell texts in scope from those that no class fits, and how well each does.
+"""Scores that separate in-scope texts from those that no class fits, and how well each separates them.
 
 largest logit    Hendrycks et al. (2022), Scaling Out-of-Distribution Detection for Real-World Settings, section 3
 energy           Liu et al. (2020), Energy-based Out-of-distribution Detection, equation 4
@@ -21,24 +21,25 @@ Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
 SLOPES = (0.0, 0.5, 1.0)
 SHRINKAGE = 0.1
-"""share of the covariance's mean variance that is mixed into its diagonal, for classes with fewer texts than features"""
+"""share of the mean variance that is mixed into the covariance's diagonal, for classes with fewer texts than
+features"""
 
 
 class Separation(msgspec.Struct, frozen=True, kw_only=True):
-    """How well a score tells texts in scope (high) from those out of scope."""
+    """How well a score separates in-scope texts (high) from out-of-scope ones."""
 
     auroc: float
     fpr_at_95_recall: float
-    """share of the texts out of scope that pass when 95 % of those in scope do"""
+    """share of out-of-scope texts that pass the threshold that 95 % of in-scope texts pass"""
 
 
 def margin(logits: Floats, oos: int, slope: float) -> Floats:
-    """The largest logit in scope less `slope` times the out-of-scope class's: [texts]."""
+    """The largest in-scope logit minus `slope` times the out-of-scope class's: [texts]."""
     return largest(logits, oos) - slope * logits[:, oos]
 
 
 def largest(logits: Floats, oos: int) -> Floats:
-    """The largest logit in scope of each text: [texts]."""
+    """The largest in-scope logit of each text: [texts]."""
     found: Floats = np.delete(logits, oos, axis=1).max(axis=1)
     return found
 
@@ -52,7 +53,7 @@ def compare_scores(
         logits: [texts, labels].
         truth: label ids [texts]; both kinds of text must occur.
         oos: id of the out-of-scope class.
-        extra: further scores [texts] by name, high for texts in scope.
+        extra: further scores [texts] by name, high for in-scope texts.
     """
     inside = np.delete(logits, oos, axis=1)
     scores: dict[str, Floats] = {
@@ -73,13 +74,13 @@ def compare_scores(
 
 
 def class_distance(features: Floats, train_features: Floats, train_labels: Sequence[int], oos: int) -> Floats:
-    """Minus the squared Mahalanobis distance to the nearest mean of a class in scope: [texts].
+    """Minus the squared Mahalanobis distance to the nearest mean of an in-scope class: [texts].
 
     Args:
-        features: what the last layer sees of the texts, [texts, width].
+        features: the last layer's inputs for the texts, [texts, width].
         train_features: of the training texts, [training texts, width].
         train_labels: label ids of these.
-        oos: id of the out-of-scope class, whose texts have no common place.
+        oos: id of the out-of-scope class, whose texts form no cluster.
     """
     labels = np.asarray(train_labels)
     inside = labels != oos

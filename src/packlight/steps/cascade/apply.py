@@ -39,14 +39,14 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
     if not choice.kept:
         info(f"  {_nothing_kept(step, first.name, min_certifiable_drop(weights, confidence=step.confidence))}")
     for artifact, name in ((first, FIRST), (second, SECOND)):
-        # Not its card and its figures: they are written again and again, and would make other bytes of the cascade.
+        # The card and the figures are left out: they are rewritten often, and would change the cascade's bytes.
         artifact.copy_files(context.output_dir / name)
         write_manifest(context.output_dir / name, msgspec.structs.replace(artifact.manifest, measurement=None))
     write_own_config(
         context.output_dir, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}}
     )
     info(
-        f"  {first.name} answers {choice.kept:.0%} of val; {choice.spoilt:.1%} of the predictions become wrong, "
+        f"  {first.name} answers {choice.kept:.0%} of val; {choice.spoilt:.1%} of the predictions become wrong: "
         f"at most {choice.spoilt_limit:.1%} with {step.confidence:.0%} confidence"
     )
     return StepResult(
@@ -61,13 +61,13 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
 
 
 def _nothing_kept(step: Cascade, first: str, least: float) -> str:
-    """Why the first model is never sure enough, and what to do."""
+    """Why the first model is never confident enough, and what to do."""
     if least > step.max_accuracy_drop:
-        reason = f"val has too few texts to vouch for less than {least:.2g}"
-        remedy = "add texts to val, or state a higher loss or a lower confidence"
+        reason = f"val has too few texts to guarantee less than {least:.2g}"
+        remedy = "add texts to val, or raise max_accuracy_drop, or lower confidence"
     else:
-        reason = f"{first} spoils more answers than that even where it is surest"
-        remedy = "state a higher loss, or take a better first model"
+        reason = f"{first} loses more than that even on the texts that it is most confident about"
+        remedy = "raise max_accuracy_drop, or use a better first model"
     return (
         f"{first} answers nothing: no threshold keeps the loss within {step.max_accuracy_drop:g} with {step.confidence:.0%} "
         f"confidence; {reason}; {remedy}"

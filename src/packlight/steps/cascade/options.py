@@ -37,7 +37,7 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
 
     @property
     def contradiction(self) -> str | None:
-        """A model before itself."""
+        """Check that the two models are different."""
         return f"first and from are both {self.first!r}; give two models" if self.first == self.parent else None
 
     @property
@@ -46,9 +46,9 @@ class Cascade(Step, frozen=True, kw_only=True, tag="cascade"):
         return {self.first: ("static", "onnx-int8", "onnx")}
 
     def check_data(self, data: "Dataset") -> None:
-        """Check that val has out-of-scope texts where a rate is stated.
+        """Check that val has out-of-scope texts if a rate is stated.
 
         Raises:
-            RecipeError: when it lacks them.
+            RecipeError: if it has none.
         """
         oos_rate_weights(data, self.oos_rate, where=self.name)

@@ -1,10 +1,10 @@
-"""The switch of a cascade: how sure the first model must be for its answer to be taken.
+"""The threshold of a cascade: how confident the first model must be for its prediction to be used.
 
-Some answers of the first model are wrong where the second would have been right. From the surest text down, their
-share of all answers can only grow, and so can the limit under which the true share lies with the stated confidence;
-the switch stands where that limit reaches the loss. One sequence tested in a fixed order needs no correction for
-having looked at many thresholds. What the first model gets right and the second would not is not counted: it is a
-gain on top, and small samples promise it too easily.
+Some predictions of the first model are wrong where the second model's would have been right. Going down from the most
+confident text, the share of such predictions can only grow, and so can its upper confidence limit. The threshold is the
+point at which that limit reaches the loss. Hypotheses that are tested in a fixed order need no correction for multiple
+testing. Texts that only the first model gets right are not counted: they are an extra gain, and small samples
+overestimate it.
 
 Sources
     limit of a weighted share   Fay & Feuer (1997), Statistics in Medicine 16:791-801, equation for the upper limit of
@@ -22,17 +22,17 @@ Floats = npt.NDArray[np.floating]
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A switch, and what validation texts say of it."""
+    """A threshold, and its effect on validation texts."""
 
     threshold: float
     kept: float
     """share of the texts that the first model answers"""
     spoilt: float
-    """share of the answers, weighted, that are wrong though the second model alone is right"""
+    """weighted share of predictions that are wrong although the second model alone is right"""
     spoilt_limit: float
-    """under which their true share lies with the confidence asked for"""
+    """upper limit of their true share, at the requested confidence"""
     accuracy: float
-    """of the cascade; of each model alone below, all weighted alike"""
+    """of the cascade; below, of each model alone, with the same weights"""
     first_accuracy: float
     second_accuracy: float
 
@@ -40,14 +40,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 def choose_threshold(
     probability: Floats, first_right: Flags, second_right: Flags, *, loss: float, confidence: float, weights: Floats
 ) -> Choice:
-    """The lowest threshold at which the first model surely spoils no more than `loss` of the second one's answers.
+    """The lowest threshold that, with the stated confidence, costs no more than `loss` of the second model's accuracy.
 
     Args:
-        probability: the first model's, of its likeliest label, [texts].
+        probability: of the first model's most likely label, [texts].
         first_right: whether it is right, [texts].
         second_right: whether the second model is, [texts].
-        loss: accuracy that may be given up, from 0 to 1.
-        confidence: with which the true loss is within it, from 0.5 to 1.
+        loss: accuracy to give up, from 0 to 1.
+        confidence: confidence that the true loss is no higher, from 0.5 to 1.
         weights: of each text, [texts].
     """
     shares = weights / weights.sum()
@@ -55,13 +55,13 @@ def choose_threshold(
     spoilt = np.cumsum((shares * (second_right & ~first_right))[order])
     variance = np.cumsum((shares**2 * (second_right & ~first_right))[order])
     limit = _upper_limit(spoilt, variance, float(shares.max()), confidence)
-    # With equal probabilities no threshold lies between them.
+    # There is no threshold between equal probabilities.
     ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1)
     kept = int(ends[limit[ends] <= loss].max(initial=-1)) + 1
     change = np.cumsum((shares * (first_right.astype(float) - second_right))[order])
     alone = float((shares * second_right).sum())
     return Choice(
-        # Rounded down, the least probable of those that are kept stays above it.
+        # Rounded down, so that the least probable text that is kept stays above it.
         threshold=float(np.nextafter(probability[order[kept - 1]], 0)) if kept else 1.1,
         kept=kept / len(order),
         spoilt=float(spoilt[kept - 1]) if kept else 0.0,
@@ -73,13 +73,13 @@ def choose_threshold(
 
 
 def min_certifiable_drop(weights: Floats, *, confidence: float) -> float:
-    """The smallest loss that texts with these weights, [texts], can vouch for, were not one answer spoilt."""
+    """The smallest loss that texts with these weights, [texts], can guarantee, even if no prediction is lost."""
     none = np.zeros(1)
     return float(_upper_limit(none, none, float(weights.max() / weights.sum()), confidence)[0])
 
 
 def _upper_limit(share: Floats, variance: Floats, heaviest: float, confidence: float) -> Floats:
-    """Fay and Feuer's limit: of a gamma distribution with one more event of the heaviest weight."""
+    """Fay and Feuer's limit: that of a gamma distribution with one more event of the largest weight."""
     mean, spread = share + heaviest, variance + heaviest**2
     limit: Floats = spread / (2 * mean) * scipy.stats.chi2.ppf(confidence, 2 * mean**2 / spread)
     return limit

@@ -8,7 +8,7 @@ from packlight.steps.context import StepContext, StepResult, copy_description
 
 
 def apply(_: Compile, context: StepContext) -> StepResult:
-    """Copy the parent; the engine compiles it on each machine."""
+    """Copy the parent. The engine compiles it on each machine."""
     parent = context.parent
     copy_description(parent.path, context.output_dir)
     shutil.copyfile(parent.model_path, context.output_dir / SAFETENSORS)

@@ -1,14 +1,13 @@
-"""Distillation: a student learns the labels and the teacher's answers at once.
+"""Distillation: a student learns from the labels and the teacher's predictions together.
 
 The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
 
     alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
 
-to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
-what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
-(`steps.relations`).
+Three terms can be added: the squared error of the logits (Ba & Caruana 2014), the cosine distance between the inputs of
+the two heads (Sanh et al. 2019, section 3), and the relations inside the last layer's attention (`steps.relations`).
 
-A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
+A student can be any checkpoint, or some of the teacher's own layers, which is a much better start (Sanh et al. 2019,
 DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 """
 
@@ -66,17 +65,17 @@ def distill(
     """Train a student in place.
 
     Args:
-        student: a classifier over the lesson's labels.
+        student: a classifier with the labels of the training data.
         encoder: its tokenizer.
-        teaching: what the teacher says of the lesson's training texts.
+        teaching: the teacher's outputs for the training texts.
         lesson: texts and labels.
         options: the step's options.
         work: folder for checkpoints.
         seed: of batches and dropout.
-        on_epoch: called with what `val` says after each epoch.
+        on_epoch: called after each epoch with its results on `val`.
 
     Returns:
-        What `val` said after each epoch.
+        The results on `val` after each epoch.
     """
     class_weights = torch.ones(len(lesson.labels))
 
@@ -120,12 +119,12 @@ def distill(
 
 
 def _weights(class_weights: Tensor, labels: Tensor) -> Tensor:
-    """Each text's factor; 1 for texts without a label."""
+    """Weight of each text in the loss; 1 for texts without a label."""
     return torch.where(labels == NO_LABEL, 1.0, class_weights[labels.clamp_min(0)])
 
 
 class _FinalLayerInput:
-    """Remembers what the last layer of a model saw last: `seen`, [batch, width]."""
+    """Keeps the last input of a model's last layer in `seen`, [batch, width]."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._final = final_layer(model)
@@ -152,7 +151,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         unlabeled_texts=step.unlabeled_texts,
         min_texts=step.min_texts,
     )
-    # A student that cannot be made is found out before the teacher has answered every text.
+    # A student that cannot be built fails here, before the teacher runs on every text.
     student, encoder, tokenizer = _student(step, context, teacher, lesson)
     _check_width(step, student, teacher)
     if encoder.long_texts == "windows" and step.weight_of_inner_states:
@@ -221,10 +220,10 @@ def _student(
 
 
 def _encoder_like(step: Distill, origin: Artifact) -> TextEncoder:
-    """The tokenizer that a student shares with the variant that it starts from: as long as that one's, or shorter.
+    """The tokenizer of the variant that a student starts from, with the same maximum length or a shorter one.
 
     Raises:
-        RecipeError: when the step states a longer length.
+        RecipeError: if the step asks for a longer one.
     """
     limit = origin.manifest.max_length
     length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)

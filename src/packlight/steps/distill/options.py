@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EPOCHS = 6
 MIN_UPDATES = 300
-"""where no epochs are stated"""
+"""if no epochs are stated"""
 
 
 class Distill(Training, frozen=True, kw_only=True, tag="distill"):
@@ -111,12 +111,12 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
 
     @property
     def planned_epochs(self) -> int:
-        """The stated epochs, exactly; 6 where none are stated."""
+        """The stated epochs, or 6 if none are stated."""
         return EPOCHS if self.epochs is None else self.epochs
 
     @property
     def least_updates(self) -> int:
-        """Updates that epochs are added for: where none are stated, at least 300."""
+        """Minimum number of updates, which adds epochs: at least 300 if no epochs are stated."""
         return max(MIN_UPDATES, self.min_updates) if self.epochs is None else self.min_updates
 
     @property
@@ -126,15 +126,15 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
 
     @property
     def weight_of_inner_states(self) -> str | None:
-        """The option with which a student learns more of its teacher than logits; None without one."""
+        """The option that makes a student learn more than the teacher's logits; None without one."""
         names = ("hidden_weight", "relation_weight")
         return next((name for name in names if getattr(self, name) > 0), None)
 
     @property
     def contradiction(self) -> str | None:
-        """Two places to start from, or a file of soft labels beside what only a teacher can label."""
+        """Check for two starting points, and for soft labels together with options that need a teacher."""
         if self.start and self.student:
-            return "start and student both say what the student starts from; give one"
+            return "start and student both set what the student starts from; give one of them"
         beside = {
             "teachers": bool(self.teachers),
             "hidden_weight": self.hidden_weight > 0,
@@ -143,7 +143,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
             "unlabeled_texts": self.unlabeled_texts is not None,
         }
         if self.long_texts == "windows" and (weight := self.weight_of_inner_states):
-            return f"{weight} compares what student and teacher make of one text, which windows cut up; omit one of the two"
+            return f"{weight} compares student and teacher on whole texts, which windows split; omit one of the two"
         if self.soft_labels and (wrong := [key for key, given in beside.items() if given]):
             return f"soft_labels come from a file, but {wrong[0]} needs a teacher; give one of the two"
         return None
@@ -158,13 +158,13 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         return self.student
 
     def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> HeadPlan:
-        """The student's own head, which must be like the teacher's, or a new one on an encoder."""
+        """The student's own head, which must have the teacher's labels, or a new head on an encoder."""
         checkpoint.check_task()
         own = checkpoint.labels
         return HeadPlan(labels, 0) if own is None else HeadPlan(own, len(own))
 
     def obstacle(self, structure: Structure) -> str | None:
-        """Layers that the teacher does not have, or parts of it that cannot be read."""
+        """Check that the teacher has the requested layers, and the parts that the losses compare."""
         if self.student is None and self.start is None and (reason := structure.lacks_layers(self.layers)):
             return reason
         if self.freeze_layers and self.freeze_epochs and structure.layers is None:
@@ -176,7 +176,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         return None
 
     def result_structure(self, structure: Structure) -> Structure:
-        """Fewer layers, where the student is made of the teacher's."""
+        """Reduce the layers, if the student is built from the teacher's."""
         if self.student is not None or self.start is not None:
             return structure
         return replace(structure, layers=self.layers if isinstance(self.layers, int) else len(self.layers))
@@ -185,7 +185,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         """Read both files.
 
         Raises:
-            DataError: when one cannot be read, or the soft labels name other labels than the data.
+            DataError: if one cannot be read, or if the soft labels have labels that the data lacks.
         """
         if self.soft_labels:
             read_answers(Path(self.soft_labels), data.labels)

@@ -3,7 +3,7 @@
 The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
 layer, trained on a transformer's logits for the training texts and for unlabelled texts generated from them (compare Tang et al.
 2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). Its embedding is stored in 8 bits with
-one scale for each column; whatever is asked of it outside training, `val` first of all, it answers with the rounded one.
+one scale for each column. Outside training, and on `val` too, the rounded embedding is used.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,16 +38,16 @@ HEAD_DROPOUT = 0.2
 
 EVAL_BATCH = 256
 MOST_WORDS = 8192
-"""that `max_length` may be"""
+"""upper bound of `max_length`"""
 
 WEIGHT_DECAY = 1e-4
 
 
 class StaticStudent(nn.Module):
-    """See `engines.static` for the formula; the embedding is float32, and outside training seen through its rounding."""
+    """The student. See `engines.static` for the formula. Outside training, the float32 embedding is rounded."""
 
     def __init__(self, options: DistillStatic, labels: int) -> None:
-        """Start with small random vectors; the seed is the caller's."""
+        """Start with small random vectors. The caller sets the seed."""
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(options.buckets, options.embedding_dim) * START)
         self.first = nn.Linear(options.embedding_dim, options.hidden_size)
@@ -65,14 +65,14 @@ class StaticStudent(nn.Module):
         return (self.embedding.detach() / scale).round().to(torch.int8), scale
 
     def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-        """Logits [texts, labels] of texts whose n-grams lie end to end, from `offsets` on, each with its weight."""
+        """Logits [texts, labels] of texts whose weighted n-grams are concatenated; each text starts at its offset."""
         vectors = nn.functional.embedding_bag(rows, self._table(), offsets, mode="sum", per_sample_weights=weights)
         hidden: Tensor = self.drop(torch.relu(self.first(vectors)))
         logits: Tensor = self.last(hidden)
         return logits
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
-        """Switch between the embedding that learns and the rounded one."""
+        """Switch between the trained embedding and the rounded one."""
         self._rounded = None
         return super().train(mode)
 
@@ -87,7 +87,7 @@ class StaticStudent(nn.Module):
 
 @dataclass(frozen=True)
 class StaticEpoch:
-    """What `val` said after one epoch."""
+    """The results on `val` after one epoch."""
 
     epoch: int
     accuracy: float
@@ -106,14 +106,14 @@ def distill_static(
 
     Args:
         lesson: texts and labels; label -100 for texts without one.
-        teacher_logits: what the teacher says of the lesson's training texts, [texts, labels].
-        ngrams: which n-grams are looked up.
+        teacher_logits: the teacher's logits of the training texts, [texts, labels].
+        ngrams: the n-grams to look up.
         options: the step's options.
-        seed: of the start, the order and what is left out.
-        on_epoch: called with what `val` says after each epoch.
+        seed: of the initial weights, the order and the dropout.
+        on_epoch: called after each epoch with its results on `val`.
 
     Returns:
-        The student with the weights of its best epoch on `val`, and what `val` said after each.
+        The student with the weights of its best epoch on `val`, and the results after each epoch.
     """
     torch.manual_seed(seed)
     chooser = np.random.default_rng(seed)

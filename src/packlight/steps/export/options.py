@@ -29,5 +29,5 @@ class Export(Step, frozen=True, kw_only=True, tag="export"):
     tolerance: Annotated[Rate, described("Fail if any logit differs from PyTorch's by more than this.")] = 1e-3
 
     def obstacle(self, structure: Structure) -> str | None:
-        """An architecture that PyTorch does not export."""
+        """Check that PyTorch can export the architecture."""
         return NO_EXPORT.get(structure.model_type)

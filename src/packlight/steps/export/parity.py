@@ -1,4 +1,4 @@
-"""Does a transformed model answer like its parent? Asked on real texts, before anything else is built on it."""
+"""Check on real texts that a transformed model gives its parent's logits, before anything else is built on it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,8 +34,8 @@ def check_export(
 ) -> Parity:
     """Compare an exported graph's logits with its parent's.
 
-    Real texts are answered at batch sizes 1, 3 and 32, padded as they come; beside them, pieces of real texts joined
-    to every length of `LENGTHS` up to the longest that the artifact takes.
+    Real texts run in batches of 1, 3 and 32 with normal padding. So do real texts that are joined or cut to each of the
+    `LENGTHS` up to the artifact's maximum.
 
     Raises:
         ParityError: when a logit differs by more than the tolerance, or is not a number.

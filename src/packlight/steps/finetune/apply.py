@@ -1,8 +1,8 @@
-"""Fine-tuning a pretrained encoder, with a head that starts from the classes' centroids.
+"""Fine-tune a pretrained encoder, with a head that starts from class centroids.
 
-A sentence encoder already puts texts of one intent close together, so the mean of a class's training embeddings is a
-good classifier before any step (Snell et al. 2017, Prototypical Networks, section 2.3): the final layer starts with
-`COSINE_SCALE` times the unit centroids, on embeddings of fixed length.
+A sentence encoder already places texts with the same intent close together, so the mean embedding of each class makes a
+good classifier before any training (Snell et al. 2017, Prototypical Networks, section 2.3). The final layer starts with
+`COSINE_SCALE` times the unit centroids, on normalized embeddings.
 """
 
 from collections.abc import Callable
@@ -54,12 +54,12 @@ def finetune(
         options: the step's options.
         work: folder for checkpoints.
         seed: of batches and dropout.
-        own_labels: how many of the labels, the first ones, the model knows already; the head's other rows start from class
-            centroids.
-        on_epoch: called with what `val` says after each epoch.
+        own_labels: number of labels that the model already knows, which come first. The head's other rows start from
+            class centroids.
+        on_epoch: called after each epoch with its results on `val`.
 
     Returns:
-        What `val` said after each epoch; nothing where there is none.
+        The results on `val` after each epoch; empty if there are no epochs.
     """
     if own_labels == 0:
         start_from_centroids(model, encoder, lesson)
@@ -94,12 +94,12 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
     else:
         model = build_classifier(checkpoint.path, plan.labels, seed=context.seed)
     if model.config.pad_token_id is None:
-        # Models without a padding token refuse batches, and look for the last token that is not one.
+        # Without a padding token, a model rejects batches, because it looks for the last token that isn't padding.
         model.config.pad_token_id = TextEncoder(tokenizer / "tokenizer.json", 1).pad_id
     facts: dict[str, Any] = started_from(checkpoint)
     file = tokenizer / "tokenizer.json"
     if step.adopts(checkpoint, context.data.labels):
-        # Cut where the model itself cuts, so that it answers here as it does elsewhere.
+        # Truncate where the model's own tokenizer does, so that it predicts here what it predicts elsewhere.
         limit = length_limit(model, tokenizer)
         length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
         encoder = TextEncoder(file, length, long_texts=step.long_texts)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     """Fine-tune a pretrained encoder on your labelled texts.
 
-    A classifier of the data's labels is taken as it is. If its labels differ, state what to do.
+    A classifier that already has the data's labels is used as it is. If its labels differ, use `label_map`,
+    `extend_labels` or `new_head`.
     """
 
     makes = "torch"
@@ -51,14 +52,14 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
             takes="file",
         ),
     ] = None
-    new_head: Annotated[bool, described("Train a new classification head, whatever head the model has.")] = False
+    new_head: Annotated[bool, described("Train a new classification head, and discard the model's own.")] = False
     extend_labels: Annotated[
         bool, described("Keep the labels that a classifier knows, and add the data's other labels to its head.")
     ] = False
 
     @property
     def contradiction(self) -> str | None:
-        """A new head beside what is to be done with the old one."""
+        """Check for a new head together with an option for the old one."""
         beside = {"label_map": self.label_map is not None, "extend_labels": self.extend_labels}
         if self.new_head and (kept := [key for key, given in beside.items() if given]):
             return f"new_head replaces the head that {kept[0]} keeps; give one of the two"
@@ -66,14 +67,14 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The label map, where it is a file."""
+        """The label map, if it is a file."""
         return (self.label_map,) if isinstance(self.label_map, str) else ()
 
     def check_data(self, data: "Dataset") -> None:  # noqa: ARG002 - only its own file
         """Read the label map.
 
         Raises:
-            ModelError: when it cannot be read, or is none.
+            ModelError: if it cannot be read, or isn't a label map.
         """
         if isinstance(self.label_map, str):
             read_label_map(Path(self.label_map))
@@ -83,15 +84,15 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         return self.model or default
 
     def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> HeadPlan:
-        """What becomes of the model's head.
+        """What happens to the model's head.
 
         Raises:
-            ModelError: when the model is of another kind, or its labels are not the data's.
+            ModelError: if the model is of another kind, or has other labels than the data.
         """
         label_map = read_label_map(Path(self.label_map)) if isinstance(self.label_map, str) else self.label_map
         return plan_head(checkpoint, labels, label_map=label_map, extend=self.extend_labels, new=self.new_head)
 
     def adopts(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> bool:
-        """Whether the model already knows the data's labels, and is not to be trained on."""
+        """Whether the model already knows the data's labels, and training isn't to be continued."""
         plan = self.head_plan(checkpoint, labels)
         return not self.continue_training and plan.own == len(plan.labels)

@@ -1,11 +1,11 @@
-"""ONNX export: one graph with batch and length dynamic, attention as one operator.
+"""ONNX export: one graph with dynamic batch size and length, and attention as a single operator.
 
-The exporter alone turns one attention block into some forty nodes, and ONNX Runtime's pattern fusion no longer
-recognises what the current exporter writes. So the attention is not recognised afterwards but said at once: while
-exporting, the model runs with an attention implementation of its own that emits `com.microsoft.MultiHeadAttention`
-with the padding mask as it is, which leaves no mask arithmetic in the graph either. `steps.fusion` then packs the
-three projections into it and joins layer norms and GELU. Architectures that add something to the attention scores
-(MPNet's relative positions) are exported with their own eager attention.
+By itself, the exporter turns one attention block into some forty nodes, and ONNX Runtime's pattern fusion no longer
+recognizes what the current exporter writes. So the operator is emitted directly: during the export, the model runs with
+an attention implementation that emits `com.microsoft.MultiHeadAttention` with the padding mask as it is. That leaves no
+mask arithmetic in the graph either. `steps.onnx.fusion` then packs the three projections into it and fuses layer norms
+and GELU. Architectures that add something to the attention scores (MPNet's relative positions) are exported with their
+own eager attention.
 """
 
 import logging
@@ -29,27 +29,27 @@ from packlight.steps.onnx.strip_metadata import strip_metadata
 
 ATTENTION = "packlight_onnx"
 ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "camembert")
-"""architectures whose attention is softmax(QK/sqrt(d) + padding mask)V and nothing else"""
+"""architectures whose attention is exactly softmax(QK/sqrt(d) + padding mask)V"""
 OPSET = 18
 INPUTS = ("input_ids", "attention_mask")
 
 
 def export(source: Path, target: Path, *, opset: int = OPSET, fuse: bool = True) -> PreTrainedModel:
-    """Write the classifier in `source` as the ONNX file `target`.
+    """Export the classifier in `source` to the ONNX file `target`.
 
     Args:
         source: a folder that `open_classifier` opens.
-        target: the file to write; inputs `input_ids` and `attention_mask`, int64 [batch, sequence]; output
-            `logits`, float32 [batch, labels].
-        opset: version of the operators.
-        fuse: join attention, layer normalization and GELU into ONNX Runtime's own operators.
+        target: the file to write. Its inputs are `input_ids` and `attention_mask`, int64 [batch, sequence]; its output
+            is `logits`, float32 [batch, labels].
+        opset: ONNX opset version.
+        fuse: fuse attention, layer normalization and GELU into ONNX Runtime's own operators.
 
     Returns:
         The parent model, for the parity check.
 
     Raises:
-        ModelError: when the folder holds no classifier.
-        UnsupportedError: when PyTorch cannot export its architecture.
+        ModelError: if the folder holds no classifier.
+        UnsupportedError: if PyTorch cannot export its architecture.
     """
     parent = open_classifier(source)
     if reason := NO_EXPORT.get(parent.config.model_type):
@@ -70,7 +70,7 @@ def export(source: Path, target: Path, *, opset: int = OPSET, fuse: bool = True)
 
 
 def _fold_token_type(model: PreTrainedModel) -> None:
-    """Add the vector of token type 0, which every token of a single text has, to each position's, in place."""
+    """Add the vector of token type 0, which every token of a single text has, to each position's vector, in place."""
     embeddings = getattr(model.base_model, "embeddings", None)
     types, positions = (getattr(embeddings, f"{name}_embeddings", None) for name in ("token_type", "position"))
     if isinstance(types, nn.Embedding) and isinstance(positions, nn.Embedding):
@@ -81,14 +81,14 @@ def _fold_token_type(model: PreTrainedModel) -> None:
 
 
 class _Zero(nn.Module):
-    """An embedding of nothing."""
+    """An embedding that adds nothing."""
 
     def forward(self, ids: Tensor) -> Tensor:  # noqa: ARG002 - the place of an embedding
         return torch.zeros(())
 
 
 def _trace(model: PreTrainedModel, opset: int) -> onnx.ModelProto:
-    # The exporter specialises sizes 0 and 1, so the example has others.
+    # The exporter specializes sizes 0 and 1, so the example avoids them.
     ids = torch.full((2, 7), 1 if model.config.pad_token_id != 1 else 2)
     mask = torch.ones_like(ids)
     mask[1, 4:] = 0
@@ -128,7 +128,7 @@ def _attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of [batch, heads, tokens, size] as one operator; see AttentionInterface for the contract."""
+    """Attention of [batch, heads, tokens, size] as a single operator. See AttentionInterface for the contract."""
     batch, heads, tokens, size = query.shape
     flat = [part.transpose(1, 2).reshape(batch, tokens, heads * size) for part in (query, key, value)]
     mixed = torch.onnx.ops.symbolic(
@@ -144,7 +144,7 @@ def _attention(
 
 def _register_attention() -> None:
     AttentionInterface.register(ATTENTION, _attention)
-    # Layers get the padding mask [batch, tokens] as it came in.
+    # Layers get the original padding mask, [batch, tokens].
     AttentionMaskInterface.register(ATTENTION, lambda *_, attention_mask=None, **__: attention_mask)
 
 
@@ -160,14 +160,14 @@ def _named_axes(graph: onnx.ModelProto) -> onnx.ModelProto:
 def _explained(architecture: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # the exporter raises types of its own, and of many libraries
+    except Exception as error:  # the exporter raises exceptions of its own and of many libraries
         reason = str(error).strip().partition("\n")[0]
         raise UnsupportedError(f"PyTorch does not export {architecture} to ONNX: {reason}") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide the exporter's remarks about itself; what matters is checked by parity afterwards."""
+    """Hide the exporter's warnings. The parity check finds whatever matters."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

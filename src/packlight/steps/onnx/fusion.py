@@ -1,9 +1,9 @@
-"""Joining ONNX nodes into ONNX Runtime's own operators.
+"""Fuse ONNX nodes into ONNX Runtime's own operators.
 
-ONNX Runtime's transformer optimizer joins what layer norms and GELU are made of, and GELU with its bias; the addition
-before a layer norm stays a node of its own (docs/decisions/0017). What is left after `steps.export` is packing: where
-query, key and value of a `MultiHeadAttention` are three projections of one tensor, one `Attention` node with one
-packed weight takes their place, which is one matrix product instead of three, and which the int8 quantizer knows.
+ONNX Runtime's transformer optimizer fuses layer norms, GELU, and GELU with its bias. The addition before a layer norm
+stays a separate node (docs/decisions/0017). What remains is packing: if the query, key and value of a
+`MultiHeadAttention` are three projections of one tensor, a single `Attention` node with one packed weight replaces
+them. That is one matrix product instead of three, and the int8 quantizer supports it.
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ FLOAT = npt.NDArray[np.float32]
 
 
 def fuse(model: onnx.ModelProto, *, heads: int, hidden: int) -> onnx.ModelProto:
-    """Join what can be joined; a graph without a known pattern comes back as it is.
+    """Fuse every known pattern. A graph without one is returned unchanged.
 
     Args:
-        model: a graph as exported.
-        heads: attention heads of a layer.
+        model: an exported graph.
+        heads: attention heads per layer.
         hidden: width of the hidden states.
     """
     pack_attention(model)
@@ -43,7 +43,7 @@ def fuse(model: onnx.ModelProto, *, heads: int, hidden: int) -> onnx.ModelProto:
 
 
 def allow_own_operators(model: onnx.ModelProto) -> None:
-    """Say in the file that it uses ONNX Runtime's own operators, in place."""
+    """Declare in the file that it uses ONNX Runtime's own operators, in place."""
     if not any(entry.domain == DOMAIN for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
@@ -56,10 +56,10 @@ class _Projection:
 
 
 def pack_attention(model: onnx.ModelProto) -> int:
-    """Turn each `MultiHeadAttention` over three projections of one tensor into one `Attention`, in place.
+    """Replace each `MultiHeadAttention` over three projections of one tensor by one `Attention`, in place.
 
     Returns:
-        How many were packed.
+        The number of nodes that were packed.
     """
     graph = _Graph(model.graph)
     packed = 0
@@ -83,7 +83,7 @@ def pack_attention(model: onnx.ModelProto) -> int:
 
 
 def _skip_reshapes(graph: onnx.GraphProto, name: str) -> None:
-    """Let who reads an attention's output through a split into heads and back read the output itself, in place."""
+    """Bypass nodes that only split an attention's output into heads and join it again, in place."""
     readers = [node for node in graph.node if name in node.input]
     if len(readers) == 1 and readers[0].op_type == "Reshape":
         split = readers[0]
@@ -96,14 +96,14 @@ def _skip_reshapes(graph: onnx.GraphProto, name: str) -> None:
 
 
 class _Graph:
-    """Who makes which tensor."""
+    """The node that produces each tensor."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._maker = {name: node for node in graph.node for name in node.output}
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
 
     def projection(self, name: str) -> _Projection | None:
-        """The `source @ weight + bias` behind a tensor, seen through what only changes its shape and back."""
+        """The `source @ weight + bias` behind a tensor, ignoring nodes that only reshape it and back."""
         node = self._maker.get(name)
         while node is not None and node.op_type in ("Reshape", "Transpose", "Identity"):
             node = self._maker.get(node.input[0])

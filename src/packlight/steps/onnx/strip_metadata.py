@@ -1,8 +1,8 @@
-"""Leaving in an ONNX file what a reader needs, and nothing of its making.
+"""Strip an ONNX file of everything that a runtime doesn't need.
 
-The exporter writes into every node the source lines that it came from, with the paths of the machine that it ran on,
-and a type for every inner tensor, which is no longer true once nodes are joined or quantized. Runtimes infer the
-types themselves. For a small model this is half of the file.
+The exporter records in every node the source lines that it came from, with local paths, and a type for every inner
+tensor. The types are wrong once nodes are fused or quantized, and runtimes infer them anyway. In a small model, this
+metadata is half of the file.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import onnx
 
 
 def strip_metadata(model: onnx.ModelProto) -> None:
-    """Remove remarks, source lines, types of inner tensors and constants that nothing reads, in place."""
+    """Remove comments, source lines, types of inner tensors and unused constants, in place."""
     del model.metadata_props[:]
     model.ClearField("doc_string")
     for graph in _graphs(model.graph):

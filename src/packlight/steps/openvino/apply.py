@@ -13,7 +13,7 @@ OPSET = 18
 
 
 def apply(step: OpenVino, context: StepContext) -> StepResult:
-    """Export the parent without ONNX Runtime's own operators, and convert that graph."""
+    """Export the parent without ONNX Runtime's own operators, and convert the graph."""
     parent, int8 = context.parent, step.precision == "int8"
     graph = context.work_dir / "unfused.onnx"
     export(parent.path, graph, opset=OPSET, fuse=False)

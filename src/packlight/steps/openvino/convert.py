@@ -1,7 +1,7 @@
-"""An ONNX graph of standard operators as an OpenVINO artifact's files, in float32 or in int8 by NNCF.
+"""Convert an ONNX graph of standard operators to OpenVINO, in float32 or, with NNCF, in int8.
 
-int8 is NNCF's post-training quantization (`nncf.quantize`) with its scheme for transformers: ranges are taken once from
-training texts, so that an answer does not depend on the batch.
+int8 is NNCF's post-training quantization (`nncf.quantize`) with its scheme for transformers. Ranges are measured once
+on training texts, so predictions don't depend on the batch.
 """
 
 import logging
@@ -24,7 +24,7 @@ from packlight.runtime.tokenization import TextEncoder
 
 
 def write_openvino(source: Path, folder: Path) -> None:
-    """Write the float32 graph `source` as OpenVINO's files in an artifact's folder.
+    """Write the float32 graph `source` as OpenVINO files to an artifact's folder.
 
     Raises:
         EngineError: when OpenVINO does not know an operator of it.
@@ -35,7 +35,7 @@ def write_openvino(source: Path, folder: Path) -> None:
 
 
 def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts: Sequence[str]) -> None:
-    """The same in int8, with ranges taken from the texts, each alone.
+    """Write the graph in int8, with ranges measured on the texts one at a time.
 
     Raises:
         EngineError: when OpenVINO does not know an operator of it, or NNCF cannot quantize it.
@@ -47,10 +47,10 @@ def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts:
     rows = [encoder([text]).feed() for text in texts]
     inputs = nncf.Dataset(rows)
     try:
-        # It draws its progress on standard output, which is for results.
+        # It writes its progress to standard output, which is for results.
         with redirect_stdout(StringIO()):
             int8 = nncf.quantize(model, inputs, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
-    except Exception as error:  # the library raises its own types
+    except Exception as error:  # the library raises its own exceptions
         raise EngineError(f"NNCF cannot quantize it: {error}") from error
     _save(openvino, int8, folder)
 
@@ -58,12 +58,12 @@ def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts:
 def _read(openvino: Any, source: Path) -> Any:
     try:
         return openvino.Core().read_model(source)
-    except RuntimeError as error:  # the only kind that it raises
+    except RuntimeError as error:  # the only exception that it raises
         raise EngineError(f"OpenVINO cannot read {source.name}: {error}") from error
 
 
 def _nncf() -> Any:
-    # NNCF reports its use to its makers unless it takes itself to be under test.
+    # NNCF sends usage reports unless it believes that it is under test.
     os.environ.setdefault("NNCF_CI", "1")
     nncf = load("nncf", "OpenVINO in int8")
     nncf.set_log_level(logging.ERROR)

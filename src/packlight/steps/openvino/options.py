@@ -28,5 +28,5 @@ class OpenVino(Step, frozen=True, kw_only=True, tag="openvino"):
     ] = 0.9
 
     def obstacle(self, structure: Structure) -> str | None:
-        """An architecture that PyTorch does not export."""
+        """Check that PyTorch can export the architecture."""
         return NO_EXPORT.get(structure.model_type)

@@ -1,11 +1,11 @@
-"""Structured pruning: whole layers, feed-forward neurons and attention heads are taken out: what is left is smaller.
+"""Structured pruning: whole layers, feed-forward neurons and attention heads are removed.
 
-A neuron's importance is the change of the loss to be expected when it is silenced, to first order: the square of the
-sum of activation times gradient over a text's tokens, averaged over training texts (Molchanov et al. 2019, Importance
-Estimation for Neural Network Pruning, equation 8, taken for whole neurons). A head's is the absolute value of the same
-sum over its channels (Michel, Levy & Neubig 2019, Are Sixteen Heads Really Better than One?, equation 2). Every layer
-keeps the same number, because configurations know one for all; which ones differs. The pruned model forgets much and
-is healed by distillation afterwards (Hou et al. 2020, DynaBERT, section 2).
+A neuron's importance is a first-order estimate of how the loss changes without it: the square of the sum of activation
+times gradient over a text's tokens, averaged over training texts (Molchanov et al. 2019, Importance Estimation for
+Neural Network Pruning, equation 8, applied to whole neurons). A head's importance is the absolute value of the same sum
+over its channels (Michel, Levy & Neubig 2019, Are Sixteen Heads Really Better than One?, equation 2). Every layer keeps
+the same number of parts, because a configuration has one number for all layers. Pruning costs accuracy, which
+distillation restores (Hou et al. 2020, DynaBERT, section 2).
 """
 
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ from packlight.steps.training.training_data import training_data
 def prune(
     model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int], options: Prune
 ) -> PreTrainedModel:
-    """A smaller model made of the most important parts; the given one is left as it is.
+    """Build a smaller model from the most important parts. The given model is not changed.
 
     Args:
         model: a classifier.
         encoder: its tokenizer.
-        texts: training texts that importance is measured on.
+        texts: training texts to estimate importance on.
         labels: their label ids.
         options: the step's options.
 
     Raises:
-        RecipeError: when more is to be kept than there is, or nothing would be removed.
+        RecipeError: if more is to be kept than there is, or if nothing would be removed.
     """
     held = len(encoder_layers(model))
     smaller = keep_layers(model, held if options.layers is None else options.layers)
@@ -56,7 +56,7 @@ def prune(
         parts += [f"intermediate_size below {width}"] if width is not None else []
         parts += [f"heads below {several}"] if several else []
         raise RecipeError(f"{options.name}: nothing to remove: give {', or '.join(parts)}")
-    # All is weighed before anything is taken out.
+    # All importances are estimated before anything is removed.
     neurons = None if kept == width else neuron_importance(smaller, encoder, texts, labels)
     scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
     if neurons is not None and kept is not None and width is not None:
@@ -72,11 +72,11 @@ def prune(
 def neuron_importance(
     model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
 ) -> list[Tensor]:
-    """The importance of each feed-forward neuron, [neurons] for each layer, text by text and without dropout."""
+    """The importance of each feed-forward neuron, [neurons] for each layer."""
     width = feed_forward_width(model)
     downs = [blocks_of(layer, width)[1] for layer in encoder_layers(model)]
     totals = [torch.zeros(width) for _ in downs]
-    for text in taylor_importance(model, downs, encoder, texts, labels, title="weighing neurons"):
+    for text in taylor_importance(model, downs, encoder, texts, labels, title="estimating the importance of neurons"):
         for total, contribution in zip(totals, text, strict=True):
             total.add_(contribution.square())
     return totals
@@ -85,24 +85,24 @@ def neuron_importance(
 def head_importance(
     model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
 ) -> list[Tensor]:
-    """The importance of each attention head, [heads] for each layer, text by text and without dropout.
+    """The importance of each attention head, [heads] for each layer.
 
     Raises:
-        ModelError: when it is not known where the model keeps its heads.
+        ModelError: if the architecture's attention heads are not known.
     """
     readers, size = attention_heads.outputs(model), attention_heads.head_dim(model)
     totals = [torch.zeros(attention_heads.num_heads(model)) for _ in readers]
-    for text in taylor_importance(model, readers, encoder, texts, labels, title="weighing heads"):
+    for text in taylor_importance(model, readers, encoder, texts, labels, title="estimating the importance of heads"):
         for total, contribution in zip(totals, text, strict=True):
             total.add_(contribution.reshape(-1, size).sum(dim=1).abs())
     return totals
 
 
 def head_count(model: PreTrainedModel, options: Prune) -> int:
-    """Heads of each layer, of which as many as the options want can be kept.
+    """The number of heads in each layer, after checking that enough can be kept.
 
     Raises:
-        RecipeError: If there are fewer, or it is unknown where they are.
+        RecipeError: if there are fewer than the options ask for, or if the architecture's heads are not known.
     """
     several = attention_heads.num_heads(model)
     if options.heads is not None:
@@ -118,7 +118,7 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
 
 
 def _best(importance: Tensor, count: int) -> Tensor:
-    """The numbers of the most important, rising."""
+    """The indices of the most important parts, ascending."""
     return importance.topk(count).indices.sort().values
 
 

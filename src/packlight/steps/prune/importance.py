@@ -1,4 +1,4 @@
-"""What a part contributes to the loss, to first order: its activation times the loss's gradient there."""
+"""A part's contribution to the loss, to first order: its activation times the gradient of the loss."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,17 +20,17 @@ def taylor_importance(
     *,
     title: str,
 ) -> Iterator[list[Tensor]]:
-    """For each text, activation times gradient, summed over its tokens: [channels] for each reader.
+    """For each text, yield activation times gradient, summed over its tokens: [channels] for each reader.
 
-    Texts go one by one and without dropout; the model is left in evaluation mode, without gradients.
+    Texts run one at a time, without dropout. The model is left in evaluation mode, without gradients.
 
     Args:
         model: a classifier.
-        readers: modules of it whose input, [batch, tokens, channels], is the activation in question.
+        readers: modules of the model whose input, [batch, tokens, channels], is the activation.
         encoder: its tokenizer.
         texts: training texts.
         labels: their label ids.
-        title: what the progress bar says.
+        title: title of the progress bar.
     """
     seen: dict[int, Tensor] = {}
 

@@ -35,12 +35,12 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
 
     @property
     def contradiction(self) -> str | None:
-        """Nothing to remove."""
+        """Check that there is something to remove."""
         nothing = self.layers is self.intermediate_size is self.heads is None
         return "nothing to remove: give layers, intermediate_size or heads" if nothing else None
 
     def obstacle(self, structure: Structure) -> str | None:
-        """Parts that the architecture does not have, or has fewer of."""
+        """Check that the architecture has the parts, and more of them than are kept."""
         layers = None if self.layers is None else structure.lacks_layers(self.layers)
         neurons, heads = self.intermediate_size, self.heads
         found = [
@@ -51,7 +51,7 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
         return next((each for each in found if each), None)
 
     def result_structure(self, structure: Structure) -> Structure:
-        """Fewer of each part."""
+        """The structure after pruning."""
         layers = len(self.layers) if isinstance(self.layers, tuple) else self.layers
         return replace(
             structure,

@@ -1,4 +1,4 @@
-"""Making int8 for ONNX Runtime: ranges by the better method, and in float what int8 would spoil."""
+"""Quantize to int8 for ONNX Runtime: choose the better ranges, and keep products that int8 would harm in float32."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from packlight.steps.quantize_onnx.quantize import product_names, quantize_onnx
 from packlight.steps.training.training_data import training_data
 
 WATCHED_TEXTS = 64
-"""of val, for the error that one product in int8 makes, and for the check of portability"""
+"""number of val texts for the error of each product in int8, and for the portability check"""
 
 Logits = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A graph in int8, and what it says of val."""
+    """An int8 graph, and its logits on val."""
 
     options: QuantizeOnnx
     in_float: tuple[str, ...]
@@ -38,7 +38,7 @@ class _Attempt:
 
 
 def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
-    """Quantize the parent's graph to int8, keeping in float32 what int8 would spoil."""
+    """Quantize the parent's graph to int8, and keep products that int8 would harm in float32."""
     parent = context.parent
     encoder = encoder_of(parent)
     texts = training_data(context.data, parent.labels).val_texts
@@ -95,7 +95,7 @@ def _more_often_right(attempts: Sequence[_Attempt], context: StepContext) -> _At
     """The attempt with the higher accuracy on val.
 
     Raises:
-        ModelError: when the data has other labels than the model.
+        ModelError: if the data has other labels than the model.
     """
     truth = np.array(training_data(context.data, context.parent.labels).val_labels)
     return max(attempts, key=lambda made: float((made.logits.argmax(axis=1) == truth).mean()))
@@ -115,13 +115,13 @@ def _quantize(
 
 
 def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextEncoder) -> list[str]:
-    """The products of the graph, those first whose int8 form alone moves the logits most."""
+    """The graph's matrix products, ordered by how far each one changes the logits if it alone is in int8."""
     texts = evenly_spaced(context.data.val.texts, WATCHED_TEXTS)
     wanted = _logits(context.parent.model_path, encoder, texts)
     names = product_names(context.parent.model_path)
     file = context.work_dir / "alone.onnx"
     errors = {}
-    with bar("how much int8 spoils", total=len(names)) as progress:
+    with bar("measuring the error of int8", total=len(names)) as progress:
         for name in names:
             _quantize(options, context, encoder, file, [other for other in names if other != name])
             errors[name] = float(np.square(_logits(file, encoder, texts) - wanted).mean())
@@ -130,7 +130,7 @@ def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextE
 
 
 def _logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
-    """Logits of texts, [texts, labels], each answered alone."""
+    """Logits of texts, [texts, labels], run one at a time."""
     session = open_on_cpu(file)
 
     def run(feed: Mapping[str, Ids]) -> Logits:

@@ -1,9 +1,9 @@
-"""Embeddings in 4 bits: blocks of 64 values share one scale, and the rows that a text looks up are unpacked as they come.
+"""Embeddings in 4 bits: blocks of 64 values share one scale, and only the rows that a text looks up are unpacked.
 
-Two values lie in a byte, the first half of a block in the low bits and the second half in the high ones, so that
-standard operators unpack a row: two masks, one concatenation, one scaling. (ONNX Runtime has an operator for it,
-GatherBlockQuantized, which takes four times as long on rows of this width.) Blocks keep the rounding error of rare
-large values to themselves (Dettmers et al. 2022, 8-bit Optimizers via Block-wise Quantization, section 2).
+A byte holds two values, from the first half of a block in the low bits and from the second half in the high ones, so
+that standard operators can unpack a row: two masks, one concatenation, one scaling. (ONNX Runtime's own operator,
+GatherBlockQuantized, takes four times as long on rows of this width.) Blocks confine the rounding error that rare large
+values cause (Dettmers et al. 2022, 8-bit Optimizers via Block-wise Quantization, section 2).
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ import onnx
 from onnx import helper, numpy_helper
 
 BLOCKS = (64, 32, 16)
-"""values that share a scale; the first that divides a row, because fewer scales are less to store"""
+"""values that share a scale: the first size that divides a row, because fewer scales take less space"""
 ZERO = 8
 """the unsigned value that stands for 0"""
 LIMIT = 15
 LEAST_BYTES = 64_000
-"""smaller tables are left to int8"""
+"""smaller tables stay in int8"""
 HALF_BYTE = 4
 
 
 def embeddings_to_int4(model: onnx.ModelProto) -> bool:
-    """Turn the largest float32 table that rows are looked up in into int4, in place.
+    """Convert the largest float32 lookup table to int4, in place.
 
-    The small tables beside it, such as that of positions, gain nothing worth the operators.
+    Smaller tables, such as that of the positions, would not save enough to justify the extra operators.
 
     Returns:
         Whether there was one.
@@ -61,7 +61,7 @@ def pack(table: npt.NDArray[np.float32], block: int) -> tuple[npt.NDArray[np.uin
 def _unpacking(
     graph: onnx.GraphProto, table: onnx.TensorProto, lookup: onnx.NodeProto, block: int
 ) -> list[onnx.NodeProto]:
-    """The nodes that look up and unpack rows; their constants are put into the graph."""
+    """The nodes that look up and unpack rows. Their constants are added to the graph."""
     packed, scales = pack(numpy_helper.to_array(table), block)
     name, ids = table.name, lookup.input[1]
     constants: dict[str, npt.NDArray[Any]] = {
@@ -71,7 +71,7 @@ def _unpacking(
         f"{name}_shift": np.array(HALF_BYTE, dtype=np.uint8),
         f"{name}_one": np.array(1.0, dtype=np.float32),
         f"{name}_zero": np.array(ZERO, dtype=np.uint8),
-        # Batch and tokens as they come, the blocks joined again.
+        # Any batch size and length, with the blocks of a row joined again.
         f"{name}_shape": np.array([0, 0, table.dims[1]], dtype=np.int64),
     }
     graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in constants.items())
@@ -93,7 +93,7 @@ def _unpacking(
 
 
 def _block(table: onnx.TensorProto | None) -> int | None:
-    """Values that share a scale; None for a tensor that is no large table, or too narrow for any size."""
+    """The block size; None for a tensor that is not a large table, or too narrow for any block size."""
     if table is None or len(table.dims) != 2 or 4 * np.prod(table.dims) < LEAST_BYTES:  # rows and columns
         return None
     return next((size for size in BLOCKS if table.dims[1] % size == 0), None)

@@ -1,11 +1,10 @@
-"""Would the int8 file answer alike on a processor without VNNI?
+"""Check whether an int8 file predicts the same labels on a processor without VNNI.
 
-There the multiplication of unsigned activations by signed weights adds neighbouring products in pairs into 16 bits,
+Such processors multiply unsigned activations by signed weights and add neighbouring products in pairs into 16 bits,
 which saturate (`vpmaddubsw`; ONNX Runtime's documentation on quantization, "When and why do I need to try U8S8 with
-reduce_range?"). Both questions are answered exactly, for real texts: which pair sums leave the 16 bits, and what
-becomes of the answers. What such a sum loses is taken off the product's output, and the graph is run again with that
-until nothing changes: each run settles one more product, so that it ends. Weights of 7 bits (`reduce_range`) lose
-nothing.
+reduce_range?"). The emulation is exact, on real texts: it finds the pair sums that exceed 16 bits, and their effect on
+the labels. What such a sum loses is subtracted from the product's output, and the graph runs again until nothing
+changes. Each run settles one more product, so the loop ends. Weights of 7 bits (`reduce_range`) lose nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ PRODUCTS = ("MatMulIntegerToFloat", "MatMulInteger")
 LOWEST, HIGHEST = -(1 << 15), (1 << 15) - 1
 LARGEST = np.iinfo(np.uint8).max
 ROWS = 8
-"""activation rows multiplied at once: bounds the memory"""
+"""activation rows that are multiplied at once, to bound the memory"""
 LOST = "/lost"
 EXACT = "/exact"
 LOGITS = "logits"
@@ -33,23 +32,23 @@ Array = npt.NDArray[Any]
 
 
 class Product(NamedTuple):
-    """A multiplication of activations by weights, and its weights' risky pairs."""
+    """A multiplication of activations by weights, and the pairs of weights that can saturate."""
 
     activations: str
     scales: tuple[str, ...]
-    """tensors whose product turns its sums into its outputs; none where it gives integers"""
+    """tensors whose product scales the sums to outputs; empty if the output is integers"""
     output: str
     depth: int
     width: int
     inputs: npt.NDArray[np.intp]
-    """of the first of each risky pair"""
+    """index of the first weight of each pair"""
     outputs: npt.NDArray[np.intp]
     first: npt.NDArray[np.int32]
     second: npt.NDArray[np.int32]
 
     @property
     def pairs(self) -> int:
-        """Sums for each row of activations."""
+        """Pair sums for each row of activations."""
         return self.depth // 2 * self.width
 
 
@@ -59,7 +58,7 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
     Args:
         file: an int8 ONNX file of `quantize_onnx`.
         encoder: the model's tokenizer.
-        texts: real texts, each answered alone.
+        texts: real texts, run one at a time.
     """
     model = onnx.load_model(file)
     fixed = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -84,7 +83,7 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
             if again.keys() == lost.keys() and all(np.array_equal(again[name], lost[name]) for name in again):
                 break
             lost = again
-        # The rows are the text's windows, of which it mostly has one.
+        # The rows are the text's windows, usually one.
         changed += int(after[LOGITS].mean(axis=0).argmax() != exact[LOGITS].mean(axis=0).argmax())
         shift = max(shift, float(np.abs(after[LOGITS] - exact[LOGITS]).max()))
     return Portability(texts=len(texts), pairs=pairs, saturated=saturated, changed_labels=changed, largest_shift=shift)
@@ -93,7 +92,7 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
 def _product(node: onnx.NodeProto, weight: Array) -> Product:
     depth, width = weight.shape
     first, second = (weight[start : depth // 2 * 2 : 2].astype(np.int32) for start in (0, 1))
-    # Only where both weights have one sign, and are large together, can a sum of 8-bit activations leave 16 bits.
+    # A sum of 8-bit activations can exceed 16 bits only if both weights are large and have the same sign.
     inputs, outputs = np.nonzero(np.abs(first + second) * LARGEST > HIGHEST)
     return Product(
         activations=node.input[0],
@@ -111,7 +110,7 @@ def _product(node: onnx.NodeProto, weight: Array) -> Product:
 def _open_with_losses(
     model: onnx.ModelProto, products: Sequence[Product], fixed: Mapping[str, Array]
 ) -> tuple[onnxruntime.InferenceSession, list[str]]:
-    """The graph with an input for what each product loses; gives it, and the tensors that must be watched."""
+    """Add an input for each product's loss. Returns the graph, and the tensors to watch."""
     graph = model.graph
     by_output = {product.output: product for product in products}
     nodes = []
@@ -144,7 +143,7 @@ def _run(
     feed: Mapping[str, Array],
     lost: Mapping[str, Array],
 ) -> dict[str, Array]:
-    """All watched tensors, and the fixed ones, where products lose what is given, or nothing."""
+    """The values of all watched tensors and constants, given each product's loss."""
     kinds = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
     losses = {
         each.name: lost.get(each.name, np.zeros(1, dtype=kinds[each.type]))
@@ -156,7 +155,7 @@ def _run(
 
 
 def _losses(products: Sequence[Product], tensors: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
-    """What each product that saturates loses, by its input's name, and how many pair sums do."""
+    """The loss of each product that saturates, by its input's name, and the number of saturated pair sums."""
     lost: dict[str, Array] = {}
     saturated = 0
     for product in products:
@@ -172,7 +171,7 @@ def _losses(products: Sequence[Product], tensors: Mapping[str, Array]) -> tuple[
 
 
 def _excess(rows: Array, product: Product) -> tuple[npt.NDArray[np.int32], int]:
-    """How far the pair sums of each output leave 16 bits, added up, [rows, outputs]; and how many do."""
+    """The total by which the pair sums of each output exceed 16 bits, [rows, outputs], and how many do."""
     excess = np.zeros((len(rows), product.width), dtype=np.int32)
     saturated = 0
     for start in range(0, len(rows), ROWS):

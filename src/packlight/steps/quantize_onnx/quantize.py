@@ -1,11 +1,9 @@
-"""int8 for ONNX Runtime: weights and embeddings in 8 bits, activations by dynamic or static ranges.
+"""int8 for ONNX Runtime: weights and embeddings in 8 bits, activations with dynamic or static ranges.
 
-Dynamic ranges are taken from each batch as it comes: nothing to calibrate, but an answer depends a little on what
-shares its batch. Static ranges are taken once from training texts: the answer of a text is the same in any batch.
-
-Weights are signed and symmetric, activations unsigned, which is what the processor's VNNI instructions multiply.
-Without VNNI the older instruction adds two products in 16 bits and saturates, so there weights keep to 7 bits
-(`reduce_range`).
+Dynamic ranges are measured in each batch. They need no calibration, but a prediction depends slightly on the rest of
+its batch. Static ranges are measured once on training texts, so a text gets the same prediction in any batch. Weights
+are signed and symmetric, activations unsigned, as the VNNI instructions expect. Without VNNI, an older instruction adds
+two products in 16 bits and saturates, so weights use only 7 bits there (`reduce_range`).
 """
 
 import logging
@@ -35,7 +33,7 @@ WEIGHT_INPUT = {"MatMul": 1, "Gemm": 1, "Attention": 1, "Gather": 0}
 MATRIX = 2
 LEVELS = 255
 COMMON = 0.99
-"""share of the texts whose extremes a percentile range holds"""
+"""share of the texts whose extremes a percentile range contains"""
 Ranges = dict[str, tuple[float, float]]
 """tensor name -> smallest and largest value of the range"""
 Observed = dict[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
@@ -51,7 +49,7 @@ def quantize_onnx(
     calibration_texts: Sequence[str],
     in_float: Collection[str] = (),
 ) -> None:
-    """Write the int8 form of the float32 graph `source` to `target`.
+    """Quantize the float32 graph `source` to int8 and write it to `target`.
 
     Args:
         source: an ONNX file from `steps.export`.
@@ -76,10 +74,10 @@ def quantize_onnx(
 
 
 def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, texts: Sequence[str]) -> Observed:
-    """The values that tensors of a float32 graph take on texts, one text at a time.
+    """The extremes of each tensor of a float32 graph on texts, one text at a time.
 
-    One at a time, because a batch would have padding, whose values must not widen a range, and because memory then
-    stays that of one text: two numbers are kept of each tensor and text.
+    A batch would have padding, which must not widen a range. Running one text at a time also saves memory: two numbers
+    are kept for each tensor and text.
     """
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
@@ -97,12 +95,12 @@ def observe(model: onnx.ModelProto, names: Sequence[str], encoder: TextEncoder, 
 
 
 def whole_ranges(observed: Observed) -> Ranges:
-    """From the smallest to the largest value seen, zero among them."""
+    """Ranges from the smallest to the largest value, including zero."""
     return {name: (min(0.0, float(low.min())), max(0.0, float(high.max()))) for name, (low, high) in observed.items()}
 
 
 def common_ranges(observed: Observed) -> Ranges:
-    """Without the extremes of the rarest texts: finer steps for what is common, and rare values cut off."""
+    """Ranges without the most extreme texts: finer steps for common values, while rare ones are clipped."""
     return {
         name: (
             min(0.0, float(np.quantile(low, 1 - COMMON))),
@@ -116,7 +114,7 @@ RANGES: dict[str, Callable[[Observed], Ranges]] = {"minmax": whole_ranges, "perc
 
 
 def product_names(source: Path) -> list[str]:
-    """Names of the nodes of a float32 file that multiply by a weight."""
+    """Names of the nodes in a float32 file that multiply by a weight."""
     model = onnx.load_model(source)
     looked_up = {node.name for node in model.graph.node if node.op_type == "Gather"}
     whole = [name for name in weighted_nodes(model) if not name.endswith("_MatMul")]
@@ -124,7 +122,7 @@ def product_names(source: Path) -> list[str]:
 
 
 def weighted_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that multiply by, or look up in, a float32 weight: what int8 makes smaller and faster."""
+    """Names of the nodes that multiply by a float32 weight or look up in one, which int8 makes smaller and faster."""
     weights = {
         tensor.name
         for tensor in model.graph.initializer
@@ -135,12 +133,12 @@ def weighted_nodes(model: onnx.ModelProto) -> list[str]:
         for node in model.graph.node
         if node.op_type in WEIGHT_INPUT and node.input[WEIGHT_INPUT[node.op_type]] in weights
     ]
-    # The quantizer splits a Gemm and names the product so.
+    # The quantizer splits a Gemm, and names the product like this.
     return named + [f"{name}_MatMul" for name in named]
 
 
 def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection[str]) -> onnx.ModelProto:
-    # The quantizer advises to optimise the graph first, unless it is told that this was done.
+    # The quantizer recommends optimizing the graph first, unless it is told that this was done.
     add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as scratch, _without_advice():
         result = Path(scratch) / "int8.onnx"
@@ -160,7 +158,7 @@ def _dynamic(model: onnx.ModelProto, options: QuantizeOnnx, in_float: Collection
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence for the quantizer, which takes the unpacking of int4 embeddings for a graph that is in int8 already."""
+    """Silence the quantizer, which mistakes unpacked int4 embeddings for a graph that is already in int8."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -174,9 +172,9 @@ def _dynamic_inputs(int8: onnx.ModelProto) -> list[str]:
 
 
 def _fix_ranges(int8: onnx.ModelProto, ranges: Ranges) -> None:
-    """Replace each range taken at run time by constants, in place.
+    """Replace each range that is measured at run time by constants, in place.
 
-    Affine quantization to 8 bits as ONNX defines it for DynamicQuantizeLinear: the range is widened to hold zero,
+    Affine quantization to 8 bits as ONNX defines it for DynamicQuantizeLinear: the range is widened to contain zero,
     scale = (high - low) / 255, zero point = round(-low / scale).
     """
     for place, node in enumerate(int8.graph.node):
@@ -195,10 +193,10 @@ def _fix_ranges(int8: onnx.ModelProto, ranges: Ranges) -> None:
 
 
 def _join_products(int8: onnx.ModelProto) -> None:
-    """Join MatMulInteger, Cast, the two scalings after it and the bias into one operator, in place.
+    """Fuse MatMulInteger, Cast, the two scalings after it and the bias into one operator, in place.
 
-    ONNX Runtime does so by itself where ranges are dynamic; with constant ranges it folds the scales first and then
-    no longer knows the pattern.
+    ONNX Runtime does this itself for dynamic ranges. With constant ranges it folds the scales first, and then no longer
+    recognizes the pattern.
     """
     allow_own_operators(int8)
     constants = {tensor.name: tensor for tensor in int8.graph.initializer}
@@ -231,7 +229,7 @@ def _take_bias(
     readers: Sequence[onnx.NodeProto],
     constants: Mapping[str, onnx.TensorProto],
 ) -> None:
-    """Let a product add the bias that its only reader adds, in place."""
+    """Move the bias that a product's only reader adds into the product, in place."""
     given = product.output[0] in {output.name for output in graph.output}
     if given or len(readers) != 1 or readers[0].op_type not in ("Add", "BiasGelu"):
         return

@@ -1,8 +1,8 @@
 """Train only the embedding rows that the texts use.
 
-A row of the embedding that no text mentions gets no gradient, yet it costs an optimiser update in every step: for a
-small encoder with 30,522 pieces that is about a third of the time. The rows in use are cut out for the training and
-written back afterwards; the result is that of training the whole table, with unseen rows left as they were.
+An embedding row that no text uses gets no gradient, but still costs an optimizer update in every step. For a small
+encoder with 30,522 tokens, that is about a third of the training time. So training uses only the rows that occur, and
+writes them back afterwards. The result is the same as training the whole table, with unused rows unchanged.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ from packlight.runtime.windows import mapped
 
 
 class ActiveVocabulary:
-    """A model whose embedding is cut to the ids in use, until `restore` writes the rows back."""
+    """A model whose embedding is reduced to the ids in use, until `restore` writes the rows back."""
 
     def __init__(self, model: PreTrainedModel, rows: Iterable[Sequence[int]], *, pad_id: int) -> None:
-        """Cut the model's embedding, in place, to the ids that occur in `rows`.
+        """Reduce the model's embedding, in place, to the ids that occur in `rows`.
 
-        Ids up to the padding id keep their place, because some architectures count positions from it.
+        Ids up to the padding id keep their index, because some architectures count positions from it.
         """
         whole = model.get_input_embeddings()
         assert isinstance(whole, nn.Embedding)  # transformers' own contract
@@ -40,11 +40,11 @@ class ActiveVocabulary:
         )
 
     def map(self, row: list[int]) -> list[int]:
-        """Ids of the whole table to ids of the cut one."""
+        """Map ids of the whole table to ids of the reduced one."""
         return mapped(row, lambda part: [self._new_id[piece] for piece in part])
 
     def restore(self) -> None:
-        """Write the trained rows back into the whole table and give it to the model again."""
+        """Write the trained rows back into the whole table, and put that back into the model."""
         cut = self._model.get_input_embeddings()
         assert isinstance(cut, nn.Embedding)  # set above
         with torch.no_grad():

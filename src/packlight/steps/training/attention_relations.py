@@ -1,8 +1,8 @@
-"""Attention relations: what the last layer's queries, keys and values have to do with one another.
+"""Attention relations: similarities among the last layer's queries, keys and values.
 
 The loss of MiniLMv2 (Wang et al. 2021, Multi-Head Self-Attention Relation Distillation, section 3): queries, keys and
-values of the last layer are cut into as many relation heads on both sides, so that teacher and student may have other
-numbers of heads and other widths; softmax(Q Q' / sqrt(d)), and the same of K and V, is compared by its Kullback-Leibler
+values of the last layer are split into the same number of relation heads on both sides, so teacher and student can
+differ in heads and width. softmax(Q Q' / sqrt(d)), and the same for K and V, are compared by Kullback-Leibler
 divergence at every token.
 """
 
@@ -19,14 +19,14 @@ from packlight.runtime.tokenization import TextEncoder
 
 RELATION_HEADS = 12
 PADDED = -1e4
-"""score of a token that is not there: finite, so that no difference of two of them is undefined"""
+"""score of a padding token: finite, so that the difference of two scores is always defined"""
 
 
 def check_relations_known(model: PreTrainedModel) -> mean_pooling.ArchitectureLayout:
-    """Where the model keeps its queries, keys and values.
+    """Find the model's queries, keys and values.
 
     Raises:
-        RecipeError: If that is unknown, or they are too narrow for the relation heads.
+        RecipeError: if they are not known, or are too narrow for the relation heads.
     """
     family = mean_pooling.family_of(model)
     if family is None:
@@ -38,7 +38,7 @@ def check_relations_known(model: PreTrainedModel) -> mean_pooling.ArchitectureLa
 
 
 class _Projections:
-    """Remembers queries, keys and values of a model's last layer, each [batch, tokens, width]."""
+    """Records the queries, keys and values of a model's last layer, each [batch, tokens, width]."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         family = check_relations_known(model)
@@ -58,7 +58,7 @@ class _Projections:
             hook.remove()
 
     def logarithms(self, mask: Tensor) -> list[Tensor]:
-        """Log relations, each [batch, relation heads, tokens, tokens], to the tokens of the mask [batch, tokens]."""
+        """Log relations, each [batch, relation heads, tokens, tokens], restricted to the mask [batch, tokens]."""
         return [_log_relations(values, mask) for values in self._seen]
 
     def _remember(self, place: int, output: Tensor) -> None:
@@ -66,18 +66,18 @@ class _Projections:
 
 
 class TeacherRelations:
-    """A teacher that is asked for the relations of training texts while a student learns."""
+    """A teacher that computes the relations of training texts while a student trains."""
 
     def __init__(self, teacher: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> None:
-        """Keep the teacher at hand.
+        """Prepare the teacher.
 
         Args:
-            teacher: answers in evaluation mode.
+            teacher: a classifier, set to evaluation mode.
             encoder: its tokenizer, which must be the student's too.
-            texts: the lesson's training texts, which rows refer to.
+            texts: the training texts that rows refer to.
 
         Raises:
-            RecipeError: when the architecture's queries, keys and values are not known.
+            RecipeError: if the architecture's queries, keys and values are not known.
         """
         self._projections = _Projections(teacher)
         self._teacher = teacher
@@ -96,13 +96,13 @@ class TeacherRelations:
 
 
 class StudentRelations(_Projections):
-    """Watches a student in training."""
+    """Records a student's relations during training."""
 
     def distance(self, teacher: TeacherRelations, rows: Sequence[int]) -> Tensor:
-        """Mean Kullback-Leibler divergence of the relations that the student has just computed.
+        """Mean Kullback-Leibler divergence between the teacher's relations and those of the student's last batch.
 
         Raises:
-            RecipeError: when teacher and student cut the texts into other tokens.
+            RecipeError: if teacher and student tokenize the texts differently.
         """
         values = self._seen[0]
         wanted, mask = teacher.of(rows, values.device)

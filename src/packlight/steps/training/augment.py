@@ -1,9 +1,9 @@
-"""Unlabelled texts made of labelled ones, for a teacher to answer.
+"""Unlabelled texts generated from labelled ones, for a teacher to label.
 
-What separates a small student from its teacher is mostly the view of texts that belong to no class. The training texts
-hardly show these, but texts made of their parts do: half of one query and half of another, a query with words
-exchanged, shuffled or left out. Their labels are unknown; the teacher's soft answers are what the student learns
-(compare Jiao et al. 2020, TinyBERT, section 3.2, and Wei & Zou 2019, EDA).
+A small student differs from its teacher mostly on texts that belong to no class. The training texts contain hardly any
+of these, but recombined ones do: half of one query and half of another, or a query with words exchanged, shuffled or
+left out. Their labels are unknown, so the student learns from the teacher's soft predictions (compare Jiao et al. 2020,
+TinyBERT, section 3.2, and Wei & Zou 2019, EDA).
 """
 
 import random
@@ -15,12 +15,12 @@ EXCHANGED = 0.3
 
 
 def augment(texts: Sequence[str], count: int, *, seed: int) -> list[str]:
-    """Generate new texts, none of them among the given ones and none twice; fewer if no more can be made.
+    """Generate distinct new texts that differ from the given ones. Returns fewer if no more can be generated.
 
     Args:
         texts: training texts.
-        count: how many are wanted.
-        seed: of every choice.
+        count: number of texts to generate.
+        seed: random seed.
     """
     chooser = random.Random(seed)  # noqa: S311 - no secret
     split = [words for text in texts if (words := text.split())]

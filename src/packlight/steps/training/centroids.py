@@ -1,4 +1,4 @@
-"""Start a classification head from the class centroids of the training texts."""
+"""Initialize a classification head from the class centroids of the training texts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: T
 
 
 def extend_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: TrainingData, own: int) -> None:
-    """Set the final layer's rows from the `own`-th on, in place; the rows before, which the model was trained with, stay.
+    """Set the final layer's rows from the `own`-th on, in place. Earlier rows, which are already trained, don't change.
 
-    A new row points from the mean of all texts to that of its class, is as long as the known rows are on average, and gives
-    its class the logit that texts of known classes get for theirs.
+    A new row points from the mean of all texts to the mean of its class, has the average length of the known rows, and
+    gives its class the same logit on average as the known classes get.
     """
     chosen = _some_of_each(lesson.train_labels)
     features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
@@ -61,7 +61,7 @@ def extend_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: 
 
 
 def _some_of_each(labels: Sequence[int]) -> list[int]:
-    """The first labelled rows of each class, so that a large data set starts as quickly as a small one."""
+    """The first labelled rows of each class, so that a large data set takes no longer to start than a small one."""
     taken: Counter[int] = Counter()
     chosen = []
     for index, label in enumerate(labels):

@@ -1,8 +1,8 @@
-"""What a training has behind it: the figures of each epoch, and the checkpoint from which a killed run goes on.
+"""The history of a training: the results of each epoch, and the checkpoint to resume from.
 
-The Trainer keeps weights, optimiser and random states in `checkpoint-<updates>/`, and writes `trainer_state.json` as
-the last file of each. What `val` said is kept beside them in `epochs.json`, written before the epoch's checkpoint, so
-that every checkpoint has its figures.
+The Trainer keeps weights, optimizer and random states in `checkpoint-<updates>/`, and writes `trainer_state.json` last.
+The results on `val` are kept next to it in `epochs.json`, written before the epoch's checkpoint, so that every
+checkpoint has its results.
 """
 
 import json
@@ -27,27 +27,27 @@ PARTS = ("model.safetensors", "optimizer.pt", "scheduler.pt", STATE)
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What `val` says after an epoch."""
+    """The results on `val` after an epoch."""
 
     epoch: int
     """counted from 1"""
     accuracy: float
     in_scope_accuracy: float
     weak_classes: tuple[tuple[str, float], ...]
-    """the classes answered worst, with their accuracy; only those under the mean"""
+    """the classes with the lowest accuracy, if it is below the mean"""
     per_class: tuple[float, ...]
 
 
 class History:
-    """The epochs of a training, those of a run that was killed among them."""
+    """The epochs of a training, including those of interrupted runs."""
 
     def __init__(self, work: Path) -> None:
-        """Find what a killed run left in its folder for checkpoints; checkpoints that it did not finish are removed."""
+        """Find the checkpoints of an interrupted run. Unfinished checkpoints are removed."""
         self._file = work / FILE
         self.checkpoint = _last_whole(work)
         """the folder to resume from; None to start from scratch"""
         self.epochs: list[EpochResult] = []
-        """what `val` said after each epoch, the first first"""
+        """the results on `val` after each epoch, in order"""
         if self.checkpoint is not None:
             done = round(_state(self.checkpoint)["epoch"])
             self.epochs = _read(self._file)[:done]
@@ -56,7 +56,7 @@ class History:
                 shutil.rmtree(work)
 
     def record(self, epoch: EpochResult) -> None:
-        """Add an epoch and keep it on disk."""
+        """Add an epoch and save it to disk."""
         self.epochs.append(epoch)
         atomic_write(self._file, msgspec.json.encode(self.epochs))
 
@@ -71,7 +71,7 @@ def _last_whole(work: Path) -> Path | None:
 
 
 def _state(checkpoint: Path) -> dict[str, float]:
-    """The Trainer's state, or nothing where a kill cut it short."""
+    """The Trainer's state, or nothing if the file is incomplete."""
     try:
         state: dict[str, float] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     except ValueError:
@@ -87,7 +87,7 @@ def _read(file: Path) -> list[EpochResult]:
 
 
 def training_facts(history: Sequence[EpochResult]) -> dict[str, object]:
-    """What a training found out, for the manifest."""
+    """The results of a training, for the manifest."""
     if not history:
         return {}
     best = max(history, key=lambda epoch: epoch.accuracy)
@@ -108,5 +108,5 @@ def training_facts(history: Sequence[EpochResult]) -> dict[str, object]:
 
 
 def started_from(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a manifest says of the model that a training starts from."""
+    """A manifest's record of the model that training starts from."""
     return {"started_from": checkpoint.reference, FACT: msgspec.to_builtins(checkpoint.base_model)}

@@ -1,4 +1,4 @@
-"""The longest text that a model sees: chosen from the training texts, or stated, and what is cut because of it."""
+"""The maximum length of a text: chosen from the training texts or stated, and the texts that are truncated."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,26 +14,27 @@ from packlight.runtime.windows import MOST_TOKENS
 PERCENTILE = 99.9
 """share of the training texts, in percent, that is kept whole"""
 STEP = 8
-"""lengths are multiples of it, which processors like"""
+"""lengths are multiples of this, which runs faster"""
 WORTH_A_WARNING = 0.01
-"""share of a split's texts that is cut"""
+"""the share of a split's texts that is truncated"""
 
 Truncated = Callable[[Sequence[str]], list[bool]]
-"""for each text, whether it is cut"""
+"""for each text, whether it is truncated"""
 
 
 def choose_length(lengths: Sequence[int], *, limit: int, stated: int | None, name: str, unit: str = "tokens") -> int:
-    """The longest text that a model is trained on and answers: what is stated, or else what the texts ask for.
+    """The maximum length: the stated one, or one that fits the training texts.
 
     Args:
-        lengths: of each training text, special tokens included; those beyond the limit may be given as the limit.
-        limit: the longest text that the model takes.
-        stated: by the user.
+        lengths: length of each training text, special tokens included. Lengths above the limit can be given as the
+            limit.
+        limit: the maximum length that the model supports.
+        stated: the user's choice, or None.
         name: the variant's, for messages.
-        unit: what is counted.
+        unit: what is counted: tokens or words.
 
     Raises:
-        RecipeError: when the stated length is above the limit.
+        RecipeError: if the stated length is above the limit.
     """
     if stated is not None:
         if stated > limit:
@@ -54,15 +55,15 @@ def length_facts(
     cut: str,
     longer: Truncated | None = None,
 ) -> dict[str, Any]:
-    """What share of each split is cut, as the manifest records it; it is said, and more than 1 % is a warning.
+    """The share of each split that is truncated, for the manifest. It is also shown, as a warning if above 1 %.
 
     Args:
-        data: its texts are counted; those of `test` choose nothing.
-        truncated: says of texts whether they are cut.
-        max_length: the longest text that is read at once.
-        unit: what that counts: tokens or words.
-        cut: what becomes of longer ones.
-        longer: says of texts whether they are read in windows; None where none is.
+        data: the texts to count. Those of `test` have no influence on choices.
+        truncated: tells for texts whether they are truncated.
+        max_length: the maximum length that is read at once.
+        unit: what it counts: tokens or words.
+        cut: how longer texts are handled.
+        longer: tells for texts whether they are read in windows; None if windows are not used.
     """
     shares = _shares(data, truncated)
     facts: dict[str, Any] = {"max_length": max_length, "unit": unit, "cut": cut, "truncated": shares}
@@ -94,7 +95,7 @@ def listed(shares: Mapping[str, float]) -> str:
 
 
 def token_facts(data: Dataset, encoder: TextEncoder) -> dict[str, Any]:
-    """What a tokenizer cuts, as `length_facts` says it."""
+    """The share of texts that a tokenizer truncates, as `length_facts` returns it."""
 
     def truncated(texts: Sequence[str]) -> list[bool]:
         return encoder.truncated(texts, encoder.ids(texts))

@@ -1,16 +1,16 @@
-"""What training minimizes: the loss on labels, and that of distillation, where a student learns from both.
+"""Training objectives: the loss on labels, and the distillation loss on labels and a teacher's predictions.
 
-One label holds for each text. A task with several labels would change these functions, and no step.
+Each text has one label. A task with several labels would change these functions, but no step.
 
 The loss of distillation is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
 
     alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
 
-to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
-what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
+Three terms can be added: the squared error of the logits (Ba & Caruana 2014), the cosine distance between the inputs of
+the two heads (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
 (`attention_relations`).
 
-A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
+A student can be any checkpoint, or some of the teacher's own layers, which is a much better start (Sanh et al. 2019,
 DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 """
 
@@ -30,7 +30,7 @@ def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """The mean cosine distance between what two heads see, each [batch, width] (Sanh et al. 2019, section 3)."""
+    """The mean cosine distance between the inputs of two heads, each [batch, width] (Sanh et al. 2019, section 3)."""
     return (1 - nn.functional.cosine_similarity(student, teacher)).mean()
 
 
@@ -46,17 +46,18 @@ def distillation_loss(
 ) -> Tensor:
     """The loss above, averaged over the batch.
 
-    The softmax does not see what all logits of a text have in common, but an out-of-scope threshold does: the squared
-    error of the logits themselves (Ba & Caruana 2014, Do Deep Nets Really Need to be Deep?, section 2.2) can be added.
+    A constant added to all logits of a text doesn't change the softmax, but it does affect an out-of-scope threshold.
+    So the squared error of the logits themselves (Ba & Caruana 2014, Do Deep Nets Really Need to be Deep?, section 2.2)
+    can be added.
 
     Args:
         student: logits [batch, labels].
         teacher: logits [batch, labels], without gradient.
-        labels: label ids [batch]; `NO_LABEL` for texts that only the teacher says something of.
+        labels: label ids [batch]; `NO_LABEL` for texts that only the teacher labels.
         alpha: weight of the labels, from 0 to 1.
-        temperature: T, above 0; high values show the teacher's view of the wrong answers.
+        temperature: T, above 0. Higher values soften the targets.
         logit_weight: weight of the mean squared error of the logits.
-        weights: factor on each text's loss, [batch]; None for 1.
+        weights: factor on each text's loss, [batch]; None for 1 everywhere.
     """
     hard = nn.functional.cross_entropy(student, labels, ignore_index=NO_LABEL, reduction="none")
     soft = nn.functional.kl_div(

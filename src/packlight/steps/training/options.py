@@ -96,5 +96,5 @@ class Training(Step, frozen=True, kw_only=True):
 
     @property
     def least_updates(self) -> int:
-        """Updates that epochs are added for."""
+        """Minimum number of updates, which adds epochs."""
         return self.min_updates

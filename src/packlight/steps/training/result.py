@@ -1,4 +1,4 @@
-"""What a step that trains leaves behind: a classifier in safetensors, and what it says of it."""
+"""Save what a step has trained: a classifier in safetensors, and its description."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from packlight.steps.context import StepResult
 def trained_result(
     model: PreTrainedModel, encoder: TextEncoder, tokenizer: Path, facts: dict[str, Any], folder: Path
 ) -> StepResult:
-    """Save a trained classifier into the step's folder and describe it.
+    """Save a trained classifier to the step's folder and describe it.
 
     Args:
         model: the classifier, trained.
-        encoder: made its token ids.
+        encoder: its tokenizer.
         tokenizer: the folder that the tokenizer's files are copied from.
         facts: for the manifest.
-        folder: the step's, to be filled.
+        folder: the step's output folder.
     """
     save_classifier(model, folder, tokenizer_from=tokenizer, max_length=encoder.max_length)
     return StepResult(

@@ -1,4 +1,4 @@
-"""Soft labels read from a file: a probability for each class of each text."""
+"""Read soft labels from a file: a probability for each class of each text."""
 
 import csv
 import io
@@ -11,13 +11,13 @@ import numpy as np
 from packlight.errors import DataError
 
 LEAST = 1e-6
-"""probabilities below are taken to be this"""
+"""smaller probabilities are raised to this"""
 
 Answers = dict[str, list[float]]
 """text -> probability of each label"""
 
 Rows = Iterator[tuple[int, str, Mapping[str, str | float]]]
-"""line, text, and the probability of each label that is given"""
+"""line, text, and the probabilities of the labels in that row"""
 
 
 def read_answers(file: Path, labels: Sequence[str]) -> Answers:
@@ -26,13 +26,13 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
     Args:
         file: JSONL with `text` and `probabilities` (label -> probability, left out where 0) in each row, or CSV with
             a column `text` and one for each label.
-        labels: the classes, in the order wanted.
+        labels: the classes, in the order of the result.
 
     Returns:
-        For each text the probability of each label, scaled to a sum of 1; of a text that comes twice, the last.
+        For each text, the probability of each label, scaled to a sum of 1. If a text occurs twice, the last row counts.
 
     Raises:
-        DataError: when the file cannot be read, names other labels, or holds no probabilities; names the line.
+        DataError: if the file cannot be read, has other labels, or holds no probabilities. The message names the line.
     """
     try:
         content = file.read_text(encoding="utf-8-sig")
@@ -50,7 +50,7 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
             raise DataError(f"{where}: {error}; give a probability from 0 to 1 for each label") from error
         if not ((values >= 0).all() and (values <= 1 + LEAST).all() and values.sum() > 0):
             raise DataError(f"{where}: probabilities must be numbers from 0 to 1, not all 0")
-        # As the texts of a data set are.
+        # Normalized like the texts of a data set.
         answers[text.strip()] = list(values / values.sum())
     if not answers:
         raise DataError(f"{file}: no rows")
@@ -63,7 +63,7 @@ class _Row(msgspec.Struct):
 
 
 def _jsonl_rows(file: Path, content: str) -> Rows:
-    # Not `splitlines`, which also cuts at characters that a JSON string may hold.
+    # Not `splitlines`, which also splits at characters that a JSON string can contain.
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             try:

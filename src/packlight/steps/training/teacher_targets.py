@@ -1,4 +1,4 @@
-"""Distillation: a student learns the labels and the teacher's answers at once.
+"""A teacher's outputs for the training texts, computed once and cached.
 
 The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
 
@@ -43,14 +43,14 @@ from packlight.steps.training.training_data import NO_LABEL, TrainingData, train
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """What the teacher says of the lesson's training texts."""
+    """The teacher's outputs for the training texts."""
 
     logits: Tensor
-    """[texts, labels], in the lesson's label order"""
+    """[texts, labels], in the label order of the training data"""
     features: Tensor | None = None
-    """what the teacher's last layer sees, [texts, width]; needed for `hidden_weight`"""
+    """the inputs of the teacher's last layer, [texts, width]; needed for `hidden_weight`"""
     relations: TeacherRelations | None = None
-    """answers for any of the texts; needed for `relation_weight`"""
+    """computes the relations of any of the texts; needed for `relation_weight`"""
 
 
 def cached_answers(
@@ -61,23 +61,23 @@ def cached_answers(
     key: str,
     folder: Path,
 ) -> tuple[Tensor, Tensor]:
-    """The teacher's logits [texts, labels] and what its last layer saw [texts, width], float32.
+    """The teacher's logits [texts, labels] and the inputs of its last layer [texts, width], float32.
 
-    They are computed once for each teacher, texts and length.
+    They are computed once for each teacher, set of texts, and length.
 
     Args:
-        teacher: answers on a miss.
+        teacher: runs if the cache lacks the texts.
         encoder: its tokenizer.
-        texts: what it is asked.
+        texts: its inputs.
         key: a hash of the teacher's weights and tokenizer.
-        folder: where the cache is kept, as `.npz` named by content.
+        folder: the cache's folder, with `.npz` files named by content.
     """
     digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0{encoder.long_texts}\0".encode())
     for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
     file = folder / f"answers-{digest.hexdigest()[:32]}.npz"
     if file.is_file():
-        # A damaged file is written again.
+        # A damaged file is rewritten.
         damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
         with damage, np.load(file, allow_pickle=False) as known:
             return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])
@@ -96,20 +96,20 @@ def student_training_data(
     unlabeled_texts: str | None = None,
     min_texts: int = 0,
 ) -> TrainingData:
-    """The training texts, and after them the unlabelled ones: those of the file, and those made by augmentation.
+    """The training texts, followed by unlabelled ones: those of the file, and generated ones.
 
     Args:
-        context: what the step works with.
-        labels: of the model, in its order.
+        context: what the step is given.
+        labels: the model's labels, in its order.
         augment: texts to generate for each training text.
         unlabeled_texts: a file of texts, one per line.
         min_texts: generate until there are this many training texts.
 
     Raises:
-        DataError: when the file of texts cannot be read.
+        DataError: if the file of texts cannot be read.
     """
     lesson = training_data(context.data, labels)
-    # Texts of val and test are no teaching material, labelled or not.
+    # Texts of val and test must not be trained on, labelled or not.
     held_out = {*lesson.train_texts, *context.data.val.texts, *context.data.test.texts}
     given = read_lines(Path(unlabeled_texts)) if unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
@@ -134,20 +134,20 @@ def teacher_outputs(
     features: bool = False,
     relations: bool = False,
 ) -> tuple[TrainingData, TeacherOutputs]:
-    """The teachers' answers to the lesson's training texts: the mean of their logits.
+    """The teachers' outputs for the training texts: the mean of their logits.
 
     Args:
-        context: what the step works with; its parent is the first teacher.
+        context: what the step is given. Its parent is the first teacher.
         teacher: the parent, opened.
         lesson: texts and labels.
         max_length: tokens that texts are truncated to.
-        soft_labels: a file of class probabilities that takes the teachers' place, and adds the texts that only it has.
+        soft_labels: a file of class probabilities that replaces the teachers, and adds the texts that only it contains.
         teachers: names of the other teachers.
-        features: return what the teacher's last layer sees.
+        features: return the inputs of the teacher's last layer.
         relations: return the teacher's attention relations.
 
     Raises:
-        DataError: when the file of soft labels cannot be read, or says nothing of a training text.
+        DataError: if the file of soft labels cannot be read, or lacks a training text.
     """
     encoder = teacher_encoder(context, max_length)
     seen = None
@@ -166,7 +166,7 @@ def teacher_outputs(
 
 
 def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
-    """The parent's tokenizer, at the length that the student learns with."""
+    """The parent's tokenizer, with the maximum length that the student trains with."""
     manifest = context.parent.manifest
     length = min(max_length, manifest.max_length)
     return TextEncoder(context.parent.tokenizer_path, length, long_texts=manifest.long_texts)
@@ -190,7 +190,7 @@ def _asked(
 
 
 def _from_file(file: Path, context: StepContext, lesson: TrainingData) -> tuple[TrainingData, Tensor]:
-    """Logits from a file of answers: the logarithms of its probabilities."""
+    """Logits from a file of soft labels: the logarithms of its probabilities."""
     answers = read_answers(file, lesson.labels)
     held_out = {*context.data.val.texts, *context.data.test.texts}
     known = set(lesson.train_texts)

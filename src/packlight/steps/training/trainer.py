@@ -1,8 +1,8 @@
-"""Training on transformers' Trainer, so that several devices and nodes are the same code under `accelerate launch`.
+"""Training with transformers' Trainer, so that `accelerate launch` runs the same code on several devices and nodes.
 
-What a step wants to learn is its objective; everything around it is here: length-grouped batches, two learning
-rates, bfloat16 where the machine has it, a checkpoint after each epoch from which a killed run goes on, early stop
-on `val` accuracy, the figures of every class after each epoch, and a progress bar.
+A step provides its objective. Everything else is here: length-grouped batches, two learning rates, bfloat16 if the
+machine supports it, a checkpoint after each epoch to resume from, early stopping on `val` accuracy, the accuracy of
+every class after each epoch, and a progress bar.
 """
 
 import math
@@ -43,12 +43,12 @@ __all__ = ["EpochResult", "Objective", "bf16_here", "device_here", "fit"]
 
 EVAL_BATCH = 128
 TRAIN_TOKENS, EVAL_TOKENS = 8192, 32_768
-"""tokens that are run together at most, padding included"""
+"""maximum number of tokens in a batch, padding included"""
 
 WEAK_CLASSES = 5
 
 DIVERGED = 20
-"""times the loss of guessing: a training that learns anything stays far below"""
+"""maximum loss, as a multiple of the loss of guessing. A training that learns anything stays far below it."""
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """logits [batch, labels], label ids [batch], rows of the training split [batch] -> scalar loss"""
@@ -98,14 +98,15 @@ def fit(
         lesson: texts and labels.
         objective: the loss.
         options: rates, epochs and the like.
-        work: folder for checkpoints; the training that was killed there is gone on with.
-        seed: of the order of the batches and of dropout.
-        title: words for the progress bar.
+        work: folder for checkpoints; an interrupted training in it is resumed.
+        seed: random seed of the batch order and of dropout.
+        title: title of the progress bar.
         frozen: (layers, epochs): Number of lower layers to freeze, together with the embeddings, and for how many epochs.
-        on_epoch: called with what `val` says after each epoch, and first for each epoch that a killed run did.
+        on_epoch: called after each epoch with its results on `val`, and at the start for each epoch of an interrupted
+            run.
 
     Returns:
-        What `val` said after each epoch, those of a killed run among them.
+        The results on `val` after each epoch, including those of an interrupted run.
     """
     epochs, patience = schedule(options, len(lesson.train_texts))
     train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
@@ -138,11 +139,11 @@ def fit(
                     _ProgressCallback(progress, history),
                 ],
             )
-            # It prints every figure as a dictionary to standard output.
+            # It prints its metrics as a dictionary to standard output.
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=str(history.checkpoint) if history.checkpoint else None)
     finally:
-        # Mixed precision put a wrapper before the class's `forward`; the model is given back as it came.
+        # Mixed precision wraps the model's `forward`. This removes the wrapper.
         for name in ("forward", "_original_forward"):
             vars(model).pop(name, None)
             vars(model).update({name: own[name]} if name in own else {})
@@ -154,10 +155,10 @@ def fit(
 
 
 def schedule(options: Training, texts: int) -> tuple[int, int]:
-    """Epochs, and epochs of patience, for a number of training texts.
+    """The number of epochs, and the patience in epochs, for a number of training texts.
 
-    A few hundred texts make few updates an epoch: epochs are added until `min_updates` are reached, and patience
-    grows to a third of all, because the accuracy on a small `val` moves in steps.
+    A few hundred texts make few updates per epoch, so epochs are added until `min_updates` is reached. Patience grows
+    to a third of all epochs, because the accuracy on a small `val` moves in steps.
     """
     planned = options.planned_epochs
     epochs = max(planned, math.ceil(options.least_updates / math.ceil(texts / options.batch_size)))
@@ -172,7 +173,7 @@ class _Collator:
         windows = [parts_of(item["input_ids"]) for item in items]
         tokens = self._encoder.pad([window for each in windows for window in each])
         return {
-            # First, as the Trainer takes the length of the first tensor for the number of texts.
+            # This comes first, because the Trainer takes the length of the first tensor as the number of texts.
             "labels": torch.tensor([item["labels"] for item in items]),
             "row": torch.tensor([item["row"] for item in items]),
             "windows": torch.tensor([len(each) for each in windows]),
@@ -210,7 +211,7 @@ class _Trainer(Trainer):
 
 
 def _mean_of_windows(logits: Tensor, windows: Tensor) -> Tensor:
-    """Logits of texts, [texts, labels], from those of their windows, of which each text has so many."""
+    """Logits of texts, [texts, labels]: the mean over each text's number of windows."""
     if len(logits) == len(windows):
         return logits
     text_of = torch.repeat_interleave(torch.arange(len(windows), device=logits.device), windows)
@@ -219,7 +220,7 @@ def _mean_of_windows(logits: Tensor, windows: Tensor) -> Tensor:
 
 
 class _FreezeCallback(TrainerCallback):
-    """Rests the first layers and the embeddings, and wakes them after some epochs."""
+    """Freezes the lower layers and the embeddings, and unfreezes them after some epochs."""
 
     def __init__(self, model: PreTrainedModel, layers: int, epochs: int) -> None:
         self._epochs = epochs
@@ -249,11 +250,11 @@ class _ProgressCallback(TrainerCallback):
 
 
 def micro_batch(batch_size: int, longest: int) -> tuple[int, int]:
-    """Texts that are run together, and how often before an update, so that long texts take no more memory than short ones.
+    """Batch size, and gradient accumulation steps, so that long texts take no more memory than short ones.
 
     Args:
         batch_size: texts for each update.
-        longest: tokens of the longest text.
+        longest: number of tokens of the longest text.
     """
     parts = math.ceil(batch_size / max(1, TRAIN_TOKENS // max(1, longest)))
     return math.ceil(batch_size / parts), parts
@@ -295,7 +296,7 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int, *, longest
 
 
 def device_here() -> str:
-    """What this machine trains on where nothing is stated: the accelerator's kind, or `cpu`."""
+    """The default device of this machine: its kind of accelerator, or `cpu`."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return accelerator.type if accelerator else "cpu"
 
@@ -324,10 +325,10 @@ def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimiz
 
 
 def _check_converging(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.integer], number: int) -> None:
-    """Stop a training whose answers are no numbers, or so far from right that it can only have diverged.
+    """Stop a training whose logits are not finite, or whose loss is so high that it must have diverged.
 
     Raises:
-        ModelError: says what to do.
+        ModelError: if it has diverged. The message says what to do.
     """
     together = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     losses = np.log(np.exp(together).sum(axis=-1)) - together[np.arange(len(truth)), truth]

@@ -7,12 +7,12 @@ from packlight.data import Dataset, Split
 from packlight.models import label_mapping
 
 NO_LABEL = -100
-"""label id of a training text that only a teacher says something about"""
+"""label id of a training text that only a teacher labels"""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is trained on, and what the training is watched by; label ids are in the model's own order.
+    """The texts to train on and to validate with. Label ids are in the model's own order.
 
     A training text without a label has the id `UNLABELLED`.
     """
@@ -26,9 +26,9 @@ class TrainingData:
 
 
 def training_data(data: Dataset, model_labels: Sequence[str]) -> TrainingData:
-    """The data with label ids in a model's own order; `test` is no part of it.
+    """The data with label ids in a model's own order, without `test`.
 
-    Out-of-scope texts of `val` are left out where `train` has none: no label of the model fits them.
+    If `train` has no out-of-scope texts, those of `val` are left out, because no label of the model fits them.
     """
     val_labels = label_ids(data, data.val, model_labels)
     known = [place for place, label in enumerate(val_labels) if label != NO_LABEL]
@@ -43,14 +43,14 @@ def training_data(data: Dataset, model_labels: Sequence[str]) -> TrainingData:
 
 
 def label_ids(data: Dataset, split: Split, model_labels: Sequence[str], *, missing: int = NO_LABEL) -> list[int]:
-    """A split's labels as ids in a model's own order; `missing` for out-of-scope texts where `train` has none."""
+    """A split's labels as ids in a model's own order; `missing` for out-of-scope texts if `train` has none."""
     columns = label_mapping(model_labels, data.labels).columns
     ids = {label: columns[index] for index, label in enumerate(data.labels)}
     return [ids.get(label, missing) for label in split.labels]
 
 
 def _model_label(data: Dataset, model_labels: Sequence[str]) -> str | None:
-    """What the model calls the out-of-scope label; None where it has no such label."""
+    """The model's name for the out-of-scope label; None if it has no such label."""
     if data.oos_label is None or data.oos_label not in data.label_set:
         return None
     return model_labels[label_mapping(model_labels, data.labels).columns[data.label_ids[data.oos_label]]]

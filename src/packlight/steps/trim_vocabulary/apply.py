@@ -60,7 +60,7 @@ def _labels(model: PreTrainedModel, tokenizer: Path, parent: Artifact, data: Dat
 
 
 def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, Any]:
-    """How two tokenizers cut the texts; those of `test` are reported on and choose nothing."""
+    """Compare two tokenizers on the texts. The figures of `test` are reported, but influence nothing."""
     facts: dict[str, Any] = {
         "pieces": {
             "before": whole.get_vocab_size(with_added_tokens=True),
@@ -79,7 +79,7 @@ def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, 
 
 
 def _right(before: Tensor, after: Tensor, labels: Sequence[str], data: Dataset) -> dict[str, Any]:
-    """Accuracy on `val`, and of its out-of-scope texts alone: they have the most words that no training text has."""
+    """Accuracy on `val`, and on its out-of-scope texts alone, because they have the most unseen words."""
     lesson = training_data(data, labels)
     truth = torch.tensor(lesson.val_labels)
     figures = {"accuracy": torch.ones_like(truth, dtype=torch.bool)}

@@ -10,31 +10,32 @@ from transformers import PreTrainedModel
 from packlight.errors import ModelError
 
 _ID = "_token_id"
-"""how the configuration's names of ids end"""
+"""suffix of the configuration's keys that hold token ids"""
 
 
 def fixed_ids(model: PreTrainedModel) -> set[int]:
-    """Ids that the model's configuration names, and those that its positions are counted from."""
+    """Ids in the model's configuration, and those that its positions are counted from."""
     named = {number for value in _named_ids(model.config).values() for number in _each(value)}
     return named | set(range(ids_up_to(model)))
 
 
 def ids_up_to(model: PreTrainedModel) -> int:
-    """Number of first ids that must keep their number: RoBERTa and similar models count positions from the padding id on."""
+    """Number of ids at the start that must not change: RoBERTa and similar models count positions from the padding
+    id."""
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(positions, "padding_idx", None)
     return 0 if padding is None else int(padding) + 1
 
 
 def cut_embedding(model: PreTrainedModel, old_ids: Sequence[int]) -> None:
-    """Cut the input embedding to some rows, in place, and renumber the ids that the configuration names.
+    """Reduce the input embedding to some rows, in place, and renumber the ids in the configuration.
 
     Args:
-        model: a classifier; its other weights stay as they are.
-        old_ids: for each row of the new table the row of the old one that it is.
+        model: a classifier. Its other weights don't change.
+        old_ids: for each row of the new table, its row in the old one.
 
     Raises:
-        ModelError: when there is a piece without a row, or the padding id that positions are counted from would move.
+        ModelError: if a token has no row, or if the padding id that positions are counted from would change.
     """
     whole = model.get_input_embeddings()
     assert isinstance(whole, nn.Embedding)  # transformers' own contract

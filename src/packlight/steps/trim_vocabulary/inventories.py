@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 
 class VocabularyModel(ABC):
-    """The pieces of one tokenizer's model, and which of them depend on which."""
+    """The tokens of one tokenizer's model, called pieces, and how they depend on each other."""
 
     def __init__(self, model: Document) -> None:
         """`model` is the section of that name of a tokenizer.json; it is not changed."""
@@ -27,30 +27,30 @@ class VocabularyModel(ABC):
     @property
     @abstractmethod
     def unknown(self) -> str | None:
-        """The piece that stands for what cannot be segmented; None where there is none."""
+        """The unknown piece; None if there is none."""
 
     @abstractmethod
     def letters(self, piece: str) -> tuple[str, ...]:
-        """The pieces of one character that a piece falls apart into."""
+        """The single-character pieces that spell a piece."""
 
     @abstractmethod
     def fillers(self) -> Iterator[str]:
-        """Pieces that a text can yield, the most frequent of the tokenizer's own training first."""
+        """Pieces that a text can contain, the most frequent in the tokenizer's own training data first."""
 
     @abstractmethod
     def cut(self, kept: Mapping[str, int]) -> Document:
-        """The section `model` with the kept pieces alone, under their new ids."""
+        """The section `model` with only the kept pieces, under their new ids."""
 
     def parts(self, piece: str) -> frozenset[str]:
-        """The piece and every other that it is built of, without which no text would yield it."""
+        """The piece and all others that it is built from. Without them, no text would contain it."""
         return frozenset({piece})
 
     @cached_property
     def mandatory(self) -> frozenset[str]:
-        """Pieces without which a text could become unknown, or its unknown parts others.
+        """Pieces without which parts of a text could become unknown, or change if they already are.
 
-        These are the unknown piece, every piece of a single character, every piece with a character that has no
-        piece of its own, and what the kind of model needs besides.
+        These are the unknown piece, every single-character piece, every piece with a character that has no piece of its
+        own, and whatever else the kind of model needs.
         """
         return frozenset({piece for piece in self.ids if self.is_needed(piece)} | self.besides())
 
@@ -59,13 +59,13 @@ class VocabularyModel(ABC):
         return frozenset({self.unknown} if self.unknown is not None else ()) & self.ids.keys()
 
     def is_needed(self, piece: str) -> bool:
-        """Whether it is a single character, or has one that no other piece spells."""
+        """Whether it is a single character, or contains one that has no piece of its own."""
         letters = self.letters(piece)
         return len(letters) <= 1 or any(letter not in self.ids for letter in letters)
 
 
 def byte_pieces() -> frozenset[str]:
-    """The pieces that spell a character of no piece, byte by byte: `<0x00>` to `<0xFF>`."""
+    """The byte pieces that spell characters without a piece: `<0x00>` to `<0xFF>`."""
     return frozenset(f"<0x{byte:02X}>" for byte in range(256))
 
 
@@ -87,16 +87,17 @@ class BytePairs(VocabularyModel):
 
     @property
     def unknown(self) -> str | None:
-        """None in a byte-level vocabulary, which knows every byte."""
+        """The unknown piece. A byte-level vocabulary has none, because it knows every byte."""
         return self.model.get("unk_token")
 
     def besides(self) -> frozenset[str]:
-        """The unknown piece, and single bytes where unknown characters are spelled by them."""
+        """The unknown piece, and single bytes if they spell unknown characters."""
         fallback = byte_pieces() if self.model.get("byte_fallback") else frozenset()
         return super().besides() | (fallback & self.ids.keys())
 
     def letters(self, piece: str) -> tuple[str, ...]:
-        """Characters of the piece, which stand for bytes in a byte-level vocabulary; the last has the word's end."""
+        """The piece's characters, which stand for bytes in a byte-level vocabulary. The last one has the end-of-word
+        mark."""
         body = piece.removeprefix(self._prefix) or piece
         stem = body.removesuffix(self._suffix) or body
         first, end, last = piece[: len(piece) - len(body)], body[len(stem) :], len(stem) - 1
@@ -106,17 +107,17 @@ class BytePairs(VocabularyModel):
         )
 
     def parts(self, piece: str) -> frozenset[str]:
-        """The piece and what is joined on the way to it."""
+        """The piece and all intermediate results of its merges."""
         return frozenset({piece, *self._joined(piece)}) & self.ids.keys()
 
     def fillers(self) -> Iterator[str]:
-        """Those that merges lead to; where whole words are looked up first, all."""
+        """The pieces that merges produce, or all of them if whole words are looked up first."""
         for piece in sorted(self.ids, key=self.ids.__getitem__):
             if self._whole_words or piece in self._joined(piece):
                 yield piece
 
     def cut(self, kept: Mapping[str, int]) -> Document:
-        """The kept pieces, and in their order the merges of two of them that make a third."""
+        """The kept pieces, and in the original order the merges of two kept pieces into a third."""
         merges = [pair for pair in self.model["merges"] if {*pair, self._product(*pair)} <= kept.keys()]
         vocab = {piece: number for piece, number in kept.items() if piece in self.ids}
         return self.model | {"vocab": vocab, "merges": merges}
@@ -129,7 +130,7 @@ class BytePairs(VocabularyModel):
         return left + right[len(self._prefix) :]
 
     def _joined(self, piece: str) -> list[str]:
-        """What arises when the piece's letters are joined: letters, then each product, the piece itself last."""
+        """The results of joining the piece's letters: the letters, then each merge, and the piece itself last."""
         row = list(self.letters(piece))
         seen = list(row)
         while len(row) > 1:
@@ -144,34 +145,34 @@ class BytePairs(VocabularyModel):
 
 
 class Unigrams(VocabularyModel):
-    """Pieces with the logarithm of their probability; a piece's place is its id."""
+    """Pieces with the logarithm of their probability. A piece's index is its id."""
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
-        """Each piece's place."""
+        """Each piece's index."""
         return {piece: place for place, (piece, _) in enumerate(self.model["vocab"])}
 
     @property
     def unknown(self) -> str | None:
-        """The piece of characters without a piece."""
+        """The unknown piece."""
         place = self.model.get("unk_id")
         return None if place is None else str(self.model["vocab"][place][0])
 
     def besides(self) -> frozenset[str]:
-        """The unknown piece, one of the lowest score, and single bytes where unknown characters are spelled by them."""
+        """The unknown piece, one piece with the lowest score, and single bytes if they spell unknown characters."""
         fallback = byte_pieces() if self.model.get("byte_fallback") else frozenset()
         return super().besides() | {min(self.ids, key=self._score)} | (fallback & self.ids.keys())
 
     def letters(self, piece: str) -> tuple[str, ...]:
-        """Its characters; the mark of a word's start is one."""
+        """Its characters, including the start-of-word mark."""
         return tuple(piece)
 
     def fillers(self) -> Iterator[str]:
-        """All, the likeliest first."""
+        """All pieces, the most probable first."""
         return iter(sorted(self.ids, key=self._score, reverse=True))
 
     def cut(self, kept: Mapping[str, int]) -> Document:
-        """The kept pieces with their scores as they were."""
+        """The kept pieces with their original scores."""
         vocab = [[piece, score] for piece, score in self.model["vocab"] if piece in kept]
         return self.model | {"vocab": vocab, "unk_id": None if self.unknown is None else kept[self.unknown]}
 
@@ -180,10 +181,10 @@ class Unigrams(VocabularyModel):
 
 
 class WordPieces(VocabularyModel):
-    """A word-piece vocabulary, in which the more frequent pieces come first."""
+    """A WordPiece vocabulary, in which the more frequent pieces come first."""
 
     def __init__(self, model: Document, tokenizer: Tokenizer) -> None:
-        """`tokenizer` is the whole tokenizer that the section `model` is of."""
+        """`tokenizer` is the whole tokenizer that the section `model` belongs to."""
         super().__init__(model)
         self._tokenizer = tokenizer
         self._prefix: str = model["continuing_subword_prefix"]
@@ -196,21 +197,21 @@ class WordPieces(VocabularyModel):
 
     @property
     def unknown(self) -> str | None:
-        """The piece of a word with a part that has none."""
+        """The unknown piece, for a word that cannot be split into pieces."""
         return str(self.model["unk_token"])
 
     def letters(self, piece: str) -> tuple[str, ...]:
-        """`ab` falls apart into `a` and `##b`, `##ab` into `##a` and `##b`."""
+        """The pieces of the letters: `a` and `##b` for `ab`, `##a` and `##b` for `##ab`."""
         text = self._text(piece)
         first = self._prefix if len(text) < len(piece) else ""
         return tuple(f"{self._prefix if place else first}{letter}" for place, letter in enumerate(text))
 
     def is_needed(self, piece: str) -> bool:
-        """As of every model, but no text can be missing what no text can yield, such as `[unused7]`."""
+        """As for every model, but without pieces that no text can contain, such as `[unused7]`."""
         return super().is_needed(piece) and (len(self._text(piece)) == 1 or self._can_occur(self._text(piece)))
 
     def fillers(self) -> Iterator[str]:
-        """Those that a text can yield: in a vocabulary of small letters, `[unused7]` and `Paris` are none."""
+        """Pieces that a text can contain. In a lowercase vocabulary, that excludes `[unused7]` and `Paris`."""
         return (piece for piece in sorted(self.ids, key=self.ids.__getitem__) if self._can_occur(self._text(piece)))
 
     def cut(self, kept: Mapping[str, int]) -> Document:
@@ -218,7 +219,7 @@ class WordPieces(VocabularyModel):
         return self.model | {"vocab": {piece: number for piece, number in kept.items() if piece in self.ids}}
 
     def _text(self, piece: str) -> str:
-        """A piece without the mark of one that continues a word; the mark alone is a text."""
+        """A piece without its continuation mark. The mark alone counts as text."""
         return piece.removeprefix(self._prefix) or piece
 
     def _can_occur(self, text: str) -> bool:

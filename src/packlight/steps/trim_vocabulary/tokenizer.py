@@ -24,20 +24,20 @@ def choose(
     apart: int,
     wanted: int | None,
 ) -> set[str]:
-    """The pieces that stay, with all that they are built of.
+    """The pieces to keep, with all those that they are built from.
 
-    First come the mandatory ones, then those in use, most used first, then the tokenizer's own most frequent. A
-    piece whose parts would not fit any more is passed over for a smaller one.
+    Mandatory pieces come first, then those in use, the most used first, then the tokenizer's most frequent ones. A
+    piece whose parts no longer fit is skipped in favour of a smaller one.
 
     Args:
         inventory: the tokenizer's pieces.
-        used: how often the texts use each piece.
-        always: pieces that stay besides the inventory's mandatory ones.
-        apart: tokens outside the model's own vocabulary, which stay and count as pieces.
-        wanted: how many may stay; None for the mandatory ones and those in use.
+        used: how often each piece occurs in the texts.
+        always: pieces to keep besides the inventory's mandatory ones.
+        apart: number of tokens outside the model's own vocabulary, which are kept and counted.
+        wanted: number of pieces to keep; None for the mandatory ones and those in use.
 
     Raises:
-        RecipeError: when fewer are wanted than must stay for no text to become unknown.
+        RecipeError: if fewer are wanted than are needed so that no text becomes unknown.
     """
     kept = _with_parts(inventory, inventory.mandatory | {piece for piece in always if piece in inventory.ids})
     in_use = sorted(used.keys() & inventory.ids.keys(), key=lambda piece: (-used[piece], inventory.ids[piece]))
@@ -65,12 +65,12 @@ def _with_parts(inventory: VocabularyModel, pieces: Iterable[str]) -> set[str]:
 
 @dataclass(frozen=True)
 class TrimmedTokenizer:
-    """A tokenizer with fewer pieces, and where their embeddings are found in the old table."""
+    """A tokenizer with fewer pieces, and the rows of their embeddings in the old table."""
 
     document: Mapping[str, Any]
     """the new tokenizer.json"""
     old_ids: tuple[int, ...]
-    """by new id; rising, so that pieces keep their order"""
+    """old ids by new id, ascending, so that pieces keep their order"""
 
     @cached_property
     def new_ids(self) -> Mapping[int, int]:
@@ -84,15 +84,15 @@ class TrimmedTokenizer:
 
 
 def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[str]) -> TrimmedTokenizer:
-    """A tokenizer, which neither pads nor cuts, with the kept pieces of its model and all its added tokens.
+    """A tokenizer without padding or truncation, with the kept pieces of its model and all added tokens.
 
     Raises:
-        ModelError: when the tokenizers library gives the pieces other ids than planned.
+        ModelError: if the tokenizers library assigns other ids than planned.
     """
     document: dict[str, Any] = json.loads(tokenizer.to_str())
     ids = tokenizer.get_vocab(with_added_tokens=True)
     apart = sorted(added_apart(tokenizer, inventory), key=ids.__getitem__)
-    # The library numbers added tokens that the model lacks after all of the model's pieces.
+    # The library numbers added tokens that the model lacks after all pieces of the model.
     order = [*sorted(kept, key=ids.__getitem__), *apart]
     numbers = {piece: number for number, piece in enumerate(order)}
     new_ids = {ids[piece]: number for piece, number in numbers.items()}
@@ -111,7 +111,7 @@ def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[s
 
 
 def added_apart(tokenizer: Tokenizer, inventory: VocabularyModel) -> set[str]:
-    """Added tokens that are no pieces of the model itself."""
+    """Added tokens that are not pieces of the model itself."""
     return {token.content for token in tokenizer.get_added_tokens_decoder().values()} - inventory.ids.keys()
 
 
@@ -123,7 +123,7 @@ def ids_in_post_processor(document: Mapping[str, Any]) -> set[int]:
 
 
 def write_tokenizer(trimmed: TrimmedTokenizer, source: Path, folder: Path) -> None:
-    """Write the tokenizer's files into a folder; `source` is the folder of the old ones."""
+    """Write the tokenizer's files to a folder. `source` is the folder of the old files."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / "tokenizer.json", json.dumps(trimmed.document, ensure_ascii=False, separators=(",", ":")))
     if (file := source / "tokenizer_config.json").is_file():
@@ -137,7 +137,7 @@ def write_tokenizer(trimmed: TrimmedTokenizer, source: Path, folder: Path) -> No
 
 
 class _Seen(dict[int, int]):
-    """Notes which ids are asked for."""
+    """Records which ids are requested."""
 
     def __missing__(self, number: int) -> int:
         self[number] = number
@@ -145,7 +145,7 @@ class _Seen(dict[int, int]):
 
 
 def _renumbered(processor: Any, new_ids: Mapping[int, int]) -> Any:
-    """A post-processor, of any of the library's kinds, with new ids."""
+    """A post-processor of any kind, with new ids."""
     if processor is None:
         return None
     kind = processor["type"]
@@ -164,11 +164,11 @@ def _renumbered(processor: Any, new_ids: Mapping[int, int]) -> Any:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """The pieces of each text, without special tokens, not cut to a longest length."""
+    """The pieces of each text, without special tokens and without truncation."""
 
     rows: tuple[tuple[str, ...], ...]
     unknown: str | None
-    """the piece that stands for what could not be segmented"""
+    """the unknown piece"""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -177,23 +177,23 @@ class Segmentation:
 
     @property
     def mean_length(self) -> float:
-        """Pieces of a text, on average."""
+        """Mean number of pieces per text."""
         return sum(map(len, self.rows)) / max(len(self.rows), 1)
 
     @property
     def unknown_rate(self) -> float:
-        """Share of the pieces that are unknown; 0 for a tokenizer that has no unknown piece."""
+        """Share of the pieces that are unknown; 0 if the tokenizer has no unknown piece."""
         return 0.0 if self.unknown is None else self.counts[self.unknown] / max(self.counts.total(), 1)
 
     def changed(self, other: "Segmentation") -> float:
-        """Share of the texts that another tokenizer cuts into other pieces."""
+        """Share of the texts that another tokenizer splits differently."""
         differing = sum(one != two for one, two in zip(self.rows, other.rows, strict=True))
         return differing / max(len(self.rows), 1)
 
 
 def segment(tokenizer: Tokenizer, texts: Sequence[str]) -> Segmentation:
-    """Cut texts into pieces."""
-    # A unigram model's encoding shows the text's own characters where it means the unknown piece; the ids do not.
+    """Tokenize texts into pieces."""
+    # A unigram model's encoding shows the text's own characters for the unknown piece. The ids don't.
     piece_of = {number: piece for piece, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     rows = tuple(tuple(piece_of[number] for number in encoding.ids) for encoding in encodings)
@@ -201,7 +201,7 @@ def segment(tokenizer: Tokenizer, texts: Sequence[str]) -> Segmentation:
 
 
 def _unknown(tokenizer: Tokenizer) -> str | None:
-    # The library's objects do not tell a unigram model's unknown piece; their text does.
+    # The library's objects don't expose a unigram model's unknown piece, but its JSON does.
     model = json.loads(tokenizer.to_str())["model"]
     if model["type"] == "Unigram":
         return None if model["unk_id"] is None else str(model["vocab"][model["unk_id"]][0])
@@ -210,10 +210,10 @@ def _unknown(tokenizer: Tokenizer) -> str | None:
 
 
 def open_tokenizer(file: Path) -> Tokenizer:
-    """A fast tokenizer, set to neither pad nor cut.
+    """A fast tokenizer, without padding or truncation.
 
     Raises:
-        ModelError: when the file is missing or damaged.
+        ModelError: if the file is missing or damaged.
     """
     try:
         tokenizer = Tokenizer.from_file(str(file))
@@ -231,29 +231,29 @@ def trim_tokenizer(
     pieces: int | None = None,
     fixed: Collection[int] = (),
 ) -> TrimmedTokenizer:
-    """A tokenizer with the pieces that the texts use, and those that no tokenizer of its kind can miss.
+    """A tokenizer with the pieces that the texts use, and those that its kind can't do without.
 
-    It neither pads nor cuts, whatever the file says of that.
+    It never pads or truncates, whatever the file says.
 
-    Where none of the pieces in use had to go, it cuts these texts into the same pieces as before. Whatever was
-    chosen, no text becomes unknown that was not, provided that each character of the vocabulary is a piece of its
-    own, as in all that the tokenizers library trains; pieces with characters that are not stay as well.
+    If all pieces in use are kept, it tokenizes these texts as before. In any case, no further text becomes unknown,
+    provided that each character in the vocabulary is a piece of its own, as in every vocabulary that the tokenizers
+    library trains. Pieces with characters that aren't are kept as well.
 
     Args:
         file: a tokenizer.json of word pieces, byte pairs or unigrams.
-        texts: all whose pieces are counted.
-        pieces: how many stay, added tokens included; None for those in use and the mandatory ones.
-        fixed: ids of pieces that stay in any case.
+        texts: the texts whose pieces are counted.
+        pieces: number of pieces to keep, added tokens included; None for those in use and the mandatory ones.
+        fixed: ids of pieces to keep in any case.
 
     Raises:
-        ModelError: when the file is damaged, or the tokenizer of another kind.
-        RecipeError: when `pieces` is less than what must stay.
-        ParityError: If texts are tokenized differently, although every token in use was kept.
+        ModelError: if the file is damaged, or if the tokenizer is of another kind.
+        RecipeError: if `pieces` is less than the number of mandatory pieces.
+        ParityError: if texts are tokenized differently, although every token in use was kept.
     """
     tokenizer = open_tokenizer(file)
     document = json.loads(tokenizer.to_str())
     if document["model"]["type"] == "Unigram":
-        # The library reads a number to the last digit but one: once more read, scores that were equal may differ.
+        # The library loses the last digit of a number that it reads, so equal scores can differ after another reading.
         document["model"]["vocab"] = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
     inventory = _inventory(tokenizer, document["model"])
     before = segment(tokenizer, texts)

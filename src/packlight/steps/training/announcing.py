@@ -10,5 +10,5 @@ WEAK_SHOWN = 3
 def announce(name: str, epoch: EpochResult, context: StepContext) -> None:
     """Print an epoch's accuracy on val and its weakest classes; a search may stop the training here by raising."""
     weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:WEAK_SHOWN])
-    info(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; struggles with {weak}" if weak else ""))
+    info(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; weakest labels: {weak}" if weak else ""))
     context.on_epoch(epoch.epoch, epoch.accuracy)

@@ -20,8 +20,7 @@ def fixed_ids(model: PreTrainedModel) -> set[int]:
 
 
 def ids_up_to(model: PreTrainedModel) -> int:
-    """Number of ids at the start that must not change: RoBERTa and similar models count positions from the padding
-    id."""
+    """Number of leading ids that must not change: RoBERTa and others count positions from the padding id."""
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(positions, "padding_idx", None)
     return 0 if padding is None else int(padding) + 1

@@ -96,8 +96,7 @@ class BytePairs(VocabularyModel):
         return super().besides() | (fallback & self.ids.keys())
 
     def letters(self, piece: str) -> tuple[str, ...]:
-        """The piece's characters, which stand for bytes in a byte-level vocabulary. The last one has the end-of-word
-        mark."""
+        """The piece's characters (bytes in a byte-level vocabulary). The last one has the end-of-word mark."""
         body = piece.removeprefix(self._prefix) or piece
         stem = body.removesuffix(self._suffix) or body
         first, end, last = piece[: len(piece) - len(body)], body[len(stem) :], len(stem) - 1

@@ -1,7 +1,6 @@
 """A classifier that was trained elsewhere is taken as it is, or refused before any work."""
 
 import json
-import random
 import shutil
 from functools import cache
 
@@ -14,9 +13,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.models import resolve
 from packlight.models.adoption import plan_head, read_label_map
-from packlight.pipeline.runner import build
 from packlight.pipeline.variant import make_variant
-from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.predictor import Predictor
 from packlight.steps.finetune.options import Finetune
 
@@ -196,28 +193,3 @@ def test_labels_that_are_not_as_many_as_the_logits_are_refused(foreign, tmp_path
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match="names 4 labels, but the weights give 3 logits"):
         resolve(folder)
-
-
-def test_a_bert_with_long_texts_is_as_accurate_as_in_transformers(foreign, tiny, tmp_path):
-    words, chooser = tiny.toy_texts()[0], random.Random(1)
-    folder = foreign("bert", max_position_embeddings=512, initializer_range=0.3)
-    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": 512}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    texts = [" ".join(" ".join(chooser.choices(words, k=100)).split()[:400]) for _ in range(28)]
-    assert {len(text.split()) for text in texts} == {400}
-    theirs = pipeline("text-classification", model=str(folder), device="cpu", truncation=True)(texts)
-    # Three of four labels are what the model says, so that its accuracy is neither chance nor perfect.
-    answers = [int(each["label"].removeprefix("LABEL_")) for each in theirs]
-    labels = [answer if row % 4 else (answer + 1) % 4 for row, answer in enumerate(answers)]
-    data = dataset_from_rows(list(zip(texts, labels, strict=True)))
-    recipe = parse_recipe(
-        "{version: 1, name: walk, steps: [{step: finetune, as: teacher}, {step: export, as: onnx}, "
-        "{step: quantize-onnx, as: static, mode: static, min_agreement: 0.5}]}"
-    )
-    made = build(data, recipe, tmp_path, model=str(folder), train_threads=1)
-    said = dict(zip(texts, answers, strict=True))
-    expected = [said[text] == int(label) for text, label in zip(data.test.texts, data.test.labels, strict=True)]
-    for name in ("teacher", "onnx"):
-        ours = Predictor.open(made[name].path).predict(list(data.test.texts))
-        assert [each.label == label for each, label in zip(ours, data.test.labels, strict=True)] == expected
-    assert made["static"].manifest.max_length == 512

@@ -98,7 +98,7 @@ def test_texts_that_were_perhaps_trained_on_are_warned_of(chain, packlight, plac
     words = ["measure", chain / "student-onnx", "--data", place / "texts.csv", "--seed", "7", "--out", place / "other"]
     answer = packlight(*words, "--rounds", "2", "--texts", "1", "--threads", "1")
     assert answer.status == 0
-    assert "warning: student-onnx was made from other texts or another split of them" in answer.err
+    assert "warning: student-onnx was built from different texts or a different split" in answer.err
 
 
 def test_any_fine_tuned_classifier_is_exported(step, trained_folder, place):
@@ -176,7 +176,7 @@ def test_other_texts_than_the_parents_are_warned_of(chain, packlight, tmp_path, 
         "quantize-onnx", chain / "student-onnx", "--data", place / "texts.csv", "--seed", "5", "--out", tmp_path / "x"
     )
     assert answer.status == 0
-    assert "warning: student-onnx was made from other texts" in answer.err
+    assert "warning: student-onnx was built from different texts" in answer.err
     answer = packlight("quantize-onnx", chain / "student-onnx", "--data", place / "texts.csv", "--out", tmp_path / "y")
     assert "warning" not in answer.err
 

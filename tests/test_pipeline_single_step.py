@@ -37,7 +37,9 @@ def test_any_folder_can_be_made(data, foreign, tmp_path, folder, name):
 
 
 def test_names_that_differ_in_case_alone_are_one_folder_on_some_systems():
-    with pytest.raises(RecipeError, match="'Student' and 'student' are one folder where case does not count"):
+    with pytest.raises(
+        RecipeError, match="'Student' and 'student' are the same folder on file systems that ignore case"
+    ):
         parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: Student}, {step: export, as: student}]}")
 
 

@@ -94,7 +94,7 @@ REFUSED = {
         recipe("{step: finetune, as: teacher, epoch: 3}"),
         r"step 1, 'teacher' \(finetune\): there is no key 'epoch' \(did you mean 'epochs'\?\).*recipes --options",
     ),
-    "an entry that is no step": (recipe("{as: teacher}"), "step 1, 'teacher': .* does not say which step it is"),
+    "an entry that is no step": (recipe("{as: teacher}"), "step 1, 'teacher': .* doesn't name its step"),
     "steps that are none": ("version: 1\nname: m\nsteps: 3", "steps is 3, but must be a list of steps"),
     "an unknown step": (recipe("{step: shrink, as: teacher}"), "there is no step 'shrink'; there are calibrate"),
     "an unknown reference": (recipe(TEACHER, head="version: 1\nname: m\nreferences: [gpt]\n"), "gpt"),

@@ -147,7 +147,7 @@ def test_an_artifact_that_is_gone_or_another_is_an_error(make, toys, tmp_path):
     with pytest.raises(ArtifactError, match="holds another model"):
         again.predict(toys[0][:1])
     shutil.rmtree(tmp_path / "fits")
-    with pytest.raises(ArtifactError, match="is gone; fit again, with folder="):
+    with pytest.raises(ArtifactError, match="is gone; fit again, and set folder="):
         classifier.predict(toys[0][:1])
 
 

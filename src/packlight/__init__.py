@@ -81,7 +81,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use.
 
     Raises:
-        MissingExtraError: when it needs torch and that is not installed.
+        MissingExtraError: if it needs torch and torch is not installed.
     """
     if name not in _HOME:
         value = None if name.startswith("_") or find_spec(f"packlight.{name}") else _step_function(name)
@@ -99,14 +99,14 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What the package offers, loaded or not."""
+    """All public names, loaded or not."""
     from packlight.steps import step_types  # only where it is needed
 
     return sorted({*globals(), *__all__, *(word.replace("-", "_") for word in step_types())})
 
 
 def _step_function(name: str) -> Any:
-    """The function of a step, such as `prune`; None where there is no such step."""
+    """The function of a step, such as `prune`; None if there is no such step."""
     from packlight.steps import step_types  # only where it is needed
 
     if name.replace("_", "-") not in step_types():

@@ -1,4 +1,4 @@
-"""The command `packlight`, which is `python -m packlight` too."""
+"""The command `packlight`, also available as `python -m packlight`."""
 
 from packlight import process
 
@@ -6,7 +6,7 @@ from packlight import process
 def main() -> None:
     """Prepare the process, then load the command line and run it."""
     process.prepare()
-    from packlight.cli import main as run  # seconds on a slow disk, in which signals must be handled already
+    from packlight.cli import main as run  # takes seconds on a slow disk, during which signals must already be handled
 
     run()
 

@@ -1,7 +1,7 @@
-"""YAML as recipes and price lists need it: the core schema of YAML 1.2, within bounds, with the place of every value.
+"""Read YAML for recipes and price lists: the core schema of YAML 1.2, with limits and with every value's position.
 
-PyYAML scans and parses; values are made here. So `no` and `2026-01-01` are text and `4e-3` is a number, and there are no tags,
-aliases or repeated keys. See https://yaml.org/spec/1.2.2/, section 10.3.
+PyYAML scans and parses; this module builds the values. So `no` and `2026-01-01` are text, `4e-3` is a number, and tags,
+aliases and repeated keys are rejected. See https://yaml.org/spec/1.2.2/, section 10.3.
 """
 
 import math
@@ -15,7 +15,7 @@ MOST_CHARACTERS = 1_000_000
 MOST_VALUES = 100_000
 MOST_DEPTH = 20
 MOST_DIGITS = 18
-"""of whole numbers, so that every machine holds them"""
+"""maximum number of digits of a whole number, so that every platform can hold it"""
 FOLDED = re.compile("[\r\x85\u2028\u2029]")
 """line breaks of YAML 1.1 besides the line feed"""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -37,23 +37,23 @@ class Place(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What a text holds."""
+    """A parsed document."""
 
     value: Any
     """mappings with text as keys, lists, text, whole numbers, finite numbers, true, false and null"""
     places: dict[str, Place]
-    """of each value by its path, such as `$.steps[0].epochs`"""
+    """positions of the values by their paths, such as `$.steps[0].epochs`"""
 
 
 class YamlError(ValueError):
-    """A text that cannot be read; says where, and what is wrong."""
+    """A text that cannot be read. The message says what is wrong, and where."""
 
 
 def read_yaml(text: str) -> Document:
     """Read one document.
 
     Raises:
-        YamlError: when it is no YAML, is larger or deeper than it may be, or has tags, aliases, repeated keys, or numbers
+        YamlError: if it is not YAML, is too large or too deeply nested, or has tags, aliases, repeated keys, or numbers
             that are too long or not finite.
     """
     if len(text) > MOST_CHARACTERS:
@@ -73,13 +73,13 @@ def read_yaml(text: str) -> Document:
     except (ValueError, OverflowError) as error:
         if isinstance(error, YamlError):
             raise
-        # PyYAML makes characters of escapes such as "\UFFFFFFFF" without looking at them.
+        # PyYAML converts escapes such as "\UFFFFFFFF" to characters without checking them.
         raise YamlError(f"{_place(loader.get_mark())}: {error}") from error
     return Document(value, builder.places)
 
 
 def write_yaml(value: object) -> str:
-    """The text of plain values, which `read_yaml` reads again."""
+    """Write plain values as YAML that `read_yaml` reads."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -93,14 +93,14 @@ def _place(mark: Any) -> Place:
 
 
 class _Builder:
-    """Makes values of the events of a parser."""
+    """Builds values from a parser's events."""
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self.places: dict[str, Place] = {}
 
     def document(self) -> Any:
-        """The value of the only document; null where there is none."""
+        """The value of the only document, or null if there is none."""
         value, found = None, False
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -149,7 +149,7 @@ class _Builder:
 
 
 def _scalar(text: str, place: Place) -> Any:
-    """The value of a plain scalar by the core schema."""
+    """The value of a plain scalar in the core schema."""
     if text in NULLS:
         return None
     if text in BOOLEANS:
@@ -181,10 +181,10 @@ def _shown(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `read_yaml` reads: text that the core schema takes for a number comes in quotes."""
+    """Writes YAML that `read_yaml` reads: text that looks like a number in the core schema is quoted."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """Text with a line break other than a line feed, which a plain or single-quoted scalar would fold, is escaped."""
+        """Escape text with line breaks other than line feeds, which other styles would fold."""
         style = '"' if FOLDED.search(data) else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 

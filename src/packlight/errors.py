@@ -12,10 +12,10 @@
     ├── NothingFitsError         no variant is within the limits; names the nearest: exit status 3
     └── MissingExtraError        an optional dependency is absent; carries the install line
 
-A message names what was given, what was expected and what to do next. Anything that is not a
+A message says what was given, what was expected and what to do next. Anything that is not a
 `PacklightError` is a bug and keeps its traceback.
 
-`Exit` is every status that the command line ends with; `docs/reference/exit-codes.md` says more of each.
+`Exit` has every exit status of the command line; `docs/reference/exit-codes.md` explains each.
 """
 
 from enum import IntEnum
@@ -58,10 +58,10 @@ class Exit(IntEnum):
 
 
 class PacklightError(Exception):
-    """The root: something the user can fix."""
+    """The base class: something that the user can fix."""
 
     exit: ClassVar[Exit] = Exit.ERROR
-    """what the command line ends with"""
+    """the exit status of the command line"""
 
 
 class DataError(PacklightError):
@@ -77,7 +77,7 @@ class UnsupportedError(ModelError):
 
 
 class RecipeError(PacklightError):
-    """A recipe is not one that can be carried out."""
+    """A recipe cannot be carried out."""
 
 
 class ArtifactError(PacklightError):

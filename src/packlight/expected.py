@@ -1,7 +1,6 @@
-"""What a value must be, in words, from the annotated type of its field: for one clear line about a wrong option.
+"""Describe what a value must be, from the annotated type of its field, for a one-line message about a wrong option.
 
-`learning_rate is '4e-3', but must be a number above 0`, wherever the value stands: in a recipe, on the command line or in
-Python.
+`learning_rate is '4e-3', but must be a number above 0`, in a recipe, on the command line and in Python alike.
 """
 
 import difflib
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
     from msgspec import inspect
 
 _LONGEST = 60
-"""characters of a value that are shown"""
+"""maximum number of characters that are shown of a value"""
 _NAME = "a name of at most 63 letters from a to z, digits, dots, hyphens and underscores that starts with a letter or a digit"
 
 
 def problem_of(kind: type[msgspec.Struct], given: Mapping[str, Any]) -> str | None:
-    """What is wrong with the values for a record's fields; None where nothing is.
+    """What is wrong with the values for a record's fields; None if nothing is.
 
     Args:
         kind: the record's class.
-        given: values by key, as YAML or Python has them; the key that tells classes apart is left out of account.
+        given: values by key, from YAML or Python. The key that tells classes apart is ignored.
     """
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key in given:
@@ -42,20 +41,20 @@ def problem_of(kind: type[msgspec.Struct], given: Mapping[str, Any]) -> str | No
 
 
 def unknown_key(key: object, known: list[str]) -> str:
-    """That a key does not exist, with the one that may be meant."""
+    """Say that a key does not exist, and suggest a similar one."""
     near = difflib.get_close_matches(str(key), known, n=1)
     return f"there is no key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else f"; it takes {', '.join(known)}")
 
 
 def shown(value: object) -> str:
-    """A value as people write it, cut where it is long."""
+    """A value as people write it, shortened if it is long."""
     words = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
 def expected(kind: Any) -> str:
     """What a value of an annotated type must be: `a whole number of at least 1 or null`."""
-    from msgspec import inspect  # a tenth of a second that only an error needs
+    from msgspec import inspect  # takes a tenth of a second, which only errors need
 
     return _either(_alternatives(inspect.type_info(kind)))
 
@@ -65,7 +64,7 @@ def _either(words: list[str]) -> str:
 
 
 def _alternatives(kind: "inspect.Type", *, several: bool = False) -> list[str]:  # noqa: PLR0911 - one for each kind of type
-    """What a value may be, the simple before lists, null last; `several` for what a list holds."""
+    """The types of a value: simple ones, then lists, null last. `several` is for the plural, of list items."""
     from msgspec import inspect
 
     end = "s" if several else ""
@@ -107,7 +106,7 @@ def _bounds(kind: "inspect.IntType | inspect.FloatType") -> str:
 
 
 def _hint(value: object) -> str:
-    """What to write instead of a number that YAML reads as text, such as 4e-3."""
+    """What to write instead of a number that was read as text, such as 4e-3."""
     if isinstance(value, str):
         try:
             return f"; that is text, write {float(value):.10g}"

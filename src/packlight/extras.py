@@ -1,4 +1,4 @@
-"""The one place where optional dependencies are looked up."""
+"""Find and import optional dependencies. All of packlight does it here."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -31,7 +31,7 @@ EXTRA_OF = {
 
 
 REPORT_MODULES = tuple(module for module, extra in EXTRA_OF.items() if extra == "report")
-"""what writing a report needs"""
+"""the extra that writes reports"""
 
 
 def installed(module: str) -> bool:
@@ -43,7 +43,7 @@ def require(*modules: str, purpose: str) -> None:
     """Check that optional modules are installed.
 
     Raises:
-        MissingExtraError: with the install line, when one is not.
+        MissingExtraError: with the install command, if one is not.
     """
     for module in modules:
         if not installed(module):
@@ -55,7 +55,7 @@ def load(module: str, purpose: str) -> ModuleType:
     """Import an optional module (dotted names allowed).
 
     Raises:
-        MissingExtraError: with the install line, when it is not installed.
+        MissingExtraError: with the install command, if it is not installed.
     """
     require(module.partition(".")[0], purpose=purpose)
     return import_module(module)

@@ -1,4 +1,4 @@
-"""Files and folders that are written atomically, and the hashes that verify them."""
+"""Write files and folders atomically, and hash them for verification."""
 
 import atexit
 import hashlib
@@ -15,7 +15,7 @@ import msgspec
 
 CHUNK = 1 << 20
 DAMAGED_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
-"""what msgspec raises of a file that is not what was written"""
+"""what msgspec raises for a file with unexpected content"""
 DRAFT = ".draft"
 FORMER = ".former"
 RANDOM = "?" * 8
@@ -23,10 +23,10 @@ RANDOM = "?" * 8
 
 
 def cache_folder() -> Path:
-    """Where packlight keeps what it can make again: `PACKLIGHT_CACHE`, or `packlight` in the user's cache folder.
+    """The cache folder: `PACKLIGHT_CACHE`, or `packlight` in the user's cache folder.
 
-    A user without a home, as in some containers, has a folder for as long as the process lives. Where nothing can be
-    written, the path leads nowhere, and nothing is kept.
+    A user without a home, as in some containers, gets a temporary folder that lasts as long as the process. If nothing
+    can be written, the path does not exist and nothing is cached.
     """
     home = os.environ.get("PACKLIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "packlight"
     try:
@@ -55,7 +55,7 @@ def sha256_of(path: Path) -> str:
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
+    """Write a file so that readers see the old content or the new, never a part, even after a crash."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=DRAFT, dir=path.parent)
@@ -73,10 +73,10 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty sibling folder to fill; it takes the place of `path` when the block succeeds.
+    """Yield an empty sibling folder to fill. It replaces `path` when the block succeeds.
 
-    On any exception the sibling is removed and `path` stays as it was. A folder cannot be exchanged for another in
-    one act, so a crash at the very end can leave none; what was there before then lies beside it until `sweep`.
+    After an exception, the sibling is removed and `path` is unchanged. Folders cannot be exchanged in one operation, so
+    a crash at the very end can leave no folder at `path`. The old one is then next to it, until the next clean-up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=DRAFT, dir=path.parent))
@@ -100,11 +100,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_stale_temp(folder: Path, name: str | None = None) -> None:
-    """Remove what killed processes left half-written in a folder; nobody else may be writing there.
+    """Remove what killed processes left half-written in a folder. No other process may be writing there.
 
     Args:
-        folder: where `atomic_write` and `atomic_folder` wrote; its subfolders are not looked at.
-        name: of the file or folder that was written; by default any.
+        folder: where `atomic_write` and `atomic_folder` wrote. Subfolders are not searched.
+        name: name of the file or folder that was written; any by default.
     """
     for suffix in (DRAFT, FORMER):
         for left in folder.glob(f".{escape(name) if name else '*'}.{RANDOM}{suffix}"):

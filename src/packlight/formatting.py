@@ -1,14 +1,14 @@
 # ruff: noqa: RUF001, RUF002 - the en dash is meant: it stands between two ends and where there is no figure
-"""How figures are written for people: one way for each unit, wherever they are shown.
+"""Format figures for people: one format for each unit, everywhere.
 
-Three digits tell what a measurement can tell; more would be noise, fewer would hide differences.
+Three digits suit the precision of a measurement: more would be noise, fewer would hide differences.
 """
 
 import math
 import re
 
 NONE = "–"
-"""Stands where there is no figure."""
+"""Shown if there is no figure."""
 
 
 def digits(value: float) -> str:
@@ -29,12 +29,12 @@ def megabytes(value: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share from 0 to 1: `93.4%`, or a dash when there is none."""
+    """A share from 0 to 1: `93.4%`, or a dash if there is none."""
     return NONE if share is None else f"{100 * share:.1f}%"
 
 
 def percent_interval(ends: tuple[float, float] | None) -> str:
-    """Both ends of an interval of a share: `92.7–94.1%`, or a dash when there is none."""
+    """Both ends of an interval of a share: `92.7–94.1%`, or a dash if there is none."""
     return NONE if ends is None else f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}%"
 
 
@@ -44,7 +44,7 @@ def points(difference: float) -> str:
 
 
 def signed(value: float) -> str:
-    """One decimal behind a sign; a difference that rounds to nothing is `±0.0`."""
+    """One decimal with a sign. A difference that rounds to zero is `±0.0`."""
     text = f"{abs(value):.1f}"
     if text == "0.0":
         return "±0.0"
@@ -52,12 +52,12 @@ def signed(value: float) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """How many times: `7.35x`, `74.2x`, or a dash when there is none."""
+    """A ratio: `7.35x`, `74.2x`, or a dash if there is none."""
     return NONE if ratio is None else f"{digits(ratio)}x"
 
 
 def times_interval(ends: tuple[float, float] | None) -> str:
-    """Both ends of an interval of a ratio: `71.0–77.3x`, or a dash when there is none."""
+    """Both ends of an interval of a ratio: `71.0–77.3x`, or a dash if there is none."""
     return NONE if ends is None else f"{digits(ends[0])}–{digits(ends[1])}x"
 
 
@@ -69,8 +69,8 @@ def times_within(ratio: float | None, ends: tuple[float, float] | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """`p=0.41`, `p=0.003` or `p<0.001`; small ones are cut, not rounded, so that 0.0499 stays below 0.05."""
-    if p < 0.001:  # smaller ones differ in nothing that matters
+    """`p=0.41`, `p=0.003` or `p<0.001`. Small values are truncated, not rounded, so that 0.0499 stays below 0.05."""
+    if p < 0.001:  # differences below this don't matter
         return "p<0.001"
     return f"p={p:.2f}" if p >= 0.1 else f"p={math.floor(1000 * p) / 1000:.3f}"  # two digits
 
@@ -86,7 +86,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 
 def printable(text: str) -> str:
-    """A text that can't steer a terminal: controls, line breaks and marks of writing direction become escapes.
+    """A text that can't control a terminal: control characters, line breaks and direction marks become escapes.
 
     Example: a carriage return becomes the two characters backslash and r.
     """

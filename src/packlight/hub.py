@@ -1,12 +1,11 @@
-"""Files of the Hugging Face Hub: listed in one quick attempt, downloaded by name, verified by hash.
+"""Files on the Hugging Face Hub: listed in one quick attempt, downloaded by name, verified by hash.
 
-Every network access that packlight makes is in this file, but for `packlight push`. The Hub is asked once for the commit and the file
-names of a repository, within a few seconds whatever the network does; a Hub that does not answer is replaced
-by its local cache. Only files that are asked for by name are downloaded, into that same cache, so that other
-tools share them and a second run finds them.
+Apart from `packlight push`, all of packlight's network access is in this file. It requests the commit and the file
+names of a repository once, with a limit of a few seconds in total. If the Hub does not respond, the local cache is
+used. Only files that are requested by name are downloaded, to that same cache, so other tools and later runs find them.
 
-`huggingface_hub` is imported inside the functions: it and its HTTP client cost 0.2 s that a command without
-a Hub reference need not pay.
+`huggingface_hub` is imported inside the functions: with its HTTP client it takes 0.2 s, which only commands that use
+the Hub should spend.
 """
 
 import glob
@@ -26,10 +25,10 @@ T = TypeVar("T")
 Kind = Literal["model", "dataset"]
 
 PATIENCE = 5.0
-"""Seconds that the Hub has to answer a question, name resolution and connection included."""
+"""Maximum seconds for a response from the Hub, including name resolution and connection."""
 MAIN = "main"
 CONVERTER = "SFconvertbot"
-"""The Hub's account that proposes safetensors conversions as pull requests."""
+"""The Hub account that proposes safetensors conversions as pull requests."""
 
 GIT_HASH_DIGITS = 40
 
@@ -38,11 +37,11 @@ _ID = re.compile(rf"(?P<repo>{_PART}(?:/{_PART})?)(?:@(?P<revision>\w(?:[\w/-]|\
 
 
 class HubUnavailableError(Exception):
-    """What was asked of the Hub is not available. Callers turn it into an error of their own kind."""
+    """Something on the Hub is not available. Callers convert this to their own kind of error."""
 
 
 class HubUnreachableError(HubUnavailableError):
-    """The Hub did not answer, or must not be asked."""
+    """The Hub did not respond, or must not be contacted."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,16 @@ class Snapshot:
     repo: str
     kind: Kind
     revision: str
-    """what was asked for: a branch, a tag, a pull request or a commit"""
+    """the requested branch, tag, pull request or commit"""
     commit: str
     files: tuple[str, ...]
-    """all files of the commit, or those that the cache holds when it answered"""
+    """all files of the commit, or those in the cache if the cache was used"""
     online: bool
-    """whether the Hub answered, not its cache"""
+    """whether this comes from the Hub and not from the cache"""
 
 
 def parse_id(text: str) -> tuple[str, str | None] | None:
-    """Split `org/name` or `org/name@revision` into repository and revision; None when it is neither."""
+    """Split `org/name` or `org/name@revision` into repository and revision; None if it is neither."""
     match = _ID.fullmatch(text)
     if match is None or "--" in match["repo"]:
         return None
@@ -69,12 +68,12 @@ def parse_id(text: str) -> tuple[str, str | None] | None:
 
 
 def look_up(repo: str, *, kind: Kind = "model", revision: str | None = None) -> Snapshot:
-    """Ask the Hub for a revision's commit and files, or its cache when the Hub does not answer.
+    """Find a revision's commit and files, on the Hub or, if it does not respond, in its cache.
 
     Raises:
-        HubUnavailableError: when the Hub does not know or does not give it.
-        HubUnreachableError: when the Hub does not answer within `PATIENCE` seconds or `HF_HUB_OFFLINE` is
-            set, and the cache does not hold the revision.
+        HubUnavailableError: if it does not exist, or if access is denied.
+        HubUnreachableError: if the Hub does not respond within `PATIENCE` seconds or `HF_HUB_OFFLINE` is set, and the
+            cache does not have the revision.
     """
     try:
         return _ask(repo, kind, revision or MAIN)
@@ -86,7 +85,7 @@ def look_up(repo: str, *, kind: Kind = "model", revision: str | None = None) -> 
 
 
 def cached(repo: str, *, kind: Kind = "model", revision: str | None = None) -> Snapshot | None:
-    """What the local cache holds of a revision; None when it holds nothing. No network."""
+    """A revision's files in the local cache; None if there are none. Does not use the network."""
     asked = revision or MAIN
     storage = _storage(repo, kind)
     ref = storage / "refs" / asked
@@ -99,17 +98,17 @@ def cached(repo: str, *, kind: Kind = "model", revision: str | None = None) -> S
 
 
 def folder_of(snapshot: Snapshot) -> Path:
-    """Where the cache keeps the files of a snapshot."""
+    """The folder of a snapshot in the cache."""
     return _storage(snapshot.repo, snapshot.kind) / "snapshots" / snapshot.commit
 
 
 def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
-    """Have the named files of a snapshot in the local cache, verify them and return their folder.
+    """Download the named files of a snapshot to the local cache, verify them and return their folder.
 
-    Files that are there already are not downloaded again; an interrupted download resumes.
+    Files that are already there are not downloaded again. An interrupted download resumes.
 
     Raises:
-        HubUnavailableError: when a file is not available, or is not what its hash says.
+        HubUnavailableError: if a file is not available, or does not match its hash.
     """
     folder = folder_of(snapshot)
     if snapshot.online and not all((folder / name).is_file() for name in names):
@@ -122,7 +121,7 @@ def download(snapshot: Snapshot, names: Sequence[str]) -> Path:
 
 
 def conversion_requests(repo: str) -> tuple[str, ...]:
-    """Revisions of the open pull requests by the Hub's safetensors converter; none when the Hub is silent."""
+    """Revisions of the open pull requests by the Hub's safetensors converter; empty if the Hub does not respond."""
     from huggingface_hub import HfApi  # (slow to import)
 
     def ask() -> tuple[str, ...]:
@@ -191,9 +190,9 @@ def _fetch(snapshot: Snapshot, names: Sequence[str]) -> None:
 
 
 def _verify(file: Path, snapshot: Snapshot) -> None:
-    """Compare a cached file with its blob's name: sha256 of large files, git's blob hash of small ones.
+    """Compare a cached file with its blob's name: the SHA-256 of large files, git's blob hash of small ones.
 
-    A file system without symbolic links has no blob names, so there is nothing to compare with.
+    Without symbolic links there are no blob names, so nothing can be compared.
     """
     if not file.is_symlink():
         return
@@ -220,10 +219,10 @@ def _storage(repo: str, kind: Kind) -> Path:
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Limit the total seconds of a call: an HTTP timeout covers neither name resolution nor many addresses.
+    """Limit the total time of a call. An HTTP timeout covers neither name resolution nor several addresses.
 
     Raises:
-        TimeoutError: when it did not return; its thread is left behind and does not hold up the exit.
+        TimeoutError: if it does not return in time. Its thread is abandoned and does not delay the exit.
     """
     box: SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = SimpleQueue()
 
@@ -244,7 +243,7 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _transport_error() -> type[Exception]:
-    """The root of what the Hub's HTTP client raises: that of httpx under huggingface_hub 1, of httpx2 under 2."""
+    """The base class of the HTTP client's errors: httpx's for huggingface_hub 1, httpx2's for 2."""
     from huggingface_hub import errors  # (slow to import)
 
     root: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]

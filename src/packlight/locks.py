@@ -1,4 +1,4 @@
-"""Lock files: exclusive or shared, on every platform, freed when the file is closed or its process ends."""
+"""Lock files: exclusive or shared, on every platform, released when the file is closed or its process ends."""
 
 from typing import IO, Any
 
@@ -6,14 +6,14 @@ from packlight.errors import PacklightError
 
 
 def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
-    """Lock an open file if that is possible at once.
+    """Try to lock an open file, without waiting.
 
     Args:
-        stream: an open file. Two open files lock like two processes, even within one.
-        shared: together with others that ask for a shared lock.
+        stream: an open file. Two open files count as two lock holders, even within one process.
+        shared: share the lock with others that request a shared lock.
 
     Returns:
-        False if somebody else holds a lock that rules this one out.
+        False if another holder has a conflicting lock.
 
     Raises:
         PacklightError: if the file system has no locks.
@@ -31,7 +31,7 @@ def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
 
 
 def unlock(stream: IO[Any]) -> None:
-    """Free a lock that this file holds."""
+    """Release a lock that this file holds."""
     import portalocker  # it loads asyncio
 
     portalocker.unlock(stream)

@@ -1,8 +1,8 @@
-"""What the command `packlight` needs of its process before it imports anything slow: signals and standard streams.
+"""Prepare the process of the command `packlight` before anything slow is imported: signals and standard streams.
 
-As the first process of a container, a program gets no signal that it doesn't handle. So SIGTERM has a handler at once. Ctrl-C
-ends a command without a traceback, even while libraries are imported. Output in any encoding, to a closed stream or to a full
-disk, ends with a message and a status.
+The first process of a container does not receive signals that it doesn't handle, so SIGTERM gets a handler at once.
+Ctrl-C ends a command without a traceback, even during imports. Output errors (encoding, closed stream, full disk) end
+with a message and an exit status.
 """
 
 import errno
@@ -20,7 +20,7 @@ from packlight.errors import Exit, PacklightError
 
 FIRST_PROCESS = 1
 TERMINATED = 128 + 15
-"""the status of a process that SIGTERM ended, as shells write it"""
+"""the exit status of a process that SIGTERM ended, as shells report it"""
 STANDARD_ERROR = 2
 
 
@@ -46,7 +46,7 @@ def prepare() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block, signals are exceptions, so that what has begun is cleaned up."""
+    """Turn signals into exceptions within the block, so that unfinished work is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -64,7 +64,7 @@ def interruptible() -> Iterator[None]:
 
 
 def abandon_output() -> None:
-    """Let nothing be written to standard output any more, not even what waits for the process's end."""
+    """Discard everything written to standard output from now on, including buffered output."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if isinstance(raw, _Output):
         raw.abandoned = True
@@ -75,7 +75,7 @@ def abandon_output() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End before anything has begun."""
+    """Exit before any work has started."""
     del frame
     if number == signal.SIGINT:
         os.write(STANDARD_ERROR, b"stopped\n")
@@ -83,13 +83,13 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    """End what has begun."""
+    """Exit during work."""
     del number, frame
     sys.exit(TERMINATED)
 
 
 def _open_handles() -> None:
-    """Give handles 0 to 2 to the null device where they are closed, or the next file that is opened becomes standard output."""
+    """Open the null device for closed handles 0 to 2, or the next open file would become standard output."""
     for handle in range(3):
         try:
             os.fstat(handle)
@@ -98,7 +98,7 @@ def _open_handles() -> None:
 
 
 class _Raw(io.RawIOBase):
-    """A standard stream's bytes; None stands for one that was closed when the process began."""
+    """The binary layer of a standard stream; None if the stream was closed at the start."""
 
     def __init__(self, raw: Any, handle: int) -> None:
         super().__init__()
@@ -121,22 +121,22 @@ class _Raw(io.RawIOBase):
         return self._raw is not None and bool(self._raw.isatty())
 
     def fileno(self) -> int:
-        """Its handle, which leads to the null device if it was closed."""
+        """Its handle: that of the null device if it was closed."""
         return self._handle if self._raw is None else int(self._raw.fileno())
 
 
 class _Output(_Raw):
-    """Standard output: what a command is asked for. If it cannot be written, the command has failed."""
+    """Standard output, for results. If it cannot be written, the command fails."""
 
     handle = 1
     abandoned = False
-    """whether nothing is to be written any more"""
+    """whether further output is discarded"""
 
     def write(self, data: Any) -> int:
         """Write some of the bytes.
 
         Raises:
-            OutputError: if that cannot be done; a reader that went away is Python's own BrokenPipeError.
+            OutputError: if they cannot be written. A closed pipe raises Python's own BrokenPipeError.
         """
         if self.abandoned:
             return len(data)
@@ -149,12 +149,12 @@ class _Output(_Raw):
 
 
 class _Remarks(_Raw):
-    """Standard error: if nobody can read it, the work goes on."""
+    """Standard error, for messages. If it cannot be written, the work continues."""
 
     handle = 2
 
     def write(self, data: Any) -> int:
-        """Write some of the bytes, or drop them."""
+        """Write some of the bytes, or discard them."""
         try:
             return super().write(data)
         except OSError:
@@ -162,7 +162,7 @@ class _Remarks(_Raw):
 
 
 def _wrapped(stream: TextIO | None, kind: type[_Output] | type[_Remarks]) -> TextIO:
-    """The same stream; characters that its encoding lacks are written as escapes."""
+    """A text stream that writes characters outside its encoding as escapes."""
     buffer = getattr(stream, "buffer", None)
     raw = kind(getattr(buffer, "raw", buffer), kind.handle)
     encoding = getattr(stream, "encoding", None) or "utf-8"

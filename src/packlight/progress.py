@@ -1,4 +1,4 @@
-"""Progress: bars with the time left on a terminal and in notebooks, a line a minute elsewhere; a callback that hears of it all."""
+"""Progress: bars with the time left on terminals and in notebooks, a line per minute elsewhere, and a callback."""
 
 import html
 import sys
@@ -19,9 +19,9 @@ from rich.progress import (
 
 console = Console(stderr=True, highlight=False, emoji=False)
 NOTEBOOK_SECONDS = 0.2
-"""between two renewals of a bar in a notebook"""
+"""seconds between two updates of a bar in a notebook"""
 LINE_SECONDS = 60.0
-"""between two lines about long work where there is neither terminal nor notebook, as in a log file"""
+"""seconds between two lines about long work if there is neither a terminal nor a notebook"""
 
 
 _checks: list[Callable[[], None]] = []
@@ -29,10 +29,10 @@ _watchers: list[Callable[[str, float, float], None]] = []
 
 
 class Bar:
-    """One line of progress; it is moved wherever work takes long, and so is where such work can be ended."""
+    """One line of progress. It is updated during all long work, so a callback can also stop such work here."""
 
     def __init__(self, title: str, total: float, show: Callable[[float, float, str], None]) -> None:
-        """Begin at 0; `show` is told how much is done, of how much, and a note."""
+        """Start at 0. `show` is called with the steps done, the total, and a note."""
         self._title, self._total, self._done, self._note = title, total, 0.0, ""
         self._show = show
         self._moved()
@@ -42,14 +42,14 @@ class Bar:
         self.reach(self._done + steps, note=self._note)
 
     def reach(self, done: float, *, note: str = "") -> None:
-        """Set how many steps are done in all; `note` replaces the words at the end of the line."""
+        """Set the number of steps done. `note` replaces the text at the end of the line."""
         self._done, self._note = done, note
         self._moved()
         for check in _checks:
             check()
 
     def resize(self, total: float) -> None:
-        """Set how many steps there are in all."""
+        """Set the total number of steps."""
         self._total = total
         self._moved()
 
@@ -60,7 +60,7 @@ class Bar:
 
 @contextmanager
 def bar(title: str, total: float) -> Iterator[Bar]:
-    """Show a bar while the block runs, in a notebook's cell or on a terminal's standard error; elsewhere a line a minute."""
+    """Show a bar while the block runs, in a notebook or on a terminal's standard error; elsewhere a line per minute."""
     if console.is_jupyter:
         with _in_notebook(title) as show:
             yield Bar(title, total, show)
@@ -112,11 +112,11 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def _in_notebook(title: str) -> Iterator[Callable[[float, float, str], None]]:
-    """A bar that needs no widgets: an element of HTML, renewed a few times per second and removed at the end."""
+    """A bar without widgets: an HTML element that is updated a few times per second and removed at the end."""
     if console.quiet:
         yield lambda _done, _total, _note: None
         return
-    shown = import_module("IPython.display")  # there, where there is a notebook
+    shown = import_module("IPython.display")  # installed in every notebook
     handle = shown.display({"text/plain": title, "text/html": ""}, raw=True, display_id=True)
     start, last = time.monotonic(), 0.0
 
@@ -139,7 +139,7 @@ def _in_notebook(title: str) -> Iterator[Callable[[float, float, str], None]]:
 
 @contextmanager
 def watching(watcher: Callable[[str, float, float], None] | None) -> Iterator[None]:
-    """Call `watcher(stage, done, total)` whenever something moves while the block runs; what it raises ends the work."""
+    """Call `watcher(stage, done, total)` on every update while the block runs. An exception from it stops the work."""
     if watcher is None:
         yield
         return
@@ -151,14 +151,14 @@ def watching(watcher: Callable[[str, float, float], None] | None) -> Iterator[No
 
 
 def tell(stage: str, done: float, total: float) -> None:
-    """Tell those who watch how far a stage is; nothing is shown."""
+    """Report a stage's progress to watchers, without showing it."""
     for watcher in _watchers:
         watcher(stage, done, total)
 
 
 @contextmanager
 def checking(check: Callable[[], None]) -> Iterator[None]:
-    """Call `check` whenever a bar moves while the block runs; what it raises ends the work, such as a time limit's end."""
+    """Call `check` on every update while the block runs. It can raise to stop the work, such as at a time limit."""
     _checks.append(check)
     try:
         yield
@@ -167,20 +167,20 @@ def checking(check: Callable[[], None]) -> Iterator[None]:
 
 
 def info(message: str) -> None:
-    """One line for the reader on standard error; nothing when quiet was asked for."""
+    """Print a line to standard error, unless quiet."""
     _line(console, message)
 
 
 def warn(message: str) -> None:
-    """A warning or an error on standard error, quiet or not."""
+    """Print a warning or an error to standard error, even if quiet."""
     _line(Console(stderr=True, highlight=False, emoji=False), message)
 
 
 def _line(screen: Console, message: str) -> None:
-    """Broken between words on a terminal, one line elsewhere."""
+    """Wrap a message between words on a terminal. Elsewhere, keep it on one line."""
     screen.print(message, markup=False, soft_wrap=not screen.is_terminal)
 
 
 def set_quiet(*, quiet: bool) -> None:
-    """Show no bars and no remarks from now on, or show them again."""
+    """Turn bars and messages off, or on again."""
     console.quiet = quiet

@@ -45,17 +45,17 @@ OPENED = 4
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """A transformer text classifier, trained and compressed by a recipe.
 
-    `X` is a sequence of texts: a list, a one-dimensional array or a pandas Series. A tenth of it is held out,
-    stratified, to choose the best epoch by.
+    `X` is a sequence of texts: a list, a one-dimensional array or a pandas Series. A stratified tenth is held out to
+    choose the best epoch.
 
     Args:
-        model: what training starts from: a Hub id, a folder, or `minilm`.
-        recipe: the steps: a built-in recipe, a YAML file, or a list as `packlight.compress` takes. By default the model
+        model: the model to start from: a Hub id, a folder, or `minilm`.
+        recipe: a built-in recipe, a YAML file, or a list as for `packlight.compress`. By default the model
             is fine-tuned and exported to ONNX.
-        variant: the variant that predicts. By default the recipe's last.
-        folder: where artifacts are kept, each fit in a subfolder of its own; an equal fit is reused. By default a
-            temporary folder that is removed when Python ends: give one to unpickle the estimator later.
-        threads: threads per prediction. Defaults to all that this process may use.
+        variant: the variant that predicts; the recipe's last one by default.
+        folder: folder for the artifacts. Each fit gets a subfolder, and an identical fit reuses it. Defaults to a
+            temporary folder that is removed when Python exits, so set one if you want to unpickle the estimator later.
+        threads: threads per prediction. Defaults to the container's CPU limit.
         random_state: Random seed.
 
     Attributes:
@@ -85,8 +85,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         """Train on texts and their labels, which may be strings or numbers.
 
         Raises:
-            ValueError: when the texts or the labels cannot be used.
-            PacklightError: when the model or the recipe cannot be used.
+            ValueError: if the texts or the labels cannot be used.
+            PacklightError: if the model or the recipe cannot be used.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -105,7 +105,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         self._labels = [label for _, label in sorted(dict(zip(places.tolist(), rows.labels, strict=True)).items())]
         if len(set(self._labels)) < len(self._labels):
             raise ValueError(f"two of these labels are the same when written out: {', '.join(map(repr, self._labels))}")
-        # Nothing is measured, so `test` is never read; a data set needs one.
+        # Nothing is measured, so `test` is never read, but a data set must have it.
         data = Dataset("fit", train, val, val, scope_label(self._labels, None))
         artifact = self._built(data)
         self.artifact_path_ = str(artifact.path.resolve())
@@ -113,10 +113,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
-        """The likeliest label of each text, [texts].
+        """The most likely label of each text, [texts].
 
         Raises:
-            ArtifactError: when the artifact is gone or is another one now.
+            ArtifactError: if the artifact is gone or has been replaced.
         """
         check_is_fitted(self)
         labels: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
@@ -126,7 +126,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         """The probability of each class, [texts, classes], in the order of `classes_`.
 
         Raises:
-            ArtifactError: when the artifact is gone or is another one now.
+            ArtifactError: if the artifact is gone or has been replaced.
         """
         check_is_fitted(self)
         texts = _texts(X)
@@ -171,7 +171,7 @@ def _texts(given: Any) -> list[str]:
     """The texts of one prediction or fit.
 
     Raises:
-        ValueError: when they are not one-dimensional, not all strings, or none at all.
+        ValueError: if they are not one-dimensional, not all strings, or empty.
     """
     texts = [given] if isinstance(given, str) else list(given) if hasattr(given, "__iter__") else [given]
     wrong = next((text for text in texts if not isinstance(text, str)), None)
@@ -189,14 +189,16 @@ def _model_sha256(artifact: Artifact) -> str:
 
 @lru_cache(maxsize=OPENED)
 def _opened(path: str, sha256: str, threads: int | None) -> Predictor:
-    """An artifact, verified and opened; kept outside of the estimator, whose state stays small and unchanged."""
+    """Verify and open an artifact. It is kept outside the estimator, whose state stays small and unchanged."""
     if not Path(path).is_dir():
         raise ArtifactError(
-            f"{path}: the artifact of this TextClassifier is gone; fit again, with folder=... to keep it for later"
+            f"{path}: the artifact of this TextClassifier is gone; fit again, and set folder=... to keep it"
         )
     predictor = Predictor.open(path, threads=threads)
     if _model_sha256(predictor.artifact) != sha256:
-        raise ArtifactError(f"{path}: holds another model than this TextClassifier was fitted with; fit again")
+        raise ArtifactError(
+            f"{path}: contains a different model from the one that this TextClassifier was fitted with; fit again"
+        )
     return predictor
 
 

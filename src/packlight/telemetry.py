@@ -1,22 +1,22 @@
-"""Usage reports of the libraries beneath packlight, switched off before any of them is loaded.
+"""Turn off the usage reports of packlight's dependencies before any of them is loaded.
 
-Some libraries tell their makers who uses them and how. `import packlight` calls `switch_off`, so this holds in every
-process that runs packlight's code, and in their children by the environment. What each library does, and how it was
-found: docs/decisions/0020-no-usage-reports.md.
+Some libraries report their use to their makers. `import packlight` calls `switch_off`, so reports are off in every
+process that runs packlight, and, through the environment, in its children. docs/decisions/0020-no-usage-reports.md
+lists what each library does and how we found out.
 """
 
 import os
 import sys
 
 SWITCHES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""environment variables: onnxruntime's, and the one of huggingface_hub, hf-xet and transformers"""
+"""environment variables: one for onnxruntime, and one for huggingface_hub, hf-xet and transformers"""
 
 
 def switch_off() -> None:
-    """Keep every library from reporting, whatever the environment said before.
+    """Turn off the reports of every library, whatever the environment says.
 
-    Libraries that are loaded already have read their variables, so they are told directly. For onnxruntime that comes
-    too late for all but its optional events: only the variable, set before its import, stops it altogether.
+    Libraries that are already loaded have read their variables, so they are told directly. For onnxruntime, that stops
+    only its optional events. To stop all of them, the variable must be set before its import.
     """
     os.environ.update(SWITCHES)
     if (runtime := sys.modules.get("onnxruntime")) is not None:
@@ -25,7 +25,7 @@ def switch_off() -> None:
         constants.HF_HUB_DISABLE_TELEMETRY = True  # type: ignore[attr-defined]
     if (sender := sys.modules.get("openvino_telemetry.utils.sender")) is not None:
         sender.TelemetrySender.send = _send_nothing
-    # OpenVINO and NNCF use a stub where this package cannot be imported, and know no other switch.
+    # If this package cannot be imported, OpenVINO and NNCF use a stub. They have no other switch.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 

@@ -1,4 +1,4 @@
-"""`packlight.compress`: a model and labelled texts in, measured variants and the one to ship out."""
+"""`packlight.compress`: turns a model and labelled texts into measured variants, and picks the one to ship."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -58,54 +58,55 @@ def compress(
     result.pick.save("intents")
     ```
 
-    Call it again with the same `out` to resume an interrupted run. Variants that nothing has changed for are kept, so
-    asking for other limits takes a second.
+    Call it again with the same `out` to resume an interrupted run. Unchanged variants are kept, so trying other limits
+    takes a second.
 
     Args:
-        model: what training starts from: a Hub id, a folder, or `minilm`.
+        model: the model to start from: a Hub id, a folder, or `minilm`.
         data: labelled texts: a pandas or polars data frame, a `DatasetDict`, a list of dicts or pairs, `(texts, labels)`,
-            or a path, in any form that `packlight.data.as_dataset` takes. A column `split` is read as in a CSV file.
-        recipe: a built-in recipe, a YAML file, or a list of steps: their options, or dicts of the keys that YAML has.
+            or a path, in any form that `packlight.data.as_dataset` accepts. A column `split` works as in a CSV file.
+        recipe: a built-in recipe, a YAML file, or a list of steps: option objects, or dicts with the keys of a YAML
+            recipe.
         out: the run's folder.
         profile: what matters most: see `packlight recommend`.
-        max_latency_ms: milliseconds that a text may take, at `percentile`.
-        percentile: which latency that is: mean, p50, p95 or p99.
-        min_accuracy: from 0 to 1, on validation texts.
-        max_size_mb: megabytes of 10^6 bytes on disk, tokenizer included.
-        max_memory_mb: peak memory of a process, in megabytes of 10^6 bytes.
-        min_throughput: texts per second at batch size 32.
-        max_accuracy_loss: from 0 to 1, against the most accurate variant on validation texts.
-        text_column: the column of the texts. Guessed by default.
-        label_column: the column of the labels. Guessed by default.
-        oos_label: the label of out-of-scope texts. Detected by its name by default.
-        oos_rate: the expected share of out-of-scope texts, or `val` for that of the validation texts.
-        abstain: in-scope accuracy, on validation texts, that each variant gives up by abstaining from uncertain texts, where
-            `train` has no out-of-scope texts.
-        label_map: what the data calls the labels of a fine-tuned classifier: a dict, or a JSON file. By default both have the
-            same names, or the data has their numbers.
-        new_head: train a new classification head, whatever head the model has.
+        max_latency_ms: maximum latency of one text in milliseconds, at `percentile`.
+        percentile: statistic that `max_latency_ms` limits: mean, p50, p95 or p99.
+        min_accuracy: minimum accuracy on validation texts, from 0 to 1.
+        max_size_mb: maximum size on disk in megabytes of 10^6 bytes, tokenizer included.
+        max_memory_mb: maximum peak memory of a process in megabytes of 10^6 bytes.
+        min_throughput: minimum throughput at batch size 32, in texts per second.
+        max_accuracy_loss: maximum loss of accuracy against the most accurate variant, on validation texts, from 0 to 1.
+        text_column: column with the texts. Detected by its name by default.
+        label_column: column with the labels. Detected by its name by default.
+        oos_label: label of out-of-scope texts. Detected by its name by default.
+        oos_rate: expected share of out-of-scope texts in your traffic, or `val` for the share in the validation texts.
+        abstain: in-scope accuracy on validation texts that each variant gives up by abstaining from uncertain texts.
+            Only if `train` has no out-of-scope texts.
+        label_map: maps labels of a fine-tuned classifier to labels of the data: a dict, or a JSON file. Not needed if
+            the data has the same names, or the labels' numbers.
+        new_head: train a new classification head, and discard the model's own.
         extend_labels: keep the labels that a fine-tuned classifier knows, and add the data's other labels to its head.
-        threads: threads per inference of every measured variant. One is what a worker of the server has.
-        train_threads: threads for training on the CPU. Defaults to all that this process may use.
-        seconds: time limit of the speed measurement.
-        timed_texts: how many texts the slowest variant times, one request each; faster variants time more.
-        seed: of everything random.
+        threads: threads per inference of every measured variant. A worker of the server has one.
+        train_threads: CPU threads for training. Defaults to the container's CPU limit.
+        seconds: time limit for measuring speed, in seconds.
+        timed_texts: number of texts that the slowest variant is timed on, one at a time. Faster ones time more.
+        seed: random seed.
         remeasure: measure again even if nothing changed.
-        on_progress: called as `on_progress(stage, done, total)` whenever something moves. The stage `variants` counts the
-            recipe's steps; others, such as `student: training`, count what goes on within one. What it raises stops the
-            run, which the next call resumes.
+        on_progress: called as `on_progress(stage, done, total)` on every update. The stage `variants` counts the
+            recipe's steps. Others, such as `student: training`, count the work within a step. If it raises an
+            exception, the run stops, and the next call resumes it.
 
     Returns:
         The result: `table`, `plot()`, `pick`, `variants`, `report`.
 
     Raises:
-        PacklightError: when the data, the model, the recipe or a limit cannot be used; before any work where that can be
-            known then. That nothing keeps the limits is raised by `result.pick`.
+        PacklightError: if the data, the model, the recipe or a limit cannot be used, before any work if possible. If no
+            variant keeps the limits, `result.pick` raises the error.
     """
     if not isinstance(model, str | Path):
         raise ModelError(
-            f"model is a {type(model).__name__}: give a Hub id or a folder; save a model and its tokenizer with "
-            "save_pretrained(folder) first"
+            f"model is a {type(model).__name__}: give a Hub id or a folder; save the model and its tokenizer with "
+            f"save_pretrained(folder) first"
         )
     limits = checked(
         Constraints(

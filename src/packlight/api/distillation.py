@@ -1,4 +1,4 @@
-"""`DistillationTrainer`: own distillation in three lines of Python, on any two models.
+"""`DistillationTrainer`: distil any teacher into any student in three lines of Python.
 
 config = DistillationConfig(teacher_model="teacher", student_model="student", alpha=0.5, temperature=2.0)
 trainer = DistillationTrainer(config)
@@ -47,9 +47,9 @@ from packlight.steps.training.training_data import TrainingData
 class DistillationConfig:
     """The models and settings of a distillation (Hinton et al. 2015, section 2).
 
-    `teacher_model` and `student_model` are a model object, a folder or a Hub id; a student of None is made of
-    `layers` of the teacher. A model object finds its tokenizer where it was loaded from; where that is not so, give
-    `tokenizer`: a tokenizer object, a folder or a Hub id. A student's model object is trained in place.
+    `teacher_model` and `student_model` are a model object, a folder or a Hub id; if the student is None, it is built
+    from `layers` of the teacher. The tokenizer of a model object is found where the model was loaded from; otherwise
+    give `tokenizer`: a tokenizer object, a folder or a Hub id. A model object given as the student is trained in place.
     """
 
     teacher_model: PreTrainedModel | str | Path
@@ -70,10 +70,10 @@ class DistillationConfig:
     seed: int = 0
 
     def step(self) -> Distill:
-        """The same as a step of a recipe.
+        """The configuration as a step of a recipe.
 
         Raises:
-            RecipeError: when a value is out of its range.
+            RecipeError: if a value is out of range.
         """
         step = Distill(
             name="student",
@@ -96,14 +96,14 @@ class DistillationConfig:
 
 
 class DistillationTrainer:
-    """Trains a student; `student` is the model, `history` what the held-out texts said after each epoch."""
+    """Trains a student. `student` is the model; `history` has the results on the validation texts after each epoch."""
 
     def __init__(self, config: DistillationConfig) -> None:
         """Open the teacher.
 
         Raises:
-            ModelError: when it is no classifier, or its tokenizer cannot be found.
-            RecipeError: when a value of the configuration is out of its range.
+            ModelError: if it is not a classifier, or if its tokenizer cannot be found.
+            RecipeError: if a value of the configuration is out of range.
         """
         self.config = config
         self._step = config.step()
@@ -117,15 +117,15 @@ class DistillationTrainer:
         self.history: list[EpochResult] = []
 
     def train(self, train_dataset: Iterable[Any], val_dataset: Iterable[Any] | None = None) -> list[EpochResult]:
-        """Teach the student.
+        """Train the student.
 
         Args:
             train_dataset: rows with `text` and `intent` or `label`.
-            val_dataset: the like, to watch the training by and to choose its best epoch; without it a tenth of the
-                training rows is held out, stratified.
+            val_dataset: rows of the same form, to choose the best epoch. By default, a stratified tenth of the training
+                rows is held out.
 
         Returns:
-            What those said after each epoch.
+            The results on the validation rows after each epoch.
         """
         train = read_rows(train_dataset, name="train")
         if val_dataset is None:
@@ -167,11 +167,11 @@ class DistillationTrainer:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write the student as an artifact: `Predictor.open`, `packlight export` and transformers open it.
+        """Save the student as an artifact, for `Predictor.open`, `packlight export` and transformers.
 
         Raises:
-            ArtifactError: when the folder exists already.
-            ModelError: when nothing was trained yet.
+            ArtifactError: if the folder exists already.
+            ModelError: if `train` has not been called.
         """
         student, target = self._trained(), new_folder(folder)
         length = self._encoder(student, self._student_files).max_length
@@ -181,7 +181,7 @@ class DistillationTrainer:
                 kind=self._step.kind,
                 generation=self._step.generation,
                 options=self._step.options(),
-                parent=sha256_of(draft / SAFETENSORS),  # a model in memory, as teachers may be, has no other mark
+                parent=sha256_of(draft / SAFETENSORS),  # a model in memory, as a teacher can be, has no other identity
                 data=self._data_sha256,
                 seed=self.config.seed,
             )
@@ -252,7 +252,7 @@ def _opened(model: PreTrainedModel | str | Path, tokenizer: Any, work: Path) -> 
     if isinstance(model, str | Path):
         checkpoint = _resolved(model)
         if not checkpoint.is_classifier:
-            raise ModelError(f"{model}: an encoder without labels; fine-tune it first (`packlight finetune`)")
+            raise ModelError(f"{model}: this is an encoder without labels; fine-tune it first (`packlight finetune`)")
         return open_classifier(checkpoint.path), tokenizer_folder(checkpoint, work)
     if hasattr(tokenizer, "save_pretrained"):
         tokenizer.save_pretrained(work)

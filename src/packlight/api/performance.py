@@ -1,6 +1,6 @@
-"""`PerformanceBenchmark`: size, latency and accuracy of one model in one call, in this process.
+"""`PerformanceBenchmark`: measure size, latency and accuracy of one model in one call, in this process.
 
-For a comparison of several variants use `packlight run` or `packlight measure`, which measure side by side.
+To compare several variants, use `packlight run` or `packlight measure`, which measure side by side.
 """
 
 import time
@@ -42,16 +42,16 @@ class PerformanceBenchmark:
         Args:
             model_name_or_path: a Hub id, the folder of a classifier or of an artifact, an `.onnx` file, or an object:
                 a transformers model (one quantized by `torch.quantization` too) or an ONNX Runtime session.
-            task: text-classification, the only one that is measured.
-            tokenizer: a tokenizer object of transformers, a folder or a Hub id, used in place of the model's own. An
-                object needs one; an `.onnx` file has its own if `tokenizer.json` is beside it; an artifact takes none.
-            labels: names of the logits, in their order. By default the model's own; those of an `.onnx` file or a
-                session are in `config.json` beside the file or in the tokenizer's folder.
-            threads: Threads per inference. Defaults to the container's CPU limit; for a model object, to torch's own setting. A
-                session has its own.
+            task: must be text-classification.
+            tokenizer: a transformers tokenizer, a folder or a Hub id, to replace the model's own. Required for an
+                object, and for an `.onnx` file without a `tokenizer.json` next to it. Not allowed for an artifact.
+            labels: names of the logits, in order. Defaults to the model's own. For an `.onnx` file or a session they
+                are read from `config.json`, next to the file or in the tokenizer's folder.
+            threads: Threads per inference. Defaults to the container's CPU limit; for a model object, to PyTorch's
+                setting. A session has its own setting.
 
         Raises:
-            ModelError: when the model is no classifier, or its tokenizer or its labels are not known.
+            ModelError: if the model is not a classifier, or if its tokenizer or labels are not known.
         """
         if task != TASK:
             raise ModelError(f"task {task!r}: packlight measures {TASK} models only")
@@ -65,13 +65,13 @@ class PerformanceBenchmark:
             dataset: rows with `text` and `intent` or `label`: a list, or a `datasets.Dataset`.
 
         Returns:
-            `model_size` in MB of 10^6 bytes on disk (a model object: its weights alone), `avg_latency` in
-            milliseconds a text, one at a time, tokenization included (the mean over texts of each text's median over
+            `model_size` in MB of 10^6 bytes on disk (for a model object, the weights only), `avg_latency` in
+            milliseconds per text, one at a time, tokenization included (the mean over texts of each text's median over
             five rounds), and `accuracy` from 0 to 1.
 
         Raises:
-            DataError: when a row has no text or no label.
-            ModelError: when a label is not among the model's.
+            DataError: if a row has no text or no label.
+            ModelError: if the model doesn't have a label of the data.
         """
         split = read_rows(dataset)
         names = sorted(set(split.labels))
@@ -95,7 +95,7 @@ class PerformanceBenchmark:
         return time.perf_counter() - start
 
     def _answers(self, texts: Sequence[str]) -> list[int]:
-        """One at a time where the answers would depend on the batch."""
+        """One text at a time if predictions depend on the batch."""
         size = 1 if self._one_by_one else BATCH
         chunks = (texts[start : start + size] for start in range(0, len(texts), size))
         return [int(best) for chunk in chunks for best in self._engine.predict(chunk).argmax(axis=1)]

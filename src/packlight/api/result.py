@@ -31,13 +31,13 @@ WIDTH = 100
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """The measured variants: a table in a notebook, text elsewhere."""
+    """The measured variants, shown as a table in notebooks and as text elsewhere."""
 
     summary: Summary
 
     @property
     def rows(self) -> list[dict[str, object]]:
-        """The figures of each variant, for a data frame: `pandas.DataFrame(result.table.rows)`.
+        """The figures of each variant, ready for a data frame: `pandas.DataFrame(result.table.rows)`.
 
         Sizes are in megabytes of 10^6 bytes, latencies in milliseconds, accuracies from 0 to 1.
         """
@@ -65,7 +65,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """The plot of a run: latency against accuracy, bubbles for size. A notebook shows it."""
+    """The plot of a run: accuracy against latency, with bubbles for size. Notebooks show it."""
 
     png: Path
     svg: Path
@@ -88,26 +88,26 @@ class Variant:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """The artifact, opened.
+        """The opened artifact.
 
         Raises:
-            ArtifactError: when the folder is gone, incomplete or was altered.
+            ArtifactError: if the folder is gone, incomplete or altered.
         """
         return Predictor.open(self.path)
 
     def predict(self, texts: str | Iterable[str], *, top_k: int = 1) -> list[Prediction]:
-        """Predict the labels of texts; one string is one text.
+        """Predict the labels of texts. A single string is one text.
 
         Raises:
-            DataError: if a text is not a string; says which text and what it is.
+            DataError: if a text is not a string. The message names the text and its type.
         """
         return self.predictor.predict(texts, top_k=top_k)
 
     def save(self, folder: str | Path) -> Path:
-        """Copy the artifact into a new folder, which `Predictor.open` and `packlight serve` take.
+        """Copy the artifact to a new folder, for `Predictor.open` and `packlight serve`.
 
         Raises:
-            ArtifactError: when the folder exists, or the artifact was altered.
+            ArtifactError: if the folder exists, or if the artifact was altered.
         """
         target = new_folder(folder)
         Artifact.open(self.path)
@@ -118,12 +118,12 @@ class Variant:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A finished run and the pick under the limits that were given."""
+    """A finished run, and the pick within the limits."""
 
     folder: Path
     measurements: Measurements
     advice: Recommendation
-    """the pick with its reasons, the variants that were not picked and why, or the nearest where nothing fits"""
+    """the pick with its reasons and why other variants were not picked, or the nearest variant if none fits"""
 
     @property
     def table(self) -> Table:
@@ -131,17 +131,17 @@ class Result:
         return Table(summarise(self.measurements))
 
     def plot(self) -> Plot:
-        """The plot that the run wrote."""
+        """The run's plot."""
         return Plot(self.folder / "plot.png", self.folder / "plot.svg")
 
     @property
     def report(self) -> Path:
-        """The interactive report, a page without any outside parts."""
+        """The interactive report, a self-contained page."""
         return self.folder / "report.html"
 
     @cached_property
     def variants(self) -> Mapping[str, Variant]:
-        """Every variant by its name; reference models, of which the run holds no artifact, are not among them."""
+        """Every variant by its name. Reference models are not included, because the run has no artifacts of them."""
         return {
             row.variant: Variant(self.folder / row.artifact, row)
             for row in self.measurements.measurements
@@ -153,7 +153,8 @@ class Result:
         """The variant to ship, chosen on validation texts.
 
         Raises:
-            NothingFitsError: when no variant keeps every limit; names the nearest. `advice.pick` is None then.
+            NothingFitsError: if no variant keeps every limit. The message names the nearest one, and `advice.pick` is
+                None.
         """
         if self.advice.pick is None:
             raise NothingFitsError(render_advice(self.advice).strip())
@@ -170,13 +171,13 @@ def result_of(folder: Path, limits: Constraints) -> Result:
     """The result of a finished run.
 
     Raises:
-        MeasurementError: when there is none in the folder.
-        PacklightError: when a limit is out of range.
+        MeasurementError: if the folder has none.
+        PacklightError: if a limit is out of range.
     """
     measurements = read_measurements(folder)
     raws = [read_raw(folder, row.variant) for row in measurements.measurements]
     right = correct_by_variant(raws, read_truth(folder, measurements.chosen_on))
-    # A reference row is measured to compare with; there is nothing of it to ship.
+    # Reference rows are for comparison only and can't be shipped.
     rows = tuple(row for row in measurements.measurements if row.artifact is not None)
     advice = recommend(msgspec.structs.replace(measurements, measurements=rows), limits, right=right)
     return Result(folder, measurements, advice)

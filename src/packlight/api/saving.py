@@ -1,4 +1,4 @@
-"""Where artifacts that Python users save may go."""
+"""Check where artifacts can be saved."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from packlight.errors import ArtifactError
 
 
 def new_folder(folder: str | Path) -> Path:
-    """The path of a folder that is still to be made, or is empty.
+    """The path of a folder that doesn't exist yet, or is empty.
 
     Raises:
-        ArtifactError: when something is there already.
+        ArtifactError: if something is there already.
     """
     target = Path(folder).expanduser()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ArtifactError(f"{target}: exists already; remove it, or give another folder")
+        raise ArtifactError(f"{target}: exists already; remove it or choose another folder")
     return target

@@ -1,4 +1,4 @@
-"""The steps as functions: `packlight.prune(model, data, layers=3)`, made of the same options as the verbs and recipes."""
+"""The steps as functions, with the same options as commands and recipes: `packlight.prune(model, data, layers=3)`."""
 
 import inspect
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from packlight.steps.option import Option, options_of
 from packlight.steps.step import Step
 
 COLUMNS = ("text_column", "label_column", "oos_label")
-"""what says how the data is read, as for the verbs"""
+"""parameters that say how to read the data, as for the commands"""
 
 
 @cache
 def step_function(name: str) -> Callable[..., Artifact]:
-    """The function of a step, with the step's options as keywords.
+    """Create the function of a step, with the step's options as keywords.
 
     Args:
-        name: the step's word with underscores, such as `distill_static`.
+        name: the step's name with underscores, such as `distill_static`.
 
     Raises:
-        KeyError: when there is no such step.
+        KeyError: if there is no such step.
     """
     step = step_types()[name.replace("_", "-")]
     fields = options_of(step)
@@ -68,7 +68,7 @@ def _parameter(name: str, kind: Any, default: Any = _EMPTY, *, keyword: bool = T
 
 
 def _type(option: Option) -> Any:
-    """What an option takes, as a signature says it: names of artifacts, models and files are paths, too."""
+    """An option's type in a signature. Artifacts, models and files can be paths as well as strings."""
     kinds = list(option.kinds)
     if option.takes != "value":
         plain = [kind for kind in option.kinds if kind is not str and not option.lists]
@@ -92,12 +92,12 @@ def _documentation(step: type[Step]) -> str:
         null = f" None: {each.null}." if each.nullable and each.null else ""
         lines.append(f"    {each.name}: {each.description}{null}")
     lines += [
-        "    text_column: Column of the texts. Guessed by default.",
-        "    label_column: Column of the labels. Guessed by default.",
+        "    text_column: Column with the texts. Detected by its name by default.",
+        "    label_column: Column with the labels. Detected by its name by default.",
         "    oos_label: Label of out-of-scope texts. Detected by its name by default.",
         "    seed: Random seed.",
-        "    on_progress: Called as `on_progress(stage, done, total)`. What it raises stops the step.",
+        "    on_progress: Called as `on_progress(stage, done, total)`. An exception from it stops the step.",
     ]
-    lines += ["", "Returns:", "    The artifact. It is made unless `out` holds the same one already."]
-    lines += ["", "Raises:", "    PacklightError: When the step cannot be applied; the message says what to do."]
+    lines += ["", "Returns:", "    The artifact. If `out` already has the same one, nothing is built."]
+    lines += ["", "Raises:", "    PacklightError: If the step cannot be applied. The message says what to do."]
     return "\n".join(lines)

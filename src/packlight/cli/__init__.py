@@ -1,4 +1,4 @@
-"""The command line: one verb for each public function, thin, with the same words and defaults."""
+"""The command line: one thin command for each public function, with the same names and defaults."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from packlight.progress import info, warn
 from packlight.steps import step_types
 
 CACHES = {"TORCHINDUCTOR_CACHE_DIR": "torch"}
-"""variables that say where libraries keep files, which would otherwise be all over the home and the temporary folder"""
+"""variables for library caches, which would otherwise be scattered over the home and the temporary folder"""
 RESUMING = [[verb] for verb in ("run", "search", "measure", *step_types())]
-# typer carries a copy of click; earlier versions used the installed one.
+# typer bundles click; earlier versions used the installed one.
 _SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
 
@@ -40,7 +40,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         status = Exit.INTERRUPTED
     except BrokenPipeError:
-        abandon_output()  # its reader went away, as `head` does
+        abandon_output()  # the reader has closed the pipe, as `head` does
         status = Exit.OK
     except OutputError as error:
         abandon_output()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _explain(error: Any) -> None:
-    """A wrong call in one line; a call without anything gets the help that it asked for."""
+    """Report a usage error in one line. A call without arguments shows the help."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
@@ -70,7 +70,7 @@ def _explain(error: Any) -> None:
 
 
 def _suggested(message: str) -> tuple[str, str]:
-    """A message without its suggestions, and these once: click and typer may each add their own."""
+    """A message without its suggestions, and the suggestions. Click and typer can each add their own."""
     head, *suggestions = _SUGGESTION.split(message)
     names = list(dict.fromkeys(name for part in suggestions for name in re.findall(r"[\w-]+", part)))
     suggestion = f". Did you mean {' or '.join(f'`{name}`' for name in names)}?" if names else ""
@@ -78,6 +78,6 @@ def _suggested(message: str) -> tuple[str, str]:
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """Warnings of packlight for the user; those of libraries are not the user's."""
+    """Show packlight's own warnings, and hide those of libraries."""
     if category.__module__.startswith("packlight"):
         warn(f"warning: {message}")

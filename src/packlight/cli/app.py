@@ -1,4 +1,4 @@
-"""The application that every verb is registered on."""
+"""The application, with every command."""
 
 from typing import Annotated
 
@@ -61,7 +61,7 @@ GROUPS = {
     "Decide": (results.report, compare.compare, results.recommend, plan.plan),
     "Ship": (predict.predict, verify.verify, push.push, serve.serve, deploy.deploy),
 }
-"""the verbs, as `packlight --help` shows them"""
+"""the commands, in the groups that `packlight --help` shows"""
 
 for group, verbs in GROUPS.items():
     for verb in verbs:

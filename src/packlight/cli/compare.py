@@ -1,4 +1,4 @@
-"""`packlight compare`: what changed between two runs, and a gate for CI."""
+"""`packlight compare`: show what changed between two runs; a gate for CI."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def compare(
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Let --fail-if count differences that may be noise, too.")
+        bool, typer.Option("--strict", help="Let --fail-if also count differences that may be noise.")
     ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, for a comment on a pull request.")

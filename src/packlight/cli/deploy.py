@@ -1,4 +1,4 @@
-"""`packlight deploy`: files that run an artifact's server in containers."""
+"""`packlight deploy`: write files that run an artifact's server in containers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def deploy(
         typer.Option(min=64, help="Memory limit of a container in MiB. Estimated from the weights by default."),
     ] = None,
     fixed_user: Annotated[
-        bool, typer.Option(help="State user and group ids in the manifests. OpenShift needs --no-fixed-user.")
+        bool, typer.Option(help="Set user and group ids in the manifests. OpenShift needs --no-fixed-user.")
     ] = True,
     as_json: options.AsJson = False,
 ) -> None:

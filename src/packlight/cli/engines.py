@@ -1,4 +1,4 @@
-"""`packlight engines`: the fastest engine for a classifier on this machine that is accurate enough."""
+"""`packlight engines`: find the fastest engine on this machine that is accurate enough."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def engines(
     extras.require(*modules_of(load_recipe("engines").steps), purpose="`packlight engines`")
     labelled = source.read()
     _warn([artifact, *(others or [])], labelled)
-    from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
+    from packlight.measure.rounds import BenchmarkConfig  # with the next import, takes time that --help should not
     from packlight.pipeline.select_engine import select_engine  # imports torch
 
     outcome = select_engine(
@@ -76,13 +76,13 @@ def _warn(paths: list[Path], data: "Dataset") -> None:
     for path in paths:
         if read_manifest(path).data_sha256 != data.sha256:
             warn(
-                f"warning: {path} was made from other texts or another split of them; if it was trained on texts that are "
-                "in val here, its accuracy is inflated"
+                f"warning: {path} was built from different texts or a different split; if it was trained on texts "
+                f"that are in val here, its accuracy is inflated"
             )
 
 
 def _table(outcome: "EngineSelection") -> Table:
-    """Each candidate in a line, an arrow before the winner."""
+    """A table of the candidates, with an arrow before the winner."""
     threads = f"{outcome.threads} thread{'s' * (outcome.threads > 1)}"
     table = Table(title=f"engines on {outcome.machine}, {threads} each", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
@@ -117,4 +117,4 @@ def _said(outcome: "EngineSelection") -> Iterator[str]:
         if row.latency_ms is None:
             yield f"{row.name} did not run: {row.note}"
     if not outcome.stable:
-        yield "~ not known to within 5%: measure for longer (--seconds), or time more texts (--texts)."
+        yield "~ not known to within 5%: measure longer (--seconds), or time more texts (--texts)."

@@ -1,4 +1,4 @@
-"""`packlight loadtest`: the rate that a server sustains."""
+"""`packlight loadtest`: find the rate that a server sustains."""
 
 import math
 import os
@@ -74,7 +74,7 @@ def loadtest(
     """
     require("httptools", purpose="packlight loadtest")
     from packlight.serve.loadtest.measure import measure_load  # it imports the extra
-    from packlight.serve.loadtest.plot import draw  # beside the other
+    from packlight.serve.loadtest.plot import draw  # with the import above
 
     ramp = Ramp(start=initial_rate, seconds=seconds, attempts=attempts)
     check_rates(ramp, rate or ())
@@ -138,14 +138,14 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _plot_beside(out: Path) -> Path:
-    """The path of the plot. Checked before minutes of load, not after."""
+    """The path of the plot, checked before the load test and not after it."""
     require("vl_convert", purpose="the plot that --out writes")
     if out.is_dir():
         raise PacklightError(f"--out {out} is a folder; name a file in it, such as {out / 'load.json'}")
     plot = out.with_suffix(".png")
     if out.suffix.lower() == plot.suffix:
         raise PacklightError(
-            f"--out {out} is the name of the plot; name the JSON file, such as {out.with_suffix('.json')}"
+            f"--out {out} is reserved for the plot; give the name of the JSON file, such as {out.with_suffix('.json')}"
         )
     if plot.is_dir():
         raise PacklightError(f"--out {out}: the plot goes to {plot}, which is a folder; choose another name")

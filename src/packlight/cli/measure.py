@@ -1,4 +1,4 @@
-"""`packlight measure`: artifacts side by side."""
+"""`packlight measure`: measure artifacts side by side."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,10 +52,10 @@ def measure(
     for artifact in opened:
         if artifact.manifest.data_sha256 != labelled.sha256:
             warn(
-                f"warning: {artifact.name} was made from other texts or another split of them; if it was trained on texts "
-                "that are in test here, its accuracy is inflated"
+                f"warning: {artifact.name} was built from different texts or a different split; if it was trained on "
+                f"texts that are in test here, its accuracy is inflated"
             )
-    from packlight.measure.rounds import BenchmarkConfig  # with the next, time that --help need not wait for
+    from packlight.measure.rounds import BenchmarkConfig  # with the next import, takes time that --help should not
     from packlight.pipeline.locking import lock_run
     from packlight.pipeline.measure_run import measure_run
 

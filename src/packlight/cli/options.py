@@ -24,15 +24,13 @@ Threads = Annotated[
 ]
 MeasuredThreads = Annotated[
     int,
-    typer.Option(
-        min=1, help="Threads per inference of every measured variant. One is what a worker of the server has."
-    ),
+    typer.Option(min=1, help="Threads per inference of every measured variant. A worker of the server has one."),
 ]
 TrainThreads = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="CPU threads for training. Defaults to the container's CPU limit; a resumed run keeps the number that it "
+        help="CPU threads for training. Defaults to the container's CPU limit, or to the number that a resumed run "
         "started with. Another number gives a slightly different model.",
     ),
 ]
@@ -84,8 +82,8 @@ LongTexts = Annotated[
 Abstain = Annotated[
     float | None,
     typer.Option(
-        help="Without out-of-scope texts in train: in-scope accuracy, on val, that each variant gives up by abstaining from "
-        "uncertain texts, such as 0.02. Out-of-scope texts in val choose the threshold instead."
+        help="In-scope accuracy on val that each variant gives up by abstaining from uncertain texts, such as 0.02. "
+        "Only if train has no out-of-scope texts. If val has some, they choose the threshold instead."
     ),
 ]
 Prices = Annotated[
@@ -99,7 +97,7 @@ LabelMap = Annotated[
     typer.Option(help="JSON file that maps labels of a classifier to labels of the data.", show_default="same names"),
 ]
 NewHead = Annotated[
-    bool, typer.Option("--new-head", help="Train a new classification head, whatever head the model has.")
+    bool, typer.Option("--new-head", help="Train a new classification head, and discard the model's own.")
 ]
 ExtendLabels = Annotated[
     bool,

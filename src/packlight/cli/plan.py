@@ -78,7 +78,7 @@ def plan(
 
 
 def _refuse(options_given: Mapping[str, object], why: str) -> None:
-    """Refuse options that would be ignored."""
+    """Reject options that would be ignored."""
     for name, value in options_given.items():
         if value is not None:
             raise PacklightError(f"{name} {why}")

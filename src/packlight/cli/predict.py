@@ -1,4 +1,4 @@
-"""`packlight predict`: labels from an artifact."""
+"""`packlight predict`: classify texts with an artifact."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ from packlight.formatting import printable
 from packlight.runtime.predictor import Prediction, Predictor
 
 BESIDE_LABEL = 22
-"""columns of the terminal that the probability, the gaps and a narrow text take"""
+"""terminal columns for the probability, the gaps and a narrow text"""
 
 
 def predict(
@@ -62,7 +62,7 @@ def predict(
 
 
 def _whole(texts: list[str]) -> list[str]:
-    """The texts, once each is known to be UTF-8: the shell's other bytes arrive as halves of characters."""
+    """Check that each text is UTF-8: other bytes from the shell arrive as surrogates."""
     for text in texts:
         try:
             text.encode()
@@ -95,7 +95,7 @@ def _table(answers: list[Prediction]) -> Table:
     longest = max((label.cell_len for _, label, _ in rows), default=0)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("text", overflow="fold")
-    # A label is what was asked for: the text makes room for it, and where even that is too little it goes on below.
+    # A label is never shortened: the text makes room for it, or the label wraps.
     table.add_column("label", overflow="fold", no_wrap=longest <= console().width - BESIDE_LABEL)
     table.add_column("probability", justify="right", no_wrap=True)
     for row in rows:

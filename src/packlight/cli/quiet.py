@@ -13,7 +13,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and er
 
 
 def with_quiet(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with one more option."""
+    """Add the option to a command."""
 
     @functools.wraps(verb)
     def call(*, quiet: bool = False, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`packlight recipes`: what recipes can contain."""
+"""`packlight recipes`: list recipes, and explain what they can contain."""
 
 import inspect
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def _headline(step: type[Step]) -> Text:
 
 
 def _options(step: type[Step]) -> list[Table]:
-    """A table of the keys that not every step has; nothing if there are none."""
+    """A table of the step's own keys; empty if it has none."""
     shared = {option.key for option in options_of(Step, own=True)}
     own = [option for option in options_of(step, own=True) if option.key not in shared]
     return [_table(own)] if own else []

@@ -32,7 +32,7 @@ from packlight.report.html import write_html
 from packlight.report.terminal_plot import terminal_scatter
 
 RATE = 1000
-"""requests per second that capacity is planned for by default"""
+"""default traffic for the capacity plan, in requests per second"""
 
 
 def report(
@@ -149,5 +149,5 @@ def show_run(
 
 
 def read_raws(measurements: Measurements, folder: Path) -> list[Raw]:
-    """The raw samples of each row."""
+    """The raw latencies of each row."""
     return [read_raw(folder, row.variant) for row in measurements.measurements]

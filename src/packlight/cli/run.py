@@ -1,4 +1,4 @@
-"""`packlight run`: the whole walk."""
+"""`packlight run`: run a recipe from start to end."""
 
 from pathlib import Path
 from typing import Annotated
@@ -56,7 +56,7 @@ def run(
     labelled = source.read()
     for line in labelled.describe():
         info(line)
-    from packlight.measure.rounds import BenchmarkConfig  # time that --help need not wait for
+    from packlight.measure.rounds import BenchmarkConfig  # takes time that --help should not
     from packlight.pipeline import run as carry_out  # imports torch
 
     outcome = carry_out(

@@ -1,4 +1,4 @@
-"""`packlight search`: the recipe to ship under limits and a budget of time."""
+"""`packlight search`: find the recipe to ship within limits and a time budget."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,10 +102,10 @@ def search(
 
 
 def _families(given: list[str] | None) -> tuple[Kind, ...]:
-    """The kinds of model that are asked for, all of them where none is.
+    """The requested kinds of model, or all of them by default.
 
     Raises:
-        PacklightError: when one is not known.
+        PacklightError: if one is not known.
     """
     if unknown := sorted(set(given or ()) - set(KINDS)):
         raise PacklightError(f"--family {unknown[0]}: unknown kind of model; choose from {', '.join(KINDS)}")
@@ -113,7 +113,7 @@ def _families(given: list[str] | None) -> tuple[Kind, ...]:
 
 
 def _table(outcome: "SearchOutcome") -> Table:
-    """Each trial in a line; a star marks the front, an arrow the pick."""
+    """A table of the trials, with a star for the front and an arrow for the pick."""
     table = Table(title="trials", title_justify="left")
     for column in ("", "trial", "variant"):
         table.add_column(column, justify="right" if column == "trial" else "left", overflow="fold")
@@ -136,7 +136,7 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
         accuracy, latency, size = row.values
         yield from (percent(accuracy), milliseconds(latency), megabytes(size))
     else:
-        # Before a trial is measured, its size and latency are known from the untrained model.
+        # Until a trial is measured, its size and latency are those of the untrained model.
         yield percent(row.curve[-1].accuracy) if row.curve else NONE
         yield milliseconds(row.known.latency_ms) if row.known and row.known.latency_ms else NONE
         yield megabytes(row.known.size_mb) if row.known else NONE

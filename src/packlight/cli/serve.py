@@ -1,4 +1,4 @@
-"""`packlight serve`: an artifact over HTTP, with the Open Inference Protocol."""
+"""`packlight serve`: serve an artifact over HTTP with the Open Inference Protocol."""
 
 from pathlib import Path
 from typing import Annotated
@@ -62,15 +62,15 @@ def serve(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds to keep accepting requests after SIGTERM, while readiness fails.")
     ] = 1.0,
-    drain: Annotated[float, typer.Option(min=1, help="Seconds that requests then have to finish.")] = 20.0,
+    drain: Annotated[float, typer.Option(min=1, help="Seconds that unfinished requests then have left.")] = 20.0,
     access_log: Annotated[bool, typer.Option(help="Log each request as a line of JSON, without its texts.")] = True,
     metrics: Annotated[bool, typer.Option(help="Serve Prometheus metrics at /metrics.")] = True,
     page: Annotated[bool, typer.Option(help="Serve the web page at /, and /docs and /models.")] = True,
     protect_health: Annotated[
-        bool, typer.Option("--protect-health", help="Require the API key for health checks, too.")
+        bool, typer.Option("--protect-health", help="Also require the API key for health checks.")
     ] = False,
     protect_metrics: Annotated[
-        bool, typer.Option("--protect-metrics", help="Require the API key for metrics, too.")
+        bool, typer.Option("--protect-metrics", help="Also require the API key for metrics.")
     ] = False,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Allowed CORS origin, such as https://app.example, or *. Can be repeated.")

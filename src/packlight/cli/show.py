@@ -1,4 +1,4 @@
-"""What verbs print: tables on a terminal or in a pipe, or one JSON document."""
+"""Print tables or one JSON document to standard output."""
 
 import sys
 
@@ -9,7 +9,7 @@ PIPE_WIDTH = 120
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal, or 120 columns where it is none."""
+    """Standard output, as wide as the terminal, or 120 columns wide without one."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(highlight=False, emoji=False, width=width)
 
@@ -29,7 +29,7 @@ def show_json(value: object) -> None:
 
 
 def print_json(document: bytes) -> None:
-    """Print JSON as the UTF-8 that it is, whatever the terminal's encoding."""
+    """Print JSON in UTF-8, whatever the terminal's encoding."""
     sys.stdout.flush()
     sys.stdout.buffer.write(document + b"\n")
     sys.stdout.buffer.flush()

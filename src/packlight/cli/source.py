@@ -1,4 +1,4 @@
-"""`--data` and the options that say how to read it, on every verb that needs labelled texts."""
+"""`--data` and its related options, for every command that needs labelled texts."""
 
 import functools
 import inspect
@@ -59,7 +59,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Where labelled texts are, and how they are read and split."""
+    """Where to find labelled texts, and how to read and split them."""
 
     data: str
     text_column: str | None
@@ -70,7 +70,7 @@ class DataOptions:
     seed: int
 
     def read(self) -> Dataset:
-        """The data set; the errors are those of `load_dataset`."""
+        """Load the data set. Raises what `load_dataset` raises."""
         return load_dataset(
             self.data,
             text_column=self.text_column,
@@ -83,7 +83,7 @@ class DataOptions:
 
 
 def with_data_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb whose parameter `source` becomes several options: `--data` in its place, the others last."""
+    """Replace a command's parameter `source` by several options: `--data` in its place, the others last."""
 
     @functools.wraps(verb)
     def call(**options: Any) -> None:

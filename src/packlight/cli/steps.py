@@ -1,4 +1,4 @@
-"""The verbs of the steps, generated from their options: a new step has its verb, help and arguments at once."""
+"""The commands of the steps, generated from their options. A new step gets its command without further code."""
 
 import inspect
 import shlex
@@ -36,13 +36,13 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the artifact.
 
 @dataclass(frozen=True)
 class _Given:
-    """A value from the command line, which may be null; None stands for an option that is not given."""
+    """A value from the command line, which may be null. An option that is not given is None instead."""
 
     value: Any
 
 
 def verb(step: type[Step]) -> Callable[..., None]:
-    """The verb of a step, for typer: parent, `--data`, `--out`, and an option for each of the step's own."""
+    """A step's command for typer: parent, `--data`, `--out`, and the step's own options."""
     fields = options_of(step)
     asked = [
         *([_parameter("parent", Parent)] if step.needs else []),
@@ -73,7 +73,7 @@ def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> 
 
 
 def _asked(option: Option) -> inspect.Parameter:
-    """An option of the step as one of the command line: its description is the help text."""
+    """A command line option for a step's option. Its description is the help text."""
     absent = option.default in (None, ())
     settings: dict[str, Any] = {
         "help": option.description,
@@ -87,7 +87,7 @@ def _asked(option: Option) -> inspect.Parameter:
         metavar = option.type_words.replace(" ", "").replace("variant", "artifact").upper()
         settings |= {"parser": lambda word: _read(option, word), "metavar": metavar}
     elif kind is bool:
-        # What is off by default has no switch to turn it off.
+        # An option that is off by default needs no switch to turn it off.
         names = [f"--{option.name.replace('_', '-')}"] if default is False else []
         settings |= {"metavar": " "} | ({"show_default": False} if default is False else {})
     else:
@@ -102,10 +102,10 @@ def _asked(option: Option) -> inspect.Parameter:
 
 
 def _read(option: Option, word: str) -> _Given:
-    """A word as a recipe would read it: `4e-3`, `val`, `null`, and `0,2,5` where the option takes a list.
+    """Parse a word as a recipe would: `4e-3`, `val`, `null`, and `0,2,5` if the option takes a list.
 
     Raises:
-        BadParameter: when it is none of what the option takes.
+        BadParameter: if the option doesn't take this value.
     """
     listed = option.lists and ("," in word or len(option.kinds) == 1)
     value = word.rstrip(",").split(",") if listed else word
@@ -135,7 +135,7 @@ def _next(artifact: Artifact, data: Dataset, parent: str | None) -> str:
 
 
 def _by_form(artifact: Artifact) -> str | None:
-    """The step that usually follows a model of this kind; None when it can be shipped."""
+    """The step that usually follows for a model of this kind; None if it is ready to ship."""
     if artifact.manifest.precision != "fp32":
         return None
     return {"torch": "export", "onnxruntime": "quantize-onnx"}.get(artifact.manifest.engine)

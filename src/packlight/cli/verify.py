@@ -1,4 +1,4 @@
-"""`packlight verify`: check that an artifact is intact and gives the same predictions as where it was made."""
+"""`packlight verify`: check that an artifact is intact and still gives the same predictions."""
 
 from pathlib import Path
 from typing import Annotated

@@ -104,7 +104,7 @@ def run_step(
             check_parent(step, artifact, kinds, shown=starts[name])
             if artifact.manifest.data_sha256 != data.sha256:
                 warn(
-                    f"warning: {artifact.name} was made from other texts, or another split of them, than {data.source}; "
+                    f"warning: {artifact.name} was built from different texts, or a different split, than {data.source}; "
                     "give the same --data, --oos-label and --seed unless that is meant"
                 )
         first = opened.pop(PARENT, None)

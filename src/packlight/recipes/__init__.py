@@ -1,4 +1,4 @@
-"""Recipes: what is done to a model, step by step, as plain data."""
+"""Recipes: the steps to apply to a model, as plain data."""
 
 from packlight.recipes.recipe import Recipe, load_recipe, parse_recipe, with_oos_rate, write_recipe
 

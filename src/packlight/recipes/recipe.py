@@ -1,8 +1,9 @@
 """Recipes: an ordered list of typed steps, read from and written to YAML.
 
-Each entry says its kind (`step`), the name of the variant that it makes (`as`), and the variant that it starts
-from (`from`, by default the entry before it). Everything else is an option of that kind of step with its default
-in `steps.<step>.options`. Unknown keys, wrong values and impossible orders are refused before any work starts.
+Each entry has its kind (`step`), the name of the variant that it makes (`as`), and the variant that it starts from
+(`from`, by default that of the entry before it). Everything else is an option of that kind of step;
+`steps.<step>.options` has the defaults. Unknown keys, wrong values and impossible orders are rejected before any work
+starts.
 
 Format history
     1   first published form
@@ -30,7 +31,7 @@ LONGEST_MESSAGE = 1000
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Steps in order, and the reference rows to measure beside them."""
+    """Steps in order, and the reference models to measure beside the variants."""
 
     version: Annotated[int, msgspec.Meta(description=f"Version of the recipe format: {VERSION}.")]
     name: Annotated[str, msgspec.Meta(description="Name of the recipe, for messages and the report.")]
@@ -46,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ]
 
     def parent_of(self, step: Step) -> Step | None:
-        """The step that made what this one starts from."""
+        """The step that made the variant that this one starts from."""
         if not step.needs:
             return None
         if step.parent is not None:
@@ -58,7 +59,7 @@ def load_recipe(source: str | Path) -> Recipe:
     """Read a recipe: the name of a built-in one, or a YAML file.
 
     Raises:
-        RecipeError: when there is no such recipe, or it cannot be carried out.
+        RecipeError: if there is no such recipe, or if it cannot be carried out.
     """
     built_in = resources.files("packlight").joinpath("recipes", "built_in")
     names = sorted(entry.name.removesuffix(".yaml") for entry in built_in.iterdir() if entry.name.endswith(".yaml"))
@@ -97,7 +98,7 @@ def _recipe_of(document: object, *, where: str, places: Mapping[str, Place] | No
 
 
 def _in_short(words: str) -> str:
-    """A message without the middle of a value that goes on and on."""
+    """A message without the middle of an overlong value."""
     return (
         words
         if len(words) <= LONGEST_MESSAGE
@@ -106,7 +107,7 @@ def _in_short(words: str) -> str:
 
 
 def _place_of(error: msgspec.ValidationError, places: Mapping[str, Place]) -> str:
-    """Where the value stands that an error speaks of, or the nearest around it: `line 4, column 3: `."""
+    """The position of the value that an error is about, or of the nearest value around it: `line 4, column 3: `."""
     found = re.search(r"at `(\$[^`]*)`", str(error))
     path = found[1] if found else "$"
     while path not in places and len(path) > 1:
@@ -115,12 +116,12 @@ def _place_of(error: msgspec.ValidationError, places: Mapping[str, Place]) -> st
 
 
 def recipe_of(steps: Sequence[Step | Mapping[str, Any]], *, name: str = "custom") -> Recipe:
-    """A recipe of steps that were built in code.
+    """Build a recipe from steps in Python.
 
     Args:
-        steps: in order: the options of a step, such as `Prune(name="small", layers=3)`, or a mapping of the keys that it
-            has in YAML, such as `{"step": "prune", "as": "small", "layers": 3}`.
-        name: what the recipe is called.
+        steps: in order: option objects, such as `Prune(name="small", layers=3)`, or mappings with the keys of YAML,
+            such as `{"step": "prune", "as": "small", "layers": 3}`.
+        name: the recipe's name.
 
     Raises:
         RecipeError: on unknown keys, wrong values or an impossible order.
@@ -130,14 +131,14 @@ def recipe_of(steps: Sequence[Step | Mapping[str, Any]], *, name: str = "custom"
 
 
 def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
-    """The recipe with an expected share of out-of-scope texts for every step that chooses a threshold by one.
+    """Set the expected share of out-of-scope texts in every step that uses it to choose a threshold.
 
     Args:
-        recipe: as read; a step that states a rate of its own keeps it.
-        oos_rate: above 0 and below 1, or `val` for the share that the validation texts have.
+        recipe: the recipe. A step that states its own rate keeps it.
+        oos_rate: above 0 and below 1, or `val` for the share in the validation texts.
 
     Raises:
-        RecipeError: when the rate is out of range, or no step takes one.
+        RecipeError: if the rate is out of range, or if no step takes one.
     """
     if not any(hasattr(step, "oos_rate") for step in recipe.steps):
         takers = " and ".join(
@@ -154,15 +155,15 @@ def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
 
 
 def with_lengths(recipe: Recipe, *, max_length: int | None = None, long_texts: str | None = None) -> Recipe:
-    """The recipe with the longest text of every step that trains an encoder.
+    """Set the maximum length in every step that trains an encoder.
 
     Args:
-        recipe: as read.
-        max_length: in tokens, special ones included; None for what the steps state.
-        long_texts: what becomes of longer texts, `head`, `head+tail` or `windows`; None for what the steps state.
+        recipe: the recipe.
+        max_length: in tokens, special tokens included; None to keep the steps' values.
+        long_texts: how to handle longer texts: `head`, `head+tail` or `windows`; None to keep the steps' values.
 
     Raises:
-        RecipeError: when one is out of its range.
+        RecipeError: if one is out of range.
     """
     given = {"max_length": max_length, "long_texts": long_texts}
     changed = {name: value for name, value in given.items() if value is not None}
@@ -179,16 +180,16 @@ def with_head(
     new_head: bool = False,
     extend_labels: bool = False,
 ) -> Recipe:
-    """The recipe with what is to become of a classifier's head, for every step that fine-tunes; as it is where nothing is stated.
+    """Set what happens to a classifier's head in every step that fine-tunes. Without arguments, nothing changes.
 
     Args:
-        recipe: as read; a step that states one of these itself keeps it.
-        label_map: the file of a label map, or the map.
-        new_head: train a new head, whatever head the model has.
+        recipe: the recipe. A step that states one of these itself keeps it.
+        label_map: a label map, or its file.
+        new_head: train a new head, and discard the model's own.
         extend_labels: keep the labels that the model knows, and add the data's others.
 
     Raises:
-        RecipeError: when two of them contradict each other, or no step takes them.
+        RecipeError: if two of them contradict each other, or if no step takes them.
     """
     given = {"label_map": label_map, "new_head": new_head or None, "extend_labels": extend_labels or None}
     stated = {key: value for key, value in given.items() if value is not None}
@@ -208,19 +209,19 @@ def with_head(
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe with every option spelled out."""
+    """Write a recipe as YAML, with every option spelled out."""
     atomic_write(path, write_yaml(msgspec.to_builtins(recipe)))
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON Schema of a recipe, for editors: every step with its options, their limits and what they mean."""
+    """The JSON Schema of a recipe, for editors: every step with its options, their limits and meanings."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "packlight recipe"}
     return schema | msgspec.json.schema(_document_type())
 
 
 @cache
 def _document_type() -> type[msgspec.Struct]:
-    """A recipe as YAML says it, with an entry of every kind of step."""
+    """The form of a recipe in YAML, whose entries can be any kind of step."""
     fields = [
         (field.name, _steps_type(field.type) if field.name == "steps" else field.type, field.default)
         for field in msgspec.structs.fields(Recipe)
@@ -229,7 +230,7 @@ def _document_type() -> type[msgspec.Struct]:
 
 
 def _steps_type(described: Any) -> Any:
-    """The annotation of a recipe's steps, with every kind of step in place of the class that they share."""
+    """The annotation of a recipe's steps, with every kind of step instead of their base class."""
     entry: Any = Union[tuple(step_types().values())]  # noqa: UP007 - made at run time
     annotated: Any = Annotated
     return annotated[tuple[entry, ...], *described.__metadata__]
@@ -239,7 +240,7 @@ OPTIONS = "`packlight recipes --options` lists the steps and their keys"
 
 
 def _problem(document: object) -> str | None:
-    """What is wrong with a document that is no recipe: where, what was given and what is expected; None if not found."""
+    """What is wrong with a document: where, what was given and what is expected; None if no problem is found."""
     if not isinstance(document, dict):
         return f"a recipe is a mapping of version, name and steps, but this is {shown(document)}"
     head = {key: value for key, value in document.items() if key != "steps"}
@@ -258,7 +259,7 @@ def _problem(document: object) -> str | None:
 
 def _problem_of_entry(entry: object) -> str | None:
     if not isinstance(entry, dict) or "step" not in entry:
-        return f"{shown(entry)} does not say which step it is; write `step: distill` or another. {OPTIONS}"
+        return f"{shown(entry)} doesn't name its step; write `step: distill` or another. {OPTIONS}"
     kind = step_types().get(entry["step"]) if isinstance(entry["step"], str) else None
     if kind is None:
         return f"there is no step {entry['step']!r}; there are {', '.join(step_types())}"
@@ -291,7 +292,8 @@ def _check_order(recipe: Recipe, where: str) -> None:
         optional |= {step.name} if step.optional else set()
         if (other := next((name for name in made if name.lower() == step.name.lower()), None)) is not None:
             raise RecipeError(
-                f"{where}: {other!r} and {step.name!r} are one folder where case does not count, as on Windows and macOS; rename one"
+                f"{where}: {other!r} and {step.name!r} are the same folder on file systems that ignore case, as on "
+                f"Windows and macOS; rename one"
             )
         made[step.name] = made[parent] if parent and step.makes == SAME else step.makes
         previous = step.name

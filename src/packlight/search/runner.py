@@ -196,7 +196,7 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
         check_parent(Distill(name="student"), artifact, shown=given)
         record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
         if artifact.manifest.data_sha256 != data.sha256:
-            warn(f"warning: {given} was made from other texts, or another split of them, than {data.source}")
+            warn(f"warning: {given} was built from different texts, or a different split, than {data.source}")
         place = out / "variants" / artifact.name
         if (
             not ((place / MANIFEST).is_file() and read_manifest(place).fingerprint == artifact.manifest.fingerprint)

@@ -33,6 +33,7 @@ ROOMS = (
     "models",
     "runtime",
     "measure",
+    "scoring",
     "steps",
     "recipes",
     "analysis",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packlight.report import write_report
     from packlight.runtime.artifact import Artifact
     from packlight.runtime.predictor import Prediction, Predictor
+    from packlight.scoring import score
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ _HOME = {
     "plan": "packlight.analysis.capacity",
     "read_measurements": "packlight.measure.results",
     "run": "packlight.pipeline",
+    "score": "packlight.scoring",
     "write_report": "packlight.report",
 }
 _NEEDS_TORCH = (
@@ -73,6 +75,7 @@ __all__ = [
     "plan",
     "read_measurements",
     "run",
+    "score",
     "write_report",
 ]
 

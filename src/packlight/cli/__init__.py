@@ -18,7 +18,7 @@ from packlight.steps import step_types
 
 CACHES = {"TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables for library caches, which would otherwise be scattered over the home and the temporary folder"""
-RESUMING = [[verb] for verb in ("run", "search", "measure", *step_types())]
+RESUMING = [[verb] for verb in ("run", "search", "score", "measure", *step_types())]
 # typer bundles click; earlier versions used the installed one.
 _SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]

@@ -17,6 +17,7 @@ from packlight.cli import (
     recipes,
     results,
     run,
+    score,
     search,
     serve,
     steps,
@@ -59,7 +60,7 @@ GROUPS = {
     "Make: one step": tuple(steps.verb(step) for step in step_types().values()),
     "Measure": (measure.measure, engines.engines, loadtest.loadtest),
     "Decide": (results.report, compare.compare, results.recommend, plan.plan),
-    "Ship": (predict.predict, verify.verify, push.push, serve.serve, deploy.deploy),
+    "Ship": (predict.predict, score.score, verify.verify, push.push, serve.serve, deploy.deploy),
 }
 """the commands, in the groups that `packlight --help` shows"""
 

@@ -1,0 +1,38 @@
+"""A score report in a few lines for the terminal."""
+
+from packlight.formatting import digits, megabytes, percent, printable
+from packlight.scoring.report import ScoreReport
+
+LABELS = 5
+"""that are named with their share of the rows"""
+
+
+def summary(report: ScoreReport) -> tuple[str, ...]:
+    """Rows and files, labels, what went wrong, and speed: a line for each."""
+    labelled = report.rows - report.failed
+    frequent = list(report.labels.items())[:LABELS]
+    shares = ", ".join(f"{printable(label)} {percent(rows / labelled)}" for label, rows in frequent)
+    more = len(report.labels) - len(frequent)
+    lines = [
+        f"{_count(report.rows, 'row')} in {_count(report.files, 'file')} in {report.out}",
+        f"labels: {shares or 'none'}{f' and {more:,} more' if more else ''}; out of scope {percent(report.out_of_scope)}",
+    ]
+    if report.failed:
+        kinds = ", ".join(f"{rows:,} {error}" for error, rows in report.errors.items())
+        lines.append(
+            f"no label for {_count(report.failed, 'row')} ({kinds}): see the column `{report.options.prefix}error`"
+        )
+    if report.truncated:
+        lines.append(
+            f"truncated: {_count(report.truncated, 'text')} {'is' if report.truncated == 1 else 'are'} longer than the model takes"
+        )
+    if report.texts_per_second is not None:
+        lines.append(
+            f"{digits(report.texts_per_second)} texts per second with {_count(report.workers, 'worker')} in up to "
+            f"{megabytes(report.peak_memory_mb)}; {percent(report.cache_hit_rate)} were equal to an earlier text"
+        )
+    return tuple(lines)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,90 @@
+"""Tables that don't fit in memory, scored on every core: Parquet, Arrow, CSV, JSON Lines and text to Parquet, CSV or JSON Lines."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packlight.errors import MissingExtraError, PacklightError
+from packlight.extras import installed
+from packlight.origin import install_line
+from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat
+
+if TYPE_CHECKING:
+    from packlight.scoring.report import ScoreReport
+
+__all__ = ["score"]
+
+
+def score(
+    artifact: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    text_column: str | None = None,
+    keep: Sequence[str] | None = None,
+    format: OutputFormat = "parquet",  # noqa: A002 - as the option is named
+    top_k: int = 1,
+    prefix: str = "",
+    workers: int | None = None,
+    limit: int | None = None,
+    sample: float | None = None,
+    strict: bool = False,
+    rows_per_file: int = ROWS_PER_FILE,
+    cache_texts: int = CACHE_TEXTS,
+) -> "ScoreReport":
+    """Score tables of any size with an artifact, and write the same rows with their labels.
+
+    Each part of the input becomes one file, which appears when it is complete. Call it again with the same arguments to resume
+    after an interruption.
+
+    Args:
+        artifact: folder of an artifact.
+        inputs: files, folders, patterns such as `lake/**/*.parquet`, or URLs that pyarrow or fsspec reads.
+        out: folder for the output, on a local disk.
+        text_column: column of the texts. Found by its name or type by default.
+        keep: columns of the input that the output has too; all of them by default.
+        format: of the output.
+        top_k: number of labels for each text. Above 1 they are in the column `top`.
+        prefix: for the names of the new columns `label`, `score`, `out_of_scope`, `top` and `error`.
+        workers: processes, each with one thread. Defaults to the container's CPU limit.
+        limit: score the first so many rows only.
+        sample: score this share of the rows only, taken at random, from 0 to 1.
+        strict: stop at the first row whose text is null or not UTF-8. Otherwise, such rows get an `error` and no label.
+        rows_per_file: rows of a file of the output, about that many for formats without an index.
+        cache_texts: texts of a file whose answers each worker keeps for equal ones.
+
+    Raises:
+        DataError: if the input can't be read, or its columns don't fit.
+        ArtifactError: if the artifact is incomplete or was altered.
+        MissingExtraError: if pyarrow or the artifact's engine is not installed.
+        PacklightError: if the output can't be written, or holds that of another job.
+    """
+    if not installed("pyarrow"):
+        raise MissingExtraError(f"packlight score needs pyarrow: {install_line('score')}")
+    from packlight.scoring.run import run_job
+
+    several = [inputs] if isinstance(inputs, str | Path) else inputs
+    options = JobOptions(
+        text_column=text_column,
+        keep=None if keep is None else tuple(keep),
+        top_k=_positive("top_k", top_k),
+        prefix=prefix,
+        cache_texts=_positive("cache_texts", cache_texts, least=0),
+        format=format,
+        rows_per_file=_positive("rows_per_file", rows_per_file),
+        limit=None if limit is None else _positive("limit", limit),
+        sample=sample,
+    )
+    if sample is not None and not 0 < sample <= 1:
+        raise PacklightError(f"sample={sample!r}: give a share above 0 and at most 1, such as 0.01")
+    if format not in ("parquet", "csv", "jsonl"):
+        raise PacklightError(f"format={format!r}: give parquet, csv or jsonl")
+    if "://" in str(out):
+        raise PacklightError(f"--out {out}: give a folder on a local disk")
+    return run_job(artifact, [str(each) for each in several], Path(out), options, workers=workers, strict=strict)
+
+
+def _positive(name: str, value: int, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PacklightError(f"{name}={value!r}: give a whole number of {least} or more")
+    return value

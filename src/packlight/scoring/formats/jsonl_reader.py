@@ -1,0 +1,75 @@
+"""JSON Lines: one object per line. Its columns are the keys in the beginning of the file."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from packlight.errors import DataError
+from packlight.scoring.formats.byte_ranges import PROBE, byte_parts, lines_of, probe
+from packlight.scoring.formats.reader import Part, Reader
+from packlight.scoring.formats.text_rows import TextRow, row_batches, text_schema
+from packlight.scoring.settings import Fragment
+from packlight.scoring.storage import Found
+from packlight.scoring.text_column import NOT_UTF8
+
+NOT_JSON = "not a JSON object"
+NOT_A_STRING = "not a string"
+
+
+class JsonlReader(Reader):
+    """Reads JSON Lines."""
+
+    def schema(self, file: str, packing: str | None) -> pa.Schema:
+        """Columns of text, by the keys of the first rows."""
+        return text_schema(self._names(file, packing))
+
+    def cut(self, found: Found, packing: str | None, rows: int) -> list[Part]:
+        """Ranges of bytes."""
+        return byte_parts(found, packing, rows)
+
+    def batches(
+        self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows: strings as they are, other values as JSON. Blank lines are none."""
+        names = self._names(fragment.file, fragment.packing)
+        rows = (_row(line, names, text_column) for line in lines_of(fragment) if line.strip())
+        yield from row_batches(rows, names, columns)
+
+    def _names(self, file: str, packing: str | None) -> list[str]:
+        head = probe(file, packing)
+        if head.lstrip().startswith(b"["):
+            raise DataError(f"{file} is a JSON array: expected JSON Lines, one object per line")
+        lines = head.split(b"\n")
+        whole = lines[:-1] if len(head) > PROBE // 2 and len(lines) > 1 else lines
+        names = dict.fromkeys(name for line in whole if (row := _object(line)) is not None for name in row)
+        if not names:
+            raise DataError(f"{file} is not JSON Lines: expected one object per line")
+        return list(names)
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _row(line: bytes, names: Sequence[str], text_column: str | None) -> TextRow:
+    row, error = _object(line), None
+    if row is None and (mended := line.decode("utf-8", "replace").encode()) != line:
+        row, error = _object(mended), NOT_UTF8
+    if row is None:
+        return TextRow([None] * len(names), NOT_JSON)
+    text = row.get(text_column) if text_column is not None else None
+    if not isinstance(text, str | None):
+        error = NOT_A_STRING
+    return TextRow([_cell(row.get(name)) for name in names], error)
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,158 @@
+"""One fragment to one file: read, score and write, each in a thread of its own, a window of rows at a time."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from packlight.errors import DataError
+from packlight.measure.peak_memory import peak_memory
+from packlight.scoring.formats import READERS
+from packlight.scoring.scorer import Scorer
+from packlight.scoring.settings import Done, Fragment, Setup
+from packlight.scoring.writers import output_file
+
+WINDOW_ROWS = 16_384
+"""rows that are sorted by length together"""
+WINDOW_BYTES = 16 << 20
+"""bytes of texts after which a window ends earlier"""
+T = TypeVar("T")
+
+
+def run_fragment(number: int, fragment: Fragment, scorer: Scorer, setup: Setup, moved: Callable[[int], None]) -> Done:
+    """Score a fragment and put its file in place.
+
+    Args:
+        number: of the fragment.
+        fragment: what to read, and where its output goes.
+        scorer: an opened artifact; it forgets what it scored before.
+        setup: how the output is written.
+        moved: told of every window how many rows it had.
+
+    Raises:
+        DataError: if the input can't be read, or with `strict` at the first row without a label.
+        PacklightError: if the output can't be written.
+    """
+    began = time.time()
+    scorer.reset()
+    seen = _Seen()
+    name = scorer.settings.text_column
+    source = READERS[fragment.kind]
+    given = source.schema(fragment.file, fragment.packing)
+    columns = _columns(given.names, scorer, fragment.file)
+    read = _windows(
+        _sampled(_counted(source.batches(fragment, columns, name), seen, fragment.most), fragment, setup), name
+    )
+    windows = _ahead(read)
+    first = next(windows, None)
+    without_rows = pa.schema([field for field in given if columns is None or field.name in columns], given.metadata)
+    schema = scorer.schema(without_rows if first is None else first.schema)
+    path = Path(setup.out, *fragment.output.split("/"))
+    with output_file(path, setup.format, schema) as (writer, written), ThreadPoolExecutor(1) as writing:
+        pending: Future[None] | None = None
+        for window in _with(first, windows):
+            scored = scorer(window)
+            if setup.strict and scorer.counts.failed:
+                raise _first_bad(fragment, scorer, scored)
+            if pending is not None:
+                pending.result()
+            pending = writing.submit(writer.write, scored)
+            moved(scored.num_rows)
+        if pending is not None:
+            pending.result()
+    return Done(
+        number=number,
+        output=fragment.output,
+        size=written.size,
+        sha256=written.sha256,
+        counts=scorer.counts,
+        began=began,
+        ended=time.time(),
+        rows_seen=seen.rows,
+        peak_memory_mb=peak_memory() / 1e6,
+    )
+
+
+class _Seen:
+    rows = 0
+
+
+def _columns(names: list[str], scorer: Scorer, file: str) -> list[str] | None:
+    """What must be read: the texts and what is kept, in the input's order; None for all."""
+    settings = scorer.settings
+    if settings.text_column not in names:
+        raise DataError(f"{file}: no column {settings.text_column!r}; the columns are {', '.join(map(repr, names))}")
+    if settings.keep is None:
+        return None
+    return [name for name in names if name in (settings.text_column, *settings.keep)]
+
+
+def _counted(batches: Iterable[pa.RecordBatch], seen: _Seen, most: int | None) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if most is not None:
+            batch = batch.slice(0, most - seen.rows)  # noqa: PLW2901 - cut
+        seen.rows += batch.num_rows
+        yield batch
+        if most is not None and seen.rows >= most:
+            return
+
+
+def _sampled(batches: Iterable[pa.RecordBatch], fragment: Fragment, setup: Setup) -> Iterator[pa.RecordBatch]:
+    """A random share of the rows, always the same ones."""
+    random = np.random.default_rng(fragment.seed)
+    for batch in batches:
+        yield batch if setup.sample is None else batch.filter(pa.array(random.random(batch.num_rows) < setup.sample))
+
+
+def _windows(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa.RecordBatch]:
+    """Batches joined until there are enough rows or bytes to score together."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        size += batch.column(text_column).nbytes
+        if rows >= WINDOW_ROWS or size >= WINDOW_BYTES:
+            yield _joined(waiting)
+            waiting, rows, size = [], 0, 0
+    if rows:
+        yield _joined(waiting)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches() or [batches[0]]
+    return batch
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items; the next one is made in a thread while the last one is used."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as reading:
+        following = reading.submit(next, source, None)
+        while (item := following.result()) is not None:
+            following = reading.submit(next, source, None)
+            yield item
+
+
+def _with(first: T | None, rest: Iterator[T]) -> Iterator[T]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _first_bad(fragment: Fragment, scorer: Scorer, scored: pa.RecordBatch) -> DataError:
+    errors = scored.column(f"{scorer.settings.prefix}error").to_pylist()
+    place = next(place for place, error in enumerate(errors) if error is not None)
+    row = scorer.counts.rows - scored.num_rows + place + 1
+    where = (
+        f"row {fragment.start + row:,}"
+        if fragment.kind in ("parquet", "arrow") or not fragment.start
+        else (f"row {row:,} after byte {fragment.start:,}")
+    )
+    return DataError(
+        f"{fragment.file}, {where}: {errors[place]}; without --strict, such rows get no label and an `error`"
+    )

@@ -1,0 +1,151 @@
+"""What a job is told, and what its processes tell each other: plain data that goes into a file or through a pipe."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+
+from packlight.errors import DataError
+from packlight.scoring.counts import Counts
+
+OutputFormat = Literal["parquet", "csv", "jsonl"]
+Kind = Literal["parquet", "arrow", "csv", "tsv", "jsonl", "lines"]
+CACHE_TEXTS = 100_000
+ROWS_PER_FILE = 131_072
+READ_ERROR = "packlight:error"
+"""a column that readers add: what is wrong with a row, null for a good one"""
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class ScorerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which column is scored, and what comes out."""
+
+    text_column: str
+    keep: tuple[str, ...] | None = None
+    """columns of the input that the output has too; None for all"""
+    top_k: int = 1
+    """labels for each text; above 1 they are in the column `top`"""
+    prefix: str = ""
+    """before the names of the new columns"""
+    cache_texts: int = CACHE_TEXTS
+    """texts whose answers are kept for equal ones"""
+
+    def keeps(self, column: str) -> bool:
+        """Whether the output has this column of the input."""
+        return column != READ_ERROR and (self.keep is None or column in self.keep)
+
+    def new_columns(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Names of the columns that are added to those of the input.
+
+        Raises:
+            DataError: if a kept column has the name of a new one.
+        """
+        names = ("label", "score", "out_of_scope", *(("top",) if self.top_k > 1 else ()), "error")
+        new = tuple(self.prefix + name for name in names)
+        if twice := [name for name in given if name in new and self.keeps(name)]:
+            raise DataError(
+                f"the input has a column {twice[0]!r}, and so has the output; name the output's columns with --prefix, such "
+                "as --prefix predicted_, or choose the input's columns with --keep"
+            )
+        return new
+
+
+class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What determines the output files, besides the artifact and the input."""
+
+    text_column: str | None = None
+    keep: tuple[str, ...] | None = None
+    top_k: int = 1
+    prefix: str = ""
+    cache_texts: int = CACHE_TEXTS
+    format: OutputFormat = "parquet"
+    rows_per_file: int = ROWS_PER_FILE
+    limit: int | None = None
+    """score the first so many rows only"""
+    sample: Share | None = None
+    """score this share of the rows only, taken at random"""
+
+
+class Fragment(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the input that becomes one file of the output."""
+
+    file: str
+    """path or URL"""
+    kind: Kind
+    output: str
+    """relative to the output's folder, with `/`"""
+    seed: int
+    """of the random sample"""
+    packing: Literal["gzip", "zstd"] | None = None
+    start: int = 0
+    """first row, in Parquet and Arrow files; first byte in others"""
+    stop: int | None = None
+    """after the last row or byte; None for the whole file"""
+    rows: int | None = None
+    """how many rows it has; None if that takes reading it"""
+    likely_rows: int = 0
+    """the same, or an estimate"""
+    most: int | None = None
+    """score the first so many rows only"""
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup"):
+    """To a worker, once: what to open."""
+
+    artifact: str
+    sha256: str
+    """of the artifact's manifest, as the job began with it"""
+    scorer: ScorerSettings
+    format: OutputFormat
+    sample: float | None
+    out: str
+    strict: bool
+    """whether the first bad row ends the job"""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
+    """To a worker: score this fragment."""
+
+    number: int
+    fragment: Fragment
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """From a worker: its artifact is open."""
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
+    """From a worker: so many more rows are scored."""
+
+    rows: int
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """From a worker, and a line of the journal: a file of the output is complete."""
+
+    number: int
+    """of the fragment"""
+    output: str
+    size: int
+    """bytes"""
+    sha256: str
+    counts: Counts
+    began: float
+    """seconds since 1970"""
+    ended: float
+    rows_seen: int
+    """rows read; more than were scored if a sample is taken"""
+    peak_memory_mb: float
+    """of the worker, so far"""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """From a worker: an error that the user can fix."""
+
+    kind: str
+    """the name of its class in `packlight.errors`"""
+    message: str
+
+
+Order = Setup | Task
+Reply = Ready | Moved | Done | Refused

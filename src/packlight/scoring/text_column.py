@@ -1,0 +1,100 @@
+"""The column of texts: which one it is, and its cells as strings or as what is wrong with them."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from packlight.data.names import TEXT_NAMES, plain
+from packlight.errors import DataError
+
+NO_TEXT = "no text"
+"""a null; the word `null` would be read back from CSV as one"""
+NOT_UTF8 = "not UTF-8"
+Bad = dict[int, str]
+"""place of a row to what is wrong with its text"""
+
+
+def choose_text_column(schema: pa.Schema, source: str, given: str | None = None) -> str:
+    """The column that was named; else the one with a known name, such as `text`, or the only one that holds texts.
+
+    Raises:
+        DataError: if there is no such column, it holds no texts, or several could be meant.
+    """
+    if given is not None:
+        if given not in schema.names:
+            raise DataError(_absent("--text-column", given, schema.names, source))
+        if not is_text(schema.field(given).type):
+            raise DataError(
+                f"{source}: column {given!r} is {schema.field(given).type}, not text; choose another one with --text-column"
+            )
+        return given
+    texts: list[str] = [field.name for field in schema if is_text(field.type)]
+    for name in TEXT_NAMES:
+        for column in texts:
+            if plain(column) == name:
+                return column
+    if len(texts) == 1:
+        return texts[0]
+    what = "several columns hold texts" if texts else "no column holds texts"
+    raise DataError(f"{source}: {what}: {_columns(schema.names)}; choose one with --text-column")
+
+
+def check_kept(schema: pa.Schema, source: str, keep: Sequence[str] | None) -> None:
+    """Check that every column that is to be kept is there.
+
+    Raises:
+        DataError: if one is not.
+    """
+    for name in keep or ():
+        if name not in schema.names:
+            raise DataError(_absent("--keep", name, schema.names, source))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold texts: strings, or bytes that may be UTF-8."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    views = [getattr(pa, name)() for name in ("string_view", "binary_view") if hasattr(pa, name)]
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(check(kind) for check in checks) or kind in views
+
+
+def texts_of(column: pa.Array) -> tuple[list[str | None], Bad]:
+    """The column's texts, None for a row that has none, and what is wrong with each of those rows."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.type in (pa.string(), pa.large_string()):
+        try:
+            cells = column.to_pylist()
+        except UnicodeDecodeError:  # files don't check what they call a string
+            cells = column.cast(pa.large_binary()).to_pylist()
+    else:
+        cells = column.to_pylist()
+    texts: list[str | None] = []
+    bad: Bad = {}
+    for place, cell in enumerate(cells):
+        text, error = (cell, None) if type(cell) is str else _decoded(cell)
+        if error is not None:
+            bad[place] = error
+        texts.append(text)
+    return texts, bad
+
+
+def _decoded(cell: bytes | None) -> tuple[str | None, str | None]:
+    if cell is None:
+        return None, NO_TEXT
+    try:
+        return cell.decode(), None
+    except UnicodeDecodeError:
+        return None, NOT_UTF8
+
+
+def _absent(option: str, name: str, columns: Sequence[str], source: str) -> str:
+    near = get_close_matches(name, columns, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"give {option} one of these"
+    return f"{source} has no column {name!r}: {_columns(columns)}; {hint}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"the columns are {', '.join(map(repr, names))}" if names else "it has no columns"

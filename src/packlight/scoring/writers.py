@@ -1,0 +1,203 @@
+"""The files of the output: written under a hidden name and renamed when they are complete."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+from packlight.errors import PacklightError
+from packlight.files import DRAFT
+from packlight.scoring.settings import OutputFormat
+
+GROUP_ROWS = 65_536
+"""rows of a row group"""
+GROUP_BYTES = 64 << 20
+"""bytes after which a row group ends earlier"""
+
+
+class Writer(Protocol):
+    """Writes batches to an open file."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+
+    def close(self) -> None:
+        """Write what is left. The file stays open. It must be called, even if nothing of it is wanted any more."""
+
+
+class ParquetWriter:
+    """Parquet, in row groups of `GROUP_ROWS` rows."""
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+        """Begin a file."""
+        self._writer = parquet.ParquetWriter(stream, schema, compression="zstd")
+        self._schema, self._waiting, self._rows, self._bytes = schema, list[pa.RecordBatch](), 0, 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the last row group and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=self._rows)
+        self._waiting, self._rows, self._bytes = [], 0, 0
+
+
+class CsvWriter:
+    """CSV with a header; lists and structs become JSON, and bytes that aren't UTF-8 the replacement character."""
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+        """Begin a file with its header."""
+        fields = [field.with_type(pa.string()) if _as_json(field.type) else field for field in schema]
+        self._schema = pa.schema(fields)
+        self._writer = csv.CSVWriter(stream, self._schema, write_options=csv.WriteOptions(quoting_style="needed"))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        columns = [
+            pa.array([_json(cell) for cell in column.to_pylist()], pa.string())
+            if _as_json(column.type)
+            else mended(column)
+            for column in batch.columns
+        ]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+class JsonlWriter:
+    """JSON Lines; binary cells become base64, and bytes of a string that aren't UTF-8 the replacement character."""
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+        """Begin a file."""
+        del schema
+        self._stream = stream
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        encode = msgspec.json.Encoder().encode
+        rows = pa.RecordBatch.from_arrays([mended(column) for column in batch.columns], batch.schema.names).to_pylist()
+        self._stream.writelines(encode(row) + b"\n" for row in rows)
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+WRITERS: Mapping[OutputFormat, Callable[[BinaryIO, pa.Schema], Writer]] = {
+    "parquet": ParquetWriter,
+    "csv": CsvWriter,
+    "jsonl": JsonlWriter,
+}
+
+
+class Written:
+    """A file that was written; its size and hash are known once it is in its place."""
+
+    size: int
+    sha256: str
+
+
+@contextmanager
+def output_file(path: Path, kind: OutputFormat, schema: pa.Schema) -> Iterator[tuple[Writer, Written]]:
+    """Write a file that appears at its place, whole, when the block succeeds.
+
+    Raises:
+        PacklightError: if it can't be written.
+    """
+    written = Written()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=DRAFT, dir=path.parent)
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                stream: Any = _Hashing(file)
+                with closing(WRITERS[kind](stream, schema)) as writer:
+                    yield writer, written
+                file.flush()
+                os.fsync(file.fileno())
+            draft.chmod(0o644)
+            draft.replace(path)
+            written.size, written.sha256 = stream.size, stream.digest.hexdigest()
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise PacklightError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
+class _Hashing:
+    """A file that is hashed as it is written."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.size, self.digest = file, 0, hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._file.write(view)
+        self.digest.update(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    def writelines(self, lines: Iterator[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """The file is closed where it was opened."""
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def mended(column: pa.Array) -> pa.Array:
+    """The same strings in UTF-8: Parquet and Arrow files don't check what they call a string."""
+    if column.type not in (pa.string(), pa.large_string()):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        cells = column.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if cell is None else cell.decode("utf-8", "replace") for cell in cells], column.type)
+    return column
+
+
+def _as_json(kind: pa.DataType) -> bool:
+    nested: bool = pa.types.is_nested(kind)
+    return nested
+
+
+def _json(cell: Any) -> str | None:
+    return None if cell is None else msgspec.json.encode(cell).decode()

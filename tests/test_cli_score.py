@@ -73,7 +73,7 @@ def test_a_dynamic_artifact_is_warned_of_once(packlight, static, monkeypatch):
     ("words", "said"),
     [
         (["in.parquet"], "missing option '--out'"),
-        (["--out", "out"], "missing argument 'INPUT...'"),
+        (["--out", "out"], "missing argument 'INPUT'"),
         (["in.parquet", "--out", "out"], "the input has a column 'label', and so has the output"),
         (["in.parquet", "--out", "out", "--keep", "ids"], "in.parquet has no column 'ids'"),
         (["in.parquet", "--out", "out", "--text-column", "id"], "column 'id' is int64, not text"),

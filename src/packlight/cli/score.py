@@ -19,7 +19,7 @@ def score(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Parquet, Arrow, CSV, TSV, JSONL or text files, also .gz or .zst: files, folders, patterns such as "
             "'lake/**/*.parquet', or URLs.",
         ),
@@ -32,7 +32,9 @@ def score(
         str | None,
         typer.Option(metavar="COLUMNS", help="Columns of the input to keep, such as id,date. Defaults to all."),
     ] = None,
-    output_format: Annotated[OutputFormat, typer.Option("--format", help="Format of the output.")] = "parquet",
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", metavar="<parquet|csv|jsonl>", help="Format of the output.")
+    ] = "parquet",
     top_k: Annotated[
         int, typer.Option(min=1, help="Number of labels to return per text. Above 1, they are in the column `top`.")
     ] = 1,

@@ -285,7 +285,7 @@ def test_expressions_are_read_with_and_before_or():
         ("accuracy < -1 latency > 1%", "`and`, `or` or the end"),
         ("(accuracy < -1", r"`\)`.*the end"),
         ("__import__('os')", "column|expected one of"),
-        ("(" * 50 + "accuracy < 1" + ")" * 50, "at most 20 brackets"),
+        ("(" * 50 + "accuracy < 1" + ")" * 50, "at most 20 nested brackets"),
     ],
 )
 def test_what_is_no_expression_is_refused_with_the_place(expression, message):

@@ -112,14 +112,14 @@ def test_the_impossible_is_answered_with_the_nearest():
     advice = advise(max_latency_ms=1, min_accuracy=0.93)
     assert advice.pick is None
     assert advice.nearest[0].variant == "student-onnx-int8"
-    assert advice.nearest[0].misses[0].words == "accuracy 91.6%, 93.0% asked"
+    assert advice.nearest[0].misses[0].words == "accuracy 91.6%, minimum 93.0%"
     assert advice.nearest[0].misses[0].by == pytest.approx(1 - 0.916 / 0.93)
     assert "no variant meets all of them" in advice.reasons[-1]
 
 
 def test_what_nothing_reaches_is_named():
     reasons = advise(min_accuracy=0.99).reasons
-    assert "min_accuracy is out of reach; the nearest is teacher: accuracy 93.4%, 99.0% asked." in reasons
+    assert "min_accuracy is out of reach; the nearest is teacher: accuracy 93.4%, minimum 99.0%." in reasons
 
 
 def test_random_weights_are_never_recommended():
@@ -256,6 +256,6 @@ def test_a_pick_that_has_learnt_only_the_most_frequent_label_says_so(share, word
     taken = measurements(row("a", accuracy=0.9))
     data = msgspec.structs.replace(taken.data, majority={"test": share}, majority_label="ham")
     said = recommend(msgspec.structs.replace(taken, data=data), Constraints()).cautions
-    found = [each for each in said if "always answering 'ham'" in each]
+    found = [each for each in said if "always predicting 'ham'" in each]
     assert len(found) == (words is not None)
-    assert words is None or f"Its test accuracy of 90.0% is {words} of always answering" in found[0]
+    assert words is None or f"Its test accuracy of 90.0% is {words} of always predicting" in found[0]

@@ -84,7 +84,7 @@ def test_macro_f1_is_shown_where_accuracy_hides_rare_classes():
     assert "macro F1" not in render_text(summarise(measurements(even)), width=80)
     text = render_text(summarise(majority(even, uneven, val=0.98, test=0.989)), width=90)
     assert "57.0%" in text
-    assert "always answering 'ham': 98.9% accuracy on test" in text
+    assert "always predicting 'ham': 98.9% accuracy on test" in text
     assert "macro F1" in render_text(summarise(measurements(even)), width=132)
 
 

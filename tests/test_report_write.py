@@ -60,7 +60,7 @@ def test_the_share_of_the_most_frequent_label_is_stated(tmp_path):
     taken = measurements()
     data = msgspec.structs.replace(taken.data, majority={"val": 0.5, "test": 0.25}, majority_label="oos")
     page = write_report(msgspec.structs.replace(taken, data=data), tmp_path).report.read_text()
-    assert "always answering 'oos', the most frequent label of train: 50.0% on val, 25.0% on test" in page
+    assert "always predicting 'oos', the most frequent label of train: 50.0% on val, 25.0% on test" in page
 
 
 def test_a_wrong_rate_leaves_nothing_behind(tmp_path):

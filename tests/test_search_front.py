@@ -104,7 +104,7 @@ def test_nothing_within_the_limits_names_the_nearest():
     said = advice([trial(0, 0.95, 4.0, 30.0), trial(1, 0.80, 2.0, 11.0)], max_size_mb=10)
     assert said.pick is None
     assert said.nearest[0].variant == "v1"
-    assert "size 11.0 MB, 10.0 MB asked" in said.nearest[0].misses[0].words
+    assert "size 11.0 MB, limit 10.0 MB" in said.nearest[0].misses[0].words
     assert advice([], max_size_mb=10) is None
 
 

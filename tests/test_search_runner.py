@@ -267,7 +267,7 @@ def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, gi
     none = packlight(*words, "--max-size-mb", 0.5)
     assert none.status == 3
     assert "No trial keeps the limits" in none.out
-    assert "0.5 MB asked" in none.out
+    assert "limit 0.5 MB" in none.out
     assert "static" in packlight("search", "--family", "lstm").err
 
 

@@ -86,7 +86,8 @@ def _alternatives(kind: "inspect.Type", *, several: bool = False) -> list[str]: 
         case inspect.FloatType():
             return [f"{article}number{end}{_bounds(kind)}"]
         case inspect.StrType():
-            return [("names" if several else _NAME) if kind.pattern else f"text{end}"]
+            full = " that is not empty" if kind.min_length else ""
+            return [("names" if several else _NAME) if kind.pattern else f"text{end}{full}"]
         case inspect.VarTupleType() | inspect.ListType():
             return [f"a list of {_either(_alternatives(kind.item_type, several=True))}"]
         case _:

@@ -1,1 +1,1 @@
-"""What measurements say: summaries, comparisons, advice and capacity, as plain data."""
+"""Summaries, comparisons, advice and capacity plans from measurements, as plain data."""

@@ -1,4 +1,4 @@
-"""What a comparison found, and which candidate wins it: plain data and a pure choice."""
+"""The results of a comparison of engines, and the choice of the winner, as plain data."""
 
 from collections.abc import Sequence
 
@@ -7,69 +7,69 @@ import msgspec
 from packlight.errors import MeasurementError
 
 ROUNDING = 1e-9
-"""by which a difference of two shares may be off"""
+"""rounding error of a difference of two shares"""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate."""
+    """A candidate."""
 
     name: str
     engine: str
     precision: str
     latency_ms: float | None = None
-    """of one text alone, tokenization included; None where it did not run"""
+    """mean latency of one text, tokenization included; None if it did not run"""
     speedup: float | None = None
-    """torch eager's latency over its own: above 1 it is faster"""
+    """latency of PyTorch eager divided by its own: above 1, it is faster"""
     ci95: tuple[float, float] | None = None
-    """of the speedup, over rounds and texts, paired"""
+    """95 % interval of the speedup, over paired rounds and texts"""
     stable: bool | None = None
-    """whether that interval is within 5 %"""
+    """whether the interval is within 5 %"""
     val_accuracy: float | None = None
     note: str = ""
-    """what is particular about it, or why it did not run"""
+    """a note about it, or why it did not run"""
 
 
 class EngineSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """All candidates, and the machine that this holds for."""
+    """All candidates, and the machine that they were measured on."""
 
     machine: str
     threads: int
     baseline: str
-    """the candidate that speedups refer to: torch eager"""
+    """the candidate that speedups refer to: PyTorch eager"""
     max_accuracy_loss: float
     """on val, against the most accurate candidate"""
     winner: str
     level: tuple[str, ...]
-    """candidates allowed to win that these rounds cannot tell from the winner in speed"""
+    """candidates whose speed could not be distinguished from the winner's"""
     stable: bool
-    """whether every row is"""
+    """whether every row's speedup is precise"""
     rounds: int
     texts: int
-    """of val, timed alone in each round"""
+    """number of val texts that were timed one at a time in each round"""
     taken_at: str
     """ISO 8601, UTC"""
     libraries: dict[str, str]
     engines: tuple[Row, ...]
     artifact: str
-    """where the winner is"""
+    """path of the winner"""
 
     def __getitem__(self, name: str) -> Row:
-        """The row of a candidate."""
+        """A candidate's row."""
         return next(row for row in self.engines if row.name == name)
 
 
 def allowed(rows: Sequence[Row], max_accuracy_loss: float) -> list[Row]:
-    """The candidates that ran and whose accuracy on val is within a maximum loss of the best."""
+    """The candidates that ran, and whose accuracy on val is within a maximum loss of the best one's."""
     ran = [row for row in rows if row.speedup is not None and row.val_accuracy is not None]
     best = max((row.val_accuracy or 0.0 for row in ran), default=0.0)
     return [row for row in ran if (row.val_accuracy or 0.0) >= best - max_accuracy_loss - ROUNDING]
 
 
 def choose(rows: Sequence[Row], max_accuracy_loss: float) -> Row:
-    """The fastest of those that are allowed to win; of equally fast ones the more accurate.
+    """The fastest candidate that is accurate enough; among equally fast ones, the more accurate.
 
     Raises:
-        MeasurementError: when none ran.
+        MeasurementError: if none ran.
     """
     candidates = allowed(rows, max_accuracy_loss)
     if not candidates:

@@ -1,7 +1,7 @@
-"""The summary: what measurements say, decided once; every renderer only reads it.
+"""The summary of a run: all decisions are made here once, and renderers only show them.
 
-Decided here: which change is measurable, which speedup is uncertain, which rows are on the Pareto fronts, what a reader
-must be told. How it looks is decided in the renderers.
+It decides which changes are measurable, which speedups are uncertain, which rows are on the Pareto fronts, and which
+notes to show. The renderers decide how it looks.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ REMEDIES = {
     "rounds": "the machine was busy or the time too short. Measure for longer (--seconds)",
     "texts": "the latency depends on the text. Time more texts (packlight measure --texts)",
 }
-"""what narrows the interval of a speedup, by what it is limited by"""
+"""how to narrow the interval of a speedup, by its cause"""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A row's accuracy against its parent's, as the paired test decides it."""
+    """A row's accuracy compared with its parent's, by the paired test."""
 
     parent: str
     difference: float
@@ -45,15 +45,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Footnote(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader of the table must know."""
+    """A note for readers of the table."""
 
     mark: Literal["*", "~", ""]
-    """the sign beside the rows' figures: `*` a missing accuracy, `~` a speedup not known to within 5 %"""
+    """the mark next to the figures: `*` for a missing accuracy, `~` for a speedup not known to within 5 %"""
     text: str
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant as it is shown."""
+    """A variant, ready to show."""
 
     variant: str
     parent: str | None
@@ -67,60 +67,60 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: float
     latency: Latency
     stable: bool
-    """whether the speedup is known to 5 %"""
+    """whether the speedup is known to within 5 %"""
     limited_by: Literal["rounds", "texts"]
-    """what makes it uncertain"""
+    """why it is uncertain"""
     steal: float | None
     throughput: float
     choice: Scores | None
-    """what choices are made by: the scores on `Summary.chosen_on`"""
+    """the scores that choices use, on `Summary.chosen_on`"""
     accuracy: float | None
-    """on test, as are all that follow"""
+    """on test, like all that follow"""
     accuracy_interval: tuple[float, float] | None
     macro_f1: float | None
     in_scope: float | None
     oos_recall: float | None
     coverage: float | None
-    """share of the test texts that is answered; None for a variant that always answers"""
+    """share of the test texts that is answered; None for a variant that never abstains"""
     answered_accuracy: float | None
     speedup: float | None
     speedup_interval: tuple[float, float] | None
     change: Change | None
     is_baseline: bool
     on_front: bool
-    """nothing measured is at least as fast and at least as accurate by `choice`, and better in one"""
+    """whether no variant is at least as fast and at least as accurate by `choice`, and better in one of them"""
     on_size_front: bool
     """the same for size and accuracy"""
     batch_flips: int | None
-    """test texts whose label depends on whether they come alone or in a batch"""
+    """number of test texts whose label depends on the batch"""
     worst_classes: tuple[ClassScore, ...]
     workers: Workers
     roofline: Roofline | None = None
-    """its work and the least time for it"""
+    """its work and the lower bound on its time"""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as it is shown."""
+    """A run, ready to show."""
 
     title: str
     rows: tuple[Row, ...]
     baseline: str
     queries: int | None
-    """test texts that accuracies are taken on"""
+    """number of test texts that accuracies are computed on"""
     chosen_on: Judged
-    """the split that the fronts and the pick go by"""
+    """the split that decides the fronts and the pick"""
     stable: bool
     findings: tuple[str, ...]
-    """what the paired tests say, a sentence each"""
+    """the results of the paired tests, one sentence each"""
     footnotes: tuple[Footnote, ...]
     environment: Environment
     data: DataSummary
     machine: MachineRates | None = None
-    """what the rows' rooflines refer to"""
+    """the machine that the rooflines refer to"""
 
 
 def summarise(measurements: Measurements) -> Summary:
-    """Decide everything that a report says."""
+    """Decide everything that a report shows."""
     taken = measurements.measurements
     front = pareto_front([(row.latency_ms.mean, _choice_accuracy(row)) for row in taken])
     size_front = pareto_front([(row.size_mb, _choice_accuracy(row)) for row in taken])
@@ -144,9 +144,9 @@ def summarise(measurements: Measurements) -> Summary:
 
 
 def pareto_front(figures: Sequence[tuple[float, float | None]]) -> tuple[bool, ...]:
-    """For each (cost, value), whether no other costs at most as much and is worth at least as much, and more in one.
+    """For each (cost, value), whether no other pair is at least as good in both and better in one.
 
-    A pair without a value is on no front and keeps no other from it.
+    A pair without a value is never on the front, and never excludes another.
     """
     return tuple(
         value is not None
@@ -162,7 +162,7 @@ def pareto_front(figures: Sequence[tuple[float, float | None]]) -> tuple[bool, .
 
 
 def change_of(row: Measurement) -> Change | None:
-    """A row's change against its parent; None where no paired test was possible."""
+    """A row's change compared with its parent; None if no paired test was possible."""
     if row.parent is None or row.change_vs_parent is None or row.p_value_vs_parent is None:
         return None
     difference, p = row.change_vs_parent, row.p_value_vs_parent
@@ -256,7 +256,7 @@ def _footnotes(rows: Sequence[Row]) -> tuple[Footnote, ...]:
 
 
 def _uncertain(rows: Sequence[Row]) -> list[Footnote]:
-    """What would narrow the intervals that are wider than 5 %."""
+    """How to narrow the intervals that are wider than 5 %."""
     found = []
     for limit, cure in REMEDIES.items():
         wide = [row for row in rows if not row.stable and row.limited_by == limit]
@@ -271,7 +271,7 @@ def _first_of_each_note(rows: Sequence[Row]) -> list[Row]:
 
 
 def _note(note: str | None, rows: Sequence[Row]) -> Footnote:
-    """A note with the names of all rows that carry it."""
+    """A note with the names of all rows that have it."""
     carriers = [row for row in rows if row.note == note]
     starred = any(row.accuracy is None for row in carriers)
     return Footnote(mark="*" if starred else "", text=f"{', '.join(row.variant for row in carriers)}: {note}")

@@ -109,7 +109,7 @@ class Dataset:
 
     @cached_property
     def majority_shares(self) -> dict[str, float]:
-        """For `val` and `test`, the accuracy of always answering the most frequent label of `train`."""
+        """For `val` and `test`, the accuracy of always predicting the most frequent label of `train`."""
         judged = {name: self.split(name).labels for name in ("val", "test")}
         return {name: labels.count(self.majority_label) / len(labels) for name, labels in judged.items() if labels}
 

@@ -242,7 +242,7 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     reading: dict[str, str | int] = {}
     """options that it was read with, where they are not the defaults: text_column, label_column, oos_label, seed"""
     majority: dict[str, float] = {}
-    """split -> share of the texts that have the most frequent label of train: the accuracy of always answering it"""
+    """split -> share of the texts that have the most frequent label of train: the accuracy of always predicting it"""
     majority_label: str | None = None
 
 

@@ -184,7 +184,7 @@ def _legend(summary: Summary) -> tuple[str, ...]:
     if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
         notes.append(VAL_LEGEND)
     if (share := summary.data.majority.get("test")) is not None:
-        notes.append(f"always answering {summary.data.majority_label!r}: {percent(share)} accuracy on test")
+        notes.append(f"always predicting {summary.data.majority_label!r}: {percent(share)} accuracy on test")
     if any(row.on_front for row in summary.rows):
         notes.append(FRONT_LEGEND + summary.chosen_on)
     if any(row.change for row in summary.rows):

@@ -147,5 +147,5 @@ def _data(summary: Summary) -> list[str]:
     lines = [f"{data.source}: {rows}; {data.labels:,} labels, {scope}", f"sha256 {data.sha256}"]
     if data.majority:
         shares = ", ".join(f"{percent(share)} on {split}" for split, share in data.majority.items())
-        lines.insert(1, f"always answering {data.majority_label!r}, the most frequent label of train: {shares}")
+        lines.insert(1, f"always predicting {data.majority_label!r}, the most frequent label of train: {shares}")
     return lines

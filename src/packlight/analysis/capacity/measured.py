@@ -1,7 +1,7 @@
-"""The plan from load: machines and money for a rate, from what a server was seen to carry.
+"""A capacity plan from a load test: machines and cost for a rate that a server has sustained.
 
-`plan` derives waiting from single latencies and a queueing formula. Here nothing is derived: the rate that a
-number of workers sustained, with HTTP, JSON and batching, is divided by the workers.
+`plan` derives the wait from single latencies with a queueing formula. Here nothing is derived: the rate that a number
+of workers sustained, with HTTP, JSON and batching, is divided by that number.
 """
 
 import math
@@ -16,7 +16,7 @@ from packlight.errors import MeasurementError, PacklightError
 from packlight.files import DAMAGED_JSON
 
 HEADROOM = 0.7
-"""the share of what was carried that is planned with: traffic is burstier than a Poisson process"""
+"""the share of the sustained rate to plan with, because traffic is burstier than a Poisson process"""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -37,10 +37,10 @@ class _Bound(msgspec.Struct, frozen=True):
 
 
 class _Load(msgspec.Struct, frozen=True):
-    """The part of a load file that a plan needs; what stands there besides is passed over."""
+    """The part of a load test's file that a plan needs. Everything else is ignored."""
 
     format: Literal[1]
-    """as `packlight.serve.loadtest.result` writes it"""
+    """the format that `packlight.serve.loadtest.result` writes"""
     model: str
     workers: Count | None
     bound: _Bound
@@ -50,42 +50,42 @@ class _Load(msgspec.Struct, frozen=True):
 
 
 class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What `packlight loadtest` found, as far as a plan needs it."""
+    """The results of `packlight loadtest` that a plan needs."""
 
     model: str
     workers: int
     rate: float
-    """the highest that kept the bound, by all workers together"""
+    """the highest rate that kept the limit, of all workers together"""
     p99_ms: float
-    """that was seen at this rate"""
+    """p99 at this rate"""
     bound_ms: float
     memory_mb: float | None
-    """of the server's processes together"""
+    """of all server processes together"""
     cache_hit_rate: float | None = None
-    """share of the texts that the server's cache knew; None where it had none"""
+    """share of texts answered from the server's cache; None without a cache"""
     limit_seen: bool = True
-    """whether a higher rate broke the bound; if none did, the server may carry more than it was asked to"""
+    """whether a higher rate broke the limit; if none did, the server may sustain more"""
 
 
 class LoadFit(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of machine carries the rate."""
+    """The number and cost of one kind of machine for the rate."""
 
     machine: str
     workers_per_machine: int
     machines: int
     usd_per_month: float
     usd_per_million: float
-    """for a million requests, when the rate holds all month"""
+    """cost of a million requests, if the rate lasts all month"""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Workers, machines and money for a rate, from measured load."""
+    """Workers, machines and cost for a rate, from a load test."""
 
     figures: LoadFigures
     rate: float
     headroom: float
     per_worker: float
-    """requests a second that one worker is planned with"""
+    """planned requests per second of one worker"""
     workers: int
     fits: tuple[LoadFit, ...]
     """the cheapest first"""
@@ -93,23 +93,23 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cheapest(self) -> LoadFit | None:
-        """The machine that carries the rate for the least money; None when one worker fits on none."""
+        """The cheapest machine for the rate; None if no machine has room for a worker."""
         return self.fits[0] if self.fits else None
 
 
 def plan_from_load(
     figures: LoadFigures, rate: float, *, headroom: float = HEADROOM, prices: PriceTable | None = None
 ) -> LoadPlan:
-    """Plan a rate from measured load: workers = ceil(rate / (headroom x carried rate / measured workers)).
+    """Plan for a rate from a load test: workers = ceil(rate / (headroom x sustained rate / tested workers)).
 
     Args:
         figures: from `read_load`.
         rate: requests per second, above 0.
-        headroom: the share of the carried rate that a worker is planned with, above 0 and at most 1.
-        prices: the machines; the shipped examples when None.
+        headroom: the share of the sustained rate to plan with, above 0 and at most 1.
+        prices: the machines; None for the built-in examples.
 
     Raises:
-        PacklightError: when a figure is out of range.
+        PacklightError: if a figure is out of range.
     """
     if not (math.isfinite(rate) and rate > 0):
         raise PacklightError(f"rate {rate} is not a traffic level; give requests per second above 0")
@@ -132,15 +132,15 @@ def plan_from_load(
 
 
 def read_load(path: Path, workers: int | None = None) -> LoadFigures:
-    """Read what a plan needs from a file of `packlight loadtest`.
+    """Read a result of `packlight loadtest`.
 
     Args:
         path: the file.
-        workers: of the server, where the file does not know them because load went to a URL.
+        workers: number of the server's workers, if the file lacks it because the test used a URL.
 
     Raises:
-        MeasurementError: when the file is missing, damaged or of an unknown format, no level kept its bound, nobody
-            knows the workers, or the file knows others than are given.
+        MeasurementError: if the file is missing, damaged or of an unknown format, if no rate kept the limit, or if the
+            number of workers is unknown or differs from the file's.
     """
     try:
         load = msgspec.json.decode(path.read_bytes(), type=_Load)

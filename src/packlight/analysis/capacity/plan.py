@@ -1,4 +1,4 @@
-"""The plan for a level of traffic: workers, machines and money, from measured figures."""
+"""A capacity plan for a level of traffic: workers, machines and cost, from measured figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,48 +11,48 @@ from packlight.errors import PacklightError
 from packlight.measure.results import Measurement, Measurements
 
 ROUNDING = 1e-12
-"""of a share that is added up in another order"""
+"""rounding error of a sum in another order"""
 UTILISATION = 0.7
 SECONDS_PER_HOUR = 3600
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of machine carries the workers."""
+    """The number and cost of one kind of machine for the workers."""
 
     machine: str
     by_cores: int
-    """workers for which it has cores"""
+    """number of workers that its cores allow"""
     by_memory: int
-    """workers for which it has memory"""
+    """number of workers that its memory allows"""
     workers_per_machine: int
     machines: int
     usd_per_month: float
     usd_per_million: float
-    """for a million requests, when the rate holds all month"""
+    """cost of a million requests, if the rate lasts all month"""
 
     @property
     def limit(self) -> str:
-        """What keeps another worker off the machine."""
+        """The resource that limits the workers on the machine."""
         return "memory" if self.by_memory < self.by_cores else "cores"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one variant needs for a rate."""
+    """The requirements of one variant for a rate."""
 
     variant: str
     rate: float
     """requests per second"""
     threads: int
-    """cores that a worker occupies"""
+    """cores per worker"""
     peak_memory_mb: float
     utilisation_limit: float
     p99_limit_ms: float | None
     mean_ms: float
     squared_cv: float
     samples: int
-    """requests whose times were used one by one; 0 when they were read from percentiles"""
+    """number of single requests whose times were used; 0 if only percentiles were known"""
     load: float
-    """workers busy on average: rate x mean latency"""
+    """average number of busy workers: rate x mean latency"""
     workers: int
     utilisation: float
     wait_probability: float
@@ -60,15 +60,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     """wait and service together"""
     within_p99: bool
-    """false when no number of workers keeps the limit, because the variant alone is slower"""
+    """False if no number of workers keeps the limit, because the variant itself is slower"""
     fits: tuple[Fit, ...]
     """the cheapest first"""
     too_small: tuple[str, ...]
-    """machines on which not even one worker fits"""
+    """machines without room for a single worker"""
 
     @property
     def cheapest(self) -> Fit | None:
-        """The machine that carries the rate for the least money; None when one worker fits on none."""
+        """The cheapest machine for the rate; None if no machine has room for a worker."""
         return self.fits[0] if self.fits else None
 
 
@@ -81,19 +81,19 @@ def plan(
     prices: PriceTable | None = None,
     latency_samples: Sequence[float] | None = None,
 ) -> Plan:
-    """Plan one variant for a rate.
+    """Plan the capacity of one variant for a rate.
 
-    The workers are the fewest that stay at or below the utilisation and, when a p99 is given, keep it for wait
-    and service together in an M/G/c queue. Where the variant alone is slower than the p99, the plan is made
-    for the utilisation and says `within_p99=False`.
+    The plan has the fewest workers that stay within the utilisation and, if a p99 is given, keep it for wait and
+    service together in an M/G/c queue. If the variant itself is slower than the p99, the plan only keeps the
+    utilisation, and `within_p99` is False.
 
     Args:
         measurement: the variant's figures.
         rate: requests per second, above 0.
-        utilisation: the largest share of time that workers may be busy, above 0 and below 1.
-        p99_ms: milliseconds that 99 % of requests may take, wait included.
-        prices: the machines; the shipped examples when None.
-        latency_samples: the variant's raw latencies in milliseconds; without them the spread is read from the
+        utilisation: the maximum share of time that workers are busy, above 0 and below 1.
+        p99_ms: maximum p99 in milliseconds, including the wait.
+        prices: the machines; None for the built-in examples.
+        latency_samples: the variant's raw latencies in milliseconds. Without them, the spread is taken from the
             percentiles, at their slow ends.
 
     Raises:
@@ -141,7 +141,7 @@ def plan_all(
     prices: PriceTable | None = None,
     latency_samples: Mapping[str, Sequence[float]] | None = None,
 ) -> tuple[Plan, ...]:
-    """Plan every variant, in the order of the measurements; the arguments are those of `plan`.
+    """Plan every variant, in the order of the measurements. The arguments are those of `plan`.
 
     Raises:
         PacklightError: when a figure is out of range.
@@ -173,7 +173,10 @@ def _check(rate: float, utilisation: float, p99_ms: float | None) -> None:
 
 
 def _fewest_within(p99_ms: float, fewest: int, load: float, service: ServiceTimes) -> int:
-    """The fewest workers, not below `fewest`, that keep the p99: more workers never make the tail longer."""
+    """The smallest number of workers, at least `fewest`, that keeps the p99.
+
+    More workers never make the tail longer.
+    """
 
     def kept(workers: int) -> bool:
         return Queue(workers, load, service).share_above(p99_ms) <= TAIL + ROUNDING

@@ -1,4 +1,4 @@
-"""The price table: a YAML file of machines that the user edits."""
+"""The price table: a YAML file with machines, for users to edit."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -8,10 +8,12 @@ import msgspec
 
 from packlight.core_yaml import YamlError, read_yaml
 from packlight.errors import PacklightError
+from packlight.expected import problem_of, shown
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 DEFAULT = "data/prices.yaml"
+START = "`packlight plan --show-prices` prints a table to start from"
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,11 +28,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `prices.yaml` holds."""
+    """The content of `prices.yaml`."""
 
     hours_per_month: Positive
     reserved_memory_gb: Annotated[float, msgspec.Meta(ge=0)]
-    """memory on each machine that is not the models'"""
+    """memory on each machine that models cannot use"""
     machines: Annotated[tuple[Machine, ...], msgspec.Meta(min_length=1)]
 
 
@@ -38,8 +40,8 @@ def read_prices(path: Path) -> PriceTable:
     """Read a price table.
 
     Raises:
-        PacklightError: when the file is missing, is not YAML, has an unknown key or a value out of range, or
-            names a machine twice.
+        PacklightError: if the file is missing, is not YAML, has an unknown key or a value out of range, or lists a
+            machine twice.
     """
     try:
         return _decode(path.read_bytes(), str(path))
@@ -48,22 +50,40 @@ def read_prices(path: Path) -> PriceTable:
 
 
 def default_prices() -> PriceTable:
-    """The table that the package ships: invented example prices, to be replaced by the user's own."""
+    """The built-in table. Its prices are invented examples, to be replaced by the user's own."""
     return _decode(files("packlight").joinpath(DEFAULT).read_bytes(), DEFAULT)
 
 
 def default_prices_text() -> str:
-    """The shipped table as text with its comments: a start for one's own."""
+    """The text of the built-in table, with comments, as a template."""
     return files("packlight").joinpath(DEFAULT).read_text(encoding="utf-8")
 
 
 def _decode(content: bytes, name: str) -> PriceTable:
     try:
-        table = msgspec.convert(read_yaml(content.decode()).value, PriceTable)
-    except (msgspec.MsgspecError, UnicodeDecodeError, YamlError) as error:
-        known = ", ".join(field.name for field in msgspec.structs.fields(Machine))
-        raise PacklightError(f"{name}: not a price table ({error}); a machine has {known}") from error
+        document = read_yaml(content.decode()).value
+    except (UnicodeDecodeError, YamlError) as error:
+        raise PacklightError(f"{name}: not a price table ({error})") from error
+    try:
+        table = msgspec.convert(document, PriceTable)
+    except msgspec.ValidationError as error:
+        raise PacklightError(f"{name}: {_problem(document) or error}; {START}") from error
     names = [machine.name for machine in table.machines]
     if twice := sorted({machine for machine in names if names.count(machine) > 1}):
         raise PacklightError(f"{name}: the machine {twice[0]!r} is listed twice; give each its own name")
     return table
+
+
+def _problem(document: object) -> str | None:
+    """What is wrong with a document: where, what was given and what is expected; None if no problem is found."""
+    if not isinstance(document, dict):
+        return f"a price table is a mapping of hours_per_month and other keys, but this is {shown(document)}"
+    machines = document.get("machines")
+    if not isinstance(machines, list) or not machines:
+        return problem_of(PriceTable, document)
+    for number, machine in enumerate(machines, start=1):
+        if not isinstance(machine, dict):
+            return f"machine {number} is {shown(machine)}, but must be a mapping of name, vcpus and other keys"
+        if (problem := problem_of(Machine, machine)) is not None:
+            return f"machine {number}: {problem}"
+    return problem_of(PriceTable, document)

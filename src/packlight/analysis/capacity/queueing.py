@@ -1,9 +1,9 @@
-"""Waiting in front of several equal workers: the M/G/c queue.
+"""The M/G/c queue: waiting for one of several equal workers.
 
-Requests arrive independently of each other (Poisson) and wait in one line for the next free of c workers. Two
-figures of the measured latency decide how long: its mean m, and its squared coefficient of variation v.
+Requests arrive independently of each other (Poisson) and wait in one queue for the next free one of c workers. The wait
+depends on two figures of the measured latency: its mean m, and its squared coefficient of variation v.
 
-    load                 a = rate x m                                 workers busy on average (Little 1961)
+    load                 a = rate x m                                 average number of busy workers (Little 1961)
     utilisation          u = a / c
     chance of waiting    C(c, a), Erlang's C formula                  Kleinrock (1975), Queueing Systems I, eq. 3.40
     mean wait            C(c, a) · m / (c (1 - u)) · (1 + v) / 2      Allen & Cunneen: Allen (1990), Probability,
@@ -12,8 +12,9 @@ figures of the measured latency decide how long: its mean m, and its squared coe
                                                                       exponential: Abate, Choudhury & Whitt (1995),
                                                                       Operations Research 43(5)
 
-For exponential service (v = 1) all of these are exact. A request's own service does not depend on its wait when
-served in order of arrival, so the whole time's tail is the wait's tail averaged over the service times.
+For exponential service times (v = 1), all of these are exact. If requests are served in order of arrival, a request's
+service time does not depend on its wait, so the tail of the total time is the tail of the wait, averaged over the
+service times.
 """
 
 from collections.abc import Sequence
@@ -30,37 +31,37 @@ from packlight.measure.results import Latency
 Array = npt.NDArray[np.floating[Any]]
 BISECTIONS = 60
 TAIL = 0.01
-"""the share of requests that may take longer than the p99"""
+"""share of requests that take longer than the p99"""
 
 
 @dataclass(frozen=True)
 class ServiceTimes:
-    """How long one worker takes for a request: values in milliseconds and the share of requests of each."""
+    """The service time of one worker: values in milliseconds, and the share of requests with each value."""
 
     mean_ms: float
     squared_cv: float
     values_ms: Array
     shares: Array
     observed: int
-    """requests that were measured one by one; 0 when read from percentiles"""
+    """number of requests that were measured individually; 0 if only percentiles are known"""
 
     def share_above(self, limit_ms: float) -> float:
-        """Share of requests whose service alone takes longer."""
+        """Share of requests whose service time alone is longer."""
         return float(np.sum(self.shares[self.values_ms > limit_ms]))
 
 
 def from_samples(samples_ms: Sequence[float], mean_ms: float) -> ServiceTimes:
-    """Service times as observed, with the latency that the run states as their mean.
+    """Service times from raw samples, scaled to the latency that the run states.
 
-    The samples hold the machine's hiccups, which the stated latency leaves out: they widen the spread and the tail, not
-    the load.
+    Unlike the stated latency, the samples contain the machine's hiccups. These widen the spread and the tail, but don't
+    add load.
 
     Args:
         samples_ms: every timed request, in milliseconds.
         mean_ms: the variant's latency, in milliseconds.
 
     Raises:
-        PacklightError: when there are none, or one is not a positive, finite time.
+        PacklightError: if there are none, or if one is not a positive, finite time.
     """
     values = np.asarray(samples_ms, dtype=float)
     if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
@@ -70,10 +71,10 @@ def from_samples(samples_ms: Sequence[float], mean_ms: float) -> ServiceTimes:
 
 
 def from_percentiles(latency: Latency) -> ServiceTimes:
-    """Service times where only percentiles are known, taken at the slow end of each part.
+    """Service times from percentiles alone, taken at the slow end of each part.
 
-    Half of the requests are taken to need p50, 45 % p95 and the rest p99: more than they did, except for the
-    slowest in a hundred. The mean stays the measured one.
+    Half of the requests count as p50, 45 % as p95 and the rest as p99. That is too slow for all but the slowest
+    percent. The mean is the measured one.
     """
     values, shares = np.array([latency.p50, latency.p95, latency.p99]), np.array([0.5, 0.45, 0.05])
     second_moment = float(shares @ values**2)
@@ -81,9 +82,9 @@ def from_percentiles(latency: Latency) -> ServiceTimes:
 
 
 def erlang_c(workers: int, load: float) -> float:
-    """Chance that a request finds every worker busy, in M/M/c; 1 when the load is not below the workers.
+    """Probability that a request finds every worker busy, in M/M/c; 1 if the load is at least the number of workers.
 
-    By the recursion of Erlang's B formula, which neither overflows nor cancels.
+    Computed by the recursion of Erlang's B formula, which neither overflows nor loses digits.
     """
     if load >= workers:
         return 1.0
@@ -95,7 +96,7 @@ def erlang_c(workers: int, load: float) -> float:
 
 @dataclass(frozen=True)
 class Queue:
-    """c workers under a load below c."""
+    """A queue for c workers under a load below c."""
 
     workers: int
     load: float
@@ -103,7 +104,7 @@ class Queue:
 
     @cached_property
     def wait_probability(self) -> float:
-        """Chance that a request has to wait."""
+        """Probability that a request has to wait."""
         return erlang_c(self.workers, self.load)
 
     @property
@@ -125,7 +126,7 @@ class Queue:
         return float(self.service.shares @ late)
 
     def p99_ms(self) -> float:
-        """The time of wait and service together that 99 % of requests keep."""
+        """The 99th percentile of wait and service together."""
         low = 0.0
         high = float(self.service.values_ms.max()) + self.wait_if_any_ms * float(-np.log(TAIL))
         for _ in range(BISECTIONS):

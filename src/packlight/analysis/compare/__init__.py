@@ -1,4 +1,4 @@
-"""What changed between two runs, what of it can be told from noise, and gates on it for continuous integration."""
+"""Changes between two runs, which of them exceed noise, and gates for continuous integration."""
 
 from packlight.analysis.compare.changes import Change, Comparison, VariantChange, compare
 from packlight.analysis.compare.gate import Gate, check, parse

@@ -1,4 +1,4 @@
-"""The changes between two runs, as plain data; the renderers and the gate only read it."""
+"""The changes between two runs, as plain data for the renderers and the gate."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,35 +38,35 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """95 %, of the change"""
     p: float | None
     verdict: Verdict
-    """`same`: cannot be told from noise, or equal; `untested`: nothing to judge it by"""
+    """`same`: equal, or within noise; `untested`: the data doesn't allow a test"""
     method: str
 
     @property
     def measurable(self) -> bool:
-        """Whether there is a change that can be told from noise."""
+        """Whether there is a change that exceeds noise."""
         return self.verdict in ("better", "worse")
 
 
 class VariantChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant in both runs."""
+    """A variant in both runs."""
 
     before: str
     after: str
     reference: bool
-    """a well-known model that is measured for comparison; not one's own, and no gate looks at it"""
+    """a well-known model, measured for comparison; gates ignore it"""
     mended: int | None
     """test texts that only the new run classifies correctly; None if the test splits differ"""
     broken: int | None
-    """and those that only the run before does"""
+    """test texts that only the old run classifies correctly"""
     changes: tuple[Change, ...]
 
     @property
     def name(self) -> str:
-        """As it is shown."""
+        """The name to show."""
         return self.after if self.before == self.after else f"{self.before} -> {self.after}"
 
     def change(self, metric: str) -> Change | None:
-        """One figure's change; None where either run lacks the figure."""
+        """One figure's change; None if either run lacks the figure."""
         return next((each for each in self.changes if each.metric == metric), None)
 
 
@@ -76,25 +76,25 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     before: str
     after: str
     paired: bool
-    """whether both answered the same test texts"""
+    """whether both were tested on the same texts"""
     queries: tuple[int, int]
     variants: tuple[VariantChange, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     cautions: tuple[str, ...]
-    """what a reader must know before believing the changes"""
+    """reasons to doubt the changes"""
 
 
 def compare(before: Observed, after: Observed, *, pairs: Sequence[tuple[str, str]] = ()) -> Comparison:
     """Compare two runs, variant by variant.
 
     Args:
-        before: the run that is compared with.
-        after: the run that is judged.
-        pairs: variants of `before` and `after` to set against each other; by default those of equal names.
+        before: the run to compare with.
+        after: the run to check.
+        pairs: variants of `before` and `after` to compare; those with equal names by default.
 
     Raises:
-        MeasurementError: when a named variant was not measured, or no variant is in both runs.
+        MeasurementError: if a named variant was not measured, or if no variant is in both runs.
     """
     names = [[row.variant for row in run.measurements.measurements] for run in (before, after)]
     chosen = list(pairs) or [(name, name) for name in names[0] if name in names[1]]
@@ -181,7 +181,7 @@ def _share(
     names: tuple[str, str],
     right: tuple[Bools | None, Bools | None],
 ) -> tuple[Interval | None, float | None, str]:
-    """Interval, p-value and their method for a share."""
+    """The interval and p-value of a share's change, with their method."""
     if right[0] is not None and right[1] is not None:
         if name == "macro_f1":
             interval = macro_f1_interval(*(np.asarray(each) for each in _labels(before, after, names)))
@@ -198,7 +198,7 @@ def _share(
 
 
 def _part(name: str, run: Observed) -> Any:
-    """Which test texts a share is taken on."""
+    """The test texts that a share is computed on."""
     outside = run.out_of_scope()
     if name == "accuracy" or outside is None:
         return slice(None)
@@ -206,7 +206,7 @@ def _part(name: str, run: Observed) -> Any:
 
 
 def _labels(before: Observed, after: Observed, names: tuple[str, str]) -> tuple[list[int], list[int], list[int]]:
-    """True labels and both answers, in the label order of the run after; -1 for a label that it lacks."""
+    """True labels and both runs' predictions, in the new run's label order; -1 for a label that it lacks."""
     first, second = before.truth, after.truth
     given = before.raws[names[0]].predictions, after.raws[names[1]].predictions
     assert first and second and given[0] is not None and given[1] is not None  # noqa: PT018 - both are right or not

@@ -1,4 +1,4 @@
-"""How a change is said."""
+"""Format changes as text."""
 
 from packlight.analysis.compare.changes import Change
 from packlight.analysis.compare.observed import METRICS
@@ -9,12 +9,12 @@ MARKS = {"better": "▲", "worse": "▼", "same": "≈", "untested": "?"}
 
 
 def signed(value: float) -> str:
-    """A signed figure: one decimal, and none from a hundred on."""
-    return f"{value:+,.0f}" if abs(value) >= 100 else decimal(value)  # three digits stand there already
+    """A signed figure with one decimal, or none from 100 on."""
+    return f"{value:+,.0f}" if abs(value) >= 100 else decimal(value)  # these have three digits already
 
 
 def mark(change: Change) -> str:
-    """The verdict as one sign."""
+    """The verdict as a symbol."""
     return "=" if change.change == 0 else MARKS[change.verdict]
 
 
@@ -32,7 +32,7 @@ def interval_words(change: Change) -> str:
 
 
 def verdict_words(change: Change) -> str:
-    """What may be concluded: `worse (p=0.003)`, `no measurable change`."""
+    """The verdict: `worse (p=0.003)`, `no measurable change`."""
     p = f" ({p_value(change.p)})" if change.p is not None else ""
     if change.change == 0 and change.interval is None:
         return "equal"
@@ -46,6 +46,6 @@ def change_words(change: Change) -> str:
 
 
 def before_after(change: Change) -> tuple[str, str]:
-    """Both figures, in their own unit."""
+    """Both figures, in their unit."""
     write = METRICS[change.metric].write
     return write(change.before), write(change.after)

@@ -6,10 +6,9 @@
     comparison := "<" | "<=" | ">" | ">="
     unit       := "points" (of shares: accuracy, in_scope, oos_recall, macro_f1) | "%" (of all others)
 
-`accuracy < -0.5 or latency > +10%` holds for a variant that lost more than half a percentage point, or whose mean
-latency grew by more than a tenth. Numbers are changes, so a share needs no unit; a time without `%` is refused.
-
-A difference that cannot be told from noise counts as no change, unless `strict`.
+`accuracy < -0.5 or latency > +10%` is true for a variant that lost more than half a percentage point, or whose mean
+latency grew by more than 10%. The numbers are changes. Shares don't need a unit, but times need `%`. A difference
+within noise counts as no change, unless `strict`.
 """
 
 import operator
@@ -37,22 +36,22 @@ EXAMPLE = 'such as "accuracy < -0.5 or latency > +10%"'
 
 @dataclass(frozen=True)
 class Clause:
-    """One condition on one figure."""
+    """A condition on one figure."""
 
     metric: str
     comparison: str
     bound: float
-    """in the figure's unit: percentage points or percent"""
+    """in percentage points or percent, depending on the figure"""
 
     def holds(self, change: float) -> bool:
-        """Whether a change, as a share of one, meets it."""
-        # The change's own rounding must not decide at the bound: 0.9 - 0.895 is a little less than 0.005.
+        """Whether a change, as a fraction, meets the condition."""
+        # Rounding must not decide at the limit: 0.9 - 0.895 is slightly less than 0.005.
         return COMPARISONS[self.comparison](round(100 * change, 9), self.bound)
 
 
 @dataclass(frozen=True)
 class Junction:
-    """Several conditions, of which all or any must hold."""
+    """Several conditions, all or any of which must be true."""
 
     every: bool
     parts: tuple["Condition", ...]
@@ -62,46 +61,46 @@ Condition = Clause | Junction
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant that the condition holds for."""
+    """A variant for which the condition is true."""
 
     variant: str
     reasons: tuple[str, ...]
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gate found."""
+    """The result of a gate."""
 
     expression: str
     strict: bool
     failures: tuple[Failure, ...]
     overlooked: tuple[str, ...]
-    """changes that would meet a clause but cannot be told from noise"""
+    """changes that would meet a condition, but are within noise"""
 
     @property
     def passed(self) -> bool:
-        """Whether the condition holds for no variant."""
+        """Whether the condition is true for no variant."""
         return not self.failures
 
 
 def parse(expression: str) -> Condition:
-    """Read an expression.
+    """Parse an expression.
 
     Raises:
-        MeasurementError: when it is not one; names the place, and what would be right there.
+        MeasurementError: if it is not valid. The message says where, and what is expected there.
     """
     return _Reader(expression).read()
 
 
 def check(comparison: Comparison, expression: str, *, strict: bool = False) -> Gate:
-    """Judge every variant of a comparison, reference models aside.
+    """Check every variant of a comparison, except for reference models.
 
     Args:
         comparison: two runs.
-        expression: the condition that must hold for no variant.
-        strict: count differences that cannot be told from noise too.
+        expression: the condition that must not be true for any variant.
+        strict: also count differences within noise.
 
     Raises:
-        MeasurementError: when the expression cannot be read, or asks for a figure that no variant has in both runs.
+        MeasurementError: if the expression is not valid, or uses a figure that no variant has in both runs.
     """
     condition = parse(expression)
     own = [variant for variant in comparison.variants if not variant.reference]
@@ -190,7 +189,7 @@ class _Reader:
             return self._clause()
         self._depth += 1
         if self._depth > DEEPEST:
-            raise self._wrong(f"at most {DEEPEST} brackets inside each other")
+            raise self._wrong(f"at most {DEEPEST} nested brackets")
         inner = self._any()
         if not self._take(")"):
             raise self._wrong("`)`")
@@ -230,7 +229,7 @@ class _Reader:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """Each token and its column, counted from 1."""
+    """The tokens with their columns, counted from 1."""
     place, end = 0, len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place)

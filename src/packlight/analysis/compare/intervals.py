@@ -1,11 +1,11 @@
-"""How sure a change is: intervals for paired shares, and for times that were taken in rounds.
+"""Confidence intervals for changes of paired shares, and of times that were measured in rounds.
 
 Sources
     paired shares   Agresti & Min (2005), Statistics in Medicine 24:729-740: Wald's interval after adding a half
                     to each cell of the 2 x 2 table
-    bootstrap       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; whole rounds are
+    bootstrap       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; entire rounds are
                     resampled because samples of one round share the machine's state (section 8.5)
-    few rounds      the percentiles are moved outwards: see `packlight.measure.statistics`
+    few rounds      the percentiles are widened: see `packlight.measure.statistics`
 """
 
 import math
@@ -27,7 +27,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
-    """95 % interval of the change of a share, from answers to the same queries in the same order."""
+    """95 % interval of the change of a share, from predictions for the same texts in the same order."""
     gained = float(np.sum(~right_before & right_after)) + 0.5
     lost = float(np.sum(right_before & ~right_after)) + 0.5
     n = len(right_before) + 2.0
@@ -37,12 +37,12 @@ def paired_share_interval(right_before: Bools, right_after: Bools) -> Interval:
 
 
 def latency_interval(before: Raw, after: Raw, *, same_texts: bool) -> Interval | None:
-    """95 % interval of the latency after over that before - 1; see `packlight.measure.timing`.
+    """95 % interval of latency after / latency before - 1. See `packlight.measure.timing`.
 
     Args:
-        before: what was observed in one run.
-        after: the same of the other run, whose rounds are independent of the first's.
-        same_texts: whether both timed the same texts in the same order, which are then drawn for both at once.
+        before: the timings of one run.
+        after: the timings of the other run. Its rounds are independent of the first run's.
+        same_texts: whether both timed the same texts in the same order. If so, texts are resampled for both at once.
 
     Returns:
         The interval, or None with fewer than two rounds on either side, which have no spread.
@@ -66,10 +66,10 @@ def ratio_interval(
     """95 % percentile bootstrap interval of statistic(after) / statistic(before) - 1.
 
     Args:
-        before: rounds, each with its samples, all positive; rounds are cut to the shortest one's length.
-        after: the same of the other run; the two are independent, round i of one has nothing of round i of the other.
-        statistic: from an array of shape [resamples, samples] to one value for each resample.
-        seed: makes the interval repeatable.
+        before: rounds with their samples, all positive. Rounds are cut to the length of the shortest.
+        after: the same for the other run. The two are independent: their rounds are not paired.
+        statistic: maps an array of shape [resamples, samples] to one value for each resample.
+        seed: random seed of the resampling.
 
     Returns:
         The interval, or None with fewer than two rounds on either side, which have no spread.
@@ -89,7 +89,7 @@ def macro_f1_interval(
     *,
     seed: int = 0,
 ) -> Interval:
-    """95 % percentile bootstrap interval of the change of macro F1, resampling queries for both at once."""
+    """95 % percentile bootstrap interval of the change of macro F1, with texts resampled for both runs at once."""
     random = np.random.default_rng(seed)
     classes = int(max(truth.max(), before.max(), after.max())) + 1
     draws = (random.integers(len(truth), size=len(truth)) for _ in range(F1_RESAMPLES))
@@ -104,7 +104,7 @@ _ENDS = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
 
 
 def _resampled(rounds: Sequence[Sequence[float]], random: np.random.Generator) -> Floats:
-    """Shape [resamples, rounds x samples]: as many rounds as there are, drawn with replacement."""
+    """Shape [resamples, rounds x samples]: the same number of rounds, drawn with replacement."""
     shortest = min(len(samples) for samples in rounds)
     values = np.asarray([samples[:shortest] for samples in rounds], dtype=float)
     draws = random.integers(len(values), size=(RESAMPLES, len(values)))
@@ -112,7 +112,7 @@ def _resampled(rounds: Sequence[Sequence[float]], random: np.random.Generator) -
 
 
 def _macro_f1(truth: npt.NDArray[np.int64], given: npt.NDArray[np.int64], classes: int) -> float:
-    """As in `packlight.measure.statistics`, but quick enough to be taken many times; labels count from -1."""
+    """Macro F1 as in `packlight.measure.statistics`, but fast enough for resampling. Labels start at -1."""
     hits = np.bincount(truth[truth == given] + 1, minlength=classes + 1)
     occurrences = np.bincount(truth + 1, minlength=classes + 1) + np.bincount(given + 1, minlength=classes + 1)
     present = occurrences > 0

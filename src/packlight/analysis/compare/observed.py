@@ -1,4 +1,4 @@
-"""The figures that are compared: how they are called, in what unit they change, which way is better."""
+"""The figures to compare: their names, the units of their changes, and which direction is better."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from packlight.measure.results import (
 
 
 class Metric(NamedTuple):
-    """One figure of a row."""
+    """A figure of a row."""
 
     name: str
-    """as it is written in a gate"""
+    """its name in a gate"""
     unit: Literal["points", "%"]
-    """of a change: percentage points of a share, or percent of the value before"""
+    """unit of a change: percentage points for a share, otherwise percent of the value before"""
     higher_is_better: bool
     value: Callable[[Measurement], float | None]
     write: Callable[[float], str]
@@ -52,7 +52,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 RESOLUTION: Mapping[str, float] = {"memory": 0.02, "size": 0.0, "weights": 0.0}
-"""One figure in each run, so there is no spread to test against: a change beyond this share of the value before counts.
+"""Each run has one value, so there is no spread for a test.
+
+A change counts if it exceeds this share of the value before.
 
 The peak memory of one artifact differs between runs by about one percent: pages, threads and the allocator's arenas.
 """
@@ -71,7 +73,7 @@ class Observed:
     """None in runs that were measured before the test split was kept"""
 
     def row(self, variant: str) -> Measurement:
-        """The figures of a variant."""
+        """A variant's figures."""
         return self.measurements[variant]
 
     def right(self, variant: str) -> Bools | None:
@@ -92,7 +94,7 @@ def read_observed(folder: Path) -> Observed:
     """Read a run's folder.
 
     Raises:
-        MeasurementError: when figures or raw samples are missing or damaged.
+        MeasurementError: if figures or raw samples are missing or damaged.
     """
     measurements = read_measurements(folder)
     place = folder if folder.is_dir() else folder.parent
@@ -105,7 +107,7 @@ def read_observed(folder: Path) -> Observed:
 
 
 def same_test(before: Observed, after: Observed) -> bool:
-    """Whether both runs answered the same texts, in the same order, with the same true labels."""
+    """Whether both runs were tested on the same texts, in the same order, with the same true labels."""
     first, second = before.truth, after.truth
     if first is None or second is None:
         return False

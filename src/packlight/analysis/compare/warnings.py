@@ -1,4 +1,4 @@
-"""What a reader must know before believing a comparison."""
+"""Reasons to doubt a comparison."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from packlight.measure.timing import PRECISION
 
 
 def times_compare(before: Observed, after: Observed, old: str, new: str) -> bool:
-    """Whether both times were taken on the same kind of machine, on as many threads."""
+    """Whether both times were measured on the same kind of machine, with the same number of threads."""
     runs = before.measurements, after.measurements
     same_threads = before.row(old).threads == after.row(new).threads
     return same_threads and _machine(runs[0]) == _machine(runs[1])
 
 
 def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]], *, paired: bool) -> tuple[str, ...]:
-    """Sentences, the gravest first; none when all is well."""
+    """Warnings as sentences, the most serious first; empty if there are none."""
     first, second = before.measurements, after.measurements
     return (
         *_places(first, second),
@@ -81,7 +81,7 @@ def _noise(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) 
 
 
 def _drift(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Reference models are the same in every run: what changed of their times is the machine's doing."""
+    """Reference models are the same in every run, so changes in their times come from the machine."""
     return [
         f"The reference {new}, which is the same in both runs, changed its latency by {signed(100 * change)}%. As much of the "
         "other changes may be machine drift."

@@ -1,9 +1,9 @@
-"""The playbook: which variant to ship under which constraint, and why, from the measured figures.
+"""The playbook: which variant to ship under given constraints, and why, from the measured figures.
 
-quick-win   the fastest that needs no student: the given model, exported and quantized
+quick-win   the fastest that doesn't need a student: the given model, exported and quantized
 balanced    the fastest that is not measurably less accurate than the most accurate
 edge        the least memory within a stated loss of accuracy
-portable    as balanced, among those that plain ONNX Runtime runs
+portable    like balanced, among those that plain ONNX Runtime can run
 last-mile   the fastest within a stated loss of accuracy
 """
 

@@ -1,4 +1,4 @@
-"""Constraints: what must hold and what matters, and how far a row is from holding it."""
+"""Constraints: limits and priorities, and by how much a row misses a limit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, get_args
@@ -15,13 +15,13 @@ Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 FOUND = ("reference", "compile", "openvino")
-"""words in measurements that are no steps of a recipe, and train nothing"""
+"""words in measurements that are not steps of a recipe, and don't train anything"""
 ONE_AT_A_TIME = ("edge",)
-"""profiles for programs that answer one text at a time; the others serve traffic, where texts share batches"""
+"""profiles for programs that classify one text at a time. The others serve traffic, where texts share batches."""
 BATCH_FLIPS = 0.001
-"""share of texts that may get another label in a batch: rounding alone moves one now and then"""
+"""share of texts whose label may change in a batch, because rounding occasionally changes one"""
 WITHIN_LOSS = ("edge", "last-mile")
-"""profiles that go as far down as the allowed loss; the others stay up as far as can be measured"""
+"""profiles that use the whole allowed loss. The others avoid any measurable loss."""
 ALLOWED_LOSS: dict[Profile, float] = {
     "quick-win": 0.005,
     "balanced": 0.005,
@@ -34,44 +34,44 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must hold, and what matters; None asks for nothing. Accuracies are those that choices are made by."""
+    """Limits and priorities; None means no limit. Accuracies are those on the split for choosing."""
 
     profile: Profile = "balanced"
     max_latency_ms: Positive | None = None
     percentile: Percentile = "p95"
-    """which latency `max_latency_ms` is about"""
+    """the statistic that `max_latency_ms` limits"""
     min_accuracy: Share | None = None
     max_size_mb: Positive | None = None
     max_memory_mb: Positive | None = None
     min_throughput: Positive | None = None
     """texts per second at batch 32"""
     max_accuracy_loss: Share | None = None
-    """how far below the most accurate row a pick may be; None for the profile's own (`ALLOWED_LOSS`)
+    """maximum loss of accuracy against the most accurate row; None for the profile's default (`ALLOWED_LOSS`)
 
-    For `edge` and `last-mile` the figures must keep it. For the others a row is out when it is measurably worse
-    and by more than this: a loss that is real but tiny is not worth a model many times as slow.
+    For `edge` and `last-mile`, the figures must keep this limit. For the others, a row is excluded if it is measurably
+    worse and by more than this. A real but tiny loss doesn't justify a model that is many times slower.
     """
 
     @property
     def allowed_loss(self) -> float:
-        """The loss of accuracy that is allowed, from 0 to 1."""
+        """The allowed loss of accuracy, from 0 to 1."""
         return ALLOWED_LOSS[self.profile] if self.max_accuracy_loss is None else self.max_accuracy_loss
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
-    """One constraint that a row does not keep."""
+    """A constraint that a row violates."""
 
     constraint: str
     by: float
-    """how far off, as a share of the limit"""
+    """the excess, as a share of the limit"""
     words: str
 
 
 def checked(constraints: Constraints) -> Constraints:
-    """The constraints, when each is in range.
+    """Build the constraints, after checking each one's range.
 
     Raises:
-        PacklightError: when one is not.
+        PacklightError: if one is out of range.
     """
     if (problem := problem_of(Constraints, msgspec.to_builtins(constraints))) is not None:
         raise PacklightError(f"constraints: {problem}")
@@ -79,12 +79,12 @@ def checked(constraints: Constraints) -> Constraints:
 
 
 def violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Violation, ...]:
-    """Every constraint that a row breaks, those of the profile among them; nothing when it can be picked."""
+    """Every constraint that a row violates, including the profile's; empty if the row can be picked."""
     return (*_profile_violations(row, measurements, wanted), *figure_violations(row, wanted))
 
 
 def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
-    """Whether the row and all that it was made from come from the given model without training a student."""
+    """Whether neither the row nor any of its ancestors needed a student to be trained."""
     rows = {each.variant: each for each in measurements.measurements}
     seen: set[str] = set()
     current: Measurement | None = row
@@ -97,27 +97,27 @@ def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
 
 
 def _keeps_model(kind: str) -> bool:
-    """Whether a step's result still is the given model; a step that nobody knows may have trained a student."""
+    """Whether a step's result is still the given model. An unknown step may have trained a student."""
     step = step_types().get(kind)
     return kind in FOUND or (step is not None and step.keeps_model)
 
 
 def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
-    """The row with the highest accuracy, the faster of equals; None when none has an accuracy."""
+    """The row with the highest accuracy, the faster one if equal; None if no row has an accuracy."""
     each = rows.values() if isinstance(rows, Mapping) else rows
     known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in each if row.choice is not None]
     return max(known, key=lambda one: one[:2])[2] if known else None
 
 
 def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
-    """Whether a text's answer depends on the texts that share its batch, by its manifest or by what was measured."""
+    """Whether predictions depend on the batch, according to the manifest or the measurements."""
     flips = row.choice.batch_flips if row.choice is not None else None
     texts = measurements.data.rows.get(measurements.chosen_on, 0)
     return not row.batch_invariant or (flips or 0) > BATCH_FLIPS * texts
 
 
 def runs_on_onnxruntime(row: Measurement) -> bool:
-    """Whether ONNX Runtime alone runs the variant."""
+    """Whether ONNX Runtime alone can run the variant."""
     return row.engine == "onnxruntime"
 
 
@@ -141,21 +141,21 @@ def _profile_violations(row: Measurement, measurements: Measurements, wanted: Co
 
 
 def figure_violations(row: Measurement, wanted: Constraints) -> Iterator[Violation]:
-    """The explicit limits that a row's figures break."""
+    """The explicit limits that a row's figures exceed."""
     latency = getattr(row.latency_ms, wanted.percentile)
     if wanted.max_latency_ms is not None and latency > wanted.max_latency_ms:
-        words = f"{wanted.percentile} {milliseconds(latency)}, {milliseconds(wanted.max_latency_ms)} asked"
+        words = f"{wanted.percentile} {milliseconds(latency)}, limit {milliseconds(wanted.max_latency_ms)}"
         yield Violation(constraint="max_latency_ms", by=latency / wanted.max_latency_ms - 1, words=words)
     accuracy = row.choice.accuracy if row.choice is not None else None
     if wanted.min_accuracy is not None and accuracy is not None and accuracy < wanted.min_accuracy:
-        words = f"accuracy {percent(accuracy)}, {percent(wanted.min_accuracy)} asked"
+        words = f"accuracy {percent(accuracy)}, minimum {percent(wanted.min_accuracy)}"
         yield Violation(constraint="min_accuracy", by=1 - accuracy / wanted.min_accuracy, words=words)
     if wanted.max_size_mb is not None and row.size_mb > wanted.max_size_mb:
-        words = f"size {megabytes(row.size_mb)}, {megabytes(wanted.max_size_mb)} asked"
+        words = f"size {megabytes(row.size_mb)}, limit {megabytes(wanted.max_size_mb)}"
         yield Violation(constraint="max_size_mb", by=row.size_mb / wanted.max_size_mb - 1, words=words)
     if wanted.max_memory_mb is not None and row.peak_memory_mb > wanted.max_memory_mb:
-        words = f"memory {megabytes(row.peak_memory_mb)}, {megabytes(wanted.max_memory_mb)} asked"
+        words = f"memory {megabytes(row.peak_memory_mb)}, limit {megabytes(wanted.max_memory_mb)}"
         yield Violation(constraint="max_memory_mb", by=row.peak_memory_mb / wanted.max_memory_mb - 1, words=words)
     if wanted.min_throughput is not None and row.throughput_batch32 < wanted.min_throughput:
-        words = f"{digits(row.throughput_batch32)} texts per second, {digits(wanted.min_throughput)} asked"
+        words = f"{digits(row.throughput_batch32)} texts per second, minimum {digits(wanted.min_throughput)}"
         yield Violation(constraint="min_throughput", by=1 - row.throughput_batch32 / wanted.min_throughput, words=words)

@@ -1,4 +1,4 @@
-"""Evidence: whether two rows' accuracies, or their latencies, differ by more than chance, on the split for choosing."""
+"""Evidence for differences: whether the accuracies or latencies of two rows differ by more than chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from packlight.measure.statistics import difference_interval, mcnemar_exact
 
 SIGNIFICANT = 0.05
 TIE = 0.03
-"""a loss of accuracy beyond which two rows never count as equal: on few texts even a large one cannot be told from chance"""
+"""a loss of accuracy above which two rows never count as equal: with few texts, even a large loss can be within
+chance"""
 FEWEST_TEXTS = 6
-"""that must tell two variants apart, all in favour of one, before the exact test finds a difference: 2 / 2**6 < 0.05"""
+"""number of texts that must all favour one variant before the exact test finds a difference: 2 / 2**6 < 0.05"""
 Right = Mapping[str, Sequence[bool]]
 """for each variant, whether it classified each text of the split for choosing correctly, in order"""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row's accuracy against another's."""
+    """One row's accuracy compared with another's."""
 
     difference: float
     measurable: bool
@@ -26,17 +27,16 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether it is lower by more than chance explains, or by more than is ever taken for chance."""
+        """Whether it is lower by more than chance explains, or by more than ever counts as chance."""
         return self.difference < 0 and (self.measurable or self.difference < -TIE)
 
 
 def compare(row: Measurement, other: Measurement, measurements: Measurements, right: Right | None = None) -> Comparison:
     """Compare two rows that have an accuracy, by the best evidence there is.
 
-    That is, in this order: an exact McNemar test on both rows' answers; the measured test of a row against its
-    parent; a measurable loss on the way from the common ancestor to the row, which the row inherits; and
-    otherwise the two rows' own intervals (Newcombe 1998), which know nothing of the pairing and so miss small
-    differences.
+    In order of preference: an exact McNemar test on both rows' predictions; the measured test of a row against its
+    parent; a measurable loss between the common ancestor and the row; and otherwise the two rows' intervals (Newcombe
+    1998), which ignore the pairing and so miss small differences.
     """
     own, others = row.choice, other.choice
     if own is None or others is None:
@@ -59,7 +59,7 @@ def compare(row: Measurement, other: Measurement, measurements: Measurements, ri
 
 
 def largest_loss(row: Measurement, other: Measurement) -> float | None:
-    """By how much the row may truly be less accurate than the other: the low end of the difference's interval."""
+    """The largest plausible loss of accuracy: the low end of the difference's interval."""
     own, others = row.choice, other.choice
     if own is None or others is None:
         return None
@@ -67,17 +67,17 @@ def largest_loss(row: Measurement, other: Measurement) -> float | None:
 
 
 def least_measurable(texts: int) -> float:
-    """The smallest difference of accuracy that the paired test can find on a number of texts, if all of it goes one way."""
+    """The smallest difference that the paired test can find on this many texts, if all changes go one way."""
     return FEWEST_TEXTS / texts
 
 
 def equally_fast(row: Measurement, other: Measurement) -> bool:
-    """Whether the rounds and texts cannot tell the two latencies apart."""
+    """Whether the difference of the two latencies is within noise."""
     return row.variant == other.variant or other.variant in row.as_fast
 
 
 def accuracy_of(row: Measurement) -> str:
-    """A row by name with its accuracy."""
+    """A row's name and accuracy."""
     return f"{row.variant} ({percent(row.choice.accuracy if row.choice else None)})"
 
 
@@ -100,7 +100,7 @@ def _tested(difference: float, p: float) -> Comparison:
 
 
 def _inherited_loss(row: Measurement, other: Measurement, measurements: Measurements) -> Measurement | None:
-    """The nearest row, from `row` up to what both come from, that is measurably worse than its parent."""
+    """The nearest row, from `row` up to the common ancestor, that is measurably worse than its parent."""
     shared = {each.variant for each in _lineage(other, measurements)}
     for link in _lineage(row, measurements):
         if link.variant in shared:
@@ -112,7 +112,7 @@ def _inherited_loss(row: Measurement, other: Measurement, measurements: Measurem
 
 
 def _lineage(row: Measurement, measurements: Measurements) -> list[Measurement]:
-    """The row, its parent, and so on as far as they were measured."""
+    """The row and its measured ancestors."""
     rows = {each.variant: each for each in measurements.measurements}
     line: list[Measurement] = []
     current: Measurement | None = row

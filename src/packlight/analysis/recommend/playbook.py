@@ -42,11 +42,12 @@ from packlight.measure.timing import PRECISION
 
 NEAREST = 3
 RULES = {
-    "quick-win": "the fastest that needs no student and is not measurably worse than the best of these by more than {loss}",
+    "quick-win": "the fastest that doesn't need a student and is not measurably worse than the best of these by more "
+    "than {loss}",
     "balanced": "the fastest that is not measurably worse than the best by more than {loss}",
-    "edge": "the least memory at a loss of accuracy of at most {loss}",
+    "edge": "the least memory with a loss of accuracy of at most {loss}",
     "portable": "the fastest that plain ONNX Runtime runs and that is not measurably worse than the best of these by more than {loss}",
-    "last-mile": "the fastest at a loss of accuracy of at most {loss}",
+    "last-mile": "the fastest with a loss of accuracy of at most {loss}",
 }
 
 
@@ -70,7 +71,7 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     constraints: Constraints
     pick: str | None
     chosen_on: Judged
-    """`val`; `test` only where no variant answered validation texts"""
+    """`val`, or `test` if the run has no validation texts"""
     confirmation: str | None
     """the pick's accuracy on the split that it was chosen on, and on `test`; None without a pick"""
     reasons: tuple[str, ...]
@@ -82,19 +83,22 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Case:
-    """What a recommendation is made from, and the rows that are left at each stage."""
+    """The input of a recommendation, and the rows that remain at each stage."""
 
     measurements: Measurements
     wanted: Constraints
     right: Right | None
     broken: dict[str, tuple[Violation, ...]]
-    """for each variant, the constraints that it breaks"""
+    """for each variant, the constraints that it violates"""
     eligible: tuple[Measurement, ...]
-    """the rows that break none; without those that depend on the batch, where there are others and texts share batches"""
+    """the rows that violate none.
+
+    If texts share batches, rows that depend on the batch are left out if others remain.
+    """
     unsteady: tuple[Measurement, ...]
-    """the rows that were left out for that"""
+    """the rows that were left out for that reason reason"""
     best: Measurement
-    """the most accurate of the eligible"""
+    """the most accurate eligible row"""
 
     def compare(self, row: Measurement, other: Measurement) -> Comparison:
         """One row's accuracy against another's."""
@@ -106,7 +110,7 @@ class Case:
         return tuple(row for row in self.eligible if not self._too_inaccurate(row))
 
     def _too_inaccurate(self, row: Measurement) -> bool:
-        """Never for edge and last-mile, whose loss is a constraint already."""
+        """Never for edge and last-mile, for which the loss is a constraint."""
         against_best = self.compare(row, self.best)
         too_far = -against_best.difference > self.wanted.allowed_loss + 1e-12
         return self.wanted.profile not in WITHIN_LOSS and too_far and against_best.worse
@@ -115,20 +119,20 @@ class Case:
 def recommend(measurements: Measurements, constraints: Constraints, *, right: Right | None = None) -> Recommendation:
     """Pick the variant to ship.
 
-    Rows that break a constraint are out. Of the rest, `edge` and `last-mile` take the cheapest; the other
-    profiles first leave out what is measurably worse than the best, by more than the allowed loss. A difference
-    that cannot be told from chance, and is of 3 points at most, never buys a slower or bigger model; among rows that are equally fast the
-    smallest is taken. Every accuracy is that on `val`; `test` only confirms the pick. A row whose answers depend on
-    the batch is out, except for `edge`, or where nothing else is left.
+    Rows that violate a constraint are excluded. From the rest, `edge` and `last-mile` pick the cheapest. The other
+    profiles first exclude rows that are measurably worse than the best by more than the allowed loss. A difference
+    within chance, of at most 3 points, never justifies a slower or bigger model. Among equally fast rows, the smallest
+    is picked. All accuracies are on `val`; `test` only confirms the pick. Rows whose predictions depend on the batch
+    are excluded, except for `edge`, or if no others remain.
 
     Args:
         measurements: a run's rows.
-        constraints: the profile and what must hold.
-        right: For each variant, whether it classified each text of `measurements.chosen_on` correctly; with it, any two
-            rows are compared by an exact paired test, without it by what the measurements say.
+        constraints: the profile and the limits.
+        right: for each variant, whether it classified each text of `measurements.chosen_on` correctly. With it, any two
+            rows are compared by an exact paired test; without it, by the figures in the measurements.
 
     Raises:
-        PacklightError: when a constraint is out of range.
+        PacklightError: if a constraint is out of range.
     """
     wanted = checked(constraints)
     broken = {row.variant: violations(row, measurements, wanted) for row in measurements.measurements}
@@ -153,19 +157,19 @@ def recommend(measurements: Measurements, constraints: Constraints, *, right: Ri
 
 
 def steady(rows: tuple[Measurement, ...], measurements: Measurements, wanted: Constraints) -> tuple[Measurement, ...]:
-    """The rows whose answers do not depend on the batch; all of them where none is, or where texts come one at a time."""
+    """The rows whose predictions don't depend on the batch; all rows if there are none, or for single texts."""
     if wanted.profile in ONE_AT_A_TIME:
         return rows
     return tuple(row for row in rows if not depends_on_batch(row, measurements)) or rows
 
 
 def confirmation(pick: Measurement, measurements: Measurements) -> str:
-    """Which split the pick was chosen on and which one confirms it, with both accuracies."""
+    """The splits that chose and confirmed the pick, with both accuracies."""
     test = f"{percent(pick.accuracy)} (95% interval {percent_interval(pick.accuracy_ci95)})"
     if pick.val is None:
         return (
-            f"Chosen on test, because the run has no validation texts: accuracy {test}. The best of several on the same "
-            "texts looks better than it is; measure with a validation split."
+            f"Chosen on test, because the run has no validation texts: accuracy {test}. The best of several variants "
+            f"on the same texts looks better than it is, so measure with a validation split."
         )
     texts = measurements.data.rows["val"]
     interval = percent_interval(pick.val.accuracy_ci95)
@@ -256,7 +260,7 @@ def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
 
 
 def _against_majority(pick: Measurement, measurements: Measurements) -> Iterator[str]:
-    """Where a model that has learnt nothing but the most frequent label would be right as often."""
+    """A warning if always predicting the most frequent label would be as accurate."""
     data = measurements.data
     scored = {"val": pick.val.accuracy if pick.val else None, "test": pick.accuracy}
     for split, accuracy in scored.items():
@@ -264,8 +268,8 @@ def _against_majority(pick: Measurement, measurements: Measurements) -> Iterator
         if share is not None and accuracy is not None and accuracy <= share:
             worse = "below" if accuracy < share else "no better than"
             yield (
-                f"Its {split} accuracy of {percent(accuracy)} is {worse} the {percent(share)} of always answering "
-                f"{data.majority_label!r}. Look at macro F1, and add texts of the other labels."
+                f"Its {split} accuracy of {percent(accuracy)} is {worse} the {percent(share)} of always predicting "
+                f"{data.majority_label!r}. Look at macro F1, and add texts with other labels."
             )
 
 
@@ -292,7 +296,7 @@ def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
 
 
 def _flips(row: Measurement, measurements: Measurements) -> str:
-    """How many labels the batch changed, in brackets; nothing where none did, or that was not counted."""
+    """The number of labels that the batch changed, in parentheses; empty if none or not counted."""
     flips = row.choice.batch_flips if row.choice else None
     if not flips:
         return ""
@@ -301,7 +305,7 @@ def _flips(row: Measurement, measurements: Measurements) -> str:
 
 
 def _runners_up(pick: Measurement, case: Case) -> Iterator[RunnerUp]:
-    """Every other row: the accurate enough first, then the less accurate, then those that break a constraint."""
+    """All other rows: the accurate enough, then the less accurate, then those that violate a constraint."""
     accurate = {row.variant for row in case.contenders}
     for row in sorted(case.contenders, key=lambda row: row.latency_ms.mean):
         if row.variant != pick.variant:

@@ -95,7 +95,7 @@ def _majority(measurements: Measurements) -> list[tuple[str, str, str]]:
         (
             "majority share",
             percent(share),
-            f"accuracy of always answering `{_inline(str(measurements.data.majority_label))}`",
+            f"accuracy of always predicting `{_inline(str(measurements.data.majority_label))}`",
         )
     ]
 

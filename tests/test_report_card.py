@@ -90,7 +90,7 @@ def test_the_bound_of_abstention_is_told(narrow_run, name):
     assert f"label has a probability below {artifact.manifest.abstain_below:.6g}" in said
     chosen = "static-sure" if name == "static-sure" else "sure"
     coverage = Artifact.open(narrow_run / "variants" / chosen).manifest.facts["abstention"]["coverage"]
-    assert f"chosen on `val`. There, {100 * coverage:.1f}% of the texts in scope are answered" in said
+    assert f"chosen on `val`. There, {100 * coverage:.1f}% of the in-scope texts are answered" in said
 
 
 def test_static_and_cascade_artifacts_have_limits_of_their_own(frontier_run):
@@ -130,7 +130,7 @@ def test_a_card_says_data_steps_and_limits(tiny_run, opened):
         taken.data.sha256,
         "| student | `distill` |",
         'mode: `"dynamic"`',
-        "int8 ranges are taken from each batch",
+        "int8 ranges are computed from each batch",
         "VNNI",
         "Other languages",
         f"{taken.data.rows['test']} texts",

@@ -152,6 +152,6 @@ def test_the_plan_says_how_much_the_cache_answered(cached, packlight, tmp_path):
     write_result(result, tmp_path / "load.json")
     told = packlight("plan", "--measured", tmp_path / "load.json", "--rate", 100)
     assert told.status == 0
-    assert "of the load's texts" in " ".join(told.out.split())
+    assert "of the test's texts" in " ".join(told.out.split())
     asked = json.loads(packlight("plan", "--measured", tmp_path / "load.json", "--json").out)
     assert asked["figures"]["cache_hit_rate"] == result.cache_hit_rate

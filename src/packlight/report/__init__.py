@@ -1,4 +1,4 @@
-"""The report: one summary as plain data, and the table, the plot and the page that only read it."""
+"""The report: table, plot and page, all rendered from one summary."""
 
 from packlight.report.plot import render_plot, write_plot
 from packlight.report.table import render_markdown, render_text, terminal_table

@@ -6,7 +6,7 @@ from packlight.analysis.recommend.playbook import Recommendation
 
 
 def render_text(advice: Recommendation, *, width: int | None = None) -> str:
-    """The recommendation for a terminal; with a width, long lines go on under their first word."""
+    """The recommendation for a terminal. With a width, long lines are wrapped with a hanging indent."""
     lines = [_headline(advice), *(f"  {reason}" for reason in _reasons(advice))]
     if advice.cautions:
         lines += ["", "Cautions", *(f"  ! {caution}" for caution in advice.cautions)]
@@ -33,7 +33,7 @@ def render_markdown(advice: Recommendation) -> str:
 
 def _wrapped(line: str, width: int) -> list[str]:
     indent = "    " if line.startswith("  ") else ""
-    # names of variants have hyphens and stay whole
+    # names of variants contain hyphens and must not be broken
     return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 

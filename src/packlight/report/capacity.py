@@ -62,7 +62,7 @@ def render_markdown(plans: Sequence[Plan]) -> str:
 
 
 def headline(plans: Sequence[Plan]) -> str:
-    """What the plans are for."""
+    """The traffic that the plans are for."""
     if not plans:
         return "no variants to plan for"
     first = plans[0]
@@ -71,7 +71,7 @@ def headline(plans: Sequence[Plan]) -> str:
 
 
 def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
-    """What a reader of the table must know."""
+    """Notes for readers of the table."""
     notes = []
     if plans:
         notes.append("latency: one text, without a wait; p99: with the wait in the queue (M/G/c).")
@@ -88,7 +88,7 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
 
 
 def digits_of_rate(rate: float) -> str:
-    """A rate without a needless point: `100`, `2.5`, `12,000`."""
+    """A rate without unnecessary decimals: `100`, `2.5`, `12,000`."""
     return f"{rate:,.0f}" if float(rate).is_integer() else digits(rate)
 
 

@@ -14,7 +14,7 @@ from packlight.analysis.compare.gate import Gate
 from packlight.report.table import escape
 
 ALWAYS = ("accuracy", "latency", "size")
-"""always shown; the others only if they changed"""
+"""figures that are always shown; others only if they changed"""
 STYLES = {"better": "green", "worse": "bold red", "untested": "yellow", "same": ""}
 LEGEND = (
     "▲ better, ▼ worse, ≈ may be noise (5%), = equal, ? not tested; 95% interval of the change: in percentage points for "
@@ -81,7 +81,7 @@ def render_markdown(comparison: Comparison, gate: Gate | None = None) -> str:
 
 
 def shown(variant: VariantChange) -> tuple[Change, ...]:
-    """The changes that a table has: the main ones, and all that can be told from noise."""
+    """The changes in the table: the main ones, and all that exceed noise."""
     return tuple(change for change in variant.changes if change.metric in ALWAYS or change.measurable)
 
 

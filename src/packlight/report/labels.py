@@ -1,7 +1,7 @@
-"""Places for labels beside bubbles, chosen so that they cover nothing that matters.
+"""Place labels next to bubbles so that they don't cover anything important.
 
-Each label has a fixed set of candidate places around its bubble: directions and distances. A sweep gives each label in
-turn the place that costs least, given the bubbles, the lines and where the other labels are. Sweeps are repeated until
+Each label has a fixed set of candidate places around its bubble: directions and distances. A sweep moves each label in
+turn to the place with the lowest cost, given the bubbles, the lines and the other labels. Sweeps are repeated until
 nothing moves. Nothing is random, so the same plot comes out each time. Christensen, Marks & Shieber (1995), ACM
 Transactions on Graphics 14(3), compare this and other ways of labelling points.
 
@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 GAPS = (4.0, 11.0, 21.0, 33.0, 49.0, 67.0, 89.0, 117.0)
-"""between a bubble and its label"""
+"""gap between a bubble and its label"""
 DIRECTIONS = 16
 LEADER_FROM = 17.0
-"""from this gap on a thin line joins the two"""
+"""gap from which a thin line joins the two"""
 MARGIN = 2.0
 SWEEPS = 12
 CLEARLY = 10.0
-"""by how much a label should be nearer to its own bubble than to any other"""
+"""how much nearer a label should be to its own bubble than to any other"""
 AMBIGUOUS = 3.0
-"""cost of each unit that is missing from that"""
+"""cost of each unit short of that"""
 OUTSIDE, ON_LABEL, ON_BUBBLE, ON_LINE = 50.0, 30.0, 20.0, 0.3
 
 
 class Label(NamedTuple):
-    """A text's size, and the bubble it belongs to: its centre and radius."""
+    """A text's size, and the centre and radius of its bubble."""
 
     x: float
     y: float
@@ -51,7 +51,7 @@ class Box(NamedTuple):
         return max(width, 0.0) * max(height, 0.0)
 
     def distance(self, other: "Box") -> float:
-        """How far apart the two are; 0 when they touch."""
+        """The distance between the two; 0 if they touch."""
         across = max(self.left - other.right, other.left - self.right, 0.0)
         up = max(self.bottom - other.top, other.bottom - self.top, 0.0)
         return math.hypot(across, up)
@@ -62,7 +62,7 @@ class Box(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """One candidate place: the label's box, how far it is from the bubble, and what the place itself costs."""
+    """A candidate place: the label's box, its distance from the bubble, and the cost of the place itself."""
 
     box: Box
     gap: float
@@ -75,9 +75,9 @@ def place(labels: Sequence[Label], *, lines: Sequence[Box], frame: Box) -> list[
     """Find a spot for each label.
 
     Args:
-        labels: One for each bubble.
-        lines: Thin boxes around upright and level lines that are better not covered.
-        frame: The area that labels should stay in.
+        labels: one for each bubble.
+        lines: thin boxes around vertical and horizontal lines to avoid.
+        frame: the area that labels should stay in.
 
     Returns:
         A spot for each label, in the same order.
@@ -93,7 +93,7 @@ def place(labels: Sequence[Label], *, lines: Sequence[Box], frame: Box) -> list[
 
 
 def _settle(spots: Sequence[Sequence[Spot]]) -> list[Spot]:
-    """Choose a spot for each label: sweeps of best answers to the others' choices until none changes."""
+    """Choose a spot for each label, with sweeps until none changes."""
     chosen = [min(candidates, key=lambda spot: spot.cost) for candidates in spots]
     for _ in range(SWEEPS):
         before = list(chosen)
@@ -121,7 +121,7 @@ def _candidates(label: Label) -> list[Spot]:
 
 
 def _judged(spot: Spot, frame: Box, bubbles: Sequence[Box], lines: Sequence[Box], *, own: int) -> Spot:
-    """The spot with the cost of leaving the frame, of covering bubbles and lines, and of being mistaken."""
+    """The spot with the cost of leaving the frame, covering bubbles and lines, and being near another bubble."""
     box = spot.box
     area = (box.right - box.left) * (box.top - box.bottom)
     cost = OUTSIDE * (area - box.overlap(frame))

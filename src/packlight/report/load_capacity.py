@@ -46,11 +46,12 @@ def basis(plan: LoadPlan) -> tuple[str, str]:
 
 
 def footnotes(plan: LoadPlan) -> tuple[str, ...]:
-    """What a reader of the table must know."""
+    """Notes for readers of the table."""
     notes = ["One vCPU per worker. Prices are examples unless you gave your own with --prices."]
     if (hits := plan.figures.cache_hit_rate) is not None:
         notes.append(
-            f"The cache answered {percent(hits)} of the load's texts. Plan with this only if your traffic repeats itself as much."
+            f"The cache answered {percent(hits)} of the test's texts. Use this plan only if your traffic repeats "
+            f"texts as often."
         )
     if not plan.figures.limit_seen:
         notes.append("No tested rate was too high, so the server may sustain more. Test it with a ramp.")

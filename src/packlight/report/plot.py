@@ -1,7 +1,7 @@
-"""The bubble plot as a file: latency against accuracy, the bubble's area for size, and the Pareto front.
+"""Draw the bubble plot: accuracy against latency, with bubble areas for size, and the Pareto front.
 
-Rows without accuracy have a strip of their own below, on the same latency axis. `charts/plot.json` says how it looks.
-Decided here are the ends of the axes and where the labels go. The same summary always gives the same bytes.
+Rows without accuracy have a separate strip below, on the same latency axis. `charts/plot.json` defines the style. This
+module chooses the ends of the axes and the places of the labels. The same summary always gives the same bytes.
 """
 
 import itertools
@@ -20,18 +20,18 @@ from packlight.report.labels import Box, Label, Spot, place
 from packlight.runtime.engines import engine_info
 
 SCALE = 1.6
-"""pixels of the PNG for each unit"""
+"""pixels per unit in the PNG"""
 STRIP, GUTTER = 105.0, 14.0
-"""height of the strip for rows without accuracy, and what parts it from the plot: `floor` in plot.json"""
+"""height of the strip for rows without accuracy, and its gap to the plot: `floor` in plot.json"""
 LARGEST_BUBBLE = 64.0
 """diameter of the largest row's bubble"""
 LEGEND_SIZES = 3
 NAME_SIZE, DETAIL_SIZE, LINE_GAP = 12.0, 11.0, 3.0
 DETAILED = 6
-"""with more rows on the front than this, labels are names alone"""
+"""with more rows on the front, labels are names only"""
 INK, QUIET = "#1d2733", "#5b6672"
 NOTE_WIDTH = 24
-"""characters of a line beside the strip"""
+"""characters per line next to the strip"""
 
 
 def write_plot(summary: Summary, folder: Path) -> tuple[Path, Path]:
@@ -48,7 +48,7 @@ def write_plot(summary: Summary, folder: Path) -> tuple[Path, Path]:
 
 
 def render_plot(summary: Summary) -> str:
-    """The plot as SVG; the same summary gives the same text.
+    """The plot as SVG. The same summary always gives the same text.
 
     Raises:
         MissingExtraError: When vl-convert-python is not installed.
@@ -95,7 +95,7 @@ def legend_sizes(largest_mb: float) -> list[float]:
 
 
 def round_down(value: float) -> float:
-    """A positive value cut to one digit: 418 to 400, 23.1 to 20."""
+    """A positive value rounded down to one digit: 418 to 400, 23.1 to 20."""
     power = 10.0 ** math.floor(math.log10(value))
     return math.floor(value / power * (1 + 1e-9)) * power
 
@@ -107,14 +107,14 @@ class _Frame:
     width: float
     height: float
     base: float
-    """where the accuracy's axis begins; the strip is below it"""
+    """lower end of the accuracy axis, above the strip"""
     across: tuple[float, float]
     up: tuple[float, float]
     largest_mb: float
 
     @classmethod
     def around(cls, rows: Sequence[Row], *, width: float, height: float) -> "_Frame":
-        """Axes on which all rows have room."""
+        """Axes that fit all rows."""
         latencies = [row.latency.mean for row in rows]
         low, high = min(latencies, default=1.0), max(latencies, default=10.0)
         room = max((high / low) ** 0.09, 1.25)
@@ -131,17 +131,17 @@ class _Frame:
         )
 
     def x(self, ms: float) -> float:
-        """Where a latency is."""
+        """The position of a latency."""
         low, high = map(math.log, self.across)
         return self.width * (math.log(ms) - low) / (high - low)
 
     def y(self, accuracy: float) -> float:
-        """Where an accuracy is."""
+        """The position of an accuracy."""
         low, high = self.up
         return self.base + (self.height - self.base) * (accuracy - low) / (high - low)
 
     def radius(self, size_mb: float) -> float:
-        """A bubble's; its area is proportional to the size."""
+        """A bubble's radius. Its area is proportional to the size."""
         return LARGEST_BUBBLE / 2 * math.sqrt(size_mb / self.largest_mb)
 
     def front(self, rows: Sequence[Row]) -> list[dict[str, float]]:
@@ -169,12 +169,12 @@ class _Frame:
 
 
 def _accuracy(row: Row) -> float:
-    """On the split that variants are chosen on."""
+    """Accuracy on the split for choosing."""
     return row.choice.accuracy if row.choice is not None else 0.0
 
 
 def _bubbles(rows: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
-    """A row of the chart's data for each, the large ones first, so that small ones are drawn over them."""
+    """The chart's data, with large bubbles first, so that small ones are drawn over them."""
     return [
         {
             "ms": row.latency.mean,
@@ -195,7 +195,7 @@ def _accuracies(row: Row) -> dict[str, float]:
 
 
 def _words(row: Row, summary: Summary) -> str:
-    """What a screen reader says."""
+    """Descriptions for screen readers."""
     parts = [milliseconds(row.latency.mean), megabytes(row.size_mb)]
     if row.choice is not None:
         parts.append(f"accuracy on {summary.chosen_on} {percent(row.choice.accuracy)}")
@@ -205,7 +205,7 @@ def _words(row: Row, summary: Summary) -> str:
 def _labels(
     judged: Sequence[Row], bare: Sequence[Row], frame: _Frame
 ) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
-    """Lines of text with their middles, and the lines that join far ones to their bubbles."""
+    """Lines of text with their centres, and the lines that join distant labels to their bubbles."""
     detailed = sum(row.on_front for row in judged) <= DETAILED
     texts = [_lines(row, detailed=detailed and row.on_front) for row in (*judged, *bare)]
     sizes = iter(vega.text_sizes([(line["text"], line["size"], line["weight"]) for lines in texts for line in lines]))

@@ -1,4 +1,4 @@
-"""The roofline as text: the work of each row, the minimum time for it, and the measured latency as a multiple of that."""
+"""The roofline as text: each row's work, its minimum time, and the measured latency as a multiple of that."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -18,12 +18,12 @@ NOTICEABLY = 1.15
 
 
 class Column(NamedTuple):
-    """One column of the table."""
+    """A column of the table."""
 
     heading: str
     title: str
     value: Callable[[Roofline], float]
-    """what it is sorted by"""
+    """sort key"""
     cell: Callable[[Roofline], str]
 
 
@@ -43,7 +43,7 @@ def rows_under(summary: Summary) -> Sequence[tuple[Row, Roofline]]:
 
 
 def describe_machine_rates(rates: MachineRates) -> str:
-    """The peak rates of the machine, in a sentence."""
+    """A sentence with the machine's peak rates."""
     threads = f"{rates.threads} thread{'s' * (rates.threads > 1)}"
     read = f"{digits(rates.bytes_per_s / 1e9)} GB/s from memory"
     cached = max(reading.bytes_per_s for reading in rates.reads)
@@ -56,7 +56,7 @@ def describe_machine_rates(rates: MachineRates) -> str:
 
 
 def render_roofline(summary: Summary) -> str | None:
-    """The table in Markdown with its sentences; None where nothing was counted."""
+    """The table in Markdown with its sentences; None if no work was counted."""
     rows = rows_under(summary)
     if summary.machine is None or not rows:
         return None

@@ -14,11 +14,11 @@ from packlight.analysis.summary import Row, Summary
 from packlight.formatting import NONE, digits, megabytes, milliseconds, percent, percent_interval, times_within
 
 UNEVEN = 0.05
-"""macro F1 so far below accuracy is shown in the narrow table too"""
+"""macro F1 is shown in the narrow table if it is this far below accuracy"""
 WIDE = 132
-"""columns from which the terminal table is the wide one"""
+"""terminal width from which the wide table is shown"""
 ABSTAINING_WIDTH = 36
-"""columns that the figures of abstaining take"""
+"""terminal columns for the figures on abstention"""
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
 FRONT_LEGEND = f"{FRONT} no other variant is both faster and more accurate on "
@@ -27,7 +27,7 @@ CHANGE_LEGEND = "≈ no measurable change from the parent, ↓ lower, ↑ higher
 
 
 class Column(NamedTuple):
-    """One figure of a row: its heading and how it is written."""
+    """A figure of a row: its heading and format."""
 
     heading: str
     cell: Callable[[Row], str]
@@ -150,10 +150,9 @@ def render_html(summary: Summary) -> str:
 
 
 def _shown(columns: Sequence[Column], summary: Summary) -> tuple[Column, ...]:
-    """The columns that say something.
+    """The informative columns.
 
-    Left out are validation where test is all there is, abstaining where no variant does, and in narrow tables macro F1 where
-    it says what accuracy says.
+    Validation is left out if there is only test, abstention if no variant abstains, and in narrow tables macro F1 if it is close to accuracy.
     """
     left_out: tuple[Column, ...] = (VAL,) if summary.chosen_on != "val" else ()
     left_out += (MACRO_F1,) if columns is NARROW and not _uneven(summary) else ()
@@ -162,7 +161,7 @@ def _shown(columns: Sequence[Column], summary: Summary) -> tuple[Column, ...]:
 
 
 def _uneven(summary: Summary) -> bool:
-    """Whether accuracy hides rare classes: some variant's macro F1 is far below it."""
+    """Whether accuracy hides rare classes, because some variant's macro F1 is far below it."""
     pairs = [(row.accuracy, row.macro_f1) for row in summary.rows]
     return any(share is not None and f1 is not None and share - f1 >= UNEVEN for share, f1 in pairs)
 
@@ -172,14 +171,14 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, inside a table too."""
+    """Text escaped for Markdown, also inside a table."""
     for sign in "\\|*~_`<":
         text = text.replace(sign, f"\\{sign}")
     return text
 
 
 def _legend(summary: Summary) -> tuple[str, ...]:
-    """What the marks in the table mean, only those that occur, and the notes."""
+    """The meaning of the marks that occur in the table, and the notes."""
     notes = [f"latency: one text, tokenization included; speedup: over {summary.baseline}"]
     if summary.chosen_on == "val" and any(row.choice for row in summary.rows):
         notes.append(VAL_LEGEND)

@@ -1,6 +1,6 @@
 """A small scatter for the terminal: latency to the right on a logarithmic axis, accuracy upwards, a letter for each variant.
 
-No plotting library is needed for it, so a base installation shows it too.
+It needs no plotting library, so it also works in a base installation.
 """
 
 import math
@@ -16,22 +16,22 @@ from packlight.formatting import digits
 from packlight.runtime.engines import engine_info
 
 NARROWEST = 80
-"""columns from which it is shown"""
+"""minimum terminal width"""
 WIDEST = 110
 HEIGHT = 12
 MARGIN = 8
-"""columns of the accuracy's axis"""
+"""width of the accuracy axis"""
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 FRONT = "bold green"
 STEPS = (1.0, 2.0, 5.0, 10.0)
 Cells = dict[tuple[int, int], tuple[str, str]]
-"""(line from above, column) -> sign and style"""
+"""(line from the top, column) -> character and style"""
 
 
 def terminal_scatter(summary: Summary, *, width: int) -> RenderableType | None:
     """The scatter for a terminal of `width` columns; None if it is too narrow or there are fewer than two rows."""
     rows = summary.rows[: len(LETTERS)]
-    if width < NARROWEST or len(rows) < 2:  # one point shows nothing
+    if width < NARROWEST or len(rows) < 2:  # a single point would show nothing
         return None
     columns = min(width, WIDEST) - MARGIN - 2
     letters = dict(zip((row.variant for row in rows), LETTERS, strict=False))
@@ -51,7 +51,7 @@ def terminal_scatter(summary: Summary, *, width: int) -> RenderableType | None:
 
 
 class _Times:
-    """The latency's axis: milliseconds to columns."""
+    """The latency axis: milliseconds to columns."""
 
     def __init__(self, values: Sequence[float], columns: int) -> None:
         low, high = math.log10(min(values)), math.log10(max(values))
@@ -63,7 +63,7 @@ class _Times:
         return round((math.log10(value) - self._low) / (self._high - self._low) * (self._columns - 1))
 
     def ticks(self) -> dict[int, str]:
-        """Round times and their columns, few enough to keep the labels apart."""
+        """Round times and their columns, few enough that labels don't touch."""
         powers = range(math.floor(self._low), math.ceil(self._high) + 1)
         every = sorted({step * 10.0**power for power in powers for step in STEPS})
         inside = [value for value in every if self._low <= math.log10(value) <= self._high]
@@ -87,7 +87,7 @@ class _Times:
 
 
 class _Shares:
-    """The accuracy's axis: shares to lines, the best above."""
+    """The accuracy axis: shares to lines, the highest on top."""
 
     def __init__(self, values: Sequence[float]) -> None:
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -100,14 +100,14 @@ class _Shares:
         return round((self._high - value) / (self._high - self._low) * (HEIGHT - 1))
 
     def label(self, line: int) -> str:
-        """What stands beside a line; every fourth has a label."""
+        """The margin of a line. Every fourth has a label."""
         if not self._known or line % 4 != 1:
             return ""
         return f"{100 * (self._high - line * (self._high - self._low) / (HEIGHT - 1)):.1f}%"
 
 
 def _cells(rows: Sequence[Row], letters: Mapping[str, str], times: _Times, shares: _Shares, columns: int) -> Cells:
-    """Where each letter stands; one whose place is taken goes to the nearest free one in its line."""
+    """The position of each letter. If its place is taken, it moves to the nearest free one in its line."""
     cells: Cells = {}
     for row in rows:
         line = HEIGHT if row.choice is None else shares.place(row.choice.accuracy)
@@ -133,7 +133,7 @@ def _line(label: str, cells: Cells, line: int, columns: int) -> Text:
 
 
 def _legend(rows: Sequence[Row], letters: Mapping[str, str], width: int) -> Text:
-    """Every letter's variant, in columns as wide as the longest entry."""
+    """The key of the letters, in columns as wide as the longest entry."""
     entries = [
         (
             f"{letters[row.variant]} {row.variant}{' ●' if row.on_front else ''} {digits(row.latency.mean)} ms",

@@ -1,7 +1,7 @@
-"""Charts as files: a Vega specification and its data in, SVG or PNG out.
+"""Render charts: from a Vega specification and its data to SVG or PNG.
 
 The page draws its charts with the same library in the browser (`html/`). Here `vl-convert` runs it, without a browser
-and without a network. The fonts come with it, so the same chart gives the same bytes on every machine.
+or a network. It includes the fonts, so a chart has the same bytes on every machine.
 """
 
 import json
@@ -14,7 +14,7 @@ from packlight.extras import load
 
 PURPOSE = "plots"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-"""the first is built into vl-convert; where an SVG is viewed, the next two have letters of the same widths"""
+"""the first is built into vl-convert; the other two have the same letter widths, for viewers of the SVG"""
 
 
 def chart(name: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def chart(name: str) -> dict[str, Any]:
 def filled(
     specification: Mapping[str, Any], data: Mapping[str, Sequence[Mapping[str, Any]]], signals: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A specification with its data sets and signals filled in, by name; the one given is left as it is."""
+    """A copy of a specification with its data sets and signals filled in by name."""
     sources = [
         {**each, "values": list(data[each["name"]])} if each["name"] in data else each for each in specification["data"]
     ]
@@ -39,7 +39,7 @@ def filled(
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:
-    """What to read a logarithmic axis over these values by: 1, 2, 5, 10, …, and more digits where few of these fit."""
+    """Ticks for a logarithmic axis over these values: 1, 2, 5, 10, …, and more digits if few of these fit."""
     low, high = min(values, default=1.0), max(values, default=10.0)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found: list[float] = []
@@ -71,10 +71,10 @@ def png(drawing: str, *, scale: float) -> bytes:
 
 
 def text_sizes(texts: Sequence[tuple[str, float, str]]) -> list[tuple[float, float]]:
-    """Width and height of each (text, font size, font weight) in a chart, in the chart's units.
+    """Width and height of each (text, font size, font weight) in a chart's units.
 
     Raises:
-        MissingExtraError: when vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     rows = [{"text": text, "size": size, "weight": weight} for text, size, weight in texts]
     fields = {"text": {"field": "text"}, "fontSize": {"field": "size"}, "fontWeight": {"field": "weight"}}

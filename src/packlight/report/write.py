@@ -28,7 +28,7 @@ GLOSSARY = (
 
 
 class Paths(NamedTuple):
-    """Where the parts of a report were written."""
+    """The paths of a report's files."""
 
     report: Path
     png: Path
@@ -51,19 +51,19 @@ def write_report(
 
     Args:
         measurements: a run's rows.
-        folder: made when missing.
-        constraints: The limits for the recommendation. None for the balanced profile without limits.
-        rate: Requests per second to plan capacity for. None for the rate in the measurements.
-        utilisation: Maximum share of the time that a worker is busy, from 0 to 1.
-        p99_ms: Maximum p99 latency in milliseconds, including the wait.
-        prices: Machines and their prices. None for the example table.
-        latency_samples: Raw latencies of each variant in milliseconds, for the spread of its service times.
-        right: For each variant, whether it classified each text of `measurements.chosen_on` correctly, for exact
+        folder: created if missing.
+        constraints: limits for the recommendation; None for the balanced profile without limits.
+        rate: requests per second to plan capacity for; None for the rate in the measurements.
+        utilisation: maximum share of the time that a worker is busy, from 0 to 1.
+        p99_ms: maximum p99 latency in milliseconds, including the wait.
+        prices: machines and their prices; None for the built-in examples.
+        latency_samples: raw latencies of each variant in milliseconds, for the spread of its service times.
+        right: for each variant, whether it classified each text of `measurements.chosen_on` correctly, for exact
             tests between any two rows.
 
     Raises:
-        MissingExtraError: when vl-convert-python is not installed.
-        PacklightError: when a constraint, the rate or another figure is out of range.
+        MissingExtraError: if vl-convert-python is not installed.
+        PacklightError: if a constraint, the rate or another figure is out of range.
     """
     summary = summarise(measurements)
     advice = recommend.recommend(measurements, constraints or Constraints(), right=right)
@@ -86,7 +86,7 @@ def write_report(
 
 
 def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
-    """The page in Markdown, from its parts."""
+    """Assemble the page in Markdown."""
     sections = [
         ("Variants", f"{escape(summary.title)}\n\n{render_markdown(summary, wide=True)}"),
         ("Plot", "![latency against accuracy, bubbles for size](plot.svg)\n"),

@@ -11,7 +11,7 @@ TEXT = "where is my package"
 
 
 class Way(NamedTuple):
-    """One way: what it needs, and the code."""
+    """A way to open an artifact: its requirements, and the code."""
 
     title: str
     needs: str

@@ -1,4 +1,4 @@
-"""The card's metadata as the Hub reads it: tags, base model, data set, and results as a `model-index`."""
+"""The card's metadata for the Hub: tags, base model, data set, and results as a `model-index`."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def source_of(data: DataSummary) -> Source:
 
 
 def card_data(artifact: Artifact, measurements: Measurements) -> "ModelCardData":
-    """The metadata of an artifact's card, with what was measured."""
+    """The metadata of an artifact's card, with the measurements."""
     from huggingface_hub import ModelCardData  # (slow to import)
 
     manifest = artifact.manifest
@@ -58,7 +58,7 @@ def card_data(artifact: Artifact, measurements: Measurements) -> "ModelCardData"
 
 
 def eval_results(row: Measurement, data: DataSummary) -> "list[EvalResult]":
-    """A row's accuracies on the test split; none where it has no answers."""
+    """A row's accuracies on the test split; empty if it has no predictions."""
     from huggingface_hub import EvalResult  # (slow to import)
 
     source = source_of(data)
@@ -99,12 +99,12 @@ def _kinds(artifact: Artifact) -> list[str]:
 
 
 def license_of(artifact: Artifact) -> str | None:
-    """The license that the models it builds on share; None where one of them is not known, or they differ."""
+    """The license of the base models; None if one is unknown, or if they differ."""
     stated = {model.license for model in base_models(artifact.manifest)}
     return stated.pop() if len(stated) == 1 else None
 
 
 def _base_models(artifact: Artifact) -> list[str] | str | None:
-    """The Hub ids that training started from, where they are known."""
+    """The known Hub ids of the models that training started from."""
     known = [model.id for model in base_models(artifact.manifest) if model.id is not None]
     return known[0] if len(known) == 1 else known or None

@@ -1,4 +1,4 @@
-"""The card's page, put together with huggingface_hub's own card class."""
+"""The card's page, built with huggingface_hub's card class."""
 
 import json
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def render_card(artifact: Artifact, measurements: Measurements) -> str:
     """The card as Markdown, with the Hub's metadata in front.
 
     Raises:
-        MeasurementError: when the artifact is not among the measured variants.
+        MeasurementError: if the artifact is not one of the measured variants.
     """
     from huggingface_hub import ModelCard  # (slow to import)
 
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in _sections(artifact, measurements))
     head = card_data(artifact, measurements).to_yaml()
-    # Parsing what was written proves that the Hub will read it.
+    # Parsing the result proves that the Hub can read it.
     return str(ModelCard(f"---\n{head}\n---\n\n# {escape(artifact.name)}\n\n{_opening(artifact)}\n\n{body}\n"))
 
 
@@ -87,7 +87,7 @@ def _ways(artifact: Artifact) -> str:
 
 
 def _majority(measurements: Measurements) -> list[tuple[str, str, str]]:
-    """What the accuracy must be held against: that of a model that has learnt nothing but the most frequent label."""
+    """The accuracy to compare with: that of always predicting the most frequent label."""
     share = measurements.data.majority.get("test")
     if share is None:
         return []
@@ -159,7 +159,7 @@ def _data(measurements: Measurements) -> str:
 
 
 def _choice(measurements: Measurements) -> str:
-    """Which split the variant was chosen on, and which one confirmed it."""
+    """The splits that chose and confirmed the variant."""
     if measurements.chosen_on == "val":
         return (
             "Settings and variants were chosen on `val`. `test` only confirms; the figures above come from it unless they say "
@@ -172,7 +172,7 @@ def _choice(measurements: Measurements) -> str:
 
 
 def _license(artifact: Artifact) -> str:
-    """The licenses of the models that it derives from, as far as they are known."""
+    """The known licenses of the models that it derives from."""
     models = base_models(artifact.manifest)
     if not models:
         return "The model that training started from is not recorded, so its license is unknown."
@@ -214,5 +214,5 @@ def _options(options: dict[str, Any]) -> str:
 
 
 def _inline(text: str) -> str:
-    """Text inside backticks, in a table too."""
+    """Text for backticks, also inside a table."""
     return text.replace("`", "'").replace("|", "\\|").replace("\n", " ")

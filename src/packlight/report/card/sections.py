@@ -13,7 +13,7 @@ from packlight.steps import step_types
 
 
 def engines(artifact: Artifact) -> str:
-    """The comparison of engines that an artifact was chosen by, as Markdown; only for artifacts that have one."""
+    """The comparison of engines that chose the artifact, as Markdown; empty if there was none."""
     facts = artifact.manifest.facts
     contest = facts["engine_selection"]
     threads = contest["threads"]
@@ -120,7 +120,8 @@ def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str
         yield f"Predictions do not depend on the batch{flips}."
     else:
         yield (
-            "**Its int8 ranges are taken from each batch at run time**, so a prediction depends slightly on the other texts in "
+            "**Its int8 ranges are computed from each batch at run time**, so a prediction depends slightly on the "
+            "other texts in "
             f"the batch{flips}. Predict one text at a time, or use a variant with static ranges."
         )
 
@@ -131,7 +132,7 @@ def _processors(artifact: Artifact, measurements: Measurements) -> Iterator[str]
     vnni = "with" if measurements.environment.vnni else "without"
     yield (
         f"int8 depends on the processor. The figures were measured on one {vnni} VNNI instructions. On x86 processors without "
-        "them, products of full 8-bit weights can saturate and change predictions, unless the weights have 7 bits "
+        "them, products of full 8-bit weights can saturate and change predictions, unless the weights use only 7 bits "
         f"(`reduce_range`, here: `{_reduce_range(artifact)}`). Measure again on the processor that you will use."
     )
 
@@ -152,7 +153,7 @@ def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
 
 
 class Calibration(NamedTuple):
-    """An out-of-scope rule that is built into an artifact."""
+    """An out-of-scope rule that is folded into an artifact."""
 
     variant: str
     """the variant that it was chosen for"""
@@ -176,14 +177,14 @@ def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
 
 
 def calibration_of(artifact: Artifact) -> Calibration | None:
-    """The rule that acts in an artifact; of a cascade, in its second model."""
+    """The rule in an artifact, or in the second model of a cascade."""
     manifest = artifact.manifest
     if manifest.engine == "cascade":
         manifest = read_manifest(artifact.path / SECOND)
     for name, kind, facts in reversed(_history(manifest)):
         if "rule" in facts:
             return Calibration(name, facts)
-        # What was trained since has no threshold of before.
+        # A variant that was trained later has no earlier threshold.
         if (step := step_types().get(kind)) is not None and step.trains:
             return None
     return None
@@ -210,7 +211,7 @@ def _rule(artifact: Artifact) -> str:
 
 
 def _traffic(rate: float | str | None) -> str:
-    """What a threshold was chosen for."""
+    """The traffic that a threshold was chosen for."""
     if rate is None:
         return "an unknown share of out-of-scope texts: it has the best accuracy at the worst share"
     if isinstance(rate, str):
@@ -234,11 +235,11 @@ def _abstains(artifact: Artifact, measurements: Measurements) -> str:
     chosen = next((facts["abstention"] for _, _, facts in reversed(_history(manifest)) if "abstention" in facts), None)
     if chosen is not None:
         words += (
-            f" The threshold was chosen on `val`. There, {percent(chosen['coverage'])} of the texts in scope are answered, "
-            f"{percent(chosen['risk'])} of those wrongly"
+            f" The threshold was chosen on `val`. There, {percent(chosen['coverage'])} of the in-scope texts are "
+            f"answered, {percent(chosen['risk'])} of those incorrectly"
         )
         recall = chosen["oos_recall"]
-        words += "." if recall is None else f", and {percent(recall)} of the texts out of scope are not answered."
+        words += "." if recall is None else f", and {percent(recall)} of the out-of-scope texts are not answered."
     row = measurements[artifact.name]
     if row.coverage is not None:
         words += (
@@ -246,7 +247,7 @@ def _abstains(artifact: Artifact, measurements: Measurements) -> str:
             + (
                 "."
                 if row.oos_recall is None
-                else f", and abstains from {percent(row.oos_recall)} of those out of scope."
+                else f", and abstains from {percent(row.oos_recall)} of the out-of-scope ones."
             )
         )
     return words

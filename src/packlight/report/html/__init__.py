@@ -1,4 +1,4 @@
-"""`report.html`: one file that shows a whole run, explores it and runs without a network."""
+"""`report.html`: one self-contained file to explore a run."""
 
 from packlight.report.html.page import Page, describe
 from packlight.report.html.render import render_html

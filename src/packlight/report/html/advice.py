@@ -1,4 +1,4 @@
-"""The pick in a few sentences, and the evidence from which the page makes the same pick under other constraints."""
+"""The pick in a few sentences, and the evidence that lets the page pick under other constraints."""
 
 import msgspec
 
@@ -23,32 +23,32 @@ class Pick(msgspec.Struct, frozen=True, kw_only=True):
 
     variant: str | None
     why: tuple[str, ...]
-    """three sentences: what it does, which split chose and which confirms it, and the rule"""
+    """three sentences: the pick's figures, the splits that chose and confirmed it, and the rule"""
     cautions: tuple[str, ...]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One profile as the page follows it."""
+    """A profile, for the page."""
 
     name: str
     rule: str
     allowed_loss: float
     within_loss: bool
-    """whether the allowed loss is a limit on the figures rather than on what is measurable"""
+    """whether the allowed loss limits the figures, and not only measurable losses"""
     one_at_a_time: bool
-    """whether answers may depend on the batch"""
+    """whether predictions may depend on the batch"""
     open_to: tuple[bool, ...]
     """for each row, whether the profile admits it"""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a pick depends on besides the rows' own figures; rows in the order of the measurements."""
+    """Everything that a pick needs besides the rows' figures. Rows are in the order of the measurements."""
 
     profiles: tuple[Profile, ...]
     worse: tuple[tuple[bool, ...], ...]
     """[row][other]: whether the row is measurably less accurate than the other"""
     differs: tuple[tuple[str, ...], ...]
-    """[row][other]: the same in words"""
+    """[row][other]: the same as text"""
     equally_fast: tuple[tuple[bool, ...], ...]
     depends_on_batch: tuple[bool, ...]
 
@@ -64,7 +64,7 @@ def pick_of(measurements: Measurements, right: Right) -> Pick:
 
 
 def evidence_of(measurements: Measurements, right: Right) -> Evidence:
-    """Every comparison that a pick can need."""
+    """All comparisons that a pick can need."""
     rows = measurements.measurements
     compared = [[compare(row, other, measurements, right) for other in rows] for row in rows]
     return Evidence(

@@ -1,10 +1,10 @@
-"""Curves over raw samples and answers, each short enough to be drawn and exact where it has a point.
+"""Curves over raw samples and predictions, thinned for drawing. Every remaining point is exact.
 
 Sources
     quantiles                  linear between order statistics: Hyndman & Fan (1996), The American Statistician 50(4),
                                type 7
-    ROC and its area           Fawcett (2006), Pattern Recognition Letters 27(8), sections 4 and 7; for finding out what
-                               is out of scope: Hendrycks & Gimpel (2017), ICLR, arXiv:1610.02136
+    ROC and its area           Fawcett (2006), Pattern Recognition Letters 27(8), sections 4 and 7; for out-of-scope
+                               detection: Hendrycks & Gimpel (2017), ICLR, arXiv:1610.02136
     risk-coverage, its area    El-Yaniv & Wiener (2010), JMLR 11, section 2; Geifman & El-Yaniv (2017), NeurIPS,
                                arXiv:1705.08500
 """
@@ -30,7 +30,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def service_times(samples_ms: Sequence[float]) -> tuple[float, ...]:
-    """At most `SAMPLES` times, ascending, that are distributed like the samples; all of them when there are no more."""
+    """At most `SAMPLES` times, ascending, with the distribution of the samples."""
     values = np.sort(np.asarray(samples_ms, dtype=float))
     if len(values) > SAMPLES:
         values = np.quantile(values, (np.arange(SAMPLES) + 0.5) / SAMPLES)
@@ -46,15 +46,16 @@ def cumulative(samples_ms: Sequence[float]) -> tuple[tuple[float, float], ...]:
 
 
 def roc(scores: Sequence[float], in_scope: Sequence[bool]) -> Curve | None:
-    """How well a score tells texts in scope (high) from those out of scope, at every threshold.
+    """The ROC curve of a score that should be high for in-scope texts.
 
     Args:
-        scores: the higher, the more a text is taken to be in scope.
-        in_scope: whether it is.
+        scores: score of each text.
+        in_scope: whether each text is in scope.
 
     Returns:
-        (share of out-of-scope texts let through, share of in-scope texts let through), and the chance that a text
-        in scope scores higher than one out of scope, ties counting half. None when one of the two kinds is missing.
+        (share of out-of-scope texts let through, share of in-scope texts let through), and the probability that an
+        in-scope text scores higher than an out-of-scope one, with ties counting half. None if one of the two kinds is
+        missing.
     """
     wanted = np.asarray(in_scope, dtype=bool)
     if wanted.all() or not wanted.any():
@@ -67,11 +68,11 @@ def roc(scores: Sequence[float], in_scope: Sequence[bool]) -> Curve | None:
 
 
 def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> Curve:
-    """The error among the texts that are answered when only the most confident are.
+    """The risk-coverage curve: the error rate if only the most confident texts are answered.
 
     Args:
-        confidences: of each answer.
-        right: whether it is right.
+        confidences: confidence of each prediction.
+        right: whether each is correct.
 
     Returns:
         (coverage: share of texts answered, risk: share of these answered wrongly), and the mean risk over the
@@ -86,7 +87,7 @@ def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> Curve:
 
 
 def _descending(scores: Sequence[float]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The order from the highest score, and the last place of each run of equal ones: no threshold parts these."""
+    """The descending order of the scores, and the last index of each group of equal ones."""
     values = np.asarray(scores, dtype=float)
     order = np.argsort(-values, kind="stable")
     falls = np.flatnonzero(np.diff(values[order]))
@@ -99,10 +100,10 @@ def _curve(x: Floats, y: Floats, area: float) -> Curve:
 
 
 def _thin(count: int) -> npt.NDArray[np.intp]:
-    """Places of at most `POINTS` points, both ends among them."""
+    """The indices of at most `POINTS` points, both ends included."""
     return np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(np.intp))
 
 
 def _short(values: Floats) -> list[float]:
-    """Five digits: more cannot be seen and would only be carried."""
+    """Round to five digits. More would be invisible and only add bytes."""
     return [float(f"{value:.5g}") for value in values]

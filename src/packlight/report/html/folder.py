@@ -1,4 +1,4 @@
-"""What a run's folder holds, read once: the only place of this package that opens files of a run."""
+"""A run's folder, read once. No other module of this package opens files of a run."""
 
 import dataclasses
 import os
@@ -25,10 +25,10 @@ from packlight.runtime.artifact import MANIFEST, Manifest, read_manifest
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies in its folder; what an older version did not write is absent."""
+    """The content of a run's folder. Files that an older version did not write are missing."""
 
     name: str
-    """the folder as a command names it; never an absolute path, which would say whose machine it was"""
+    """the folder as used in commands; never an absolute path, which could reveal whose machine it was"""
     measurements: Measurements
     raws: dict[str, Raw]
     truths: dict[Judged, TrueLabels]
@@ -37,11 +37,11 @@ class Run:
 
     @property
     def truth(self) -> TrueLabels | None:
-        """The test split; None where it is not there."""
+        """The test split; None if it is missing."""
         return self.truths.get("test")
 
     def without_texts(self) -> "Run":
-        """The same with every text empty, so that nothing made of it can hold one."""
+        """The same without any texts, so that nothing derived from it can contain one."""
         blank = {
             name: msgspec.structs.replace(truth, texts=[""] * len(truth.texts)) for name, truth in self.truths.items()
         }
@@ -49,11 +49,11 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the figures of a run and, where they are there, its raw samples, test split and manifests.
+    """Read the figures of a run and, if present, its raw samples, test split and manifests.
 
     Raises:
-        MeasurementError: when there are no figures, a file is damaged, or answers and test split do not belong together.
-        ArtifactError: when a manifest is damaged.
+        MeasurementError: if there are no figures, if a file is damaged, or if predictions and test split don't match.
+        ArtifactError: if a manifest is damaged.
     """
     measurements = read_measurements(folder)
     variants = [row.variant for row in measurements.measurements]

@@ -1,4 +1,4 @@
-"""Where each variant comes from: the graph of steps, their options, and how training went."""
+"""The lineage of each variant: the graph of steps, their options, and the training history."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,28 +9,28 @@ from packlight.report.html.folder import Run
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant in the graph."""
+    """A variant in the graph."""
 
     name: str
     parent: str | None
     step: str
     options: tuple[tuple[str, str], ...]
-    """that were set, as they are written in a recipe"""
+    """options that were set, as written in a recipe"""
     measured: bool
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """How a variant did on the validation split after one pass over the training texts."""
+    """A variant's results on the validation split after an epoch."""
 
     variant: str
     epoch: int
     accuracy: float
     kept: bool
-    """whether the weights of this epoch are the variant's"""
+    """whether the variant has the weights of this epoch"""
 
 
 def nodes_of(run: Run) -> tuple[Node, ...]:
-    """Every variant of the run, and what these were made from even where it was not measured; parents first."""
+    """Every variant of the run and its ancestors, measured or not; parents first."""
     nodes: dict[str, Node] = {}
     for node in (*_from_manifests(run), *_from_rows(run)):
         nodes.setdefault(node.name, node)
@@ -40,7 +40,7 @@ def nodes_of(run: Run) -> tuple[Node, ...]:
 
 
 def epochs_of(run: Run) -> tuple[Epoch, ...]:
-    """The history of every training that kept one."""
+    """The history of every training that has one."""
     return tuple(
         Epoch(
             variant=name,
@@ -71,7 +71,7 @@ def _from_manifests(run: Run) -> Iterator[Node]:
 
 
 def _from_rows(run: Run) -> Iterator[Node]:
-    """Rows whose artifacts do not lie in the run's folder; reference rows come from nowhere and stay out."""
+    """Rows whose artifacts are not in the run's folder, without reference rows."""
     for row in run.measurements.measurements:
         if row.step != "reference":
             yield Node(name=row.variant, parent=row.parent, step=row.step, options=(), measured=True)

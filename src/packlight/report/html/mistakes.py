@@ -1,4 +1,4 @@
-"""What was answered wrongly, in the very words: confusions, weak classes, and what each step broke or fixed."""
+"""Wrong predictions with their texts: confusions, weak classes, and the texts that each step broke or fixed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,35 +11,35 @@ UNKNOWN = "a label that the data lacks"
 PAIRS = 8
 EXAMPLES = 3
 LISTED = 50
-"""queries written out on each side of a step; the page stays readable and small"""
+"""number of texts listed on each side of a step, to keep the page readable and small"""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """One test text and what became of it."""
+    """A test text and its predictions."""
 
     text: str
-    """empty where texts are left out"""
+    """empty if texts are left out"""
     answer: str
     """the true label"""
     given: str
     before: str | None = None
-    """the parent's answer"""
+    """the parent's prediction"""
     confidence: float | None = None
 
 
 class Confusion(msgspec.Struct, frozen=True, kw_only=True):
-    """How often texts of one label were taken for another."""
+    """How often texts with one label were predicted to have another."""
 
     answer: str
     given: str
     count: int
     of: int
-    """texts of the true label"""
+    """number of texts with the true label"""
     examples: tuple[Query, ...]
 
 
 class WeakClass(msgspec.Struct, frozen=True, kw_only=True):
-    """A class that is answered badly, and what it is taken for."""
+    """A class with low accuracy, and the labels that are predicted instead."""
 
     label: str
     accuracy: float
@@ -49,7 +49,7 @@ class WeakClass(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mistakes(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant's mistakes."""
+    """A variant's mistakes."""
 
     variant: str
     wrong: int
@@ -59,7 +59,7 @@ class Mistakes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step did to the answers, query by query."""
+    """The effect of a step on the predictions, text by text."""
 
     variant: str
     parent: str
@@ -67,13 +67,13 @@ class StepEffect(msgspec.Struct, frozen=True, kw_only=True):
     fixed: int
     both_wrong: int
     broken: tuple[Query, ...]
-    """right before, wrong now; the most confident first; at most `LISTED`"""
+    """texts that were correct and are now wrong, the most confident first, at most `LISTED`"""
     mended: tuple[Query, ...]
-    """wrong before, right now"""
+    """texts that were wrong and are now correct"""
 
 
 def mistakes(row: Measurement, raw: Raw, truth: TrueLabels) -> Mistakes | None:
-    """What a variant answers wrongly; None where its answers mean nothing."""
+    """A variant's mistakes; None if its predictions are meaningless."""
     if raw.predictions is None:
         return None
     wrong = [query for query in _queries(raw, truth) if query.given != query.answer]
@@ -109,7 +109,7 @@ def mistakes(row: Measurement, raw: Raw, truth: TrueLabels) -> Mistakes | None:
 
 
 def effect(parent: Raw, raw: Raw, truth: TrueLabels) -> StepEffect | None:
-    """What a step broke and fixed; None where one of the two has no answers."""
+    """The texts that a step broke and fixed; None if one of the two variants has no predictions."""
     before, after = truth.right(parent), truth.right(raw)
     if before is None or after is None:
         return None
@@ -132,7 +132,7 @@ def effect(parent: Raw, raw: Raw, truth: TrueLabels) -> StepEffect | None:
 
 
 def quoted(wrong: Iterable[Mistakes], effects: Iterable[StepEffect]) -> set[str]:
-    """The distinct texts that these hold verbatim."""
+    """The distinct texts that are quoted."""
     queries = [query for found in wrong for weak in found.weak for query in weak.examples]
     queries += [query for found in wrong for pair in found.confusions for query in pair.examples]
     queries += [query for found in effects for query in (*found.broken, *found.mended)]
@@ -152,5 +152,5 @@ def _queries(raw: Raw, truth: TrueLabels) -> Iterator[Query]:
 
 
 def _surest(queries: list[Query]) -> list[Query]:
-    """The most confident first: what a threshold would not have caught."""
+    """The most confident first: mistakes that a threshold would not have caught."""
     return sorted(queries, key=lambda query: -(query.confidence or 0.0))

@@ -1,4 +1,4 @@
-"""The page as plain data: everything that the template and the charts show, decided before either is looked at."""
+"""The page as plain data: everything that the template and the charts show."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,23 +18,23 @@ RATE = 1000.0
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant's latencies."""
+    """A variant's latencies."""
 
     variant: str
     steps: tuple[tuple[float, float], ...]
     """the empirical distribution: (milliseconds, share)"""
     times: tuple[float, ...]
-    """service times for the queue, ascending"""
+    """service times for the queueing formula, ascending"""
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """How one variant's answers could be filtered."""
+    """The curves for filtering a variant's predictions by confidence."""
 
     variant: str
     roc: Curve | None
-    """of the largest logit in scope; None where the data has no out-of-scope texts"""
+    """ROC of the largest in-scope logit; None if the data has no out-of-scope texts"""
     own: tuple[float, float] | None
-    """where the variant's own labels stand on it: (out-of-scope let through, in-scope let through)"""
+    """the point of the variant's own labels on it: (share of out-of-scope texts let through, of in-scope texts)"""
     coverage: Curve | None
     """risk against coverage by confidence"""
 
@@ -56,19 +56,19 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     prices: PriceTable
     rate: float
     utilisation: float
-    """what the calculator starts with, as the rate"""
+    """initial values of the calculator, as is the rate"""
     commands: tuple[tuple[str, str], ...]
     quoted: int
-    """test texts that the page holds verbatim"""
+    """number of test texts that the page quotes"""
 
 
 def describe(run: Run, *, prices: PriceTable | None = None, texts: bool = True) -> Page:
-    """Everything that the page of a run says.
+    """Build the page of a run.
 
     Args:
-        run: as read from its folder.
-        prices: machines that the calculator starts with; the shipped examples when None.
-        texts: whether test texts are quoted; without them the page shows labels and counts only.
+        run: the content of the run's folder.
+        prices: machines in the calculator; None for the built-in examples.
+        texts: whether to quote test texts. Without them, the page shows only labels and counts.
     """
     if not texts:
         run = run.without_texts()
@@ -131,7 +131,7 @@ def _roc(truth: TrueLabels, raw: Raw, oos_label: str | None) -> tuple[Curve | No
 
 
 def _share(through: Sequence[bool], in_scope: Sequence[bool], *, wanted: bool) -> float:
-    """Share of one kind of text that is let through."""
+    """Share of one kind of texts that is let through."""
     kind = [let for let, inside in zip(through, in_scope, strict=True) if inside is wanted]
     return sum(kind) / len(kind)
 

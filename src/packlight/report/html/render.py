@@ -1,9 +1,9 @@
-"""Plain data to one HTML file that needs nothing else, not even a network.
+"""Render plain data to one self-contained HTML file.
 
-What comes from data is a label, a text or a file name that someone else may have written. It reaches the page in
-two ways: through the template, which escapes it, and as JSON inside a script element, where the signs that could end
-the element are written as escapes. The page's policy then lets the browser run only the scripts whose hashes are
-listed and load nothing at all, so that a mistake in either would still run nothing.
+Labels, texts and file names can come from anyone. They reach the page in two ways: through the template, which escapes
+them, and as JSON inside a script element, where characters that could end the element are escaped. The page's policy
+lets the browser run only the scripts whose hashes it lists, and load nothing. So even a mistake in the escaping would
+not run foreign code.
 """
 
 import base64
@@ -25,17 +25,17 @@ from packlight.report.table import MARKS
 PURPOSE = "report.html"
 HERE = files("packlight.report.html")
 SCRIPTS = ("figures", "pick", "queue", "charts", "palette", "explorer", "calculator", "table", "roofline", "start")
-"""the page's own scripts, in the order in which they build on each other"""
+"""the page's own scripts, in the order of their dependencies"""
 CHARTS = ("bubbles", "latency", "accuracy", "scope", "coverage", "learning", "lineage", "roofline")
 VEGA_LITE = "6.4"
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def render_html(page: Page) -> str:
-    """The page; the same data gives the same text.
+    """Render the page. The same data always gives the same text.
 
     Raises:
-        MissingExtraError: when the template engine or the plotting library is not installed.
+        MissingExtraError: if the template engine or the plotting library is not installed.
     """
     jinja2 = load("jinja2", PURPOSE)
     scripts = [plotting_library(), _own_script()]
@@ -62,7 +62,7 @@ def render_html(page: Page) -> str:
 
 
 def figures_for_templates() -> tuple[str, ...]:
-    """Ways to write a figure that templates use."""
+    """Number formats for templates."""
     return (
         "digits",
         "milliseconds",
@@ -77,13 +77,13 @@ def figures_for_templates() -> tuple[str, ...]:
 
 
 def as_json(value: Any) -> str:
-    """JSON that is safe inside a script element, and still the same JSON."""
+    """Equivalent JSON that is safe inside a script element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "".join(ESCAPES.get(sign, sign) for sign in text)
 
 
 def policy(scripts: list[str]) -> str:
-    """A Content-Security-Policy: these scripts, styles of the page itself, and nothing else from anywhere."""
+    """A Content-Security-Policy that allows these scripts and the page's own styles, and nothing else."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts
     )
@@ -95,7 +95,7 @@ def plotting_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script.
 
     Raises:
-        MissingExtraError: when vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     bundle: str = load("vl_convert", PURPOSE).javascript_bundle(vl_version=VEGA_LITE)
     return f'"use strict";(() => {{{bundle}}})();\n'
@@ -115,5 +115,5 @@ def _text(folder: str, name: str) -> str:
 
 
 def _safe(jinja2: Any, text: str) -> Any:
-    """Text of the package itself, or escaped already, that the template takes as it is."""
+    """Text from the package itself, or already escaped, that the template does not escape."""
     return jinja2.utils.markupsafe.Markup(text)

@@ -1,4 +1,4 @@
-"""The commands that reproduce a run, as far as its folder records what they need."""
+"""The commands that reproduce a run, if its folder records what they need."""
 
 import shlex
 
@@ -7,7 +7,7 @@ from packlight.report.html.folder import Run
 
 
 def commands(run: Run) -> tuple[tuple[str, str], ...]:
-    """Pairs of what a command does and the command, ready for a POSIX shell."""
+    """Pairs of a description and a command for a POSIX shell."""
     measured = run.measurements
     threads = {str(row.threads) for row in measured.measurements}
     same = ["--data", measured.data.source, *as_options(measured.data.reading)]
@@ -26,7 +26,7 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def _model(run: Run) -> list[str]:
-    """What the first training started from, where its manifest says so."""
+    """The model that the first training started from, if its manifest records it."""
     started = {
         str(manifest.facts["started_from"]) for manifest in run.manifests.values() if "started_from" in manifest.facts
     }

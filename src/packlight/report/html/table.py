@@ -1,4 +1,4 @@
-"""The columns of the main table: how a figure is written, and what it is sorted by."""
+"""The columns of the main table: formats and sort keys."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,16 +8,16 @@ from packlight.formatting import NONE, digits, megabytes, milliseconds, percent,
 
 
 class Column(NamedTuple):
-    """One figure of a row."""
+    """A figure of a row."""
 
     heading: str
     title: str
-    """the heading in full"""
+    """the full heading"""
     value: Callable[[Row], float | None]
     write: Callable[[float], str]
 
     def cell(self, row: Row) -> str:
-        """The figure as it is written."""
+        """The formatted figure."""
         value = self.value(row)
         return NONE if value is None else self.write(value)
 

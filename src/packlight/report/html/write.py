@@ -12,17 +12,17 @@ FILE_NAME = "report.html"
 
 
 def write_html(folder: Path, *, prices: PriceTable | None = None, texts: bool = True) -> Path:
-    """Write a run's `report.html` from what its folder holds, whole, and return its path.
+    """Write a run's `report.html` atomically, from the files in its folder, and return its path.
 
     Args:
-        folder: of a run, with `measurements.json` and, where they are there, `raw/` and `variants/`.
-        prices: machines that the calculator starts with; the shipped examples when None.
-        texts: whether test texts are quoted; without them the page can be shared where the texts cannot.
+        folder: a run's folder, with `measurements.json` and optionally `raw/` and `variants/`.
+        prices: machines in the calculator; None for the built-in examples.
+        texts: whether to quote test texts. Without them, the page can be shared even if the texts cannot.
 
     Raises:
-        MeasurementError: when there are no figures, or files do not belong together.
-        ArtifactError: when a manifest is damaged.
-        MissingExtraError: when the template engine or the plotting library is not installed.
+        MeasurementError: if there are no figures, or if the files don't match.
+        ArtifactError: if a manifest is damaged.
+        MissingExtraError: if the template engine or the plotting library is not installed.
     """
     path = folder / FILE_NAME
     atomic_write(path, render_html(describe(read_run(folder), prices=prices, texts=texts)))

@@ -1,4 +1,4 @@
-"""`packlight plan`: workers, machines and cost, from measured latency or a load test. It doesn't need PyTorch."""
+"""`packlight plan`: workers, machines and cost, from measured latency, a load test or scored texts. It doesn't need PyTorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,20 +8,32 @@ import typer
 
 from packlight.analysis import capacity
 from packlight.analysis.capacity.measured import HEADROOM, plan_from_load, read_load
+from packlight.analysis.capacity.scored import plan_texts, read_score
 from packlight.cli import options
 from packlight.cli.results import read_raws
 from packlight.cli.show import console, print_tables, show_json
 from packlight.errors import Exit, MeasurementError, PacklightError
 from packlight.measure.results import read_measurements, samples_of
 from packlight.report import capacity as report_capacity
-from packlight.report import load_capacity
+from packlight.report import load_capacity, texts_capacity
 
 
 def plan(
     folder: Annotated[Path | None, typer.Argument(help="Folder of a run.", metavar="RUN")] = None,
     measured: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Plan from a result of `packlight loadtest` instead of a run."),
+        typer.Option(
+            metavar="FILE", help="Plan from a result of `packlight loadtest` or `packlight score` instead of a run."
+        ),
+    ] = None,
+    texts: Annotated[
+        float | None,
+        typer.Option(
+            help="Number of texts to score, such as 1e9. Only with --measured, a report of `packlight score`."
+        ),
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Time limit for --texts, in hours. By default, one machine of each kind.")
     ] = None,
     rate: options.Rate = 1000,
     utilisation: Annotated[
@@ -52,10 +64,12 @@ def plan(
 ) -> None:
     """Plan how many workers and machines your traffic needs and what they cost, from measured latency or a load test.
 
+    With --texts, plan how long that many texts take and what they cost, from a report of `packlight score`.
+
     The exit status is 3 if no variant stays under the p99, or if no machine has room for a worker.
 
     Example: `packlight plan runs/latest --rate 1000 --p99-ms 20 --prices prices.yaml`, or
-    `packlight plan --measured load.json --rate 5000`
+    `packlight plan --measured load.json --rate 5000`, or `packlight plan --measured score.json --texts 1e9 --hours 6`
     """
     if show_prices:
         typer.echo(capacity.default_prices_text(), nl=False)
@@ -65,6 +79,12 @@ def plan(
             raise PacklightError(f"got both a run, {folder}, and --measured; give one of them")
         of_runs = {"--utilisation": utilisation, "--p99-ms": p99_ms, "--variant": variant}
         _refuse(of_runs, "is for plans from a run; with --measured, use --headroom and --workers")
+        if texts is not None:
+            of_tests = {"--headroom": headroom, "--workers": workers}
+            _refuse(of_tests, "is for plans from a load test, not for --texts")
+            _from_score(measured, texts, hours, prices, as_json=as_json)
+            return
+        _refuse({"--hours": hours}, "is for --texts")
         _from_load(measured, rate, headroom, workers, prices, as_json=as_json)
         return
     if folder is None:
@@ -72,7 +92,7 @@ def plan(
             "nothing to plan from; give the folder of a run, such as runs/latest, or --measured with a result of "
             "`packlight loadtest`"
         )
-    of_load = {"--headroom": headroom, "--workers": workers}
+    of_load = {"--headroom": headroom, "--workers": workers, "--texts": texts, "--hours": hours}
     _refuse(of_load, "is for plans with --measured; with a run, use --utilisation and --p99-ms")
     _from_run(folder, rate, utilisation, p99_ms, prices, variant, as_json=as_json)
 
@@ -97,6 +117,16 @@ def _from_load(
         show_json(found)
     else:
         print_tables(load_capacity.terminal_table(found))
+    if found.cheapest is None:
+        raise typer.Exit(Exit.NOTHING_FITS)
+
+
+def _from_score(file: Path, texts: float, hours: float | None, prices: Path | None, *, as_json: bool) -> None:
+    found = plan_texts(read_score(file), texts, hours=hours, prices=options.prices_of(prices))
+    if as_json:
+        show_json(found)
+    else:
+        print_tables(texts_capacity.terminal_table(found))
     if found.cheapest is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 

@@ -1,0 +1,161 @@
+"""The plan for a number of texts: workers, machines, hours and money, from a report of `packlight score`."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from packlight.analysis.capacity.plan import SECONDS_PER_HOUR
+from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
+from packlight.errors import MeasurementError, PacklightError
+from packlight.files import DAMAGED_JSON
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Environment(msgspec.Struct, frozen=True):
+    cpu: str
+
+
+class _Score(msgspec.Struct, frozen=True):
+    """The part of a score report that a plan needs."""
+
+    format: Literal[1]
+    """as `packlight.scoring.report` writes it"""
+    artifact: str
+    rows: Count
+    workers: Count
+    worker_seconds: Positive
+    peak_memory_mb: Positive
+    environment: _Environment
+    cache_hit_rate: Share | None = None
+
+
+class ScoreFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What `packlight score` found, as far as a plan needs it."""
+
+    artifact: str
+    rows: int
+    workers: int
+    per_worker: float
+    """texts per second of one worker, while the others worked beside it"""
+    memory_mb: float
+    """of one worker"""
+    cache_hit_rate: float | None
+    """share of the texts that were equal to one scored before"""
+    cpu: str
+
+
+class TextsFit(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of machine scores the texts."""
+
+    machine: str
+    workers_per_machine: int
+    machines: int
+    hours: float
+    """that they take"""
+    usd: float
+    """for these hours"""
+    usd_per_billion: float
+    """for a billion texts"""
+
+
+class TextsPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers, machines, hours and money for a number of texts."""
+
+    figures: ScoreFigures
+    texts: float
+    hours_limit: float | None
+    worker_hours: float
+    """of one worker that scores all texts"""
+    workers: int | None
+    """that are needed for the limit; None without a limit, where each fit is one machine"""
+    fits: tuple[TextsFit, ...]
+    """the cheapest first"""
+    too_small: tuple[str, ...]
+    """machines on which not even one worker fits"""
+
+    @property
+    def cheapest(self) -> TextsFit | None:
+        """The machines that score the texts for the least money; None when one worker fits on none."""
+        return self.fits[0] if self.fits else None
+
+
+def plan_texts(
+    figures: ScoreFigures, texts: float, *, hours: float | None = None, prices: PriceTable | None = None
+) -> TextsPlan:
+    """Plan how a number of texts is scored: workers = ceil(texts / (texts per second of a worker x seconds)).
+
+    Args:
+        figures: from `read_score`.
+        texts: how many there are, above 0.
+        hours: within which they must be scored; None for one machine of each kind, however long that takes.
+        prices: the machines; the shipped examples when None.
+
+    Raises:
+        PacklightError: when a figure is out of range.
+    """
+    if not (math.isfinite(texts) and texts > 0):
+        raise PacklightError(f"{texts} texts can't be planned for; give a number above 0, such as 1e9")
+    if hours is not None and not (math.isfinite(hours) and hours > 0):
+        raise PacklightError(f"{hours} hours can't be planned for; give a number above 0")
+    table = prices or default_prices()
+    worker_hours = texts / figures.per_worker / SECONDS_PER_HOUR
+    workers = None if hours is None else max(1, math.ceil(round(worker_hours / hours, 9)))
+    fits = [(machine, _fit(figures, machine, workers, texts, table)) for machine in table.machines]
+    return TextsPlan(
+        figures=figures,
+        texts=texts,
+        hours_limit=hours,
+        worker_hours=worker_hours,
+        workers=workers,
+        fits=tuple(sorted((fit for _, fit in fits if fit is not None), key=lambda fit: (fit.usd, fit.hours))),
+        too_small=tuple(machine.name for machine, fit in fits if fit is None),
+    )
+
+
+def read_score(path: Path) -> ScoreFigures:
+    """Read what a plan needs from a report of `packlight score`.
+
+    Raises:
+        MeasurementError: when the file is missing, damaged or of an unknown format, or no row was scored.
+    """
+    try:
+        score = msgspec.json.decode(path.read_bytes(), type=_Score)
+    except (OSError, *DAMAGED_JSON) as error:
+        raise MeasurementError(
+            f"{path}: not a report of `packlight score` with at least one row ({error}); make one with `packlight score "
+            "--sample 0.01 --json`"
+        ) from error
+    return ScoreFigures(
+        artifact=score.artifact,
+        rows=score.rows,
+        workers=score.workers,
+        per_worker=score.rows / score.worker_seconds,
+        memory_mb=score.peak_memory_mb / score.workers,
+        cache_hit_rate=score.cache_hit_rate,
+        cpu=score.environment.cpu,
+    )
+
+
+def _fit(
+    figures: ScoreFigures, machine: Machine, workers: int | None, texts: float, prices: PriceTable
+) -> TextsFit | None:
+    free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
+    each = min(machine.vcpus, math.floor(free_mb / figures.memory_mb))
+    if each == 0:
+        return None
+    machines = 1 if workers is None else math.ceil(workers / each)
+    hours = texts / (figures.per_worker * each * machines) / SECONDS_PER_HOUR
+    usd = machines * hours * machine.usd_per_hour
+    return TextsFit(
+        machine=machine.name,
+        workers_per_machine=each,
+        machines=machines,
+        hours=hours,
+        usd=usd,
+        usd_per_billion=usd / texts * 1e9,
+    )

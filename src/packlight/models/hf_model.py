@@ -31,8 +31,19 @@ LONGEST_UNSTATED = 512
 
 _OPEN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
-_REFUSALS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
-"""how transformers says that a folder is not a model: no file, no such architecture, other shapes, damaged weights"""
+_REFUSALS = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    SafetensorError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    ImportError,
+)
+"""how transformers says that a folder is not a model: no file, no such architecture, other shapes, damaged weights, settings
+that contradict each other, a library that an architecture needs"""
 
 
 def silence_transformers() -> None:

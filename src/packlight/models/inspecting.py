@@ -1,6 +1,7 @@
 """Open a checkpoint once before any work: what is wrong with its weights, and what can be taken out of it."""
 
 from dataclasses import replace
+from inspect import signature
 
 from transformers import PreTrainedModel
 
@@ -24,6 +25,11 @@ def inspect_checkpoint(checkpoint: Checkpoint, plan: HeadPlan) -> Structure:
         ModelError: when weights are missing or not finite, or transformers does not know the architecture.
     """
     model = open_classifier(checkpoint.path) if plan.own else build_classifier(checkpoint.path, plan.labels, seed=0)
+    if "attention_mask" not in signature(model.forward).parameters:
+        raise ModelError(
+            f"{checkpoint.reference}: {checkpoint.model_type} takes no attention mask, so that padding would change its answers; "
+            "choose another architecture"
+        )
     return replace(structure_of(model), longest_text=length_limit(model, checkpoint.path))
 
 

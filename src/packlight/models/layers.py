@@ -38,6 +38,11 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
     owner, _, attribute = path.rpartition(".")
     setattr(student.get_submodule(owner), attribute, kept)
     _set_depth(student, [*chosen, *range(held, held + len(rest))])
+    for place, layer in enumerate(kept):
+        # Decoders look up a layer's cache by its number.
+        for module in layer.modules():
+            if "layer_idx" in vars(module):
+                vars(module)["layer_idx"] = place
     return student
 
 
@@ -58,8 +63,8 @@ def _set_depth(model: PreTrainedModel, places: Sequence[int]) -> None:
     """Say in the configuration that a model has only the layers that were at these places."""
     config = model.config
     for name in LAYER_LISTS:
-        if (types := getattr(config, name, None)) is not None:
-            setattr(config, name, [types[place] for place in places])
+        if isinstance(each := getattr(config, name, None), list | tuple):
+            setattr(config, name, [each[place] for place in places])
     setattr(config, "n_layers" if hasattr(config, "n_layers") else "num_hidden_layers", len(places))
 
 
@@ -74,7 +79,7 @@ def evenly_spaced_layers(count: int, held: int) -> list[int]:
     return [round(place) for place in np.linspace(0, held - 1, count)]
 
 
-LAYER_LISTS = ("layer_types", "mlp_layer_types")
+LAYER_LISTS = ("layer_types", "mlp_layer_types", "attention_window")
 """what configurations call a list with an entry for each layer"""
 
 WIDTH_NAMES = ("intermediate_size", "hidden_dim")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 NO_EXPORT = {
     "xlnet": "its attention cannot be written as an ONNX graph of any length",
     "big_bird": "its block-sparse attention cannot be written as an ONNX graph of any length",
+    "longformer": "its sliding attention cannot be written as an ONNX graph of any length",
+    "funnel": "its pooling between layers cannot be written as an ONNX graph of any length",
 }
 """architectures that PyTorch does not export, by model_type"""
 

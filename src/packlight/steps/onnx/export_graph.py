@@ -9,6 +9,7 @@ own eager attention.
 """
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ ONE_OPERATOR = ("bert", "roberta", "xlm-roberta", "electra", "distilbert", "came
 """architectures whose attention is exactly softmax(QK/sqrt(d) + padding mask)V"""
 OPSET = 18
 INPUTS = ("input_ids", "attention_mask")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def export(source: Path, target: Path, *, opset: int = OPSET, fuse: bool = True) -> PreTrainedModel:
@@ -161,21 +163,25 @@ def _explained(architecture: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the exporter raises exceptions of its own and of many libraries
-        reason = str(error).strip().partition("\n")[0]
-        raise UnsupportedError(f"PyTorch does not export {architecture} to ONNX: {reason}") from error
+        raise UnsupportedError(f"PyTorch does not export {architecture} to ONNX: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what was at the bottom of it: the exporter's own message is a page of advice in colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    first = _COLOURS.sub("", str(error)).strip().partition("\n")[0]
+    return first or type(error).__name__
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide the exporter's warnings. The parity check finds whatever matters."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Hide what the exporter logs and warns of. The parity check finds whatever matters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

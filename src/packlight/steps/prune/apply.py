@@ -11,13 +11,13 @@ distillation restores (Hou et al. 2020, DynaBERT, section 2).
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from packlight.data.dataset import evenly_spaced
 from packlight.errors import ModelError, RecipeError
 from packlight.models import attention_heads
-from packlight.models.feed_forward import blocks_of
+from packlight.models.feed_forward import blocks_of, keep_neurons
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
 from packlight.models.layers import feed_forward_width, keep_layers, width_name
 from packlight.models.mean_pooling import encoder_layers
@@ -61,7 +61,7 @@ def prune(
     scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
     if neurons is not None and kept is not None and width is not None:
         for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
-            _keep(layer, width, _best(importance, kept))
+            keep_neurons(layer, width, _best(importance, kept))
         setattr(smaller.config, width_name(smaller), kept)
     if scores is not None and kept_heads is not None:
         attention_heads.keep_heads(smaller, [_best(importance, kept_heads) for importance in scores])
@@ -120,14 +120,6 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
 def _best(importance: Tensor, count: int) -> Tensor:
     """The indices of the most important parts, ascending."""
     return importance.topk(count).indices.sort().values
-
-
-def _keep(layer: nn.Module, width: int, neurons: Tensor) -> None:
-    up, down = blocks_of(layer, width)
-    up.weight = nn.Parameter(up.weight.detach()[neurons].clone())
-    up.bias = nn.Parameter(up.bias.detach()[neurons].clone())
-    down.weight = nn.Parameter(down.weight.detach()[:, neurons].clone())
-    up.out_features = down.in_features = len(neurons)
 
 
 def apply(step: Prune, context: StepContext) -> StepResult:

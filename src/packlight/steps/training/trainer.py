@@ -30,7 +30,7 @@ from transformers.trainer_callback import PrinterCallback
 from packlight.errors import ModelError
 from packlight.models.hf_model import final_layer
 from packlight.models.mean_pooling import encoder_layers
-from packlight.progress import Bar, bar
+from packlight.progress import Bar, bar, info
 from packlight.runtime.tokenization import TextEncoder
 from packlight.runtime.windows import parts_of
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
@@ -122,12 +122,17 @@ def fit(
         on_epoch(epoch)
         return {"accuracy": epoch.accuracy}
 
+    bf16 = bf16_here(options.device or device_here()) if options.bf16 is None else options.bf16
+    if bf16 and not _runs_in_bf16(model, encoder):
+        info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
+        bf16 = False
+    longest = max(map(len, [*train_rows, *val_rows]))
     try:
         with bar(title, total=1) as progress:
             trainer = _Trainer(
                 objective=objective,
                 model=model,
-                args=_arguments(options, epochs, work, seed, longest=max(map(len, [*train_rows, *val_rows]))),
+                args=_arguments(options, epochs, work, seed, bf16=bf16, longest=longest),
                 data_collator=_Collator(encoder),
                 train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
                 eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
@@ -260,7 +265,7 @@ def micro_batch(batch_size: int, longest: int) -> tuple[int, int]:
     return math.ceil(batch_size / parts), parts
 
 
-def _arguments(options: Training, epochs: int, work: Path, seed: int, *, longest: int) -> TrainingArguments:
+def _arguments(options: Training, epochs: int, work: Path, seed: int, *, bf16: bool, longest: int) -> TrainingArguments:
     device = options.device or device_here()
     accelerated = device != "cpu"
     together, parts = micro_batch(options.batch_size, longest)
@@ -274,7 +279,7 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int, *, longest
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,
         max_grad_norm=1.0,
-        bf16=bf16_here(device) if options.bf16 is None else options.bf16,
+        bf16=bf16,
         use_cpu=not accelerated,
         train_sampling_strategy="group_by_length",
         eval_strategy="epoch",
@@ -293,6 +298,19 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int, *, longest
         seed=seed,
         data_seed=seed,
     )
+
+
+@torch.no_grad()
+def _runs_in_bf16(model: PreTrainedModel, encoder: TextEncoder) -> bool:
+    """Whether an architecture takes a batch under autocast: some fill masks with numbers that bfloat16 does not have."""
+    tokens = encoder(["a", "a b"])
+    given = {name: torch.from_numpy(values).to(model.device) for name, values in tokens.feed().items()}
+    try:
+        with torch.autocast(model.device.type, dtype=torch.bfloat16):
+            model(**given)
+    except RuntimeError:
+        return False
+    return True
 
 
 def device_here() -> str:

@@ -70,6 +70,21 @@ def test_words_after_the_last_are_not_read():
 
 
 @given(
+    texts=st.lists(st.text(max_size=30), max_size=12),
+    buckets=st.integers(1, 5000),
+    words=st.integers(1, 3),
+    characters=st.sets(st.integers(1, 7)).map(sorted).map(tuple),
+)
+def test_several_texts_have_the_rows_that_each_has_alone(texts, buckets, words, characters):
+    ngrams = NGrams(buckets=buckets, words=words, characters=characters, max_words=5)
+    together = ngrams.rows_of_each(texts)
+    assert len(together) == len(texts)
+    for rows, text in zip(together, texts, strict=True):
+        assert rows.dtype == np.int64
+        np.testing.assert_array_equal(rows, ngrams.rows(text))
+
+
+@given(
     st.text(),
     st.integers(1, 3000),
     st.integers(1, 4),

@@ -7,6 +7,7 @@ they see where words begin, end and meet.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from zlib import crc32
 
@@ -42,6 +43,34 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         hashes = np.concatenate(found)
         return (hashes % np.uint32(self.buckets)).astype(np.int64)
 
+    def rows_of_each(self, texts: Sequence[str]) -> list[Rows]:
+        """The rows of several texts, each as `rows` gives them, in less than half the time.
+
+        The texts lie in one array, with zeros between them, and are hashed in one product. Hashes of places where an n-gram
+        would reach beyond its text are left out.
+        """
+        if len(texts) < 2 or not self.characters:
+            return [self.rows(text) for text in texts]
+        words = [[word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]] for text in texts]
+        word_hashes = [self._of_words(each)[0] for each in words]
+        padded = [b" %b " % b" ".join(each) for each in words]
+        sizes = np.array([len(each) for each in padded])
+        gap = self.characters[-1] - 1
+        hashes = self._hashes(bytes(gap).join(padded))
+        begins = _starts(sizes + gap)
+        counts = [np.maximum(0, sizes - length + 1) for length in self.characters]
+        word_counts = np.array([len(each) for each in word_hashes])
+        totals = np.sum([word_counts, *counts], axis=0)
+        places = _starts(totals)
+        found = np.empty(totals.sum(), dtype=np.uint32)
+        found[_ranges(places, word_counts)] = np.concatenate(word_hashes)
+        next_places = places + word_counts
+        for row, count in zip(hashes, counts, strict=True):
+            found[_ranges(next_places, count)] = row[_ranges(begins, count)]
+            next_places = next_places + count
+        rows = (found % np.uint32(self.buckets)).astype(np.int64)
+        return [rows[start : start + total] for start, total in zip(places.tolist(), totals.tolist(), strict=True)]
+
     def truncated(self, text: str) -> bool:
         """Whether the text has more words than are looked at."""
         return len(text) > self.max_words and len(_normal(text).split()) > self.max_words
@@ -56,7 +85,11 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [np.array(whole, dtype=np.uint32)]
 
     def _of_characters(self, text: bytes) -> list[npt.NDArray[np.uint32]]:
-        """A polynomial hash of every run of bytes, for all lengths in one product.
+        hashes, count = self._hashes(text), len(text)
+        return [row[: max(0, count - length + 1)] for row, length in zip(hashes, self.characters, strict=True)]
+
+    def _hashes(self, text: bytes) -> npt.NDArray[np.uint32]:
+        """A polynomial hash of the bytes from every place on, for all lengths in one product: [lengths, bytes].
 
         It is [lengths, longest] factors times the text beside itself, shifted byte by byte: [longest, bytes].
         """
@@ -64,9 +97,20 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         longest, count = self.characters[-1], len(text)
         wide = np.frombuffer(text + bytes(longest - 1), dtype=np.uint8).astype(np.uint32)
         shifted = np.ndarray((longest, count), np.uint32, wide, strides=(wide.itemsize, wide.itemsize))
-        hashes = factors @ shifted
+        hashes: npt.NDArray[np.uint32] = factors @ shifted
         hashes ^= hashes >> FOLD
-        return [row[: max(0, count - length + 1)] for row, length in zip(hashes, self.characters, strict=True)]
+        return hashes
+
+
+def _starts(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each of several runs begins that lie one after the other."""
+    starts: npt.NDArray[np.int64] = np.cumsum(counts) - counts
+    return starts
+
+
+def _ranges(begins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers begins[0], begins[0] + 1, … of each run, one run after the other."""
+    return np.repeat(begins - _starts(counts), counts) + np.arange(counts.sum())
 
 
 @cache

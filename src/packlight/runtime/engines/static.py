@@ -26,6 +26,8 @@ from packlight.runtime.ngrams import NGrams, Rows
 
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
+ENCODED_TOGETHER, RUN_TOGETHER = 256, 64
+"""texts: more would not fit into the processor's caches"""
 LONGEST = 64
 """bytes of an n-gram of characters, far beyond what is of use"""
 ONES = np.ones(1024, dtype=np.float32)
@@ -72,7 +74,8 @@ class StaticEngine(Engine[Rows]):
 
     def encode(self, texts: Sequence[str]) -> list[Rows]:
         """The table rows of each text's n-grams."""
-        return [self._ngrams.rows(text) for text in texts]
+        chunks = [texts[start : start + ENCODED_TOGETHER] for start in range(0, len(texts), ENCODED_TOGETHER)]
+        return [rows for chunk in chunks for rows in self._ngrams.rows_of_each(chunk)]
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[Rows]) -> list[bool]:
         """For each text, whether it has more words than the model takes."""
@@ -83,7 +86,8 @@ class StaticEngine(Engine[Rows]):
         """Run texts, each by itself: float32 of shape [texts, labels]."""
         if len(encoded) == 1:
             return self._answer(encoded[0])[None]
-        return np.stack([self._answer(rows) for rows in encoded])
+        chunks = [encoded[start : start + RUN_TOGETHER] for start in range(0, len(encoded), RUN_TOGETHER)]
+        return np.concatenate([self._answers(chunk) for chunk in chunks])
 
     def _answer(self, rows: Rows) -> Logits:
         # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
@@ -93,6 +97,21 @@ class StaticEngine(Engine[Rows]):
         pooled /= np.float32(count**0.5)
         hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
         logits: Logits = hidden @ self._last + self._last_bias
+        return logits
+
+    def _answers(self, texts: Sequence[Rows]) -> Logits:
+        """As `_answer`, bit for bit: what is done for all texts at once are the same products of a vector and a matrix."""
+        vectors = self._embedding.take(np.concatenate(texts), axis=0)
+        pooled = np.empty((len(texts), 1, vectors.shape[1]), dtype=np.float32)
+        start = 0
+        for place, rows in enumerate(texts):
+            count = len(rows)
+            ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
+            np.matmul(ones, vectors[start : start + count].astype(np.float32), out=pooled[place, 0])
+            start += count
+        pooled /= np.array([len(rows) ** 0.5 for rows in texts], dtype=np.float32)[:, None, None]
+        hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
+        logits: Logits = (hidden @ self._last + self._last_bias)[:, 0]
         return logits
 
 

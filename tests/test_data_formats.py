@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from packlight.data import formats, load_dataset
 from packlight.data.formats import READERS, read_file
 from packlight.data.table import Row
 from packlight.errors import DataError, MissingExtraError
@@ -354,3 +355,31 @@ def test_a_format_is_one_module_with_its_suffixes():
         "parquet_reader": {".parquet"},
         "spreadsheet_reader": {".xlsx", ".xls", ".ods"},
     }
+
+
+PSV = """
+from packlight.data.table import Table
+
+
+def read_psv(file, data, encoding=None):
+    header, *lines = [line.split("|") for line in data.decode().splitlines()]
+    return Table(file, range(2, len(lines) + 2), dict(zip(header, zip(*lines))), header_row=1)
+
+
+READERS = {".psv": read_psv}
+"""
+
+
+def test_a_new_format_is_one_module(tmp_path, monkeypatch):
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "psv_reader.py").write_text(PSV)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "formats")])
+    found = formats._readers()
+    monkeypatch.delitem(sys.modules, "packlight.data.formats.psv_reader")
+    monkeypatch.setattr(formats, "READERS", found)
+    monkeypatch.setattr(formats, "SUFFIXES", tuple(found))
+    rows = "".join(f"text {number}|{'yes' if number % 2 else 'no'}\n" for number in range(40))
+    (tmp_path / "mine.psv").write_text(f"text|label\n{rows}")
+    data = load_dataset(tmp_path / "mine.psv")
+    assert data.labels == ("no", "yes")
+    assert sum(len(data.split(name)) for name in ("train", "val", "test")) == 40

@@ -133,7 +133,7 @@ def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layer
 
 def test_out_of_scope_texts_in_test_alone_are_measured_and_choose_nothing(tiny, four_layers, tmp_path, capsys):
     _, found = carried_out(tiny, four_layers, tmp_path / "run", splits=("test",), steps=STEPS[:1])
-    assert "state the accuracy in scope that you would give up, such as --abstain 0.02" in capsys.readouterr().err
+    assert "state the in-scope accuracy to give up, such as --abstain 0.02" in capsys.readouterr().err
     assert found["teacher"].oos_recall == 0
     assert found["teacher"].coverage is None
     assert "coverage" not in render_text(summarise(found), width=160)

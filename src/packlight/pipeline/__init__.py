@@ -1,6 +1,6 @@
-"""The walk from a model and labelled texts to measured artifacts.
+"""The pipeline from a model and labelled texts to measured artifacts.
 
-`run` is loaded when it is first used: measuring ONNX artifacts needs no torch.
+`run` is loaded when it is first used, because measuring ONNX artifacts doesn't need PyTorch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The first lines of a run: what becomes of each model that it starts from, what is trained, and what is left out."""
+"""The first lines of a run: how each starting model is used, what is trained, and what is skipped."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -15,7 +15,7 @@ from packlight.recipes.recipe import Recipe
 from packlight.steps.step import Step
 
 SAMPLED = 2000
-"""training texts that the vocabulary is tried on"""
+"""number of training texts to test the vocabulary on"""
 
 
 def announce(
@@ -26,15 +26,15 @@ def announce(
     lengths: Mapping[str, PlannedLength],
     skipped: Collection[str],
 ) -> None:
-    """Say what a run understood of its models and its recipe, before it starts to work.
+    """Show how a run understood its models and its recipe, before it starts to work.
 
     Args:
-        recipe: what is to be carried out.
+        recipe: the recipe to carry out.
         checkpoints: the models that steps start from, by the step's name.
         data: labelled texts.
         inspection: from `inspect_models`.
         lengths: from `plan_lengths`.
-        skipped: optional steps that are left out.
+        skipped: optional steps that are skipped.
     """
     steps = [step for step in recipe.steps if step.name not in skipped and step.name not in inspection.impossible]
     for step in steps:
@@ -56,7 +56,7 @@ def announce(
 
 
 def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: Structure | None) -> Iterator[str]:
-    """What a step makes of a model's head, and how its labels and weights were read."""
+    """How a step uses a model's head, and how the model's labels and weights were read."""
     plan = step.head_plan(checkpoint, data.labels)
     depth = f", {structure.layers} layers" if structure is not None and structure.layers else ""
     what = f"{step.name}: starts from {checkpoint.reference} ({checkpoint.model_type}{depth})"
@@ -81,7 +81,7 @@ def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: St
 
 
 def _matched(checkpoint: Checkpoint, labels: tuple[str, ...], data: Dataset) -> str:
-    """How the labels of model and data were joined, where they are not the same names."""
+    """How the labels of model and data were matched, if their names differ."""
     mapping = label_mapping(labels, data.labels)
     own = checkpoint.labels or ()
     pairs = [
@@ -101,7 +101,7 @@ def _adopts(step: Step, checkpoints: Mapping[str, Checkpoint], data: Dataset) ->
 
 
 def _check_language(checkpoint: Checkpoint, data: Dataset) -> None:
-    """Warn where the model's vocabulary hardly knows the texts."""
+    """Warn if the model's vocabulary hardly covers the texts."""
     file = checkpoint.path / "tokenizer.json"
     if not file.is_file():
         return

@@ -1,4 +1,4 @@
-"""Who takes part: every form that can be made of one float32 torch artifact, and the artifacts that are given."""
+"""The candidates: every form that can be built from a float32 PyTorch artifact, and any given artifacts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ from packlight.steps.step import Step
 
 @dataclass(frozen=True)
 class Candidate:
-    """One form on one engine."""
+    """A model form on an engine."""
 
     name: str
     engine: str
     precision: str
     artifact: Artifact | None
-    """None where it could not be made or opened"""
+    """None if it could not be built or opened"""
     note: str = ""
-    """what is particular about it, or why there is none"""
+    """a note about it, or why it is missing"""
     given: bool = False
-    """whether it was there before"""
+    """whether it is one of the given artifacts"""
 
     @property
     def subject(self) -> BenchmarkTarget:
-        """What is measured of it."""
+        """The target to measure."""
         assert self.artifact is not None  # asked of those that run
         return subject_of(self.artifact)
 
 
 def check_origin(artifact: Artifact) -> None:
-    """Check that forms can be made of an artifact.
+    """Check that an artifact can be the parent of candidates.
 
     Raises:
-        ModelError: when it is not a float32 torch one; says which to give.
+        ModelError: if it is not a float32 PyTorch artifact. The message says which one to give.
     """
     manifest = artifact.manifest
     if (manifest.engine, manifest.precision) != ("torch", "fp32"):
@@ -57,25 +57,25 @@ def check_origin(artifact: Artifact) -> None:
 def gather(
     parent: Artifact, others: Sequence[Artifact], data: Dataset, work: Path, *, threads: int, seed: int
 ) -> list[Candidate]:
-    """All candidates, torch eager first; those that cannot be made or opened here say why.
+    """All candidates, PyTorch eager first. Those that cannot be built or opened here have a note.
 
     Args:
-        parent: a float32 torch artifact.
-        others: take part as they are.
-        data: for what the forms' making needs; `test` is not read.
-        work: where forms are made; those of an interrupted call are found again.
-        threads: that they are opened with.
-        seed: of their making.
+        parent: a float32 PyTorch artifact.
+        others: artifacts to compare as they are.
+        data: the data for building candidates. `test` is not read.
+        work: folder for candidates. Those of an interrupted call are reused.
+        threads: threads per inference.
+        seed: random seed.
 
     Raises:
-        MeasurementError: when two candidates have the same name.
+        MeasurementError: if two candidates have the same name.
     """
     found = [_as_given(parent)]
     found += [_tried(each, threads) for each in _made(parent, data, work, seed)]
     found += [_as_given(other) for other in others]
     names = [each.name for each in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise MeasurementError(f"two candidates are called {twice[0]}; give each artifact once, under its own name")
+        raise MeasurementError(f"two candidates are named {twice[0]}; give each artifact once, with a name of its own")
     return found
 
 
@@ -86,12 +86,12 @@ def _as_given(artifact: Artifact) -> Candidate:
 
 
 def _made(parent: Artifact, data: Dataset, work: Path, seed: int) -> list[Candidate]:
-    """The parent in every form of the recipe `engines`, whose first step stands for the parent."""
+    """The parent in all forms of the recipe `engines`, whose first step stands for the parent."""
     recipe = load_recipe("engines")
     made: dict[str, Candidate] = {recipe.steps[0].name: _as_given(parent)}
     for step in recipe.steps[1:]:
         origin = recipe.parent_of(step)
-        assert origin is not None  # all start from the first or from one another
+        assert origin is not None  # all of them start from the first or from each other
         named = msgspec.structs.replace(step, name=f"{parent.name}-{step.name}")
         made[step.name] = _form(named, made[origin.name], data, work, seed)
     return list(made.values())[1:]
@@ -114,7 +114,7 @@ def _form(step: Step, origin: Candidate, data: Dataset, work: Path, seed: int) -
 
 
 def _promised(step: Step) -> tuple[str, str]:
-    """The engine and the precision of what a step makes."""
+    """The engine and the precision of a step's result."""
     for each in engine_infos().values():
         for place, precision in enumerate(each.model_files):
             if step.makes == (f"{each.form}-{precision}" if place else each.form):
@@ -123,7 +123,7 @@ def _promised(step: Step) -> tuple[str, str]:
 
 
 def _tried(candidate: Candidate, threads: int) -> Candidate:
-    """The candidate, once its engine was seen to open: one that does not must not end the others' measuring."""
+    """The candidate, after a trial to open its engine. A failure must not stop the others from being measured."""
     if candidate.artifact is None:
         return candidate
     info(f"{candidate.name}: opening it" + (", which compiles it" * (candidate.engine == "torch-compiled")))

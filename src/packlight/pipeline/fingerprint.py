@@ -1,4 +1,4 @@
-"""What determined a variant, as one hash: when nothing of it changed, nothing is done again."""
+"""One hash of everything that determines a variant. If it is unchanged, the variant is not built again."""
 
 import hashlib
 
@@ -13,8 +13,8 @@ def fingerprint(*, kind: str, options: object, parent: str, data: str, seed: int
         options: its options, as plain data.
         parent: fingerprint of the parent, or hash of the checkpoint that it starts from.
         data: hash of the data set.
-        seed: of the run.
-        generation: of the step's code.
+        seed: random seed of the run.
+        generation: version of the step's code.
     """
     document = {
         "generation": generation,

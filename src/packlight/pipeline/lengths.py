@@ -1,4 +1,4 @@
-"""How long the texts of each model that a run trains or takes may be, known before any work."""
+"""The maximum length of each model that a run trains or uses, determined before any work."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,28 +16,28 @@ from packlight.steps.training.lengths import choose_length, listed
 from packlight.steps.training.options import Training
 
 SAMPLED = 20_000
-"""texts of each split that are tokenized to say what is cut"""
+"""number of texts in each split that are tokenized to estimate how many are longer"""
 
 Lengths = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PlannedLength:
-    """The longest text of a step's model."""
+    """The maximum length of a step's model."""
 
     max_length: int
-    """tokens, special ones included"""
+    """in tokens, special tokens included"""
     limit: int
     """of the model"""
     long_texts: str
-    """what becomes of longer texts"""
+    """how longer texts are handled"""
     longer: Mapping[str, float] = field(default_factory=dict)
-    """share of each split that is longer; empty where the tokenizer has yet to be made"""
+    """share of each split that is longer; empty if the tokenizer doesn't exist yet"""
     sampled: bool = False
-    """whether the shares, and a length chosen by them, are those of a sample"""
+    """whether the shares, and a length chosen from them, come from a sample"""
 
     def __str__(self) -> str:
-        """For the first lines of a run."""
+        """A description for the first lines of a run."""
         of = f" of the {self.limit} that the model takes" if self.limit > self.max_length else ""
         words = f"longest text {'about ' * self.sampled}{self.max_length} tokens{of}"
         if not self.longer:
@@ -53,22 +53,22 @@ def plan_lengths(
     inspection: Inspection,
     skipped: Collection[str],
 ) -> dict[str, PlannedLength]:
-    """The longest text of each step that trains an encoder or takes a classifier as it is.
+    """The maximum length of each step that trains an encoder or uses a classifier as it is.
 
     Args:
-        recipe: what is to be carried out.
+        recipe: the recipe to carry out.
         checkpoints: the models that steps start from, by the step's name.
-        data: labelled texts; those of `test` choose nothing.
+        data: labelled texts. Those of `test` don't influence the choice.
         inspection: from `inspect_models`.
-        skipped: steps that are left out.
+        skipped: steps that are skipped.
 
     Raises:
-        RecipeError: when a stated length is above the model's limit.
+        RecipeError: if a stated length is above the model's limit.
     """
     counted: dict[Path, dict[str, Lengths]] = {}
     planned: dict[str, PlannedLength] = {}
     known: dict[str, PlannedLength] = {}
-    """of every step, those that pass on their parent's among them"""
+    """the lengths of all steps, including those that inherit their parent's"""
     for step in recipe.steps:
         if step.name in skipped or step.name in inspection.impossible:
             continue
@@ -92,7 +92,7 @@ def _planned(
     inspection: Inspection,
     counted: dict[Path, dict[str, Lengths]],
 ) -> PlannedLength | None:
-    """What holds for one step; None where nothing says it."""
+    """The lengths of one step; None if they are not known."""
     if checkpoint is None:
         if parent is None:
             return None
@@ -121,7 +121,7 @@ def _planned(
 
 
 def _lengths(file: Path, texts: Sequence[str]) -> Lengths:
-    """Tokens of each text, special ones included, none of them cut."""
+    """The number of tokens of each text, special tokens included, without truncation."""
     from tokenizers import Tokenizer  # few commands need it
 
     tokenizer = Tokenizer.from_file(str(file))

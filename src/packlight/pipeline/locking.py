@@ -1,4 +1,4 @@
-"""One process at a time in a folder, and no leftovers of a killed one."""
+"""Lock a folder for one process, and remove what a killed process left."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ from packlight.locks import try_lock
 
 LOCK = ".lock"
 WRITTEN_IN = ("variants", "variants/*", "raw", "work", "work/*")
-"""where below a run's folder a kill can leave something half-written"""
+"""places below a run's folder where a killed process can leave partial files"""
 
 
 @contextmanager
 def lock_run(out: Path) -> Iterator[None]:
-    """Keep a second run out of a run's folder, and sweep what a killed one left.
+    """Lock a run's folder, and remove what a killed run left.
 
     Raises:
-        PacklightError: when it is locked by another process, or the folder cannot be written.
+        PacklightError: if it is locked by another process, or if it cannot be written.
     """
     with _locked(out, out):
         for folder in (out, *(each for pattern in WRITTEN_IN for each in out.glob(pattern) if each.is_dir())):
@@ -31,10 +31,12 @@ def lock_run(out: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_artifact(artifact: Path) -> Iterator[Path]:
-    """The same for one artifact: give a hidden folder beside it to work in, which a kill leaves to be gone on from.
+    """Lock the place of one artifact, and yield a hidden work folder next to it.
+
+    A killed process leaves it for resuming.
 
     Raises:
-        PacklightError: when another process is making the same artifact, or its place cannot be written.
+        PacklightError: if another process is building the same artifact, or if its place cannot be written.
     """
     work = artifact.parent / f".{artifact.name}.work"
     with _locked(work, artifact):
@@ -44,7 +46,7 @@ def lock_artifact(artifact: Path) -> Iterator[Path]:
             yield work
         finally:
             if work.is_dir() and [path.name for path in work.iterdir()] == [LOCK]:
-                shutil.rmtree(work, ignore_errors=True)  # Windows keeps an open file
+                shutil.rmtree(work, ignore_errors=True)  # Windows cannot remove an open file
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def _locked(folder: Path, out: Path) -> Iterator[None]:
 
 
 def _still_there(lock: TextIO, path: Path) -> bool:
-    """Whether the locked file is the one at the path: its previous holder may have removed the folder."""
+    """Whether the locked file is still the one at the path. Its previous holder may have removed the folder."""
     try:
         return os.fstat(lock.fileno()).st_ino == path.stat().st_ino
     except OSError:
@@ -66,6 +68,6 @@ def _still_there(lock: TextIO, path: Path) -> bool:
 def _lock_file(folder: Path, out: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOCK).open("a")  # opened for writing, it could not be shortened while another process locks it
+        return (folder / LOCK).open("a")  # opened for writing, it could not be truncated while another process locks it
     except OSError as error:
         raise PacklightError(f"{out}: cannot be written to ({error.strerror}); give another --out") from error

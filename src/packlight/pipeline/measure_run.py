@@ -1,4 +1,4 @@
-"""Measuring a run: references and artifacts side by side, the figures, the report, the model cards."""
+"""Measure a run: reference models and artifacts side by side, the figures, the report, the model cards."""
 
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from packlight.pipeline.reference_rows import Reference
 
 MEASURED = Path("work", "measured")
-"""names the journal that the run's figures were derived from, once all of them are written"""
+"""names the journal behind the run's figures, once all of them are written"""
 
 
 def measure_run(
@@ -63,15 +63,15 @@ def measure_run(
     """Measure variants side by side and write everything that is derived from that.
 
     Args:
-        artifacts: by the variant's name, in the order of the rows.
-        data: its val and test splits are answered.
+        artifacts: the artifacts by variant, in the order of the rows.
+        data: labelled texts. Every variant predicts `val` and `test`.
         out: the run's folder.
         references: reference models to measure beside them, before the first row.
-        threads: of every variant.
-        seed: of the sample of texts and the order of the turns.
-        effort: how much is measured.
+        threads: threads per inference of every variant.
+        seed: random seed of the sample of texts and the order of the turns.
+        effort: how much to measure.
         remeasure: measure again even if nothing changed.
-        quote: whether report.html quotes test texts; a page that quotes none is kept as long as nothing changed.
+        quote: whether report.html quotes test texts. A page that quotes none is kept while nothing changes.
 
     Returns:
         The measurements, and whether anything was measured again.
@@ -87,7 +87,7 @@ def measure_run(
         doubt = f", but not known to within {timing.PRECISION:.0%}: {', '.join(wide)}; --remeasure measures again"
         info("measurements: up to date" + (doubt if wide else ""))
         for artifact in artifacts.values():
-            # One that was altered and made again, to the same bytes, lost its figures and its card.
+            # An artifact that was altered and built again with the same bytes has lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
                 _record(artifact, known)
         if not quote:
@@ -130,13 +130,13 @@ def subject_of(artifact: Artifact) -> BenchmarkTarget:
 
 
 def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()) -> VariantInfo:
-    """What a row says of an artifact besides its figures.
+    """A row's description of an artifact, without its figures.
 
     Args:
         artifact: what is measured.
         out: the run's folder.
-        measured: names of the variants that are measured with it: where the parent is none of these, the nearest of
-            its ancestors that is takes its place.
+        measured: names of the variants that are measured with it. If the parent is not one of these, the nearest
+            measured ancestor takes its place.
     """
     manifest = artifact.manifest
     ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]
@@ -166,7 +166,7 @@ def summarise_run(
     threads: int,
     seed: int,
 ) -> Measurements:
-    """The measurements of a run; the first row is the baseline of all speedups."""
+    """The measurements of a run. The first row is the baseline of all speedups."""
     baseline = identities[0].variant
     rows = derive(identities, {raw.variant: raw for raw in raws}, data, baseline=baseline, threads=threads, seed=seed)
     return Measurements(
@@ -189,7 +189,7 @@ def summarise_run(
 
 
 def timed_texts(data: Dataset, raws: Sequence[Raw]) -> dict[str, list[str]]:
-    """The texts that each variant answered alone in every round."""
+    """The texts that each variant is timed on, one at a time, in every round."""
     return {raw.variant: [data.test.texts[place] for place in raw.timed] for raw in raws}
 
 
@@ -213,13 +213,13 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
 
 
 def truth_of(data: Dataset, split: Judged) -> TrueLabels:
-    """A split as it is kept beside what was observed on it."""
+    """A split, as it is stored next to the measurements on it."""
     part = data.split(split)
     return TrueLabels(split=split, labels=data.answers, texts=list(part.texts), answers=list(data.ids(part)))
 
 
 def _write_page(out: Path, *, quote: bool) -> None:
-    """Write report.html, which reads the finished folder."""
+    """Write report.html from the finished folder."""
     try:
         write_html(out, texts=quote)
     except MissingExtraError as error:
@@ -235,7 +235,7 @@ def _prepare(
     if not names:
         return []
     require(*engine_info("torch").modules, purpose="measuring a reference model")
-    from packlight.pipeline.reference_rows import prepare  # imports torch, which ONNX artifacts do without
+    from packlight.pipeline.reference_rows import prepare  # imports torch, which ONNX artifacts don't need
 
     tokenizer = next(iter(artifacts.values())).path
     return [prepare(name, data, tokenizer, out / "work" / "references" / name) for name in names]
@@ -257,7 +257,7 @@ def _identity_of_reference(reference: "Reference") -> VariantInfo:
 
 
 def _counted(references: "Sequence[Reference]", artifacts: Mapping[str, Artifact]) -> dict[str, WorkSource]:
-    """Where the work of each row is counted from."""
+    """The files that each row's work is counted from."""
     found = {
         each.name: WorkSource(each.folder, each.subject.engine, SAFETENSORS, each.max_length) for each in references
     }
@@ -277,7 +277,7 @@ def _settings(
     seed: int,
     effort: BenchmarkConfig,
 ) -> list[str]:
-    """Everything that what is observed depends on, the machine and its libraries among it."""
+    """Everything that the measurements depend on, including the machine and its libraries."""
     here = environment.describe(threads)
     versions = [f"{name} {version}" for name, version in sorted(here.libraries.items())]
     variants = [
@@ -289,7 +289,7 @@ def _settings(
 
 
 def _up_to_date(out: Path, journal: Path) -> Measurements | None:
-    """The figures, if they were derived from this journal and all that is drawn from them is there."""
+    """The figures, if they were derived from this journal and all charts of them exist."""
     drawn = ["report.md", "plot.png", "plot.svg"] if installed("vl_convert") else []
     drawn += ["report.html"] if drawn and installed("jinja2") else []
     try:
@@ -306,7 +306,7 @@ def _up_to_date(out: Path, journal: Path) -> Measurements | None:
 
 
 def _record(artifact: Artifact, measurements: Measurements) -> None:
-    """Write the figures into the artifact's manifest and its card, unless it lies where nothing can be written."""
+    """Write the figures to the artifact's manifest and card, unless its folder is read-only."""
     row = msgspec.to_builtins(measurements[artifact.name])
     document = {"figures": row, "environment": msgspec.to_builtins(measurements.environment)}
     manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document)

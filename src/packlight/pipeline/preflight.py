@@ -1,4 +1,4 @@
-"""Check a recipe against the data and the files that it reads, before hours of work lead up to them."""
+"""Check a recipe against the data and the files that it reads, before hours of work."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ def skipped_steps(recipe: Recipe) -> frozenset[str]:
     """Names of the optional steps that this machine can't carry out, and of those that start from them.
 
     Raises:
-        PacklightError: if a step that is not optional can't be carried out; says what to install.
+        PacklightError: if a step that is not optional can't be carried out. The message says what to install.
     """
     skipped: set[str] = set()
     for step in recipe.steps:
@@ -38,17 +38,17 @@ def skipped_steps(recipe: Recipe) -> frozenset[str]:
 
 
 def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Recipe:
-    """The recipe with a stated loss by abstaining in every step that takes one.
+    """Set the accuracy to give up by abstaining in every step that takes one.
 
     Raises:
-        RecipeError: when the loss is not a share, or when the data has an out-of-scope class that models learn instead.
+        RecipeError: if the loss is not a share, or if the data has an out-of-scope class that models learn instead.
     """
     if abstain is None:
         only_test = data.oos_label is not None and not has_oos_class(data) and data.oos_label not in data.val.labels
         if only_test and not any(hasattr(step, "abstain") for step in recipe.steps):
             warn(
-                f"warning: only test has texts labelled {data.oos_label!r}, so nothing says when to abstain, and every variant "
-                "answers them; state the accuracy in scope that you would give up, such as --abstain 0.02"
+                f"warning: only test has texts labelled {data.oos_label!r}, so variants can't learn when to abstain, "
+                f"and give them one of their labels; state the in-scope accuracy to give up, such as --abstain 0.02"
             )
         return recipe
     if not 0 < abstain < 1:
@@ -67,8 +67,8 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
     """Check every step against the labelled texts and the other files that it reads.
 
     Raises:
-        DataError: when a file cannot be read.
-        RecipeError: when a step needs out-of-scope texts that `val` lacks.
+        DataError: if a file cannot be read.
+        RecipeError: if a step needs out-of-scope texts that `val` lacks.
     """
     for step in recipe.steps:
         step.check_data(data)
@@ -76,12 +76,12 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the models that a recipe starts from are made of, and what that means for its steps."""
+    """The structure of a recipe's starting models, and the consequences for its steps."""
 
     structures: Mapping[str, Structure]
-    """of each PyTorch classifier that the recipe makes, by the step's name"""
+    """structures of the PyTorch classifiers that the recipe builds, by the step's name"""
     impossible: Mapping[str, str]
-    """the steps that the models' architectures do not allow, and those that start from them, with the reason"""
+    """the steps that the architectures don't support, and those that start from them, with the reason"""
 
 
 def inspect_models(
@@ -89,17 +89,17 @@ def inspect_models(
 ) -> Inspection:
     """Compare a recipe with the architectures of the models that it starts from.
 
-    Each model is opened, so that weights that are missing or not finite are found here too.
+    Each model is opened, so missing and non-finite weights are also found here.
 
     Args:
         recipe: what is to be carried out.
         checkpoints: the models that steps start from, by the step's name.
         data: labelled texts.
-        skipped: steps that are left out anyway.
+        skipped: steps that are skipped anyway.
 
     Raises:
-        ModelError: when a model cannot be opened.
-        RecipeError: when no variant is left to measure.
+        ModelError: if a model cannot be opened.
+        RecipeError: if no variant is left to measure.
     """
     reasons: dict[str, str] = {}
     structures: dict[str, Structure] = {}
@@ -133,7 +133,7 @@ def _structure(
     structures: Mapping[str, Structure],
     parent: Structure | None,
 ) -> Structure | None:
-    """The structure of what a step makes; None where it is no PyTorch classifier any more."""
+    """The structure of a step's result; None if it is not a PyTorch classifier."""
     if step.name in checkpoints:
         from packlight.models.inspecting import inspect_checkpoint  # imports torch
 

@@ -1,8 +1,8 @@
-"""Reference rows: the models that everyone knows, measured beside one's own through transformers' pipeline.
+"""Reference rows: well-known models, measured beside the variants through transformers' pipeline.
 
-With a network, their own checkpoints are downloaded and measured fully. Without one the architecture is built
-from its configuration with random weights: it is as large and as slow as the real one, and its answers mean nothing,
-so the row says so and shows no accuracy.
+With a network, their checkpoints are downloaded and fully measured. Without one, the architecture is built from its
+configuration with random weights. It is as large and as slow as the real model, but its predictions are meaningless, so
+the row has no accuracy and a note.
 """
 
 import json
@@ -30,47 +30,47 @@ MAX_LENGTH = 512
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference model's folder, ready to be measured."""
+    """A reference model's folder, ready to measure."""
 
     name: str
     folder: Path
     trained: bool
-    """whether its answers mean something"""
+    """whether its predictions are meaningful"""
     oos_label: str | None
     max_length: int = MAX_LENGTH
     """maximum sequence length in tokens"""
 
     @property
     def subject(self) -> BenchmarkTarget:
-        """What is measured."""
+        """The target to measure."""
         return BenchmarkTarget(
             variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True, oos_label=self.oos_label
         )
 
     @property
     def note(self) -> str | None:
-        """What a reader of the row must know."""
+        """A note for readers of the row."""
         return None if self.trained else RANDOM
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of everything in the folder."""
+        """Total size of the folder in bytes."""
         return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of the weights."""
+        """Size of the weights in bytes."""
         return (self.folder / SAFETENSORS).stat().st_size
 
 
 def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Reference:
-    """Make a reference model's folder.
+    """Build a reference model's folder.
 
     Args:
         name: `bert-base` or `distilbert`.
-        data: its labels are the classifier's.
-        tokenizer: Folder of a tokenizer to use if the checkpoint is not available.
-        folder: where it is put.
+        data: provides the classifier's labels.
+        tokenizer: folder of a tokenizer to use if the checkpoint is not available.
+        folder: the folder to create.
     """
     checkpoint = resolve_reference(name)
     fits = checkpoint is not None and _fits(checkpoint, data)
@@ -87,7 +87,7 @@ def prepare(name: str, data: Dataset, tokenizer: Path, folder: Path) -> Referenc
 
 
 def _fits(checkpoint: Checkpoint, data: Dataset) -> bool:
-    """Whether the checkpoint classifies this data's labels; the references know CLINC150's only."""
+    """Whether the checkpoint has this data's labels. The references only know CLINC150's."""
     return checkpoint.labels is not None and same_names(checkpoint.labels, data.labels)
 
 
@@ -112,7 +112,7 @@ def _build(name: str, data: Dataset, tokenizer: Path, folder: Path) -> None:
 
 
 def _word_pieces(texts: Sequence[str], size: int, folder: Path) -> Path:
-    """A tokenizer of the reference's kind, learnt from texts, where the run's own has more pieces than it knows."""
+    """A tokenizer of the reference's kind, trained on texts, if the run's own has more tokens than the model."""
     tokenizer = BertWordPieceTokenizer()
     tokenizer.train_from_iterator(texts, vocab_size=size, show_progress=False)
     fast = PreTrainedTokenizerFast(

@@ -1,8 +1,8 @@
-"""What a recipe leaves to the machine, settled once: so that the same inputs give the same model wherever a run goes on.
+"""Resolve once what a recipe leaves to the machine, so that a run gives the same model wherever it is resumed.
 
-Training on another number of threads adds floats in another order, bfloat16 rounds otherwise, and 7-bit weights are not
-8-bit ones. What the user did not state is therefore resolved before the fingerprint is taken, is recorded in the manifest's
-options, and is kept in the run's `resolved.json` so that the run can be resumed on any machine.
+Another number of threads adds floats in another order, bfloat16 rounds differently, and 7-bit weights are not 8-bit
+ones. So options that the user did not state are resolved before the fingerprint is taken, recorded in the manifest, and
+kept in the run's `resolved.json`, so that the run can be resumed on any machine.
 """
 
 import os
@@ -29,18 +29,18 @@ S = TypeVar("S", bound=Step)
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What takes the place of null in a step's options of the same names."""
+    """The values that replace null in a step's options of the same names."""
 
     device: str
-    """what encoders are trained on: cpu, cuda, mps or xpu"""
+    """the device for training encoders: cpu, cuda, mps or xpu"""
     threads: int
-    """threads that a step trains on, where it trains on the CPU"""
+    """threads for training on the CPU"""
     bf16: bool
     reduce_range: bool
 
 
 def here(threads: int | None = None) -> Resolved:
-    """What this machine has; OMP_NUM_THREADS counts as stated, as it does for torch itself."""
+    """This machine's values. OMP_NUM_THREADS counts as stated, as it does for PyTorch."""
     device = device_here()
     return Resolved(
         device=device,
@@ -51,15 +51,15 @@ def here(threads: int | None = None) -> Resolved:
 
 
 def settle(file: Path, *, threads: int | None = None, artifact: Path | None = None) -> Resolved:
-    """What holds for all steps of a run, from its file; the first call looks at the machine and writes the file.
+    """The values for all steps of a run, from its file. The first call reads them from the machine and writes the file.
 
     Args:
         file: the run's `resolved.json`.
-        threads: stated by the user; they replace those of the file from now on.
-        artifact: where there is no file, what this artifact was made with comes before the machine.
+        threads: stated by the user. They replace those in the file from now on.
+        artifact: if there is no file, this artifact's own values take precedence over the machine's.
 
     Raises:
-        PacklightError: when the file is damaged, or the threads are out of their bounds.
+        PacklightError: if the file is damaged, or if the number of threads is out of range.
     """
     if threads is not None:
         threads_for(threads)
@@ -77,7 +77,8 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
     now = here()
     if threads is not None and threads != known.threads:
         info(
-            f"training threads: {threads} from now on, {known.threads} before; what was trained with the old number is trained again"
+            f"training threads: {threads} from now on, {known.threads} before; models trained with the old number "
+            f"are trained again"
         )
         known = msgspec.structs.replace(known, threads=threads)
         atomic_write(file, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
@@ -90,13 +91,13 @@ def settle(file: Path, *, threads: int | None = None, artifact: Path | None = No
 
 
 def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), checkpoint: Checkpoint | None = None) -> S:
-    """The step with what it leaves to the machine filled in; as it is where it does not train.
+    """Fill in what a step leaves to the machine. Steps that don't train are unchanged.
 
     Args:
         step: any step.
-        resolved: what holds for the run.
-        labels: of the data.
-        checkpoint: what the step starts from, where that is no artifact.
+        resolved: the run's values.
+        labels: the data's labels.
+        checkpoint: the model that the step starts from, if that is not an artifact.
     """
     if checkpoint is not None and step.adopts(checkpoint, labels):
         return step
@@ -106,16 +107,16 @@ def complete(step: S, resolved: Resolved, *, labels: tuple[str, ...] = (), check
     if "bf16" in null and device != resolved.device:
         chosen["bf16"] = bf16_here(device)
     if hasattr(step, "device") and device != "cpu":
-        # The processor's threads only fetch the texts there.
+        # CPU threads only load the texts there.
         chosen.pop("threads", None)
     return msgspec.structs.replace(step, **chosen)
 
 
 def check_device(step: Step) -> None:
-    """Check that a resolved step can be made here.
+    """Check that a resolved step can be carried out here.
 
     Raises:
-        RecipeError: when it trains on a device that this machine lacks.
+        RecipeError: if it trains on a device that this machine lacks.
     """
     device = getattr(step, "device", None)
     if device not in (None, "cpu", device_here()):
@@ -127,7 +128,7 @@ def check_device(step: Step) -> None:
 
 @contextmanager
 def on_threads(count: int) -> Iterator[None]:
-    """Run torch on a number of threads within the block."""
+    """Run PyTorch on a number of threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads_for(count))
     try:
@@ -137,7 +138,7 @@ def on_threads(count: int) -> Iterator[None]:
 
 
 def _made_with(artifact: Path | None) -> Mapping[str, object]:
-    """The settings in an artifact's options; none if there is no artifact yet."""
+    """The values in an artifact's options; empty if there is no artifact yet."""
     if artifact is None or not (artifact / MANIFEST).is_file():
         return {}
     try:
@@ -148,6 +149,6 @@ def _made_with(artifact: Path | None) -> Mapping[str, object]:
 
 
 def _omp_threads() -> int | None:
-    """Threads of the outermost level that OMP_NUM_THREADS states."""
+    """The number of threads that OMP_NUM_THREADS states for the outermost level."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdigit() and int(first) > 0 else None

@@ -1,12 +1,12 @@
-"""One run: make every variant of a recipe, measure them side by side, write the report.
+"""Run a recipe: build every variant, measure them side by side, write the report.
 
 The run's folder
     recipe.yaml              the recipe with every option spelled out
     variants/<name>/         the artifacts
-    resolved.json            what the recipe leaves to the machine, as the first call found it
-    measurements.json        the figures; raw/<variant>.json what they are derived from
+    resolved.json            values that the recipe leaves to the machine, from the first call
+    measurements.json        the figures; raw/<variant>.json has the samples behind them
     report.md, plot.png, plot.svg
-    work/                    checkpoints, caches and the measuring journal: what a killed run goes on from
+    work/                    checkpoints, caches and the journal of measurements, for resuming
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ DEFAULT_MODEL = "minilm"
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run left behind."""
+    """The result of a run."""
 
     folder: Path
     measurements: Measurements
@@ -61,25 +61,25 @@ def run(
     remeasure: bool = False,
     quote: bool = True,
 ) -> RunOutcome:
-    """Carry out a recipe, or what is left of it, in a folder.
+    """Carry out a recipe in a folder, or resume it.
 
     Args:
-        data: labelled texts; `test` is read for the final figures alone.
+        data: labelled texts. `test` is only read for the final figures.
         recipe: from `load_recipe`.
-        out: the run's folder, made when missing.
-        model: what `finetune` starts from: Hub id, folder or word.
-        threads: of every measured variant, for one inference.
-        train_threads: of every step that trains on the CPU and states none; by default those that the run began with, and
-            at first all that this process may use.
-        seed: of everything random.
-        effort: how much is measured.
-        abstain: accuracy in scope, on val, that every variant without an out-of-scope class gives up by abstaining from
-            uncertain texts; by default none.
+        out: the run's folder, created if missing.
+        model: the model that `finetune` starts from: a Hub id, a folder or a word.
+        threads: threads per inference of every measured variant.
+        train_threads: CPU threads for steps that train and state none. Defaults to the number that the run started
+            with, or to the container's CPU limit.
+        seed: random seed.
+        effort: how much to measure.
+        abstain: in-scope accuracy on val that every variant without an out-of-scope class gives up by abstaining from
+            uncertain texts; None by default.
         remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts.
 
     Raises:
-        PacklightError: of the kind that fits, before any work where it can be known then.
+        PacklightError: if something cannot be carried out, before any work if possible.
     """
     require(*REPORT_MODULES, purpose="`packlight run`")
     measuring_threads = processor.threads_for(threads)
@@ -110,13 +110,13 @@ def build(
     train_threads: int | None = None,
     seed: int = 0,
 ) -> dict[str, Artifact]:
-    """Build a recipe's variants, or what is left of them, and measure nothing; the arguments are those of `run`.
+    """Build a recipe's variants, or resume building, without measuring. The arguments are those of `run`.
 
     Returns:
         Every variant by its name, in the recipe's order, without those of optional steps that were skipped.
 
     Raises:
-        PacklightError: of the kind that fits, before any work where it can be known then.
+        PacklightError: if something cannot be carried out, before any work if possible.
     """
     with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, _):
         return artifacts
@@ -133,7 +133,7 @@ def _building(
     seed: int,
     abstain: float | None = None,
 ) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
-    """The recipe's variants and the names of those that are new; the run's folder stays locked for the block."""
+    """The recipe's variants, and the names of new ones. The run's folder is locked within the block."""
     skipped = set(skipped_steps(recipe))
     recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
@@ -171,7 +171,7 @@ def _building(
                     abstain=abstain,
                 )
             except UnsupportedError as error:
-                # Nobody knew that of this architecture; what does not start from this step can still be made.
+                # This was not known of the architecture. Steps that don't start from this one can still be carried out.
                 info(f"{step.name}: skipped: {error}")
                 skipped.add(step.name)
                 continue
@@ -183,7 +183,7 @@ def _building(
 
 
 def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:
-    """The models that steps start from, by the step's name: found and checked before any work."""
+    """Find and check the models that steps start from, by the step's name, before any work."""
     named = {step.name: start for step in recipe.steps if (start := step.start_model(model))}
     found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
     return {name: found[reference] for name, reference in named.items()}

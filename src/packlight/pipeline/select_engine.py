@@ -1,4 +1,4 @@
-"""A comparison from an artifact to the fastest of its forms: made, timed, judged on `val`, written."""
+"""Compare engines: build an artifact's forms, time them, evaluate them on `val`, and write the fastest."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -35,26 +35,25 @@ def select_engine(
     effort: BenchmarkConfig | None = None,
     seed: int = 0,
 ) -> EngineSelection:
-    """Find the fastest engine for a classifier on this machine, and write its artifact with the figures.
+    """Find the fastest engine for a classifier on this machine, and write that artifact with the figures.
 
-    Engines whose packages, or whose compiler, are not installed take no part; their rows say what to install.
+    Engines whose packages or compiler are not installed are skipped, with an install hint in their rows.
 
     Args:
-        artifact: folder of a float32 torch artifact.
-        data: labelled texts; forms are calibrated on `train` and judged on `val`, `test` is not read.
-        others: folders of artifacts of the same labels that take part as they are.
-        out: where the winner's artifact is put. Where one of the given artifacts wins, the figures are written into
-            its own manifest instead.
-        max_accuracy_loss: Maximum loss of accuracy on val against the most accurate candidate, from 0 to 1.
-        threads: of every candidate.
+        artifact: folder of a float32 PyTorch artifact.
+        data: labelled texts. Candidates are calibrated on `train` and evaluated on `val`; `test` is not read.
+        others: folders of artifacts with the same labels, to compare as they are.
+        out: folder for the winner. If one of the given artifacts wins, the figures go into its own manifest instead.
+        max_accuracy_loss: maximum loss of accuracy on val against the most accurate candidate, from 0 to 1.
+        threads: threads per inference of every candidate.
         effort: rounds and texts of the timing.
-        seed: of everything random.
+        seed: random seed.
 
     Raises:
-        ArtifactError: when `out` holds something else than an artifact, or is a candidate itself.
-        MeasurementError: when a given artifact cannot be opened.
-        ModelError: when the artifact is not a float32 torch one, or a candidate lacks a label of the data.
-        PacklightError: when the loss is not a share.
+        ArtifactError: if `out` contains something other than an artifact, or is a candidate itself.
+        MeasurementError: if a given artifact cannot be opened.
+        ModelError: if the artifact is not a float32 PyTorch one, or if a candidate lacks a label of the data.
+        PacklightError: if the loss is not a share.
     """
     if not 0 <= max_accuracy_loss < 1:
         raise PacklightError(f"max_accuracy_loss {max_accuracy_loss}: give a share from 0 to below 1, such as 0.005")
@@ -82,7 +81,7 @@ def _measure(
 ) -> EngineSelection:
     running = [each for each in candidates if each.artifact is not None]
     journal = work / "rounds.jsonl"
-    # One that an interrupted call left was taken at another time.
+    # A journal of an interrupted call is from another time.
     journal.unlink(missing_ok=True)
     info(f"timing {len(running)} candidates side by side on {threads} thread{'s' * (threads > 1)}")
     raws = run_benchmark(
@@ -147,15 +146,15 @@ def _row(
 
 
 def _check_place(out: Path, given: Sequence[Artifact]) -> None:
-    """Nothing is measured for minutes before it turns out that its result has no place."""
+    """Check the place for the result before minutes of measuring."""
     if any(out.resolve() == each.path.resolve() for each in given):
         raise ArtifactError(f"{out}: is one of the candidates; give another --out for the winner")
     if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise ArtifactError(f"{out}: exists but is not a packlight artifact; remove it yourself, or give another --out")
+        raise ArtifactError(f"{out}: exists but is not a packlight artifact; remove it, or give another --out")
 
 
 def _record(outcome: EngineSelection, winner: Candidate, out: Path) -> Path:
-    """Write the figures into the winner's manifest, and the winner to `out` unless it has a place of its own."""
+    """Write the figures to the winner's manifest, and the winner to `out`, unless it is a given artifact."""
     assert winner.artifact is not None  # it ran
     source = winner.artifact
     if winner.given:

@@ -1,4 +1,4 @@
-"""Apply one step on its own, from one folder to another: what the verbs and the Python functions of the steps share."""
+"""Apply a single step, from one folder to another, for the commands and the Python functions of the steps."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ from packlight.steps.option import options_of
 from packlight.steps.step import Step, variant_name
 
 PARENT = ""
-"""no name: what a step starts from first of all"""
+"""not a valid name: stands for the step's parent"""
 
 
 def build_step(kind: type[Step], out: Path, options: Mapping[str, Any]) -> tuple[Step, dict[str, str]]:
-    """A step from its options, checked, where an option that names a variant of a recipe takes an artifact's folder.
+    """Build and check a step. Options that name a variant in a recipe take an artifact's folder here.
 
     Args:
         kind: the step's class.
-        out: the folder to be made; its last part names the variant.
-        options: those that are given, by name.
+        out: the folder to create. Its last part names the variant.
+        options: the given options, by name.
 
     Returns:
-        The step, and by name the folders of the artifacts besides its parent that it starts from.
+        The step, and by name the folders of the artifacts that it uses besides its parent.
 
     Raises:
-        RecipeError: when an option is out of its range, or two contradict each other.
-        PacklightError: when what the step needs is not installed.
+        RecipeError: if an option is out of range, or if two contradict each other.
+        PacklightError: if something that the step needs is not installed.
     """
     values: dict[str, Any] = {}
     folders: dict[str, str] = {}
@@ -73,17 +73,17 @@ def run_step(
         step: from `build_step`.
         data: labelled texts.
         out: the artifact's folder.
-        parent: what the step starts from: an artifact's folder, or any fine-tuned classifier.
-        other_parents: the artifacts besides it that the step starts from, by the name that the step calls them.
-        seed: Random seed.
+        parent: the model to start from: an artifact's folder, or any fine-tuned classifier.
+        other_parents: the artifacts that the step uses besides the parent, by the step's names for them.
+        seed: random seed.
 
     Returns:
-        The artifact, and whether it had to be made.
+        The artifact, and whether it was built now.
 
     Raises:
-        PacklightError: when the step cannot start from these, or cannot be applied.
+        PacklightError: if the step cannot start from these, or cannot be applied.
     """
-    from packlight.models import resolve  # with the next, seconds that --help need not wait for
+    from packlight.models import resolve  # with the next import, takes seconds that --help should not
     from packlight.pipeline.locking import lock_artifact
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
@@ -105,7 +105,7 @@ def run_step(
             if artifact.manifest.data_sha256 != data.sha256:
                 warn(
                     f"warning: {artifact.name} was built from different texts, or a different split, than {data.source}; "
-                    "give the same --data, --oos-label and --seed unless that is meant"
+                    "give the same --data, --oos-label and --seed, unless this is intended"
                 )
         first = opened.pop(PARENT, None)
         artifact, new = make_variant(
@@ -124,10 +124,10 @@ def run_step(
 
 
 def place_of(value: object) -> str:
-    """The folder of an artifact, or the reference of a model, as a string."""
+    """An artifact's folder or a model's reference, as a string."""
     return str(value.path if isinstance(value, Artifact) else value)
 
 
 def _name_of(folder: str) -> str:
-    """The variant's name: the last part of its folder, without what a name cannot have."""
+    """The variant's name: the last part of its folder, without characters that a name cannot have."""
     return variant_name(Path(folder).resolve().name)

@@ -1,7 +1,7 @@
-"""Making one variant whole: fingerprint, draft, manifest, check against the parent, and its place on disk.
+"""Build one variant: fingerprint, output folder, manifest, check against the parent, and its place on disk.
 
-A variant is done when its folder holds a manifest with the right fingerprint. Folders appear whole, so a kill leaves
-it done or not begun; a training goes on from its last checkpoint in `work`.
+A variant is done if its folder has a manifest with the right fingerprint. Folders are written atomically, so after a
+kill a variant is either done or not started. Training resumes from its last checkpoint in `work`.
 """
 
 import shutil
@@ -46,31 +46,32 @@ def make_variant(
     abstain: float | None = None,
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
 ) -> tuple[Artifact, bool]:
-    """The step's artifact in `folder`, made unless it is there already.
+    """Build the step's artifact in `folder`, unless it is there already.
 
     Args:
-        step: what to do.
-        folder: where the artifact is put.
-        work: for checkpoints and caches; removed when the variant is done, emptied when what determines it changed.
+        step: the step.
+        folder: folder for the artifact.
+        work: folder for checkpoints and caches. It is removed when the variant is done, and emptied if the variant's
+            fingerprint has changed.
         data: labelled texts.
-        parent: the artifact that the step starts from, where it needs one.
+        parent: the artifact that the step starts from, if it needs one.
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
-        other_parents: the variants besides the parent that the step starts from, by name.
-        seed: of everything random.
-        resolved: what the step leaves to the machine; by default as this machine has it.
-        abstain: accuracy in scope, on val, that a variant without an out-of-scope class gives up by abstaining; by default
-            none. Where val has out-of-scope texts that train lacks, they choose how much to abstain.
-        on_epoch: told each epoch of a training, from 1, and the accuracy on val after it; what it raises stops the
-            training, which the same call goes on with later.
+        other_parents: the variants that the step uses besides the parent, by name.
+        seed: random seed.
+        resolved: the values that the step leaves to the machine; this machine's by default.
+        abstain: in-scope accuracy on val that a variant without an out-of-scope class gives up by abstaining; None by
+            default. If val has out-of-scope texts and train has none, they choose the threshold.
+        on_epoch: called after each training epoch with its number, from 1, and the accuracy on val. An exception from
+            it stops the training, which the same call resumes later.
 
     Returns:
         The artifact, and whether it had to be made.
 
     Raises:
-        ArtifactError: when the folder holds something that is no artifact, which is left alone.
-        DataError: when a file that the step reads cannot be read.
-        ParityError: when it does not answer like its parent.
-        RecipeError: when it must be trained on a device that this machine lacks.
+        ArtifactError: if the folder contains something other than an artifact, which is not touched.
+        DataError: if a file that the step reads cannot be read.
+        ParityError: if its predictions differ too much from its parent's.
+        RecipeError: if it must be trained on a device that this machine lacks.
     """
     other_parents, resolved = other_parents or {}, resolved or here()
     step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
@@ -83,7 +84,7 @@ def make_variant(
         seed=seed,
     )
     if (done := _reusable_artifact(folder, mark, parent)) is not None:
-        # A run that was killed after its last act left this.
+        # Left by a run that was killed after its last write.
         shutil.rmtree(work, ignore_errors=True)
         info(f"{step.name}: up to date")
         return done, False
@@ -108,7 +109,7 @@ def make_variant(
 
 
 def _add_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: float | None) -> None:
-    """Choose below which probability a finished variant abstains, where it has no out-of-scope class and no such threshold."""
+    """Choose the threshold for abstaining, if a finished variant has neither that nor an out-of-scope class."""
     artifact = Artifact.open(draft)
     if has_oos_class(data) or manifest.abstain_below is not None or artifact.activation != "softmax":
         return
@@ -128,7 +129,7 @@ def fingerprint_of(
     other_parents: Mapping[str, Artifact] | None = None,
     seed: int = 0,
 ) -> str:
-    """The fingerprint of what `make_variant` makes of a resolved step; `data` is the content hash.
+    """The fingerprint of the variant that `make_variant` builds from a resolved step. `data` is the content hash.
 
     Raises:
         DataError: when a file that the step reads cannot be read.
@@ -150,15 +151,15 @@ def fingerprint_of(
 
 
 def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
-    """The artifact in a folder, or any fine-tuned classifier taken as one.
+    """The artifact in a folder, or any fine-tuned classifier converted to one.
 
     Args:
         reference: an artifact's folder, a classifier's folder, or a Hub id.
-        data: its labels must be among the classifier's.
-        work: where a classifier that is no artifact yet is turned into one.
+        data: labelled texts. The classifier must have all their labels.
+        work: folder for converting a classifier to an artifact.
 
     Raises:
-        ModelError: when the model is no classifier of the data's labels.
+        ModelError: if the model is not a classifier of the data's labels.
     """
     if (Path(reference) / "packlight.json").is_file():
         return Artifact.open(Path(reference))
@@ -185,13 +186,13 @@ def check_parent(
     """Check that a step can start from an artifact.
 
     Args:
-        step: what is to be done.
-        parent: what it is to start from.
-        kinds: what that may be; by default what the step's parent may be.
-        shown: what the user calls it; by default its folder.
+        step: the step.
+        parent: the artifact to start from.
+        kinds: the kinds of model that are allowed; those of the step's parent by default.
+        shown: the user's name for the artifact; its folder by default.
 
     Raises:
-        RecipeError: when it needs another kind; says what to run first.
+        RecipeError: if it needs another kind. The message says what to run first.
     """
     needed = step.needs if kinds is None else kinds
     manifest = parent.manifest
@@ -204,12 +205,12 @@ def check_parent(
 
 
 def _beside(place: str) -> str:
-    """Where what is made of a model may go: beside its folder, or in `artifacts` where it is on the Hub."""
+    """A place for what is built from a model: next to its folder, or in `artifacts` if it is on the Hub."""
     return place if Path(place).exists() else f"artifacts/{variant_name(Path(place).name)}"
 
 
 def _name_of(checkpoint: Checkpoint) -> str:
-    """A variant's name for a model that was made elsewhere: the last part of what the user called it."""
+    """A variant name for a model from elsewhere: the last part of the user's reference."""
     return variant_name(Path(checkpoint.reference).resolve().name)
 
 
@@ -226,7 +227,7 @@ def _content(file: Path) -> str:
 
 
 def _prepare_work_dir(work: Path, mark: str) -> None:
-    """An empty work folder, or the one that this very variant left when it was interrupted."""
+    """An empty work folder, or the one that this variant left when it was interrupted."""
     owner = work / "fingerprint"
     if work.is_dir() and not (owner.is_file() and owner.read_text() == mark):
         shutil.rmtree(work)
@@ -235,7 +236,7 @@ def _prepare_work_dir(work: Path, mark: str) -> None:
 
 
 def _oos_label(data: Dataset, folder: Path) -> str | None:
-    """The data's out-of-scope label as the model calls it, which may name what the data only numbers."""
+    """The model's name for the data's out-of-scope label, which the data may only number."""
     if data.oos_label is None or data.oos_label not in data.label_set:
         return None
     labels = read_labels(folder / "config.json")
@@ -243,7 +244,7 @@ def _oos_label(data: Dataset, folder: Path) -> str | None:
 
 
 def _summary_line(artifact: Artifact, texts: int) -> str:
-    """What a step found on `val`, which has this many texts, with the 95% interval of that share."""
+    """A summary of a step's results on `val`, with 95% intervals for this number of texts."""
     facts = artifact.manifest.facts
     if "val_accuracy" in facts:
         return f", {_share(facts['val_accuracy'], texts)} on val"
@@ -259,10 +260,10 @@ def _share(share: float, texts: int) -> str:
 
 
 def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:
-    """The artifact, if it is whole and made of the same; an altered one is made again.
+    """The finished artifact, if it is complete and has the right fingerprint. An altered one is built again.
 
     Raises:
-        ArtifactError: when there is something else, which must not be replaced.
+        ArtifactError: if there is something else, which must not be replaced.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None

@@ -26,6 +26,7 @@ BASE = {
     "origin",
     "process",
     "progress",
+    "spinning",
     "telemetry",
 }
 ROOMS = (

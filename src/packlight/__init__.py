@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from packlight.errors import PacklightError
+from packlight.spinning import limit_spinning
 from packlight.telemetry import switch_off
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 switch_off()
+limit_spinning()
 
 _HOME = {
     "Artifact": "packlight.runtime.artifact",

@@ -1,0 +1,175 @@
+"""What `packlight score` brings over `packlight predict --file`: the same queries, interleaved in one run, Parquet in.
+
+    python benchmarks/score.py runs/clinc/variants/balanced --data clinc/clinc_oos:plus --rows 200000 --rounds 3 --out score.json
+
+The rows are the data's test queries, each edited twice, so that no two are equal and the cache answers nothing. Each round
+runs, in another order each time: `predict --file --json` with its output thrown away, `score` with one worker, and `score` with as
+many workers as there are processors. All times include the start of the command and its processes. Beside wall time, which other work
+on the machine changes, CPU time of all processes is taken. The labels of both commands are compared. `--rows` of `predict` can be
+fewer, with `--predict-rows`: it holds all rows in memory.
+
+Last comes one JSON document: texts per second and CPU microseconds per text of each command, the ratios of each round, memory, and for
+int8 graphs the share of the machine's int8 rate that a worker reaches, start not counted.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import dataset, parquet
+
+from packlight.data import load_dataset
+from packlight.measure.roofline import measure_machine, work_of
+from packlight.runtime.artifact import Artifact
+from packlight.runtime.engines import engine_info
+from packlight.runtime.processor import cpu_budget
+from packlight.runtime.tokenization import encoder_of
+
+WORDS = ("please", "now", "just", "really", "thanks", "ok", "today", "again", "maybe", "soon", "hey", "then")
+COMMAND = (sys.executable, "-m", "packlight")
+LENGTHS_OF = 2000
+"""texts whose tokens are counted"""
+
+
+def main() -> None:
+    options = arguments()
+    queries = load_dataset(options.data).test.texts
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        place = Path(scratch)
+        texts = edited(queries, options.rows)
+        fewer = texts[: options.predict_rows or options.rows]
+        parquet.write_table(pa.table({"id": range(len(texts)), "text": texts}), place / "all.parquet")
+        parquet.write_table(pa.table({"text": fewer}), place / "fewer.parquet")
+        counts = (1, cpu_budget())
+        commands = {"predict": len(fewer)} | {f"score {count}": len(texts) for count in counts}
+        rounds: list[dict[str, dict[str, float]]] = []
+        for number in range(options.rounds):
+            order = [*commands][number % len(commands) :] + [*commands][: number % len(commands)]
+            rounds.append({name: run(name, options.artifact, place, commands[name]) for name in order})
+            print(json.dumps(rounds[-1]), flush=True)
+        outcome = {
+            "artifact": str(options.artifact),
+            "rows": len(texts),
+            "predict_rows": len(fewer),
+            "load_average": os.getloadavg(),
+            "processors": cpu_budget(),
+            "rounds": rounds,
+            "median": {
+                name: {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
+                for name in commands
+            },
+            "faster_than_predict": ratios(rounds, f"score {counts[1]}", "predict"),
+            "workers_gain": ratios(rounds, f"score {counts[1]}", "score 1"),
+            "other_labels": differing(place, len(fewer)),
+            "share_of_int8_rate": share_of_int8_rate(options.artifact, fewer, place),
+        }
+    print(json.dumps(outcome, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(outcome, indent=2) + "\n")
+
+
+def run(name: str, artifact: Path, place: Path, rows: int) -> dict[str, float]:
+    """One command: texts per second of wall time, and CPU microseconds per text."""
+    verb, _, workers = name.partition(" ")
+    out = place / name.replace(" ", "-")
+    words = ["predict", str(artifact), "--file", str(place / "fewer.parquet"), "--json", "--quiet"]
+    if verb == "score":
+        shutil.rmtree(out, ignore_errors=True)
+        words = [
+            "score",
+            str(artifact),
+            str(place / "all.parquet"),
+            "--out",
+            str(out),
+            "--workers",
+            workers,
+            "--json",
+            "--quiet",
+        ]
+        words += ["--rows-per-file", str(max(1, rows // (4 * cpu_budget())))]
+    before, start = cpu_seconds(), time.perf_counter()
+    with (place / f"{out.name}.json").open("wb") as stream:
+        subprocess.run([*COMMAND, *words], check=True, stdout=stream)
+    seconds = time.perf_counter() - start
+    found = {"texts_per_second": rows / seconds, "cpu_us_per_text": 1e6 * (cpu_seconds() - before) / rows}
+    if verb == "score":
+        found["peak_memory_mb"] = json.loads((place / f"{out.name}.json").read_bytes())["peak_memory_mb"]
+    return found
+
+
+def cpu_seconds() -> float:
+    """Of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def edited(queries: list[str], rows: int) -> list[str]:
+    """So many queries, each with two words dropped, shortened or added, no two equal."""
+    randomly = random.Random(0)  # noqa: S311 - the same texts each time
+    found: dict[str, None] = {}
+    while len(found) < rows:
+        words = randomly.choice(queries).split()
+        for _ in range(2):
+            place = randomly.randrange(len(words))
+            match randomly.randrange(3):
+                case 0 if len(words) > 2:
+                    words.pop(place)
+                case 1:
+                    words[place] = words[place][:-1] or words[place]
+                case _:
+                    words.insert(place, randomly.choice(WORDS))
+        found[" ".join(words)] = None
+    return list(found)
+
+
+def ratios(rounds: list[dict[str, dict[str, float]]], one: str, other: str) -> dict[str, object]:
+    """How many times as fast one command is as another, in each round and in the middle; by wall time and by CPU time."""
+    wall = [each[one]["texts_per_second"] / each[other]["texts_per_second"] for each in rounds]
+    cpu = [each[other]["cpu_us_per_text"] / each[one]["cpu_us_per_text"] for each in rounds]
+    return {"wall": wall, "median": statistics.median(wall), "cpu_median": statistics.median(cpu)}
+
+
+def differing(place: Path, rows: int) -> int:
+    """Rows whose label differs between the two commands."""
+    said = [each["label"] for each in json.loads((place / "predict.json").read_bytes())]
+    scored = dataset.dataset(place / f"score-{cpu_budget()}").head(rows)["label"].to_pylist()
+    return sum(one != other for one, other in zip(said, scored, strict=True))
+
+
+def share_of_int8_rate(folder: Path, texts: list[str], place: Path) -> float | None:
+    """Multiply-accumulates per second of one worker, by those of the machine's best int8 product on one thread."""
+    artifact = Artifact.open(folder)
+    if engine_info(artifact.manifest.engine).macs_from != "onnx" or artifact.manifest.precision != "int8":
+        return None
+    lengths = [len(ids) for ids in encoder_of(artifact).ids(texts[:LENGTHS_OF])]
+    work = work_of(folder, artifact.manifest.engine, lengths, model_file=artifact.manifest.model_file)
+    report = json.loads((place / "score-1.json").read_bytes())
+    assert work is not None  # see above
+    return work.macs * report["rows"] / report["worker_seconds"] / measure_machine(1).int8_macs_per_s
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("--data", default="sample")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--predict-rows", type=int, help="rows for `predict`; by default all")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scratch", type=Path, help="folder for the tables; by default the system's")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

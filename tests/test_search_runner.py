@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from packlight.analysis.recommend import Constraints
-from packlight.errors import PacklightError
+from packlight.data import dataset_from_rows
+from packlight.errors import ModelError, PacklightError, RecipeError
 from packlight.measure.results import read_measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline.runner import run as carry_out_recipe
@@ -22,6 +23,7 @@ from packlight.search.rows import SearchOutcome
 from packlight.search.runner import search
 from packlight.search.space import space_of
 from packlight.search.trial import TrialRunner, _Trial
+from packlight.steps.finetune.options import Finetune
 
 pytestmark = pytest.mark.slow
 """whole searches, each with its trainings; the guide's blocks run a short one in the quick tests"""
@@ -275,3 +277,50 @@ def test_the_given_teacher_must_be_one(begin, tiny_run, tmp_path):
     with pytest.raises(PacklightError, match="distill starts from torch"):
         begin(tmp_path, trials=1, teacher=str(tiny_run / "variants" / "student-onnx-int8"))
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, data, tmp_path, monkeypatch):
+    quick = Finetune(name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, bf16=False)
+    monkeypatch.setattr(running, "_teaching", lambda: quick)
+    small = {"ngram_options": NGRAMS, "student_options": STUDENT}
+    monkeypatch.setattr(running, "space_of", lambda *given: dataclasses.replace(space_of(*given), **small))
+    folder = tiny.make_foreign("bert", tmp_path / "model", ("alarm", "music", "weather"))
+    settings = {"model": str(folder), "trials": 1, "families": ("static",), "trial_effort": EFFORT, "train_threads": 1}
+    with pytest.raises(ModelError, match="--extend-labels to keep its 3 known labels"):
+        search(data, tmp_path / "refused", **settings)
+    search(data, tmp_path / "out", extend_labels=True, max_length=16, long_texts="windows", **settings)
+    teacher = read_manifest(tmp_path / "out" / "variants" / "teacher")
+    assert (teacher.max_length, teacher.long_texts) == (16, "windows")
+    assert Artifact.open(tmp_path / "out" / "variants" / "teacher").labels == ("alarm", "music", "weather", "oos")
+    (written,) = (tmp_path / "out" / "recipes").iterdir()
+    assert load_recipe(written).steps[0].extend_labels
+
+
+def test_a_given_teacher_has_its_head_and_its_length(data, given_teacher, tmp_path):
+    for option, name in ({"new_head": True}, "--new-head"), ({"max_length": 8}, "--max-length"):
+        with pytest.raises(RecipeError, match=f"{name}: says how a teacher is made, but --teacher .* give `--model"):
+            search(data, tmp_path, trials=1, teacher=str(given_teacher), **option)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_every_trial_abstains_for_the_stated_loss(tiny, given_teacher, tmp_path):
+    texts, labels = tiny.toy_texts()
+    inside = dataset_from_rows([row for row in zip(texts, labels, strict=True) if row[1] != "oos"])
+    teacher = tiny.make_foreign("bert", tmp_path / "model", ("alarm", "music", "weather"))
+    space = dataclasses.replace(space_of(Artifact.open(given_teacher), inside, ("static",)), ngram_options=NGRAMS)
+    settings = {"teacher": str(teacher), "trials": 1, "families": ("static",), "trial_effort": EFFORT, "space": space}
+    outcome = search(inside, tmp_path / "out", abstain=0.1, **settings)
+    (row,) = outcome.trials
+    manifest = read_manifest(tmp_path / "out" / "variants" / row.variant)
+    assert manifest.abstain_below > 0
+    assert manifest.facts["abstention"]["loss"] <= 0.1
+    with pytest.raises(PacklightError, match="another abstain"):
+        search(inside, tmp_path / "out", **settings)
+
+
+def test_abstaining_is_refused_where_a_class_is_learnt(begin, tmp_path):
+    with pytest.raises(
+        RecipeError, match=r"--abstain 0\.1: train has texts labelled 'oos', so models learn that class"
+    ):
+        begin(tmp_path, trials=1, abstain=0.1)

@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from packlight.errors import ArtifactError
+from packlight.errors import ArtifactError, ModelError
 from packlight.extras import installed
 from packlight.progress import console
+from packlight.runtime.artifact import read_manifest
 
 pytestmark = pytest.mark.skipif(not installed("sklearn"), reason="needs the extra sklearn")
 TRAINING = {"epochs": 1, "min_updates": 0, "batch_size": 16, "learning_rate": 4e-3, "max_length": 24, "bf16": False}
@@ -190,3 +192,35 @@ def test_without_scikit_learn_the_install_line_is_given():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'packlight.sklearn needs sklearn: pip install -e ".[sklearn]"' in answer.stdout
+
+
+def test_a_classifier_is_taken_with_the_head_that_is_stated(tiny, toys, tmp_path_factory):
+    from packlight.sklearn import TextClassifier
+
+    texts, labels = toys
+    names = [f"LABEL_{number}" for number in range(4)]
+    folder = tiny.make_foreign("bert", tmp_path_factory.mktemp("foreign"), names)
+    recipe = [{"step": "finetune", "as": "trained"}]
+    numbers = [tiny.LABELS.index(label) for label in labels]
+    numbered = TextClassifier(folder, recipe=recipe).fit(texts, numbers)
+    with pytest.raises(ModelError, match="labels don't match"):
+        TextClassifier(folder, recipe=recipe).fit(texts, labels)
+    label_map = dict(zip(names, tiny.LABELS, strict=True))
+    mapped = TextClassifier(folder, recipe=recipe, label_map=label_map, max_length=12, long_texts="windows")
+    assert mapped.get_params()["label_map"] == label_map
+    mapped.fit(texts, labels)
+    manifest = read_manifest(Path(mapped.artifact_path_))
+    assert (manifest.max_length, manifest.long_texts) == (12, "windows")
+    short = [text for text in texts if len(text) < 10]
+    assert [tiny.LABELS[number] for number in numbered.predict(short)] == mapped.predict(short).tolist()
+
+
+def test_names_of_a_model_are_found_by_the_numbers_of_y(tiny, toys, tmp_path_factory):
+    from packlight.sklearn import TextClassifier
+
+    texts, labels = toys
+    folder = tiny.make_foreign("bert", tmp_path_factory.mktemp("named"), ("no", "yes", "perhaps", "never"))
+    numbers = [tiny.LABELS.index(label) for label in labels]
+    classifier = TextClassifier(folder, recipe=[{"step": "finetune", "as": "trained"}]).fit(texts, numbers)
+    assert set(classifier.predict(texts[:40])) <= {0, 1, 2, 3}
+    assert classifier.predict_proba(texts[:3]).shape == (3, 4)

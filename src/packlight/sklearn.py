@@ -24,7 +24,8 @@ from packlight.data.oos_label import scope_label
 from packlight.data.splits import hold_out
 from packlight.errors import ArtifactError, DataError
 from packlight.extras import require
-from packlight.recipes.recipe import Recipe, load_recipe, recipe_of
+from packlight.models.labels import label_mapping
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_lengths
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import probabilities
 from packlight.runtime.predictor import Predictor
@@ -70,6 +71,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         *,
         recipe: str | Path | Recipe | Sequence[Step | Mapping[str, Any]] | None = None,
         variant: str | None = None,
+        label_map: Mapping[str, str] | str | Path | None = None,
+        new_head: bool = False,
+        extend_labels: bool = False,
+        max_length: int | None = None,
+        long_texts: str | None = None,
         folder: str | Path | None = None,
         threads: int | None = None,
         random_state: int = 0,
@@ -77,6 +83,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         self.model = model
         self.recipe = recipe
         self.variant = variant
+        self.label_map = label_map
+        self.new_head = new_head
+        self.extend_labels = extend_labels
+        self.max_length = max_length
+        self.long_texts = long_texts
         self.folder = folder
         self.threads = threads
         self.random_state = random_state
@@ -135,14 +146,20 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         size = BATCH if artifact.manifest.batch_invariant else 1
         chunks = [engine.predict(texts[start : start + size]) for start in range(0, len(texts), size)]
         scores = probabilities(np.concatenate(chunks), artifact.activation)
-        columns = [engine.labels.index(label) for label in self._labels]
-        chosen: npt.NDArray[np.float32] = scores[:, columns]
+        # A model that was taken as it is may name what `y` only numbers.
+        chosen: npt.NDArray[np.float32] = scores[:, list(label_mapping(engine.labels, self._labels).columns)]
         return chosen
 
     def _built(self, data: Dataset) -> Artifact:
         from packlight.pipeline.runner import build  # imports torch, which predicting does without
 
-        recipe = self.recipe if isinstance(self.recipe, Recipe) else _recipe(self.recipe)
+        recipe = with_head(
+            self.recipe if isinstance(self.recipe, Recipe) else _recipe(self.recipe),
+            label_map=str(self.label_map) if isinstance(self.label_map, Path) else self.label_map,
+            new_head=self.new_head,
+            extend_labels=self.extend_labels,
+        )
+        recipe = with_lengths(recipe, max_length=self.max_length, long_texts=self.long_texts)
         names = [step.name for step in recipe.steps]
         wanted = self.variant or names[-1]
         if wanted not in names:

@@ -50,6 +50,12 @@ def search(
         ),
     ] = None,
     model: options.Model = "minilm",
+    label_map: options.LabelMap = None,
+    new_head: options.NewHead = False,
+    extend_labels: options.ExtendLabels = False,
+    max_length: options.MaxLength = None,
+    long_texts: options.LongTexts = None,
+    abstain: options.Abstain = None,
     family: Annotated[
         list[str] | None,
         typer.Option(help=f"Kind of model to try: {', '.join(KINDS)}. Can be repeated. Defaults to all."),
@@ -89,6 +95,12 @@ def search(
         train_threads=train_threads,
         seed=source.seed,
         quote=not no_texts,
+        label_map=None if label_map is None else str(label_map),
+        new_head=new_head,
+        extend_labels=extend_labels,
+        max_length=max_length,
+        long_texts=long_texts,
+        abstain=abstain,
     )
     if as_json:
         show_json(outcome)

@@ -51,16 +51,25 @@ def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Rec
                 f"and give them one of their labels; state the in-scope accuracy to give up, such as --abstain 0.02"
             )
         return recipe
+    check_abstain(abstain, data)
+    steps = [
+        msgspec.structs.replace(step, abstain=abstain) if hasattr(step, "abstain") else step for step in recipe.steps
+    ]
+    return msgspec.structs.replace(recipe, steps=tuple(steps))
+
+
+def check_abstain(abstain: float, data: Dataset) -> None:
+    """Check a stated loss by abstaining.
+
+    Raises:
+        RecipeError: when it is not a share, or when the data has an out-of-scope class that models learn instead.
+    """
     if not 0 < abstain < 1:
         raise RecipeError(f"--abstain {abstain:g}: give a share above 0 and below 1, such as 0.02")
     if has_oos_class(data):
         raise RecipeError(
             f"--abstain {abstain:g}: train has texts labelled {data.oos_label!r}, so models learn that class; omit --abstain"
         )
-    steps = [
-        msgspec.structs.replace(step, abstain=abstain) if hasattr(step, "abstain") else step for step in recipe.steps
-    ]
-    return msgspec.structs.replace(recipe, steps=tuple(steps))
 
 
 def preflight(recipe: Recipe, data: Dataset) -> None:

@@ -18,6 +18,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     teacher: str | None = None
     """fingerprint; None while it is not known yet"""
+    abstain: float = 0.0
+    """accuracy in scope that each trial's variant gives up by abstaining"""
 
 
 def check(out: Path, about: Metadata) -> None:

@@ -11,26 +11,28 @@ The folder
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import checked, figure_violations
 from packlight.data import Dataset
-from packlight.errors import ModelError, PacklightError
+from packlight.errors import PacklightError, RecipeError
 from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
 from packlight.measure.rounds import BATCH, BenchmarkConfig
-from packlight.models import Checkpoint, resolve
+from packlight.models import resolve
 from packlight.pipeline.measure_run import measure_run
+from packlight.pipeline.preflight import check_abstain
 from packlight.pipeline.resolving import FILE as RESOLVED
 from packlight.pipeline.resolving import Resolved, complete
 from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.runner import DEFAULT_MODEL
 from packlight.pipeline.variant import check_parent, fingerprint_of, make_variant, open_parent
 from packlight.progress import checking, info, warn
-from packlight.recipes.recipe import VERSION, Recipe, load_recipe, write_recipe
+from packlight.recipes.recipe import VERSION, Recipe, load_recipe, with_head, with_lengths, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.search.chain import steps_of
@@ -76,6 +78,12 @@ def search(
     trial_effort: BenchmarkConfig = TRIAL_EFFORT,
     effort: BenchmarkConfig | None = None,
     quote: bool = True,
+    label_map: str | Mapping[str, str] | None = None,
+    new_head: bool = False,
+    extend_labels: bool = False,
+    max_length: int | None = None,
+    long_texts: str | None = None,
+    abstain: float | None = None,
 ) -> SearchOutcome:
     """Search for the recipe to ship under limits, or go on with a search.
 
@@ -96,6 +104,12 @@ def search(
         trial_effort: how much of a trial is measured.
         effort: how much of the front is measured.
         quote: whether report.html quotes test texts.
+        label_map: maps labels of a classifier that the teacher starts from to labels of the data: a dict, or a JSON file.
+        new_head: train a new head, whatever head that model has.
+        extend_labels: keep the labels that it knows, and add the data's others to its head.
+        max_length: tokens of the longest text; by default chosen from the training texts.
+        long_texts: what becomes of longer ones: `head`, `head+tail` or `windows`.
+        abstain: accuracy in scope, on val, that each trial's variant gives up by abstaining from uncertain texts.
 
     Raises:
         PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
@@ -106,7 +120,19 @@ def search(
     limits = checked(limits or Constraints(percentile="mean"))
     threads = processor.threads_for(threads)
     deadline = Deadline(minutes)
-    about = Metadata(data=data.sha256, seed=seed, threads=threads)
+    if abstain is not None:
+        check_abstain(abstain, data)
+    stated = _stated(label_map=label_map, new_head=new_head, extend_labels=extend_labels) | _stated(
+        max_length=max_length, long_texts=long_texts
+    )
+    if teacher is not None and stated:
+        option = f"--{next(iter(stated)).replace('_', '-')}"
+        raise RecipeError(
+            f"{option}: says how a teacher is made, but --teacher {teacher} is one already; give `--model {teacher}` instead to "
+            f"make one of it, or make it with `packlight finetune --model {teacher} {option} …`"
+        )
+    step = _first(stated) if teacher is None else _teaching()
+    about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
     with SearchLock(out) as seat:
         # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
         check(out, about)
@@ -114,7 +140,7 @@ def search(
             resolved = settle_here(out / RESOLVED, threads=train_threads)
         try:
             origin = (
-                _train_teacher(data, out, model, about, deadline, resolved)
+                _train_teacher(step, data, out, model, about, deadline, resolved)
                 if teacher is None
                 else _adopt_teacher(teacher, data, out, about, deadline)
             )
@@ -130,7 +156,7 @@ def search(
             data=data,
             out=out,
             teacher=origin,
-            first=_teaching() if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
+            first=step if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
             baseline=baseline,
             space=space,
             limits=limits,
@@ -141,6 +167,7 @@ def search(
             effort=trial_effort,
             deadline=deadline,
             quote=quote,
+            abstain=abstain,
         )
         try:
             effort = effort or BenchmarkConfig()
@@ -151,13 +178,12 @@ def search(
 
 
 def _train_teacher(
-    data: Dataset, out: Path, model: str, about: Metadata, deadline: Deadline, resolved: Resolved
+    step: Step, data: Dataset, out: Path, model: str, about: Metadata, deadline: Deadline, resolved: Resolved
 ) -> Artifact:
-    """The teacher that the built-in recipe makes."""
-    step = _teaching()
+    """The teacher that the step makes."""
     with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         checkpoint = resolve(step.start_model(model) or model)
-        _check_head(step, checkpoint, data)
+        step.head_plan(checkpoint, data.labels)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
         mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))
@@ -173,20 +199,6 @@ def _train_teacher(
         # Not before: a teacher that could not be made binds nobody.
         record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
     return artifact
-
-
-def _check_head(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
-    """Refuse a model whose head is not the data's; the options that the message names are those of `finetune`.
-
-    Raises:
-        ModelError: says what to do.
-    """
-    try:
-        step.head_plan(checkpoint, data.labels)
-    except ModelError as error:
-        raise ModelError(
-            f"{error}\n  `packlight finetune` takes these options; `packlight search --teacher` starts from what it makes."
-        ) from error
 
 
 def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadline: Deadline) -> Artifact:
@@ -210,6 +222,23 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
 def _teaching() -> Step:
     """How the built-in recipe makes its teacher."""
     return msgspec.structs.replace(load_recipe("walk").steps[0], name=TEACHER)
+
+
+def _stated(**options: object) -> dict[str, object]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value}
+
+
+def _first(stated: Mapping[str, Any]) -> Step:
+    """How the built-in recipe makes its teacher, with what is stated of head and lengths.
+
+    Raises:
+        RecipeError: when options contradict each other or are out of range.
+    """
+    recipe = Recipe(version=VERSION, name=TEACHER, steps=(_teaching(),))
+    lengths = {name: value for name, value in stated.items() if name in ("max_length", "long_texts")}
+    head = {name: value for name, value in stated.items() if name not in lengths}
+    return with_lengths(with_head(recipe, **head), **lengths).steps[0]
 
 
 def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:

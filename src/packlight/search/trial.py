@@ -56,6 +56,8 @@ class TrialRunner:
     deadline: Deadline
     quote: bool = True
     """whether report.html quotes test texts"""
+    abstain: float | None = None
+    """accuracy in scope, on val, that each trial's variant gives up by abstaining; None for none"""
 
     def run(self, number: int, design: Design) -> Row:
         """Carry out a trial, as far as it is worth it and the time allows; errors that a user could mend refuse it."""
@@ -77,19 +79,26 @@ class TrialRunner:
         """The variant that a design ends in."""
         return steps_of(design, self.space, self.teacher.name)[-1].name
 
-    def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch) -> Artifact:
-        """Make each step's variant, or find it made, and give the last; `made` gets all of them."""
+    def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch, *, ends: bool = False) -> Artifact:
+        """Make each step's variant, or find it made, and give the last; `made` gets all of them.
+
+        Args:
+            steps: in their order, some or all of a chain.
+            made: what they start from, by name.
+            watch: told the epochs of a step's training.
+            ends: whether the last one is what a trial ships.
+        """
         artifact = self.teacher
         for step in steps:
             self.deadline.check()
             # Whatever shows progress can be ended; a training goes on later from its last epoch.
             with hold_lock(self._lock(step.name), self.deadline), checking(self.deadline.check):
                 remove_stale_temp(self.out / "variants", step.name)
-                artifact = self._make(step, made, watch)
+                artifact = self._make(step, made, watch, self.abstain if ends and step is steps[-1] else None)
             made[step.name] = artifact
         return artifact
 
-    def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch) -> Artifact:
+    def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch, abstain: float | None) -> Artifact:
         work = self.out / "work" / step.name
         assert step.parent is not None  # every step of a chain names it
         try:
@@ -102,6 +111,7 @@ class TrialRunner:
                 other_parents={name: made[name] for name in step.other_parents},
                 seed=self.seed,
                 resolved=self.resolved,
+                abstain=abstain,
                 on_epoch=watch(step),
             )
         except TrialPruned:
@@ -202,7 +212,7 @@ class _Trial:
         # Two trials of one student share its export, which is gone when the first of them is done.
         exports = [step for step in self._steps if step.makes == "onnx"]
         trained = self._steps.index(exports[0]) if exports else len(self._steps)
-        shop.make(self._steps[:trained], made, self._watch)
+        shop.make(self._steps[:trained], made, self._watch, ends=not exports)
         self._remember(made)
         artifact = self._ship(self._steps[trained:], exports, made)
         seen, reference = shop.observe(artifact, judged=True)
@@ -213,7 +223,7 @@ class _Trial:
         if not exports:
             return known[self._steps[-1].name]
         with hold_lock(shop.out / "work" / "locks" / f"{exports[0].name}.shipping", shop.deadline):
-            artifact = shop.make(steps, known, self._watch)
+            artifact = shop.make(steps, known, self._watch, ends=True)
             for export in exports:
                 shop.drop(export.name)
         return artifact

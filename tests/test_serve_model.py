@@ -112,5 +112,5 @@ def test_a_graph_that_does_not_fit_its_labels_is_refused(tiny_run, tmp_path):
     config["id2label"][str(len(config["id2label"]))] = "one too many"
     (folder / "config.json").write_text(json.dumps(config))
     finalize(folder, Artifact.open(tiny_run / "variants" / "student-onnx-static").manifest)
-    with pytest.raises(ArtifactError, match="make the artifact again"):
+    with pytest.raises(ArtifactError, match="build the artifact again"):
         Model.open(Name("m", "1"), folder)

@@ -1,1 +1,1 @@
-"""Running an artifact: tokenization, engines, decisions, without torch."""
+"""Run an artifact without PyTorch: tokenization, engines, decisions."""

@@ -1,21 +1,21 @@
-"""The artifact: one folder in the Hub's layout that says what it is and can be verified.
+"""The artifact: a self-describing, verifiable folder in the Hub's layout.
 
     config.json              architecture, id2label, label2id, problem_type
     tokenizer.json …         the fast tokenizer
-    model.safetensors        where a torch form exists
-    model_int8.safetensors   dynamic int8 in torch
+    model.safetensors        float32 in PyTorch
+    model_int8.safetensors   dynamic int8 in PyTorch
     onnx/model.onnx          float32
     onnx/model_quantized.onnx   int8
     openvino/model.xml       OpenVINO's graph; its weights in openvino/model.safetensors
-    model_static.safetensors    hashed n-grams and a small head; has no tokenizer of its own
+    model_static.safetensors    hashed n-grams and a small head, without a tokenizer
     first/, second/          the artifacts of a cascade
-    golden.json              64 texts with the answers that it gave when it was made
+    golden.json              64 texts with the logits that it gave when it was made
     packlight.json           the manifest: format, files with size and sha256, parent, step, engine, …
-    NOTICE                   the models that it builds on, where they are known by name
+    NOTICE                   the models that it builds on, if they are known by name
     README.md                the model card
 
-The manifest is written last and the folder is moved into place whole, so a folder with a manifest is a
-complete artifact. `Artifact.open` verifies every file before anything reads it.
+The manifest is written last and the folder is moved into place atomically, so a folder with a manifest is a complete
+artifact. `Artifact.open` verifies every file before anything reads it.
 
 Format history of `packlight.json`
     1   first published form
@@ -49,14 +49,14 @@ FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of an artifact."""
+    """A file of an artifact."""
 
     size: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `packlight.json` holds."""
+    """The content of `packlight.json`."""
 
     format: int
     name: str
@@ -66,32 +66,32 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     options: dict[str, Any]
     """that step's options"""
     lineage: tuple[dict[str, Any], ...]
-    """the steps before it, first first, each {"name", "step", "options"}"""
+    """the steps before it, in order, each {"name", "step", "options"}"""
     fingerprint: str
     """hash of everything that determined it: data, parent, step and options"""
     data_sha256: str
     engine: str
-    """what opens it: torch, torch-compiled, onnxruntime, openvino, static, cascade"""
+    """the engine that opens it: torch, torch-compiled, onnxruntime, openvino, static, cascade"""
     precision: str
     model_file: str
     """the weights that the engine opens, relative to the folder"""
     max_length: int
     """maximum sequence length in tokens"""
     long_texts: Literal["head", "head+tail", "windows"] = "head"
-    """what becomes of longer texts: their first tokens are kept, or a quarter of the tokens from the start and the rest from
-    the end, or all tokens in windows, whose mean logits are the text's"""
+    """how longer texts are handled: keep the first tokens, keep a quarter of the tokens from the start and the rest
+    from the end, or read all tokens in windows and average their logits"""
     oos_label: str | None
     batch_invariant: bool
-    """whether a text gets the same answer alone and in any batch; false where int8 ranges are taken at run time"""
+    """whether predictions are independent of the batch; false if int8 ranges are computed at run time"""
     abstain_below: float | None = None
-    """texts whose likeliest label is less probable are out of scope; None to answer all"""
+    """texts whose most likely label is less probable are out of scope; None to classify all texts"""
     libraries: dict[str, str]
     facts: dict[str, Any]
-    """what the step found out, such as parity or validation accuracy"""
+    """the step's results, such as parity or validation accuracy"""
     measurement: dict[str, Any] | None = None
-    """the figures and the environment they were taken in, once there are any"""
+    """the figures and the environment they were measured in, once measured"""
     files: dict[str, FileEntry] = {}
-    """every file but the manifest itself and the model card, which people may edit"""
+    """every file except for the manifest itself and the model card, which users can edit"""
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,15 @@ class Artifact:
     manifest: Manifest
     labels: tuple[str, ...]
     activation: Activation = "softmax"
-    """what turns logits into probabilities: sigmoid where several labels may hold at once"""
+    """the function from logits to probabilities: sigmoid if a text can have several labels"""
 
     @classmethod
     def open(cls, path: Path) -> "Artifact":
         """Open a folder after checking its manifest and each file's size and hash.
 
         Raises:
-            ArtifactError: when the manifest is missing, damaged or of an unknown version, when a file is
-                missing, altered, unlisted or of a kind that can carry code, or when labels are incomplete.
+            ArtifactError: if the manifest is missing, damaged or of an unknown version, if a file is missing, altered,
+                unlisted or of a kind that can carry code, or if labels are incomplete.
         """
         manifest = read_manifest(path)
         _verify(path, manifest)
@@ -118,10 +118,10 @@ class Artifact:
 
     @classmethod
     def just_finalized(cls, path: Path, manifest: Manifest) -> "Artifact":
-        """Open a folder that this process has just finalized, without reading its files once more.
+        """Open a folder that this process has just finalized, without reading its files again.
 
         Raises:
-            ArtifactError: when labels are incomplete.
+            ArtifactError: if labels are incomplete.
         """
         config = path / "config.json"
         return cls(path, manifest, read_labels(config), read_activation(config))
@@ -138,28 +138,28 @@ class Artifact:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The fast tokenizer's own file."""
+        """The fast tokenizer's file."""
         return self.path / "tokenizer.json"
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that must be shipped: the weights, the configuration and the tokenizer."""
+        """Total size of the files to ship, in bytes: weights, configuration and tokenizer."""
         return sum(entry.size for entry in self.manifest.files.values())
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of the weights alone."""
+        """Size of the weights in bytes."""
         return sum(entry.size for name, entry in self.manifest.files.items() if name.endswith(WEIGHTS))
 
     def copy_files(self, folder: Path) -> None:
-        """Copy what the manifest lists, and nothing else that lies there, into a folder."""
+        """Copy the files that the manifest lists to a folder."""
         for name in self.manifest.files:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.path / name, target)
 
     def copy(self, folder: Path) -> None:
-        """Copy the artifact with its card, where it has one, into a folder."""
+        """Copy the artifact to a folder, with its card if it has one."""
         self.copy_files(folder)
         if (self.path / CARD).is_file():
             shutil.copyfile(self.path / CARD, folder / CARD)
@@ -170,13 +170,14 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check `packlight.json` without touching the other files.
 
     Raises:
-        ArtifactError: when it is missing, damaged or of an unknown version.
+        ArtifactError: if it is missing, damaged or of an unknown version.
     """
     file = path / MANIFEST
     if not file.is_file() and (path / "config.json").is_file():
         raise ArtifactError(
-            f"{path}: a transformers model, not an artifact yet; make one of it with `packlight finetune --model {path} --data "
-            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which takes a classifier of your labels as it is"
+            f"{path}: a transformers model, not an artifact yet; convert it with `packlight finetune --model {path} "
+            f"--data "
+            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which uses a classifier of your labels as it is"
         )
     if not file.is_file():
         raise ArtifactError(
@@ -191,26 +192,26 @@ def read_manifest(path: Path) -> Manifest:
             )
         return msgspec.convert(document, Manifest)
     except DAMAGED_JSON as error:
-        raise ArtifactError(f"{file}: damaged manifest ({error}); make the artifact again") from error
+        raise ArtifactError(f"{file}: damaged manifest ({error}); build the artifact again") from error
 
 
 def finalize(path: Path, manifest: Manifest) -> Manifest:
-    """List every file of a folder with its hash and write the manifest: the last act of a step.
+    """Hash every file of a folder and write the manifest, at the end of a step.
 
     Raises:
-        ArtifactError: when the folder holds a file of a kind that can carry code.
+        ArtifactError: if the folder contains a kind of file that can carry code.
     """
     entries = {file.relative_to(path).as_posix(): _entry(file) for file in _files_below(path)}
     return _with_files(path, manifest, entries)
 
 
 def add_file(path: Path, manifest: Manifest, name: str) -> Manifest:
-    """List one more file of a folder that this process has just finalized; the others are not read again."""
+    """Add a file to the manifest of a folder that this process has just finalized, without reading the others again."""
     return _with_files(path, manifest, manifest.files | {name: _entry(path / name)})
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write `packlight.json` as it is; the files are not looked at."""
+    """Write `packlight.json`, without checking the files."""
     atomic_write(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
@@ -218,7 +219,7 @@ def read_labels(config: Path) -> tuple[str, ...]:
     """Labels in the order of the logits, from a `config.json`.
 
     Raises:
-        ArtifactError: when the file is missing or its id2label does not count from 0.
+        ArtifactError: if the file is missing, or if the ids in id2label don't count from 0.
     """
     try:
         id2label = json.loads(config.read_text(encoding="utf-8"))["id2label"]
@@ -231,10 +232,10 @@ def read_labels(config: Path) -> tuple[str, ...]:
 
 
 def read_activation(config: Path) -> Activation:
-    """What turns logits into probabilities, by `problem_type` of a `config.json` as transformers means it.
+    """The function from logits to probabilities, by a `config.json`'s `problem_type` as in transformers.
 
     Raises:
-        ArtifactError: when the model does not classify.
+        ArtifactError: if the model is not a classifier.
     """
     kind = json.loads(config.read_text(encoding="utf-8")).get("problem_type")
     if kind == "regression":
@@ -257,13 +258,13 @@ def _entry(file: Path) -> FileEntry:
 def _verify(path: Path, manifest: Manifest) -> None:
     present = {file.relative_to(path).as_posix() for file in _files_below(path)}
     if extra := sorted(present - manifest.files.keys()):
-        raise ArtifactError(f"{path}: {extra[0]} is not listed in the manifest; remove it or make the artifact again")
+        raise ArtifactError(f"{path}: {extra[0]} is not listed in the manifest; remove it or build the artifact again")
     for required in ("config.json", manifest.model_file):
         if required not in manifest.files:
-            raise ArtifactError(f"{path}: the manifest lists no {required}; make the artifact again")
+            raise ArtifactError(f"{path}: the manifest lists no {required}; build the artifact again")
     for name, entry in manifest.files.items():
         file = path / name
-        # A link may lead anywhere, as in the Hub's cache: the hash says whether it is the right content.
+        # Links can point anywhere, as in the Hub's cache. The hash verifies the content.
         if ".." in Path(name).parts or Path(name).is_absolute():
             raise ArtifactError(f"{path}: {name} is outside the artifact")
         if not file.is_file():
@@ -274,7 +275,7 @@ def _verify(path: Path, manifest: Manifest) -> None:
 
 
 def _files_below(path: Path) -> list[Path]:
-    """Every file that belongs to an artifact; what tools hide beside it (`.cache/`, `.gitattributes`) is never opened."""
+    """Every file of an artifact. Hidden files of other tools (`.cache/`, `.gitattributes`) are never opened."""
     names = {file: file.relative_to(path) for file in path.rglob("*") if file.is_file()}
     hidden = {file for file, name in names.items() if any(part.startswith(".") for part in name.parts)}
     return sorted(file for file in names.keys() - hidden if names[file].as_posix() not in UNLISTED)

@@ -1,4 +1,4 @@
-"""Batches that are bounded by padded tokens too, so that memory stays bounded however long the texts are."""
+"""Batches with a limit on padded tokens, so that long texts don't exhaust the memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from packlight.runtime.windows import shape_of
 
 MOST_TOKENS = 16_384
-"""tokens of a batch, padding included"""
+"""maximum number of tokens in a batch, padding included"""
 CHARACTERS = 4
-"""of a token, about, where an engine takes texts as they are"""
+"""approximate characters per token, for engines that take plain texts"""
 
 
 def bounded(encoded: Sequence[Any], most: int | None = None) -> Iterator[slice]:
-    """Cut encoded texts into batches, in their order; a text that is too long for any batch has one of its own.
+    """Split encoded texts into batches, in order. A text that is too long for any batch gets its own.
 
     Args:
         encoded: texts as an engine encodes them, each with a length.
-        most: texts of a batch; by default as many as its tokens allow.
+        most: maximum number of texts in a batch; limited only by tokens by default.
     """
     start = rows = longest = 0
     for place, text in enumerate(encoded):

@@ -21,7 +21,7 @@ class Decision(NamedTuple):
 
 
 def decide(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Decision:
-    """What an artifact decides of one text with these scores, [labels]; the first of equal ones is taken."""
+    """An artifact's decision for one text with these scores, [labels]. The first of equal scores wins."""
     best = int(scores.argmax())
     label, score = labels[best], float(scores[best])
     unsure = manifest.abstain_below is not None and score < manifest.abstain_below
@@ -29,15 +29,15 @@ def decide(scores: Scores, labels: Sequence[str], manifest: Manifest) -> Decisio
 
 
 def probabilities(logits: Logits, activation: Activation = "softmax") -> Scores:
-    """Probabilities of logits [..., labels]: over all labels together, or of each by itself.
+    """Probabilities from logits [..., labels]: over all labels together, or for each label separately.
 
     Raises:
-        EngineError: when a logit is not finite, so that there is no answer.
+        EngineError: if a logit is not finite.
     """
     if not np.isfinite(logits).all():
         raise EngineError("the model's logits are not finite for this text; its weights, or this runtime, are damaged")
     if activation == "sigmoid":
-        # Of the negative magnitude, so that nothing overflows: 1 / (1 + e^-x) is e^x / (1 + e^x).
+        # Use the negative magnitude, so that nothing overflows: 1 / (1 + e^-x) is e^x / (1 + e^x).
         tail: Logits = -np.abs(logits)
         np.exp(tail, out=tail)
         upper: Logits = np.reciprocal(1 + tail)

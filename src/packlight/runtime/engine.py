@@ -1,4 +1,4 @@
-"""What an engine is: it encodes texts, and runs batches of encoded texts on a given number of threads."""
+"""The engine interface: encode texts, and run batches of encoded texts on a given number of threads."""
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -19,56 +19,57 @@ class LoadingCode:
     """How to run an artifact without packlight."""
 
     title: str
-    """the library that does it"""
+    """the library's name"""
     packages: tuple[str, ...]
-    """what to install"""
+    """packages to install"""
     write: Callable[[Manifest, str], str | None]
-    """manifest and example text to Python code that runs in the artifact's folder; None where the library can't open it"""
+    """maps a manifest and an example text to Python code that runs in the artifact's folder; None if the library can't
+    open it"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """Everything that the rest of packlight knows about an engine, readable without its library."""
+    """Everything that the rest of packlight knows about an engine, without importing its library."""
 
     name: str
-    """as manifests state it: `onnxruntime`"""
+    """name in manifests: `onnxruntime`"""
     label: str
-    """as people write it: `ONNX Runtime`"""
+    """name for readers: `ONNX Runtime`"""
     colour: str
-    """in plots, as `#rrggbb`"""
+    """colour in plots, as `#rrggbb`"""
     form: str
-    """what steps call its artifacts in `needs` and `makes`: `onnx`, and `onnx-int8` for its other precision"""
+    """name of its artifacts in the `needs` and `makes` of steps: `onnx`, and `onnx-int8` for its other precision"""
     model_files: Mapping[str, str] = field(default_factory=dict)
-    """precision to the model's file in an artifact; the first precision is the one that `form` alone means"""
+    """maps each precision to the model's file in an artifact. The first precision is the one that `form` stands for"""
     modules: tuple[str, ...] = ()
-    """libraries that must be installed to open an artifact; `extras` knows which extra brings them"""
+    """libraries needed to open an artifact; `extras` maps them to an extra"""
     opens: tuple[str, ...] = ()
-    """other engines whose artifacts it opens too"""
+    """other engines whose artifacts it can open"""
     opens_checkpoints: bool = False
     """whether it opens the folder of any classifier, without a manifest"""
     takes_providers: bool = False
     """whether you can choose ONNX Runtime's execution providers"""
     golden_engine: str | None = None
-    """the engine that records the golden answers of its artifacts; None for itself"""
+    """the engine that records the golden logits of its artifacts; None for itself"""
     pads: bool = True
-    """whether a batch is padded to its longest text, so that texts of similar length belong together"""
+    """whether a batch is padded to its longest text, so that batching texts of similar length pays"""
     exact_int8: bool = False
     """whether its int8 results are the same on every processor"""
     compared_with_batches: bool = False
     """whether test texts are predicted one at a time and in batches, and the labels compared"""
     macs_from: Literal["onnx", "safetensors"] | None = None
-    """what the multiply-accumulates of the roofline are counted from; None if they can't be counted"""
+    """the source for counting multiply-accumulates; None if they can't be counted"""
     length_unit: Literal["tokens", "words"] = "tokens"
-    """what `max_length` of its artifacts counts"""
+    """unit of its artifacts' `max_length`"""
     brings: str = "with its tokenizer"
-    """what an artifact's size includes besides the model, for the model card"""
+    """what an artifact's size includes besides the model, in words, for the model card"""
     hub_tags: tuple[str, ...] = ()
     """tags of the model card"""
     loading_code: LoadingCode | None = None
 
 
 class Engine(Protocol[Encoded]):
-    """An artifact, opened. `Encoded` is what one text becomes; it has a length, and only its own engine reads it."""
+    """An opened artifact. `Encoded` is an encoded text. It has a length, and only its engine can read it."""
 
     info: ClassVar[EngineInfo]
     labels: tuple[str, ...]
@@ -80,7 +81,7 @@ class Engine(Protocol[Encoded]):
         ...
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[Encoded]) -> list[bool]:
-        """For each text, whether it was cut because the model takes no longer ones; for `texts` as `encode` gave them."""
+        """For each text, whether it was truncated to the model's maximum length. `texts` come from `encode`."""
         del encoded
         return [False] * len(texts)
 
@@ -89,7 +90,7 @@ class Engine(Protocol[Encoded]):
         ...
 
     def predict(self, texts: Sequence[str]) -> Logits:
-        """Encode texts and run them: float32 of shape [texts, labels]; as one batch unless they are very long together."""
+        """Encode and run texts: float32 of shape [texts, labels]. They form one batch, unless they are very long."""
         encoded = self.encode(texts)
         if len(encoded) == 1:
             return self.logits(encoded)

@@ -1,13 +1,13 @@
-"""Golden texts: an artifact carries 64 texts with its answers, so that any machine can ask whether it still gives them.
+"""Golden texts: an artifact has 64 texts with its logits, so that any machine can check whether it still gives them.
 
-A hash finds a damaged file. It doesn't find a processor whose int8 products saturate, a runtime that computes otherwise, or a
-tokenizer library that cuts texts differently. Replaying known texts does, in a second.
+A hash finds a damaged file, but not a processor whose int8 products saturate, a runtime that computes differently, or a
+tokenizer library that splits texts differently. Replaying known texts finds these in a second.
 
     golden.json
         format       1
-        texts        the texts: neutral ones that packlight brings along, none of your data
-        inputs       for each text a hash of it encoded: its token ids, or its n-grams' rows; a cascade has those of both models
-        logits       base64 of little-endian float32, [texts, labels], each text answered alone
+        texts        the texts: neutral ones that come with packlight, none of your data
+        inputs       a hash of each encoded text: token ids, or n-gram rows; for a cascade, those of both models
+        logits       base64 of little-endian float32, [texts, labels], each text run alone
         tolerance    the largest distance that passes: the mean over texts of each one's largest difference of a logit
 
 The file is listed in the manifest with its hash, like all others. See docs/decisions/0024.
@@ -36,20 +36,21 @@ FILE = "golden.json"
 FORMAT = 1
 TEXTS = 64
 FLOAT_TOLERANCE = 1e-3
-"""as `export` promises; other processors and thread counts stay far below"""
+"""the tolerance of `export`; other processors and thread counts stay far below"""
 INT8_TOLERANCE = 0.05
 """share of the logits' standard deviation: between what other float kernels change and what saturation does"""
 NEAR_SWITCH = 0.05
-"""texts whose first answer is this near a cascade's threshold are left out: a rounding may send them the other way"""
+"""texts whose first prediction is this close to a cascade's threshold are left out, because rounding may send them to
+the other model"""
 FEWEST = 8
-"""texts that are kept at least, the farthest from the threshold"""
+"""minimum number of texts to keep, the farthest from the threshold"""
 BATCH = 16
 BATCH_LENGTH = 96
-"""tokens, or characters, of the texts that are answered in batches too: long ones would take long"""
+"""maximum tokens, or characters, of the texts that also run in batches, to save time"""
 BATCH_TOLERANCE = 1e-3
-"""of a probability: rounding moves it by a hundredth of that"""
+"""limit on the change of a probability; rounding changes it by a hundredth of this"""
 SHOWN = 60
-"""characters of a text in a message"""
+"""characters of a text that a message shows"""
 UNUSUAL = (
     "?",
     "a",
@@ -71,7 +72,7 @@ UNUSUAL = (
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `golden.json` holds."""
+    """The content of `golden.json`."""
 
     format: int
     texts: tuple[str, ...]
@@ -81,15 +82,15 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ReplayError(ArtifactError):
-    """An artifact doesn't answer its golden texts as it did when it was made."""
+    """An artifact doesn't give its golden texts the same logits as when it was made."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found."""
+    """The result of a replay."""
 
     texts: int
     seconds: float
-    """of answering, without opening the artifact"""
+    """seconds for inference, without opening the artifact"""
     distance: float
     """mean over texts of each one's largest difference of a logit"""
     largest_difference: float
@@ -100,12 +101,12 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
-    """Finalize a folder, let the artifact answer the golden texts, and list the file with its answers too.
+    """Finalize a folder, run the artifact on the golden texts, and add the file with its logits.
 
-    A manifest that promises the same answers in every batch keeps that promise only where they are.
+    If the manifest promises that predictions don't depend on the batch, this is checked, and corrected if necessary.
 
     Raises:
-        ArtifactError: when the folder holds a file that can carry code, no engine opens what it holds, or a logit is not
+        ArtifactError: if the folder contains a file that can carry code, if no engine opens it, or if a logit is not
             finite.
     """
     (folder / FILE).unlink(missing_ok=True)
@@ -123,14 +124,14 @@ def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def record(artifact: Artifact, engine: Engine[Any]) -> Golden:
-    """The golden texts with the artifact's answers on this machine.
+    """The golden texts with the artifact's logits on this machine.
 
     Args:
-        artifact: without golden texts.
-        engine: the artifact, opened on one thread.
+        artifact: an artifact without golden texts.
+        engine: the artifact, opened with one thread.
 
     Raises:
-        ArtifactError: when a logit is not finite.
+        ArtifactError: if a logit is not finite.
     """
     info = engine_info(artifact.manifest.engine)
     texts = _texts(artifact)
@@ -152,12 +153,12 @@ def record(artifact: Artifact, engine: Engine[Any]) -> Golden:
 
 
 def moved_by_batches(artifact: Artifact, engine: Engine[Any], golden: Golden) -> float:
-    """How far a batch moves the probability of a label of a golden text, at most, from where it is for the text alone.
+    """The largest change of a golden text's label probability by a batch, compared with the text alone.
 
     Args:
-        artifact: what the engine opened.
-        engine: the artifact, opened.
-        golden: what it said of each text alone.
+        artifact: the artifact.
+        engine: the same artifact, opened.
+        golden: its logits for each text alone.
     """
     encoded = engine.encode(golden.texts)
     short = [place for place, each in enumerate(encoded) if len(each) <= BATCH_LENGTH]
@@ -175,41 +176,41 @@ def verify(folder: Path, *, threads: int | None = None) -> Replay:
     """Check an artifact's hashes, open it and replay its golden texts.
 
     Args:
-        folder: the artifact's.
-        threads: for one inference; by default all that this process may use.
+        folder: the artifact's folder.
+        threads: threads per inference. Defaults to the container's CPU limit.
 
     Raises:
-        ArtifactError: when a file is missing or altered, or the artifact has no golden texts.
-        ReplayError: when inputs, logits or labels are not those that it carries.
+        ArtifactError: if a file is missing or altered, or if the artifact has no golden texts.
+        ReplayError: if inputs, logits or labels differ from the recorded ones.
     """
     artifact = Artifact.open(folder)
     return replay(artifact, open_engine(artifact, threads=threads))
 
 
 def has_golden(artifact: Artifact) -> bool:
-    """Whether the artifact carries golden texts."""
+    """Whether the artifact has golden texts."""
     return FILE in artifact.manifest.files
 
 
 def replay(artifact: Artifact, engine: Engine[Any]) -> Replay:
-    """Answer the golden texts and compare.
+    """Run the golden texts and compare.
 
     Args:
-        artifact: verified.
-        engine: the artifact, opened on the engine that is to be trusted.
+        artifact: a verified artifact.
+        engine: the artifact, opened on the engine to check.
 
     Raises:
-        ArtifactError: when there are no golden texts, or they are damaged.
-        ReplayError: when inputs or logits are not those that the artifact carries; says which, and what may be the cause.
+        ArtifactError: if there are no golden texts, or if they are damaged.
+        ReplayError: if inputs or logits differ from the recorded ones. The message says which, and the possible cause.
     """
     golden = _read(artifact)
     where = artifact.path
     for text, then, now in zip(golden.texts, golden.inputs, inputs_of(engine, golden.texts), strict=True):
         if then != now:
             raise ReplayError(
-                f"{where}: token ids differ: {text[:SHOWN]!r} is split into other tokens than when the artifact was made; "
-                "its tokenizer was changed, or this version of tokenizers reads it differently. Install the versions that "
-                "packlight.json names, or make the artifact again"
+                f"{where}: token ids differ: {text[:SHOWN]!r} is tokenized differently than when the artifact was "
+                f"made; its tokenizer was changed, or this version of tokenizers reads it differently. Install the "
+                "versions that packlight.json names, or build the artifact again"
             )
     wanted = np.frombuffer(base64.b64decode(golden.logits), "<f4").reshape(len(golden.texts), -1)
     start = time.perf_counter()
@@ -219,7 +220,7 @@ def replay(artifact: Artifact, engine: Engine[Any]) -> Replay:
         raise ReplayError(f"{where}: gives {given.shape[1]} scores for a text, {wanted.shape[1]} when it was made")
     differences = np.abs(given - wanted).max(axis=1)
     changed = int((given.argmax(axis=1) != wanted.argmax(axis=1)).sum())
-    # Written so that a difference that is no number fails too.
+    # Written so that NaN fails too.
     distance = float(differences.mean())
     if not distance <= golden.tolerance:
         worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
@@ -239,7 +240,7 @@ def replay(artifact: Artifact, engine: Engine[Any]) -> Replay:
 
 
 def inputs_of(engine: Engine[Any], texts: Sequence[str]) -> tuple[str, ...]:
-    """For each text a hash of what the model is given."""
+    """A hash of the model's input for each text."""
     if isinstance(engine, CascadeEngine):
         parts = [inputs_of(each, texts) for each in (engine.first, engine.second)]
         return tuple("+".join(each) for each in zip(*parts, strict=True))
@@ -247,13 +248,13 @@ def inputs_of(engine: Engine[Any], texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _one_by_one(engine: Engine[Any], encoded: Sequence[Any]) -> Logits:
-    """One at a time: some artifacts' answers depend on the batch."""
+    """Texts run one at a time, because predictions of some artifacts depend on the batch."""
     return np.concatenate([engine.logits([each]) for each in encoded])
 
 
 def _texts(artifact: Artifact) -> tuple[str, ...]:
-    """Unusual texts, and everyday ones of the embedded sample, evenly spaced; those near a cascade's switch left out."""
-    from packlight.data import load_dataset  # replaying needs none of it
+    """Unusual texts, and everyday ones from the bundled sample, without those near a cascade's threshold."""
+    from packlight.data import load_dataset  # replaying doesn't need it
     from packlight.data.load import SAMPLE
 
     everyday = load_dataset(SAMPLE).train.texts
@@ -262,14 +263,14 @@ def _texts(artifact: Artifact) -> tuple[str, ...]:
         first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
         logits = _one_by_one(first, first.encode(candidates))
         margins = np.abs(confidence(logits) - read_threshold(artifact.path / "config.json").threshold)
-        # A first model that is unsure of everything has no text that is far from the switch.
+        # A first model that is unsure of everything has no text far from the threshold.
         far = min(NEAR_SWITCH, float(np.sort(margins)[-FEWEST]))
         candidates = [text for text, margin in zip(candidates, margins, strict=True) if margin >= far]
     return tuple(candidates[:TEXTS])
 
 
 def _hash(encoded: Any) -> str:
-    """Of token ids, of n-grams' rows, or of the text where an engine takes that."""
+    """A hash of token ids, of n-gram rows, or of the text if the engine takes texts."""
     content = encoded.encode() if isinstance(encoded, str) else np.asarray(encoded, dtype="<i8").tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -282,13 +283,13 @@ def _hint(artifact: Artifact) -> str:
 
 def _read(artifact: Artifact) -> Golden:
     if not has_golden(artifact):
-        raise ArtifactError(f"{artifact.path}: has no golden texts ({FILE}); make the artifact again")
+        raise ArtifactError(f"{artifact.path}: has no golden texts ({FILE}); build the artifact again")
     try:
         golden = msgspec.json.decode((artifact.path / FILE).read_bytes(), type=Golden)
         size = len(base64.b64decode(golden.logits, validate=True))
     except (OSError, ValueError, *DAMAGED_JSON) as error:
-        raise ArtifactError(f"{artifact.path / FILE}: is damaged ({error}); make the artifact again") from error
+        raise ArtifactError(f"{artifact.path / FILE}: is damaged ({error}); build the artifact again") from error
     count = len(golden.texts)
     if golden.format != FORMAT or not count or len(golden.inputs) != count or size % (4 * count):
-        raise ArtifactError(f"{artifact.path / FILE}: is damaged or has another format; make the artifact again")
+        raise ArtifactError(f"{artifact.path / FILE}: is damaged or has another format; build the artifact again")
     return golden

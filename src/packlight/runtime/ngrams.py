@@ -1,9 +1,9 @@
-"""Texts to rows of a hashed n-gram table: the whole tokenizer of a static model.
+"""Map texts to rows of a hashed n-gram table. This is all the tokenization that a static model needs.
 
 Every n-gram of words and of characters is a number below `buckets`, found by hashing (Weinberger et al. 2009, Feature
-Hashing for Large Scale Multitask Learning; Bojanowski et al. 2017, fastText, section 3.2): no vocabulary, no unknown
-word, and microseconds a text. Character n-grams run over the UTF-8 bytes of the whole text, spaces included, so that
-they see where words begin, end and meet.
+Hashing for Large Scale Multitask Learning; Bojanowski et al. 2017, fastText, section 3.2): there is no vocabulary and
+no unknown word, and a text takes microseconds. Character n-grams run over the UTF-8 bytes of the whole text, spaces
+included, so that they see where words begin, end and meet.
 """
 
 import unicodedata
@@ -24,7 +24,7 @@ FOLD = np.uint32(15)
 
 
 class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which n-grams of a text are looked up, and in how large a table."""
+    """The n-grams to look up, and the size of the table."""
 
     buckets: int
     words: int
@@ -35,7 +35,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """maximum number of words in a text; longer texts are truncated"""
 
     def rows(self, text: str) -> Rows:
-        """Numbers of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
+        """Rows of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
         words = [word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]]
         found = self._of_words(words)
         if self.characters:
@@ -46,8 +46,8 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def rows_of_each(self, texts: Sequence[str]) -> list[Rows]:
         """The rows of several texts, each as `rows` gives them, in less than half the time.
 
-        The texts lie in one array, with zeros between them, and are hashed in one product. Hashes of places where an n-gram
-        would reach beyond its text are left out.
+        The texts are put into one array, separated by zeros, and hashed in one product. Hashes of n-grams that would
+        extend beyond their text are left out.
         """
         if len(texts) < 2 or not self.characters:
             return [self.rows(text) for text in texts]
@@ -72,7 +72,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [rows[start : start + total] for start, total in zip(places.tolist(), totals.tolist(), strict=True)]
 
     def truncated(self, text: str) -> bool:
-        """Whether the text has more words than are looked at."""
+        """Whether the text has more words than are used."""
         return len(text) > self.max_words and len(_normal(text).split()) > self.max_words
 
     def _of_words(self, words: list[bytes]) -> list[npt.NDArray[np.uint32]]:
@@ -89,9 +89,9 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [row[: max(0, count - length + 1)] for row, length in zip(hashes, self.characters, strict=True)]
 
     def _hashes(self, text: bytes) -> npt.NDArray[np.uint32]:
-        """A polynomial hash of the bytes from every place on, for all lengths in one product: [lengths, bytes].
+        """A polynomial hash of the bytes from every position, for all lengths in one product: [lengths, bytes].
 
-        It is [lengths, longest] factors times the text beside itself, shifted byte by byte: [longest, bytes].
+        The [lengths, longest] factors are multiplied by copies of the text, each shifted by a byte: [longest, bytes].
         """
         factors = _factors(self.characters)
         longest, count = self.characters[-1], len(text)
@@ -103,7 +103,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def _starts(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where each of several runs begins that lie one after the other."""
+    """The start of each of several consecutive runs."""
     starts: npt.NDArray[np.int64] = np.cumsum(counts) - counts
     return starts
 
@@ -115,7 +115,7 @@ def _ranges(begins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt
 
 @cache
 def _factors(lengths: tuple[int, ...]) -> npt.NDArray[np.uint32]:
-    """What each byte of an n-gram counts in its hash, for each length: uint32 of shape [lengths, longest]."""
+    """The factor of each byte of an n-gram in its hash, for each length: uint32 of shape [lengths, longest]."""
     factors = np.zeros((len(lengths), lengths[-1]), dtype=np.uint32)
     for row, length in zip(factors, lengths, strict=True):
         row[:length] = [pow(STEP, length - 1 - place, 1 << 32) * MIX % (1 << 32) for place in range(length)]
@@ -123,5 +123,5 @@ def _factors(lengths: tuple[int, ...]) -> npt.NDArray[np.uint32]:
 
 
 def _normal(text: str) -> str:
-    """Small letters and compatibility forms, so that what reads alike hashes alike."""
+    """Convert to lower case and compatibility forms, so that texts that look the same get the same hashes."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()

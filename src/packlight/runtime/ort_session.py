@@ -16,7 +16,7 @@ from packlight.runtime.processor import cpu_flags
 
 __all__ = ["CPU", "SLOW_FUSIONS", "onnxruntime", "open_on_cpu"]
 
-# `packlight.telemetry` has set the variable, which is enough but for builds that report through Windows itself.
+# `packlight.telemetry` has set the variable, which is enough except for builds that report through Windows itself.
 onnxruntime.disable_telemetry_events()
 
 CPU = "CPUExecutionProvider"
@@ -29,7 +29,7 @@ def open_on_cpu(
     graph: Path | bytes,
     options: onnxruntime.SessionOptions | None = None,
 ) -> onnxruntime.InferenceSession:
-    """A session on the CPU provider; what it raises is the library's own."""
+    """A session on the CPU provider. It raises the library's own exceptions."""
     return onnxruntime.InferenceSession(graph, options, providers=[CPU], disabled_optimizers=list(SLOW_FUSIONS))
 
 
@@ -40,7 +40,7 @@ def provider_names(wanted: Sequence[str]) -> list[str]:
     """Full names of execution providers, the CPU last as ONNX Runtime wants it.
 
     Raises:
-        EngineError: when one is not available here; names those that are.
+        EngineError: if one is not available here. The message names those that are.
     """
     available = onnxruntime.get_available_providers()
     by_word = {name.removesuffix("ExecutionProvider").lower(): name for name in available}
@@ -58,7 +58,7 @@ def provider_names(wanted: Sequence[str]) -> list[str]:
 
 
 def default_cache() -> Path:
-    """Where optimised graphs are kept."""
+    """The folder for optimized graphs."""
     return cache_folder() / "graphs"
 
 
@@ -71,7 +71,7 @@ def open_session(
     """A session for an artifact, on the given providers.
 
     Raises:
-        ArtifactError: when ONNX Runtime does not open the file.
+        ArtifactError: if ONNX Runtime cannot open the file.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -96,7 +96,7 @@ def _optimised(
     options: onnxruntime.SessionOptions,
     cache: Path,
 ) -> onnxruntime.InferenceSession:
-    """Open the graph as ONNX Runtime optimised it for this processor, which is done once for each file."""
+    """Open the graph as ONNX Runtime optimized it for this processor, once for each file."""
     key = hashlib.sha256(
         "\0".join(
             (
@@ -129,7 +129,7 @@ def _optimised(
 
 
 def _session_and_draft(model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """A session that wrote its optimised graph; without one where the disk is full, which is no reason not to answer."""
+    """A session that writes its optimized graph. If the disk is full, it works without writing one."""
     try:
         return open_on_cpu(model, options)
     except Exception:

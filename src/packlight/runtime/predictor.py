@@ -1,4 +1,4 @@
-"""Answers from an artifact: texts in, labels with probabilities out."""
+"""Predictions from an artifact: labels with probabilities for texts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label and its probability."""
+    """A label and its probability."""
 
     label: str
     score: float
@@ -27,25 +27,25 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an artifact says of one text."""
+    """An artifact's prediction for a text."""
 
     text: str
     label: str
     score: float
-    """probability from 0 to 1: softmax over all labels, or of this label alone where several may hold"""
+    """probability from 0 to 1: the softmax over all labels, or this label's own if a text can have several labels"""
     out_of_scope: bool
-    """whether the label is the one for texts outside all others, or too improbable to be given"""
+    """whether the text is out of scope: it has that label, or the label's probability is below the threshold"""
     top: tuple[LabelScore, ...]
-    """the likeliest labels, the likeliest first"""
+    """the most likely labels, in descending order"""
     truncated: bool = False
-    """whether the text is longer than the model takes, so that not all of it counted"""
+    """whether the text is longer than the model's maximum, so that part of it was ignored"""
 
 
 class Predictor:
-    """An artifact, opened and ready to answer."""
+    """An opened artifact, ready to predict."""
 
     def __init__(self, artifact: Artifact, engine: Engine[Any]) -> None:
-        """Join an artifact and the engine that it is opened on; `Predictor.open` is the usual way."""
+        """Combine an artifact and its opened engine. Usually, use `Predictor.open`."""
         self.artifact = artifact
         self.engine = engine
         self._reopen: tuple[int | None, tuple[str, ...]] | None = None
@@ -62,9 +62,9 @@ class Predictor:
         """Verify and open an artifact's folder.
 
         Raises:
-            ArtifactError: when the folder is incomplete or was altered.
-            EngineError: when a provider is not available.
-            MissingExtraError: when a torch artifact is opened without torch.
+            ArtifactError: if the folder is incomplete or was altered.
+            EngineError: if a provider is not available.
+            MissingExtraError: if a PyTorch artifact is opened without PyTorch.
         """
         artifact = Artifact.open(Path(folder))
         predictor = cls(artifact, open_engine(artifact, threads=threads, providers=providers))
@@ -72,7 +72,7 @@ class Predictor:
         return predictor
 
     def __call__(self, text: str, *, top_k: int = 1) -> Prediction:
-        """Answer one text.
+        """Predict one text.
 
         Raises:
             DataError: if it is not a string.
@@ -80,14 +80,14 @@ class Predictor:
         return self.predict([text], top_k=top_k)[0]
 
     def predict(self, texts: str | Iterable[str], *, top_k: int = 1) -> list[Prediction]:
-        """Answer several texts, in batches; one at a time if the artifact's answers depend on the batch.
+        """Predict several texts in batches, or one at a time if the artifact's predictions depend on the batch.
 
         Args:
             texts: strings in a list, a Series, an array or any other iterable. One string is one text.
             top_k: number of labels for each text.
 
         Raises:
-            DataError: if a text is not a string; says which text and what it is.
+            DataError: if a text is not a string. The message names the text and its type.
         """
         size = BATCH if self.artifact.manifest.batch_invariant else 1
         asked = as_texts(texts)
@@ -121,5 +121,5 @@ class Predictor:
 
 
 def _opened(folder: str, threads: int | None, providers: tuple[str, ...]) -> Predictor:
-    """What a pickled predictor is made of again; the errors are those of `Predictor.open`."""
+    """Restore a pickled predictor. Raises what `Predictor.open` raises."""
     return Predictor.open(folder, threads=threads, providers=providers)

@@ -1,4 +1,4 @@
-"""The processor: how much of it this process may use, and which instructions it has."""
+"""The processor: the share that this process may use, and the available instructions."""
 
 import math
 import os
@@ -11,7 +11,7 @@ from packlight.errors import PacklightError
 
 LEAST_BOUND = 64
 FACTOR = 4
-"""threads or processes for each processor of the machine, beyond which a number must be a mistake"""
+"""maximum threads or processes per processor; a higher number must be a mistake"""
 CGROUP = Path("/sys/fs/cgroup")
 
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -21,8 +21,8 @@ def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Processors that this process may use: the smaller of its CPU set and its cgroups' quotas, at least 1.
 
     Args:
-        cgroup: where the control groups are mounted (version 2 and version 1 are read).
-        membership: the file that says which of them this process is in.
+        cgroup: mount point of the control groups (versions 1 and 2).
+        membership: the file that lists the groups of this process.
     """
     allowed = len(allowed_cpus() or ()) or os.cpu_count() or 1
     quotas = [math.ceil(quota) for folder in _own_groups(cgroup, membership) if (quota := _quota(folder)) is not None]
@@ -30,12 +30,12 @@ def cpu_budget(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
 
 
 def most_at_once() -> int:
-    """The most threads or processes that packlight starts for one purpose: more would only wait for each other."""
+    """The maximum number of threads or processes for one purpose. More would only wait for each other."""
     return max(LEAST_BOUND, FACTOR * (os.cpu_count() or 1))
 
 
 def threads_for(asked: int | None) -> int:
-    """Threads to run on: those asked for, or if none are, all processors that this process may use.
+    """The number of threads: the requested one, or by default one for each processor that this process may use.
 
     Raises:
         PacklightError: if they are not a whole number from 1 to `most_at_once()`.
@@ -44,7 +44,7 @@ def threads_for(asked: int | None) -> int:
 
 
 def checked_count(name: str, count: int, most: int) -> int:
-    """The count, once it is known to be a whole number from 1 to `most`.
+    """Check that a count is a whole number from 1 to `most`.
 
     Raises:
         PacklightError: if it is not.
@@ -55,7 +55,7 @@ def checked_count(name: str, count: int, most: int) -> int:
 
 
 def allowed_cpus() -> list[int] | None:
-    """The CPU set of this process, in order; None where processes cannot be bound to processors, as on macOS."""
+    """The CPU set of this process, in order; None if processes cannot be pinned, as on macOS."""
     import psutil
 
     own = psutil.Process()
@@ -63,7 +63,7 @@ def allowed_cpus() -> list[int] | None:
 
 
 def bind_process(pid: int, cpus: Collection[int] | None) -> None:
-    """Let a process run on these processors only; does nothing for none, or where processes cannot be bound."""
+    """Pin a process to these processors. Does nothing without processors, or if processes cannot be pinned."""
     import psutil
 
     process = psutil.Process(pid)
@@ -72,9 +72,9 @@ def bind_process(pid: int, cpus: Collection[int] | None) -> None:
 
 
 def _own_groups(cgroup: Path, membership: Path) -> list[Path]:
-    """The process's control groups with all above them, of both versions; a quota of any of them holds.
+    """The process's control groups and all their parents, of both versions. The quota of each applies.
 
-    In a container the mount shows the container's own group as the root, whatever the membership says.
+    In a container, the mount's root is the container's own group, whatever the membership file says.
     """
     try:
         lines = membership.read_text().splitlines()
@@ -91,7 +91,7 @@ def _own_groups(cgroup: Path, membership: Path) -> list[Path]:
 
 
 def _quota(group: Path) -> float | None:
-    """Processors' worth of time that a control group may use, None where there is no limit."""
+    """Number of processors that a control group may use; None without a limit."""
     try:
         if (v2 := group / "cpu.max").is_file():
             limit, period = v2.read_text().split()
@@ -106,7 +106,7 @@ def _quota(group: Path) -> float | None:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Instruction sets of the processor, as Linux names them; empty where that is not known."""
+    """Instruction sets of the processor, by their names in Linux; empty if unknown."""
     for line in _cpuinfo():
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):

@@ -1,4 +1,4 @@
-"""Whose work an artifact builds on: the models that training started from, with revision, hash and license."""
+"""An artifact's origins: the models that training started from, with revision, hash and license."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from packlight.models.base_model import BaseModel
 from packlight.runtime.artifact import Manifest
 
 FACT = "base_model"
-"""where a manifest's facts, and those of its lineage, hold one"""
+"""key of an origin in a manifest's facts and in those of its lineage"""
 
 NOTICE = "NOTICE"
 
@@ -20,14 +20,14 @@ UNKNOWN = "not stated in its files"
 
 
 def base_models(manifest: Manifest) -> tuple[BaseModel, ...]:
-    """The models that an artifact's training and that of its ancestors started from, each once, the first first."""
+    """The models that training of an artifact and its ancestors started from, in order, without duplicates."""
     facts: list[dict[str, Any]] = [*(step.get("facts", {}) for step in manifest.lineage), manifest.facts]
     found = [msgspec.convert(each[FACT], BaseModel) for each in facts if FACT in each]
     return tuple({tuple(sorted(model.weights.values())): model for model in reversed(found)}.values())[::-1]
 
 
 def notice(manifest: Manifest) -> str | None:
-    """The text of an artifact's NOTICE; None where no model that it builds on is known by name."""
+    """The text of an artifact's NOTICE; None if no model that it builds on is known by name."""
     known = [model for model in base_models(manifest) if model.id is not None]
     if not known:
         return None
@@ -37,7 +37,7 @@ def notice(manifest: Manifest) -> str | None:
 
 
 def write_notice(manifest: Manifest, folder: Path) -> None:
-    """Write an artifact's NOTICE into its folder, where there is somebody to name; before the folder is sealed."""
+    """Write an artifact's NOTICE to its folder, if there is anyone to name, before the folder is finalized."""
     if (text := notice(manifest)) is not None:
         atomic_write(folder / NOTICE, text)
 

@@ -1,4 +1,4 @@
-"""What people pass as texts, checked before a tokenizer sees it."""
+"""Check the texts that users pass, before they reach a tokenizer."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,17 +6,18 @@ from typing import Any
 from packlight.errors import DataError
 
 _SHOWN = 40
-"""characters of a wrong value that a message quotes"""
+"""number of characters of a wrong value that a message quotes"""
 
 
 def as_texts(given: Any) -> list[str]:
-    """Texts as a list: one string is one text, and any iterable of strings is taken in its order.
+    """Texts as a list. A single string is one text; any iterable of strings is allowed.
 
     Args:
         given: a string, or a list, tuple, Series, array or generator of strings.
 
     Raises:
-        DataError: if it is a table or not iterable, or one of the texts is not a string in UTF-8; says which and what it is.
+        DataError: if it is a table or not iterable, or if a text is not a string in UTF-8. The message names the text
+            and its type.
     """
     if isinstance(given, str):
         return [_checked("the text", given)]
@@ -39,8 +40,8 @@ def _checked(name: str, text: Any) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{name} has {text[error.start]!r} at character {error.start}, half of a character, which UTF-8 does not have; "
-            "decode it from its bytes again (counted from 0)"
+            f"{name} has {text[error.start]!r} at character {error.start}, an unpaired surrogate, which UTF-8 cannot "
+            f"represent; decode it from its bytes again (counted from 0)"
         ) from error
     return str(text)
 

@@ -1,4 +1,4 @@
-"""Texts to token ids with the fast tokenizer alone, the same way in every engine and step."""
+"""Tokenize texts with the fast tokenizer, in the same way in every engine and step."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ Ids = npt.NDArray[np.int64]
 SIDES = ("left", "right")
 LongTexts = Literal["head", "head+tail", "windows"]
 HEAD_SHARE = 4
-"""of a text of which head and tail are kept, one part in so many is head"""
+"""for `head+tail`, the inverse of the head's share"""
 
 
 @dataclass(frozen=True)
@@ -33,29 +33,30 @@ class Tokens:
     attention_mask: Ids
 
     def feed(self) -> dict[str, Ids]:
-        """What a model is given, by the names of its inputs."""
+        """The model's inputs by name."""
         return {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
 
 
 class TextEncoder:
-    """A fast tokenizer with a fixed longest length, padding each batch to its own longest text.
+    """A fast tokenizer with a maximum length, which pads each batch to its longest text.
 
-    The side that texts are padded and cut on is the one that `tokenizer_config.json` beside it states, else the right: a
-    model that looks at the last token, such as XLNet, would look at padding otherwise.
+    Texts are padded and truncated on the side that `tokenizer_config.json` states, by default the right. Otherwise a
+    model that uses the last token, such as XLNet, would see padding.
     """
 
     def __init__(self, file: Path, max_length: int, *, long_texts: LongTexts = "head") -> None:
-        """Open `tokenizer.json`; texts are cut to `max_length` tokens.
+        """Open `tokenizer.json`. Texts are truncated to `max_length` tokens.
 
         Args:
             file: the tokenizer.
-            max_length: special tokens included.
-            long_texts: what becomes of a longer text. `head` keeps its start; `head+tail` a quarter of the tokens from its start
-                and the rest from its end (Sun et al. 2019, How to Fine-Tune BERT for Text Classification?, section 5.3.1);
+            max_length: maximum number of tokens, special tokens included.
+            long_texts: how to handle longer texts. `head` keeps the start; `head+tail` keeps a quarter of the tokens
+                from the start and the rest from the end (Sun et al. 2019, How to Fine-Tune BERT for Text
+                Classification?, section 5.3.1);
                 `windows` keeps all of it, in `Windows` of `max_length` tokens each.
 
         Raises:
-            ArtifactError: when the file is missing or damaged.
+            ArtifactError: if the file is missing or damaged.
         """
         from tokenizers import Tokenizer  # here, so that reports read an engine's description without it
 
@@ -78,7 +79,7 @@ class TextEncoder:
         self.pad_id = self._find_pad_id(settings)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, not padded; `Windows` for a text of several windows."""
+        """Token ids of each text, with special tokens and without padding; `Windows` for a text of several windows."""
         if len(texts) == 1:
             rows = [self._tokenizer.encode(texts[0]).ids]
         else:
@@ -92,7 +93,7 @@ class TextEncoder:
         ]
 
     def longer(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
-        """For each text, whether it has more tokens than the model takes at once."""
+        """For each text, whether it is longer than the model reads at once."""
         if max(map(len, rows), default=0) < self.max_length:
             return [False] * len(rows)
         return [
@@ -101,7 +102,7 @@ class TextEncoder:
         ]
 
     def truncated(self, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> list[bool]:
-        """For each text, whether its token ids leave some of it out."""
+        """For each text, whether its token ids are truncated."""
         if self.long_texts == "windows":
             return [isinstance(row, Windows) and row.cut for row in rows]
         return self.longer(texts, rows)
@@ -111,7 +112,7 @@ class TextEncoder:
 
         Args:
             encoded: from `ids`.
-            run: the model; takes its inputs by name, and gives a row of logits for each of theirs.
+            run: the model. It takes inputs by name and returns a row of logits for each row.
         """
         if self.long_texts != "windows":
             return run(self.pad(encoded).feed())
@@ -120,7 +121,7 @@ class TextEncoder:
         return logits if len(parts) == len(encoded) else mean_of_windows(logits, encoded)
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Token ids and mask of a batch, in which a text of several windows has a row for each."""
+        """Token ids and mask of a batch, with a row for each window of a text."""
         return self.pad([part for row in self.ids(texts) for part in parts_of(row)])
 
     def pad(self, rows: Sequence[Sequence[int]]) -> Tokens:
@@ -148,7 +149,7 @@ class TextEncoder:
 
 
 def _head_and_tail(whole: "Tokenizer", text: str, length: int) -> list[int]:
-    """The first quarter of what a long text may have, and the rest from its end, between its special tokens."""
+    """A quarter of the maximum from the start of a long text, and the rest from its end, with special tokens."""
     before, inner, after = _split(whole, text)
     room = length - len(before) - len(after)
     head = room // HEAD_SHARE
@@ -156,13 +157,13 @@ def _head_and_tail(whole: "Tokenizer", text: str, length: int) -> list[int]:
 
 
 def _windows(whole: "Tokenizer", text: str, length: int) -> list[int]:
-    """All of a long text, in windows with special tokens of their own."""
+    """A long text in windows, each with special tokens."""
     before, inner, after = _split(whole, text)
     return windows_of(inner, length - len(before) - len(after), lambda part: [*before, *part, *after])
 
 
 def _split(whole: "Tokenizer", text: str) -> tuple[list[int], list[int], list[int]]:
-    """A text's token ids: the special ones before it, its own, and the special ones after it."""
+    """A text's token ids: leading special tokens, its own, and trailing special tokens."""
     encoding = whole.encode(text)
     special = encoding.special_tokens_mask
     start = next((place for place, one in enumerate(special) if not one), 0)
@@ -171,7 +172,7 @@ def _split(whole: "Tokenizer", text: str) -> tuple[list[int], list[int], list[in
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """What the configuration beside a tokenizer states; nothing where there is none."""
+    """The configuration next to a tokenizer; empty if there is none."""
     try:
         document = json.loads(file.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -180,16 +181,16 @@ def _settings(file: Path) -> dict[str, Any]:
 
 
 def _content(token: Any) -> str | None:
-    """A special token's text, which stands there by itself or in an object."""
+    """The text of a special token, which is a string or an object in the configuration."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else None
 
 
 def encoder_of(artifact: Artifact) -> TextEncoder:
-    """The tokenizer of an artifact, which cuts texts as it was trained to.
+    """The tokenizer of an artifact, with the artifact's maximum length.
 
     Raises:
-        ArtifactError: when it is missing or damaged.
+        ArtifactError: if it is missing or damaged.
     """
     manifest = artifact.manifest
     return TextEncoder(artifact.tokenizer_path, manifest.max_length, long_texts=manifest.long_texts)

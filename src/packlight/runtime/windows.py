@@ -1,7 +1,7 @@
-"""A text that is longer than its model takes, read in windows: the mean of their logits is the text's.
+"""Windows for texts longer than the model's maximum. A text's logits are the mean over its windows.
 
-Windows are equally long and evenly spaced, the first at the text's start and the last at its end, so that each has its
-own special tokens, all tokens are seen, and none of the windows needs padding beside another of the same text.
+Windows have equal lengths and are evenly spaced, from the text's start to its end. Each has its own special tokens, all
+tokens are read, and windows of the same text need no padding.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_TOKENS = 16_384
-"""tokens of a text that are read in windows; what is beyond is cut"""
+"""maximum number of tokens of a text that are read in windows; the rest is truncated"""
 
 
 class Windows(list[int]):
@@ -24,7 +24,7 @@ class Windows(list[int]):
 
         Args:
             parts: token ids of each window, special tokens included.
-            cut: whether the text goes on beyond the last one.
+            cut: whether the text was truncated after the last window.
         """
         super().__init__(chain.from_iterable(parts))
         self.parts = tuple(parts)
@@ -32,7 +32,7 @@ class Windows(list[int]):
 
 
 def windows_of(inner: Sequence[int], room: int, wrap: Callable[[Sequence[int]], list[int]]) -> Windows:
-    """Cut a text's token ids into windows.
+    """Split a text's token ids into windows.
 
     Args:
         inner: without special tokens, more than `room`.
@@ -47,7 +47,7 @@ def windows_of(inner: Sequence[int], room: int, wrap: Callable[[Sequence[int]], 
 
 
 def parts_of(row: list[int]) -> Sequence[list[int]]:
-    """What a model is given of a text: its windows, or its token ids where it has none."""
+    """The model's inputs for a text: its windows, or its token ids if it has none."""
     return row.parts if isinstance(row, Windows) else (row,)
 
 
@@ -57,12 +57,12 @@ def mapped(row: list[int], change: Callable[[Sequence[int]], list[int]]) -> list
 
 
 def shape_of(row: Sequence[int]) -> tuple[int, int]:
-    """Rows of a batch that a text takes, and their length."""
+    """The number of rows of a text in a batch, and their length."""
     return (len(row.parts), len(row.parts[0])) if isinstance(row, Windows) else (1, len(row))
 
 
 def mean_of_windows(logits: npt.NDArray[np.float32], encoded: Sequence[list[int]]) -> npt.NDArray[np.float32]:
-    """Logits of texts, [texts, labels], from those of their windows, [windows, labels], in the same order."""
+    """Logits of texts, [texts, labels], from the logits of their windows, [windows, labels], in the same order."""
     counts = np.array([len(parts_of(row)) for row in encoded])
     sums = np.add.reduceat(logits, np.cumsum(counts) - counts, axis=0)
     return np.asarray(sums / counts[:, None], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The engines: every module here with a class that has an `EngineInfo`. They are found by their place."""
+"""The engines: every module in this package with a class that has an `EngineInfo`."""
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -41,9 +41,9 @@ def engine_infos() -> dict[str, EngineInfo]:
 
 
 def engine_info(name: str) -> EngineInfo:
-    """An engine's description; one that says little for an engine that this version doesn't have.
+    """An engine's description, or a minimal one for an engine that this version doesn't have.
 
-    Results name such engines if a later version wrote them.
+    Results that a later version wrote can name such engines.
     """
     return engine_infos().get(name) or EngineInfo(name=name, label=name, colour=UNKNOWN_COLOUR, form=name)
 
@@ -60,12 +60,12 @@ def open_engine(
     Args:
         artifact: from `Artifact.open`.
         engine: the engine's name; by default the one that the artifact was made for.
-        threads: for one batch; by default all that this process may use.
+        threads: threads per batch. Defaults to the container's CPU limit.
         providers: execution providers of ONNX Runtime, in order of preference.
 
     Raises:
         EngineError: if the engine doesn't exist, doesn't open the artifact, or lacks a provider.
-        PacklightError: if the threads are out of their bounds.
+        PacklightError: if the number of threads is out of range.
         MissingExtraError: if the engine's libraries aren't installed.
     """
     info = _known(engine or artifact.manifest.engine)
@@ -80,7 +80,7 @@ def open_engine(
 
 
 def open_folder(folder: Path, *, engine: str, threads: int | None = None) -> Engine[Any]:
-    """Open a folder on an engine: an artifact, or any classifier's if the engine opens those.
+    """Open a folder on an engine: an artifact, or any classifier if the engine supports that.
 
     Raises:
         ArtifactError: if the artifact is incomplete or was altered.
@@ -94,14 +94,14 @@ def open_folder(folder: Path, *, engine: str, threads: int | None = None) -> Eng
 
 
 def form_of(manifest: Manifest) -> str:
-    """What steps call an artifact in `needs` and `makes`: `torch`, `onnx-int8`, `static`."""
+    """An artifact's name in the `needs` and `makes` of steps: `torch`, `onnx-int8`, `static`."""
     info = engine_info(manifest.engine)
     other = manifest.precision in tuple(info.model_files)[1:]
     return f"{info.form}-{manifest.precision}" if other else info.form
 
 
 def extras_of(artifact: Artifact) -> tuple[str, ...]:
-    """The extras that must be installed to open an artifact, sorted; those of both models of a cascade.
+    """The extras needed to open an artifact, sorted. For a cascade, those of both models.
 
     Raises:
         ArtifactError: if the manifest of one of the two is damaged.

@@ -1,7 +1,7 @@
-"""The cascade: a fast model answers what it is sure of, and a better one the rest (Viola & Jones 2001, section 4).
+"""The cascade: a fast model classifies texts that it is confident about, a better one the rest (Viola & Jones 2001).
 
-first/, second/                        two whole artifacts
-config.json, key packlight_cascade     {"threshold": least probability of an answer that the first may give}
+first/, second/                        two complete artifacts
+config.json, key packlight_cascade     {"threshold": lowest probability at which the first model's prediction is used}
 """
 
 import json
@@ -18,18 +18,19 @@ from packlight.runtime.engine import Engine, EngineInfo, Logits
 
 CONFIG_KEY = "packlight_cascade"
 TOKENS_PER_CHARACTER = 2
-"""no tokenizer makes more of ASCII text, special tokens included: a text this short is whole in the second model too"""
+"""no tokenizer splits ASCII text into more tokens, special tokens included, so a text this short also fits the second
+model"""
 
 
 class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When the first model's answer is taken."""
+    """The rule for using the first model's prediction."""
 
     threshold: float
-    """least softmax probability of its likeliest label"""
+    """lowest softmax probability of its most likely label"""
 
 
 class Passable(Sized):
-    """A text that the first model may pass on to the second."""
+    """A text that may be passed on to the second model."""
 
     __slots__ = ("_length", "first", "text")
 
@@ -38,7 +39,7 @@ class Passable(Sized):
         self.text, self.first, self._length = text, first, length
 
     def __len__(self) -> int:
-        """Tokens, or words if the first model has no tokens: what the second model's tokens are expected to be."""
+        """Number of tokens, or words if the first model has no tokens, as an estimate for the second model."""
         return self._length
 
 
@@ -51,7 +52,7 @@ class CascadeEngine(Engine[Passable]):
         colour="#E69F00",
         form="cascade",
         takes_providers=True,
-        brings="with both of its models",
+        brings="including both of its models",
         hub_tags=("cascade",),
     )
 
@@ -59,12 +60,12 @@ class CascadeEngine(Engine[Passable]):
         """Open a verified artifact.
 
         Args:
-            artifact: one whose engine is cascade.
-            threads: of each engine.
-            providers: execution providers, for those of its models that run on ONNX Runtime.
+            artifact: an artifact of this engine.
+            threads: threads of each model's engine.
+            providers: execution providers, for models that run on ONNX Runtime.
 
         Raises:
-            ArtifactError: when one of the two is damaged, or their labels differ.
+            ArtifactError: if one of the two is damaged, or if their labels differ.
         """
         from packlight.runtime.engines import engine_info, open_engine  # the registry finds this module
 
@@ -72,7 +73,7 @@ class CascadeEngine(Engine[Passable]):
         self._switch = read_threshold(artifact.path / "config.json")
         parts = [Artifact.open(artifact.path / name) for name in (FIRST, SECOND)]
         if set(parts[0].labels) != set(parts[1].labels) or parts[1].labels != self.labels:
-            raise ArtifactError(f"{artifact.path}: its two models have different labels; make the artifact again")
+            raise ArtifactError(f"{artifact.path}: its two models have different labels; build the artifact again")
         self.first, self.second = (
             open_engine(
                 part,
@@ -87,14 +88,14 @@ class CascadeEngine(Engine[Passable]):
         self._short = parts[1].manifest.max_length // TOKENS_PER_CHARACTER
 
     def encode(self, texts: Sequence[str]) -> list[Passable]:
-        """Encode for the first model; the second encodes only what is passed on to it."""
+        """Encode for the first model. The second one only encodes texts that are passed on to it."""
         encoded = self.first.encode(texts)
         if self.first.info.pads:
             return [Passable(text, each, len(each)) for text, each in zip(texts, encoded, strict=True)]
         return [Passable(text, each, max(1, len(text.split()))) for text, each in zip(texts, encoded, strict=True)]
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[Passable]) -> list[bool]:
-        """For each text, whether one of the two models takes no more than its beginning."""
+        """For each text, whether one of the two models truncates it."""
         cut = self.first.truncated(texts, [each.first for each in encoded])
         for place, text in enumerate(texts):
             if not (cut[place] or (text.isascii() and len(text) <= self._short)):
@@ -102,7 +103,7 @@ class CascadeEngine(Engine[Passable]):
         return cut
 
     def logits(self, encoded: Sequence[Passable]) -> Logits:
-        """Run texts: float32 of shape [texts, labels], each row of the model that answered."""
+        """Run texts: float32 of shape [texts, labels], each row from the model that classified the text."""
         answers = self.first.logits([each.first for each in encoded])
         if self._columns is not None:
             answers = answers[:, self._columns]
@@ -113,18 +114,18 @@ class CascadeEngine(Engine[Passable]):
 
 
 def confidence(logits: Logits) -> npt.NDArray[np.float64]:
-    """The softmax probability of each row's likeliest label, [texts]: what the switch looks at."""
+    """The softmax probability of each row's most likely label, [texts], which is compared with the threshold."""
     wide = logits.astype(float)
-    # The likeliest label's own exponential is 1.
+    # The exponential of the most likely label is 1.
     probability: npt.NDArray[np.float64] = 1 / np.exp(wide - wide.max(axis=1, keepdims=True)).sum(axis=1)
     return probability
 
 
 def read_threshold(config: Path) -> CascadeThreshold:
-    """A cascade's switch, from its `config.json`.
+    """A cascade's threshold, from its `config.json`.
 
     Raises:
-        ArtifactError: when that does not say it.
+        ArtifactError: if it has none.
     """
     try:
         return msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], CascadeThreshold)

@@ -1,4 +1,4 @@
-"""The ONNX Runtime engine: numpy, tokenizers and onnxruntime are all it needs."""
+"""The ONNX Runtime engine. It only needs NumPy, tokenizers and onnxruntime."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,7 +25,7 @@ tokenizer.enable_truncation({length})
 session = onnxruntime.InferenceSession(
     "{file}",
     providers=["CPUExecutionProvider"],
-    disabled_optimizers=["SkipLayerNormFusion"],  # slower on a CPU than the nodes that it joins
+    disabled_optimizers=["SkipLayerNormFusion"],  # slower on a CPU than the separate nodes
 )
 labels = json.load(open("config.json"))["id2label"]
 
@@ -68,14 +68,14 @@ class OnnxEngine(Engine[list[int]]):
         """Open a verified artifact.
 
         Args:
-            artifact: one whose engine is onnxruntime.
-            threads: for one batch; by default all that this process may use.
+            artifact: an artifact of this engine.
+            threads: threads per batch. Defaults to the container's CPU limit.
             providers: execution providers in order of preference, as `cpu`, `cuda`, … or by their full names.
             cache: folder for optimized graphs; by default the user's cache folder, `PACKLIGHT_CACHE` if set.
 
         Raises:
             EngineError: if a provider is not available or does not start.
-            ArtifactError: if ONNX Runtime does not open the file.
+            ArtifactError: if ONNX Runtime cannot open the file.
         """
         from packlight.runtime.ort_session import default_cache, open_session, provider_names
 
@@ -87,8 +87,8 @@ class OnnxEngine(Engine[list[int]]):
         self._session, self._generation = self._open(), forking.generation()
         if missing := sorted(set(names) - set(self._session.get_providers())):
             raise EngineError(
-                f"{missing[0]} is part of this onnxruntime but did not start; its own message above says why "
-                "(often a missing driver or library). `--provider cpu` works everywhere",
+                f"{missing[0]} is part of this onnxruntime but did not start; its message above says why (often a "
+                f"missing driver or library). `--provider cpu` works everywhere",
             )
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -96,7 +96,7 @@ class OnnxEngine(Engine[list[int]]):
         return self._encoder.ids(texts)
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it has more tokens than the model takes."""
+        """For each text, whether it is longer than the model's maximum."""
         return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:

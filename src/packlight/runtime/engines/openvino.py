@@ -1,9 +1,9 @@
-"""The OpenVINO engine: its own graph, compiled for the processor when it is opened.
+"""The OpenVINO engine: a graph in OpenVINO's format, compiled for the processor when it is opened.
 
     openvino/model.xml             the graph
     openvino/model.safetensors     one tensor, `weights`: the bytes that the graph's constants point into
 
-OpenVINO itself writes these bytes as a `.bin` file, an ending that artifacts refuse because pickles have it too.
+OpenVINO itself writes these bytes to a `.bin` file, which artifacts reject, because pickles can have that suffix.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,12 @@ class OpenVinoEngine(Engine[list[int]]):
         """Open a verified artifact.
 
         Raises:
-            ArtifactError: when OpenVINO does not open its files.
+            ArtifactError: if OpenVINO cannot open its files.
         """
         self.labels = artifact.labels
         self.threads = threads_for(threads)
         self._encoder = encoder_of(artifact)
-        # What the graph's constants point into must live as long as it does.
+        # The bytes that the graph's constants point into must live as long as the graph.
         self._weights = _read_weights(artifact.path / OPENVINO)
         self._request = _compile(artifact.path / OPENVINO_GRAPH, self._weights, self.threads).create_infer_request()
 
@@ -55,7 +55,7 @@ class OpenVinoEngine(Engine[list[int]]):
         return self._encoder.ids(texts)
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it has more tokens than the model takes."""
+        """For each text, whether it is longer than the model's maximum."""
         return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:

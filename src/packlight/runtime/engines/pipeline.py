@@ -47,7 +47,7 @@ class PipelineEngine(Engine[str]):
         self._ids = {label: index for index, label in enumerate(self.labels)}
 
     def encode(self, texts: Sequence[str]) -> list[str]:
-        """The texts as they are: the pipeline has its own tokenizer."""
+        """The texts unchanged, because the pipeline has its own tokenizer."""
         return list(texts)
 
     def logits(self, encoded: Sequence[str]) -> Logits:

@@ -1,11 +1,11 @@
-"""The static engine: hashed n-gram embeddings in int8 and a small head, on numpy alone.
+"""The static engine: hashed n-gram embeddings in int8 and a small head, in NumPy.
 
     model_static.safetensors
         embedding    int8     [buckets, width]    each n-gram's vector
         scale        float32  [width]             of the embedding's columns
         first        float32  [width, hidden]     and first_bias [hidden]
         last         float32  [hidden, labels]    and last_bias [labels]
-    config.json, key packlight_ngrams             which n-grams there are
+    config.json, key packlight_ngrams             the n-grams to look up
 
 logits = relu((sum of the n-grams' vectors / sqrt(their number)) first + first_bias) last + last_bias
 """
@@ -27,11 +27,11 @@ from packlight.runtime.ngrams import NGrams, Rows
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
 ENCODED_TOGETHER, RUN_TOGETHER = 256, 64
-"""texts: more would not fit into the processor's caches"""
+"""texts per block: more would not fit into the processor's caches"""
 LONGEST = 64
-"""bytes of an n-gram of characters, far beyond what is of use"""
+"""maximum length of a character n-gram in bytes, far beyond what is useful"""
 ONES = np.ones(1024, dtype=np.float32)
-"""for as many n-grams as texts usually have; one with more costs an array"""
+"""covers the usual number of n-grams; a text with more needs a new array"""
 TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
 
 
@@ -45,7 +45,7 @@ class StaticEngine(Engine[Rows]):
         form="static",
         model_files={"int8": STATIC},
         pads=False,
-        exact_int8=True,  # its int8 numbers are added, not multiplied
+        exact_int8=True,  # int8 numbers are added, not multiplied
         length_unit="words",
         brings="and no tokenizer to go with it",
         hub_tags=("static",),
@@ -55,11 +55,11 @@ class StaticEngine(Engine[Rows]):
         """Open a verified artifact.
 
         Args:
-            artifact: one whose engine is static.
-            threads: not used: there is one, whatever this says.
+            artifact: an artifact of this engine.
+            threads: ignored; there is always one.
 
         Raises:
-            ArtifactError: when its table does not fit its configuration.
+            ArtifactError: if its table doesn't match its configuration.
         """
         self.labels = artifact.labels
         del threads
@@ -78,19 +78,20 @@ class StaticEngine(Engine[Rows]):
         return [rows for chunk in chunks for rows in self._ngrams.rows_of_each(chunk)]
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[Rows]) -> list[bool]:
-        """For each text, whether it has more words than the model takes."""
+        """For each text, whether it has more words than the model's maximum."""
         del encoded
         return [self._ngrams.truncated(text) for text in texts]
 
     def logits(self, encoded: Sequence[Rows]) -> Logits:
-        """Run texts, each by itself: float32 of shape [texts, labels]."""
+        """Run texts one at a time: float32 of shape [texts, labels]."""
         if len(encoded) == 1:
             return self._answer(encoded[0])[None]
         chunks = [encoded[start : start + RUN_TOGETHER] for start in range(0, len(encoded), RUN_TOGETHER)]
         return np.concatenate([self._answers(chunk) for chunk in chunks])
 
     def _answer(self, rows: Rows) -> Logits:
-        # Sums of bytes are whole numbers, which float32 adds without error; BLAS does so twice as fast as numpy's sum.
+        # Sums of bytes are whole numbers, which float32 adds without error, and BLAS adds them twice as fast as NumPy's
+        # sum.
         count = len(rows)
         ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
         pooled = ones @ self._embedding.take(rows, axis=0).astype(np.float32)
@@ -128,14 +129,14 @@ def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> N
     }
     fits = all(tensors[name].shape == shape for name, shape in wanted.items())
     if not fits or tensors["embedding"].dtype != np.int8:
-        raise ArtifactError(f"{where}: its table doesn't match its configuration; make the artifact again")
+        raise ArtifactError(f"{where}: its table doesn't match its configuration; build the artifact again")
 
 
 def read_ngrams(config: Path) -> NGrams:
-    """Which n-grams a static artifact looks up, from its `config.json`.
+    """The n-grams that a static artifact looks up, from its `config.json`.
 
     Raises:
-        ArtifactError: when that does not say it.
+        ArtifactError: if it doesn't state them.
     """
     try:
         ngrams = msgspec.convert(json.loads(config.read_text(encoding="utf-8"))[CONFIG_KEY], NGrams)
@@ -153,7 +154,7 @@ def read_tensors(file: Path) -> Tensors:
     """The tensors of a static model by name.
 
     Raises:
-        ArtifactError: when the file is damaged or lacks one.
+        ArtifactError: if the file is damaged or lacks one.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -163,12 +164,12 @@ def read_tensors(file: Path) -> Tensors:
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{file}: not a safetensors file ({error})") from error
     if missing := [name for name in TENSORS if name not in tensors]:
-        raise ArtifactError(f"{file}: lacks {missing[0]}; make the artifact again")
+        raise ArtifactError(f"{file}: lacks {missing[0]}; build the artifact again")
     return tensors
 
 
 def scale_head(file: Path, factor: Logits, offset: Logits) -> None:
-    """Build `logits * factor + offset`, each of shape [labels], into the head of the file, in place."""
+    """Fold `logits * factor + offset`, each of shape [labels], into the head of the file, in place."""
     from safetensors.numpy import save_file
 
     tensors = read_tensors(file)

@@ -30,7 +30,7 @@ TRANSFORMERS = LoadingCode(title="transformers", packages=("torch", "transformer
 
 
 class TorchEngine(Engine[list[int]]):
-    """A torch artifact, float32 or dynamic int8, with the fast tokenizer alone before it."""
+    """A PyTorch artifact, float32 or dynamic int8, with a fast tokenizer."""
 
     info = EngineInfo(
         name="torch",
@@ -46,7 +46,7 @@ class TorchEngine(Engine[list[int]]):
     )
 
     def __init__(self, artifact: Artifact, *, threads: int | None = None) -> None:
-        """Open a verified artifact; threads are torch's, for the whole process."""
+        """Open a verified artifact. The threads apply to PyTorch in the whole process."""
         import torch
 
         from packlight.models.hf_model import open_classifier
@@ -65,7 +65,7 @@ class TorchEngine(Engine[list[int]]):
         return self._encoder.ids(texts)
 
     def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it has more tokens than the model takes."""
+        """For each text, whether it is longer than the model's maximum."""
         return self._encoder.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[list[int]]) -> Logits:

@@ -1,8 +1,8 @@
-"""The compiled torch engine: the float32 model through `torch.compile`, with lengths and batch sizes left open.
+"""The compiled PyTorch engine: the float32 model with `torch.compile`, for any lengths and batch sizes.
 
-The compiler writes C++ and hands it to the machine's own compiler, so that opening takes tens of seconds the first time;
-what it made is kept in torch's cache, which the command line puts into packlight's. It makes one program for single
-texts and one for batches of any size.
+It generates C++ and calls the machine's C++ compiler, so opening takes tens of seconds the first time. The result is
+kept in PyTorch's cache, which the command line puts into packlight's. There is one program for single texts, and one
+for batches of any size.
 """
 
 import os
@@ -15,7 +15,7 @@ from packlight.runtime.engine import EngineInfo
 from packlight.runtime.engines.torch import TRANSFORMERS, TorchEngine
 
 LONGEST = 40
-"""words of the longest text that it is tried on"""
+"""number of words in the longest warm-up text"""
 BATCHES = (2, 3, 32)
 
 
@@ -30,7 +30,7 @@ class CompiledEngine(TorchEngine):
         model_files={"fp32": SAFETENSORS},
         modules=("torch", "transformers"),
         opens=("torch",),
-        golden_engine="torch",  # compiling takes minutes on each machine, and must not change the answers
+        golden_engine="torch",  # compiling takes minutes on each machine, and must not change predictions
         hub_tags=("torch-compiled",),
         loading_code=TRANSFORMERS,
     )
@@ -39,7 +39,7 @@ class CompiledEngine(TorchEngine):
         """Open a verified artifact and compile it.
 
         Raises:
-            EngineError: when there is no C++ compiler, or compiling fails.
+            EngineError: if there is no C++ compiler, or if compiling fails.
         """
         check_compiler()
         super().__init__(artifact, threads=threads)
@@ -47,22 +47,22 @@ class CompiledEngine(TorchEngine):
         try:
             for texts in _shapes():
                 self.predict(texts)
-        except RuntimeError as error:  # the root of everything that the compiler raises
+        except RuntimeError as error:  # the base class of everything that the compiler raises
             reason = str(error).strip().partition("\n")[0]
             raise EngineError(f"{artifact.name}: torch.compile fails on this machine: {reason}") from error
 
 
 def _shapes() -> list[list[str]]:
-    """Texts of many lengths, alone and in padded batches: shapes that need their own compilation are compiled here."""
+    """Run texts of many lengths, alone and in padded batches, so that every shape is compiled now."""
     alone = ["word " * words for words in range(1, LONGEST + 1)]
     return [*([text] for text in alone), *(alone[:size] for size in BATCHES)]
 
 
 def check_compiler() -> None:
-    """Check that torch finds a C++ compiler.
+    """Check that PyTorch finds a C++ compiler.
 
     Raises:
-        EngineError: when it does not; says what to install.
+        EngineError: if it doesn't. The message says what to install.
     """
     name = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(name) is None:

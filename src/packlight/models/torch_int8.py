@@ -53,7 +53,7 @@ def open_int8(folder: Path, file: Path) -> PreTrainedModel:
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{file}: not a safetensors file ({error}); make the artifact again") from error
+        raise ArtifactError(f"{file}: not a safetensors file ({error}); build the artifact again") from error
     model = quantize(empty_classifier(folder))
     try:
         with _quiet():

@@ -1,6 +1,7 @@
-"""Searching for a recipe: designs are proposed, made, measured on `val`, and the best trade-offs kept.
+"""Search for a recipe: propose designs, build them, measure them on `val`, and keep the best trade-offs.
 
-A search is of several objectives, accuracy, latency and size, under limits on each and a budget of time. It resumes when it is started again, and several processes may share one.
+A search has several objectives (accuracy, latency and size), a limit on each, and a time budget. It resumes when
+started again, and several processes can share it.
 """
 
 from packlight.search.rows import Row, SearchOutcome

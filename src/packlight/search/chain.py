@@ -1,7 +1,7 @@
-"""From a design to the steps that make it: equal beginnings get equal names, so that they are made once.
+"""The steps of a design. Designs with the same first steps share their names, so these are built once.
 
-A variant is named by what it is (`l3-ff50-v100`: three layers, half of the neurons, the pieces in use), by the step that
-makes it, and by a hash of all steps up to it.
+A variant's name has its shape (`l3-ff50-v100`: three layers, half of the neurons, the tokens in use), the step that
+makes it, and a hash of all steps up to it.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ PROBE_TEXTS = 64
 
 
 def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
-    """The steps after the teacher, the last of which makes the trial's variant."""
+    """The steps after the teacher. The last one makes the trial's variant."""
     fast = _ngram_steps(design.ngrams, space, teacher) if design.ngrams else ()
     slow = _student_steps(design.student, space, teacher) if design.student else ()
     if not (fast and slow):
@@ -43,10 +43,10 @@ def steps_of(design: Design, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
-    """The steps that shape a student from the teacher before it is trained; none if it keeps the teacher's shape."""
+    """The steps that derive an untrained student from the teacher; none if it keeps the teacher's shape."""
     steps: list[Step] = []
     if student.pieces and space.kept_pieces(student.pieces) < space.vocabulary:
-        # All pieces in use are what the step keeps by itself.
+        # By default, the step keeps all tokens in use.
         pieces = None if student.pieces == WHOLE else space.kept_pieces(student.pieces)
         steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, vocab_size=pieces)))
     narrower, fewer = student.feed_forward < WHOLE, student.heads < WHOLE
@@ -64,7 +64,7 @@ def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
-    """The untrained student as it would be shipped, built in seconds. It has the size and speed of the trained one."""
+    """The untrained student in its final form, built in seconds. Size and speed are those of the trained one."""
     shape = shape_of(student, space, teacher)
     onnx = _named(
         _shape(student), Export(name="probe-onnx", parent=shape[-1].name if shape else teacher, tolerance=1.0)
@@ -81,7 +81,7 @@ def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
 
 
 def ngram_bytes(ngrams: Ngrams, space: Space, labels: int) -> int:
-    """Bytes of a static student's tensors."""
+    """Size of a static student's tensors in bytes."""
     options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width} | dict(space.ngram_options)
     return DistillStatic(name="ngrams", **options).tensor_bytes(labels)
 
@@ -117,7 +117,7 @@ def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]
 
 
 def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
-    """A threshold for the rate of val, since accuracy on val is what trials are judged by."""
+    """A threshold for the rate of val, because trials are compared by accuracy on val."""
     if space.calibrated:
         yield _named(prefix, Calibrate(name="calibrated", parent=before.name, oos_rate="val"))
 
@@ -129,7 +129,10 @@ def _shape(student: Student) -> str:
 
 
 def _named(prefix: str, step: S) -> S:
-    """The step with its word as the middle of its name; its origins' names carry the hashes of what is before it."""
+    """The step, with its own name in the middle of the variant's.
+
+    The parents' names contain the hashes of earlier steps.
+    """
     content = [step.kind, step.parent, list(step.other_parents), step.options()]
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:HASH]
     return msgspec.structs.replace(step, name=f"{prefix}-{step.name}-{digest}")

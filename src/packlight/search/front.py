@@ -1,4 +1,4 @@
-"""The front of finished trials, the pick among them, and what it would cost to want more. All of it from `val`."""
+"""The front of finished trials, the pick, and the cost of more accuracy, all on `val`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,25 +16,25 @@ LIMITS = ("max_latency_ms", "min_accuracy", "max_size_mb")
 
 
 def dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
-    """Whether objectives (accuracy, latency, size) are nowhere worse than others and somewhere better."""
+    """Whether objectives (accuracy, latency, size) are at least as good everywhere, and better somewhere."""
     return a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2] and a != b
 
 
 def front_of(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The finished trials that no other dominates, the most accurate first; of trials of one variant the first."""
+    """The finished trials that no other dominates, the most accurate first, with one trial for each variant."""
     finished = list({row.variant: row for row in reversed(rows) if row.state == "finished"}.values())
     best = [row for row in finished if not any(dominates(other.values, row.values) for other in finished)]
     return tuple(sorted(best, key=lambda row: (-row.values[0], row.values[1], row.values[2], row.number)))
 
 
 def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str | None = None) -> tuple[Row, ...]:
-    """Those of the front to be measured to the end: all that keep the limits, or else the nearest.
+    """The members of the front to measure fully: all within the limits, or else the nearest.
 
     Args:
         rows: all trials.
-        limits: what must hold.
-        most: how many at most.
-        pick: the variant of the front that is one more where it is not among them.
+        limits: the limits.
+        most: maximum number.
+        pick: the variant to add if it is not among them.
     """
     front = front_of(rows)
     keeping = [row for row in front if not violations_of(row, limits)]
@@ -48,7 +48,7 @@ def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str
 def advise(
     rows: Sequence[Row], limits: Constraints, data: Dataset, *, baseline: str, threads: int
 ) -> Recommendation | None:
-    """The pick among the front's members and the reasons, by the playbook's rules; None when nothing has finished."""
+    """The pick from the front, with reasons, by the playbook's rules; None if no trial has finished."""
     front = front_of(rows)
     if not front:
         return None
@@ -88,7 +88,10 @@ def _measured(row: Row) -> Measurement:
 
 
 def _side_by_side(rows: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    """The rows, each with those that are as fast: trials share the baseline alone, so their speedups' intervals decide."""
+    """The rows, each with its equally fast ones.
+
+    Trials only share the baseline, so the intervals of their speedups decide.
+    """
     return tuple(
         msgspec.structs.replace(
             row, as_fast=tuple(other.variant for other in rows if other is not row and _overlap(row, other))
@@ -106,7 +109,7 @@ def _overlap(row: Measurement, other: Measurement) -> bool:
 def _binding(
     pick: Row, rows: Sequence[Row], limits: Constraints, data: Dataset, baseline: str, threads: int
 ) -> Iterator[str]:
-    """For each limit, whether another trial would be picked without it."""
+    """For each limit, the trial that would be picked without it."""
     given = [name for name in LIMITS if getattr(limits, name) is not None]
     free = True
     for name in given:
@@ -126,7 +129,7 @@ def _binding(
 
 
 def _next_best(pick: Row, front: Sequence[Row], limits: Constraints) -> Iterator[str]:
-    """The next more accurate that keeps the limits."""
+    """The next more accurate trial within the limits."""
     better = [row for row in front if row.values[0] > pick.values[0] and not violations_of(row, limits)]
     if better:
         nearest = min(better, key=lambda row: row.values[0])

@@ -1,4 +1,4 @@
-"""Deadlines and locks that processes of one search share."""
+"""Deadlines, and the locks that processes of one search share."""
 
 import time
 from collections.abc import Iterator
@@ -13,59 +13,59 @@ from packlight.pipeline.locking import LOCK
 
 
 class OutOfTime(Exception):  # noqa: N818 - it is no error: what was begun is gone on with later
-    """The time is over; checkpoints stay where they are."""
+    """The time is up. Checkpoints are kept."""
 
 
 class Deadline:
-    """A moment after which no more epochs or steps are begun."""
+    """A time after which no more epochs or steps are started."""
 
     def __init__(self, minutes: float | None) -> None:
-        """Count from now; None for no end."""
+        """Start counting now; None for no deadline."""
         self._seconds = None if minutes is None else 60 * minutes
         self._start = time.monotonic()
         self._kept = 0.0
 
     def keep(self, seconds: float) -> None:
-        """Keep some of the time for what comes after, at most a quarter of it."""
+        """Reserve part of the time, at most a quarter, for later work."""
         self._kept = min(seconds, 0.25 * (self._seconds or 0.0))
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left, none of them kept; None for no end."""
+        """Seconds left, without the reserve; None for no deadline."""
         if self._seconds is None:
             return None
         return self._start + self._seconds - self._kept - time.monotonic()
 
     def over(self) -> bool:
-        """Whether nothing more should be begun."""
+        """Whether nothing more should be started."""
         return self.left is not None and self.left <= 0
 
     def check(self) -> None:
-        """Go on only before the moment.
+        """Check that the deadline has not passed.
 
         Raises:
-            OutOfTime: after it.
+            OutOfTime: if it has.
         """
         if self.over():
             raise OutOfTime
 
     def __str__(self) -> str:
-        """To be put behind a remark."""
+        """A suffix for messages."""
         return "" if self.left is None else f", {max(0.0, self.left) / 60:.1f} min left"
 
 
 NEVER = Deadline(None)
 
 POLL = 0.1
-"""seconds between two looks at a lock that another process holds"""
+"""seconds between two attempts to get a lock that another process holds"""
 
 
 @contextmanager
 def hold_lock(file: Path, deadline: Deadline = NEVER) -> Iterator[None]:
-    """Hold a lock file while the block runs; wait for it until the deadline.
+    """Hold a lock file while the block runs, after waiting for it until the deadline.
 
     Raises:
-        OutOfTime: when another process still holds it at the deadline.
+        OutOfTime: if another process still holds it at the deadline.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:
@@ -81,10 +81,10 @@ def as_one(out: Path) -> AbstractContextManager[None]:
 
 
 class SearchLock:
-    """A place among the processes that search in a folder; a context manager."""
+    """A context manager that registers a process as one of those that search in a folder."""
 
     def __init__(self, out: Path) -> None:
-        """Sit down: other searches may, `packlight run` into the same folder may not."""
+        """Register. Other searches can share the folder, but `packlight run` cannot."""
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._stream = (out / LOCK).open("a")
@@ -95,12 +95,12 @@ class SearchLock:
             raise PacklightError(f"{out}: locked by another process; wait for it, or give another --out")
 
     def alone(self) -> bool:
-        """Whether no other process searches here any more; then none can begin until this one ends.
+        """Whether no other process searches here. If so, none can start until this one ends.
 
         Otherwise the lock is released, so write to the folder before.
         """
-        # No system exchanges a shared lock for an exclusive one in one act. So of several that ask, the last one
-        # has it; one that asked in vain holds nothing, and the last may be at work already.
+        # No system exchanges a shared lock for an exclusive one atomically. So the last one of several processes gets
+        # it. A process that doesn't get it holds no lock, and the last one may already be at work.
         unlock(self._stream)
         return try_lock(self._stream)
 

@@ -1,7 +1,7 @@
-"""Measuring a trial on `val`: in a process of its own, in rounds interleaved with a baseline.
+"""Measure a trial on `val`, in its own process, in rounds interleaved with a baseline.
 
-Trials are measured minutes apart, on a machine that others may use. So each is timed beside the same baseline, and its
-latencies are scaled as if the baseline took the time that it took when the search began.
+Trials are measured minutes apart, on a machine that may be shared. So each is timed together with the same baseline,
+and its latencies are scaled by the baseline's latency at the start of the search.
 """
 
 import dataclasses
@@ -22,16 +22,16 @@ TRIAL_EFFORT = BenchmarkConfig(texts=40, seconds=15)
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """What one measuring said."""
+    """The result of one measurement."""
 
     measured: Measurement
     baseline_ms: float
     """the baseline's latency in the same rounds"""
     right: str
-    """a 1 for each text of val that was classified correctly, a 0 for each other; empty if not requested"""
+    """1 for each text of val that was classified correctly, otherwise 0; empty if not requested"""
 
     def beside(self, reference_ms: float) -> Measurement:
-        """The figures as if the baseline had taken so long."""
+        """The figures, scaled to a latency of the baseline."""
         factor, own = reference_ms / self.baseline_ms, self.measured.latency_ms
         latency = Latency(
             mean=factor * own.mean,
@@ -54,23 +54,23 @@ def observe_on_val(
     effort: BenchmarkConfig,
     judged: bool = True,
 ) -> Observed:
-    """Time a variant beside the baseline, and compare its answers to `val` with the labels; `test` is not read.
+    """Time a variant together with the baseline, and evaluate it on `val`. `test` is not read.
 
     Args:
-        artifact: to be measured.
-        baseline: timed beside it.
+        artifact: the artifact to measure.
+        baseline: the artifact to time with it.
         data: labelled texts.
         out: the search's folder.
-        threads: of both.
-        seed: of the texts that are timed and the order of the turns.
-        effort: how much is measured.
-        judged: whether all of val is answered; otherwise it is timed only.
+        threads: threads per inference of both.
+        seed: random seed of the timed texts and the order of the turns.
+        effort: how much to measure.
+        judged: whether to predict all of val, and not only to time the variant.
 
     Raises:
-        MeasurementError: when it cannot be opened or its process ends.
+        MeasurementError: if it cannot be opened, or if its process ends.
     """
     journal = out / "work" / "trials" / f"{artifact.name}.jsonl"
-    # One that a killed process left was taken at another time.
+    # A journal from a killed process is from another time.
     journal.unlink(missing_ok=True)
     raws = run_benchmark(
         [subject_of(baseline), subject_of(artifact)],

@@ -1,4 +1,4 @@
-"""What a folder's search is about, in `work/search.json`: other texts or another teacher need another folder."""
+"""What identifies a folder's search, in `work/search.json`. Other texts or another teacher need another folder."""
 
 from pathlib import Path
 
@@ -10,30 +10,30 @@ from packlight.search.locks import as_one
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What all trials of a folder have in common."""
+    """What all trials in a folder have in common."""
 
     data: str
     """content hash"""
     seed: int
     threads: int
     teacher: str | None = None
-    """fingerprint; None while it is not known yet"""
+    """fingerprint; None until it is known"""
     abstain: float = 0.0
-    """accuracy in scope that each trial's variant gives up by abstaining"""
+    """in-scope accuracy that each trial's variant gives up by abstaining"""
 
 
 def check(out: Path, about: Metadata) -> None:
-    """Compare what is known of a search that is to begin with the one that the folder holds, if it holds any.
+    """Compare a new search with the folder's, if it has one.
 
     Raises:
-        PacklightError: when the folder holds a search about something else, or does not say about what.
+        PacklightError: if the folder has a different search, or doesn't describe it.
     """
     with as_one(out):
         _compare(out, about)
 
 
 def record(out: Path, about: Metadata) -> None:
-    """The same, and write it down where the folder holds no search yet.
+    """Compare as `check` does, and record the search if the folder has none.
 
     Raises:
         PacklightError: as `check` does.
@@ -44,7 +44,7 @@ def record(out: Path, about: Metadata) -> None:
 
 
 def _compare(out: Path, about: Metadata) -> bool:
-    """Whether the folder holds a search, which then is about the same."""
+    """Whether the folder has a search, which then is the same."""
     known = _read(out)
     if known is None:
         return False
@@ -52,7 +52,7 @@ def _compare(out: Path, about: Metadata) -> bool:
         then, now = getattr(known, name), getattr(about, name)
         if now is not None and now != then:
             raise PacklightError(
-                f"{out}: holds a search with another {name} ({then}, now {now}); give the same as then, or another --out"
+                f"{out}: contains a search with another {name} ({then}, now {now}); use the same one, or another --out"
             )
     return True
 

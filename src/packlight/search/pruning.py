@@ -1,10 +1,9 @@
-"""When a trial is not worth going on with, decided by what other trials have shown.
+"""Decide from the results of other trials when a trial is not worth continuing.
 
-A study of several objectives cannot be pruned by one reported value: a weak model may be on the front because it is small.
-So a trial is stopped for one of two reasons only. Before any training: its size or latency, measured on the untrained
-model, break a limit. After an epoch: even if it gains as much from here on as any finished trial of its family gained from
-the same share of its own training, it ends below `min_accuracy`, or a finished trial is as small, as fast and still more
-accurate.
+With several objectives, a study cannot be pruned by one reported value: a weak model may be on the front because it is
+small. So there are only two reasons to stop a trial. Before training: the untrained model exceeds the limit on size or
+latency. After an epoch: even with the largest gain that any finished trial of its family made from the same share of
+its training, it would end below `min_accuracy`, or a finished trial is as small, as fast and still more accurate.
 """
 
 from collections.abc import Sequence
@@ -17,40 +16,40 @@ from packlight.measure.timing import PRECISION
 from packlight.search.rows import Point, ProbeResult, Row
 
 LEAST_CURVES = 2
-"""trainings of finished trials of a family before which nobody knows how much is still gained"""
+"""number of finished trainings of a family that are needed to predict gains"""
 MARGIN = 0.01
-"""of accuracy, on top of the largest gain seen"""
+"""accuracy added to the largest gain seen"""
 ROUNDING = 0.01
-"""by how much the size of a trained model may differ from that of the untrained one"""
+"""maximum difference between the sizes of the trained and the untrained model"""
 
 
 def skip_reason(known: ProbeResult, limits: Constraints) -> str | None:
-    """The limit that an untrained model already exceeds, in words; None if it may be trained."""
+    """The limit that an untrained model already exceeds, as text; None if there is none."""
     size, latency = limits.max_size_mb, limits.max_latency_ms
     if size is not None and known.size_mb > size * (1 + ROUNDING):
-        return f"{megabytes(known.size_mb)}, {megabytes(size)} asked"
+        return f"{megabytes(known.size_mb)}, limit {megabytes(size)}"
     if latency is not None and known.latency_ms > latency * (1 + 2 * PRECISION):
-        return f"{milliseconds(known.latency_ms)}, {milliseconds(latency)} asked"
+        return f"{milliseconds(known.latency_ms)}, limit {milliseconds(latency)}"
     return None
 
 
 def projected_accuracy(now: Point, family: str, rows: Sequence[Row]) -> float | None:
-    """The best accuracy on val that a trial can still reach, going by what finished ones of its family gained.
+    """The highest accuracy on val that a trial can still reach, according to the gains of its family.
 
     Args:
-        now: where the trial is.
-        family: of its design.
+        now: the trial's progress.
+        family: the family of its design.
         rows: all trials.
 
     Returns:
-        A share from 0 to 1; None while too few have finished to say.
+        A share from 0 to 1; None if too few trials have finished.
     """
     known = [
         row
         for row in rows
         if row.state == "finished" and row.design is not None and row.design.family == family and row.curve
     ]
-    # A repetition, or another int8 of one student, shows no other training.
+    # A repetition, or another int8 form of the same student, is not another training.
     if len({row.curve for row in known}) < LEAST_CURVES:
         return None
     gains = [row.values[0] - accuracy_at(row.curve, now.share) for row in known]
@@ -58,14 +57,14 @@ def projected_accuracy(now: Point, family: str, rows: Sequence[Row]) -> float | 
 
 
 def accuracy_at(curve: Sequence[Point], share: float) -> float:
-    """A training's accuracy at a share of it, between its epochs in a straight line."""
+    """A training's accuracy at a given share of it, with linear interpolation between epochs."""
     return float(np.interp(share, [point.share for point in curve], [point.accuracy for point in curve]))
 
 
 def prune_reason(hopeful: float, known: ProbeResult, limits: Constraints, rows: Sequence[Row]) -> str | None:
-    """Why a trial that can reach `hopeful` at best is not worth finishing, in words; None when it may be."""
+    """Why a trial that can reach at most `hopeful` is not worth finishing, as text; None if it may be."""
     if limits.min_accuracy is not None and hopeful < limits.min_accuracy:
-        return f"at best {percent(hopeful)} on val, {percent(limits.min_accuracy)} asked"
+        return f"at best {percent(hopeful)} on val, minimum {percent(limits.min_accuracy)}"
     for row in rows:
         if row.state != "finished":
             continue

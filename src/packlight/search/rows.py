@@ -1,4 +1,4 @@
-"""What a search writes: a row for each trial, and its outcome."""
+"""The records of a search: a row for each trial, and the outcome."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,29 +14,29 @@ State = Literal["finished", "skipped", "cut", "refused", "stopped", "running"]
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What an untrained model already tells about the trained one."""
+    """What the untrained model tells about the trained one."""
 
     latency_ms: float
-    """mean; 0 where it is not known"""
+    """mean latency; 0 if unknown"""
     size_mb: float
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """The accuracy on val when a share of the training was done."""
+    """The accuracy on val after a share of the training."""
 
     share: float
     accuracy: float
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One trial.
+    """A trial.
 
-    finished   made and measured
+    finished   built and measured
     skipped    not trained: its size or latency exceeds a limit
-    cut        its teaching was stopped: it could not get good enough
-    refused    it cannot be made, such as when int8 changes too many answers
-    stopped    the time was over, or its process was killed; it is tried again
-    running    somebody is at it
+    cut        its training was stopped, because it could not become good enough
+    refused    it cannot be built, for example because int8 changes too many predictions
+    stopped    the time was up, or its process was killed; it is tried again
+    running    a process is working on it
     """
 
     number: int
@@ -44,29 +44,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     design: Design | None = None
     variant: str | None = None
     why: str | None = None
-    """why it is not finished"""
+    """the reason why it is not finished"""
     same_as: int | None = None
-    """the earlier trial of the same variant, whose figures these are"""
+    """the earlier trial of the same variant, which these figures come from"""
     seconds: float = 0.0
     known: ProbeResult | None = None
     curve: tuple[Point, ...] = ()
     hopeful: float | None = None
-    """the best accuracy on val that a trial which was cut could have had"""
+    """the highest accuracy on val that a cut trial could have reached"""
     measured: Measurement | None = None
-    """its figures on val, with latencies as if the baseline took the search's reference time"""
+    """its figures on val, with latencies scaled to the search's reference latency"""
     right: str = ""
-    """a 1 for each text of val that it classifies correctly, a 0 for each other"""
+    """1 for each text of val that it classifies correctly, otherwise 0"""
 
     @property
     def values(self) -> tuple[float, float, float]:
         """The objectives of a finished trial: accuracy on val, mean milliseconds, MB."""
         assert self.measured is not None  # it is finished
-        assert self.measured.val is not None  # its answers were judged
+        assert self.measured.val is not None  # its predictions were evaluated
         return self.measured.val.accuracy, self.measured.latency_ms.mean, self.measured.size_mb
 
 
 def violations_of(row: Row, limits: Constraints) -> Sequence[Violation]:
-    """The limits that a finished trial breaks."""
+    """The limits that a finished trial exceeds."""
     return tuple(figure_violations(row.measured, limits)) if row.measured else ()
 
 
@@ -74,16 +74,16 @@ FILE = "search.json"
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the front."""
+    """A member of the front."""
 
     variant: str
     trial: int
     val_accuracy: float
     latency_ms: float
-    """mean, beside the baseline at its reference time"""
+    """mean latency, scaled to the baseline's reference latency"""
     size_mb: float
     tested: Measurement | None
-    """its figures on `test`, side by side with the others; None until the last process has measured"""
+    """its figures on `test`, measured side by side with the others; None until the last process has measured them"""
 
 
 class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,13 +94,13 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True):
     teacher: str
     trials: tuple[Row, ...]
     front: tuple[Member, ...]
-    """the trials that no other dominates and that keep the limits; where none does, the nearest"""
+    """the trials within the limits that no other dominates, or the nearest ones if none is within the limits"""
     advice: Recommendation | None
-    """made from `val`; None when no trial was finished"""
+    """based on `val`; None if no trial has finished"""
     remarks: tuple[str, ...]
-    """what `test` says of the pick"""
+    """the pick's figures on `test`"""
 
     @property
     def pick(self) -> str | None:
-        """The variant to ship; None when no finished trial keeps the limits."""
+        """The variant to ship; None if no finished trial is within the limits."""
         return self.advice.pick if self.advice else None

@@ -1,12 +1,12 @@
-"""A search from beginning to end.
+"""Run a search.
 
 The folder
-    search.json              what was found out
-    recipes/<name>.yaml      for each of the front, how `packlight run` makes it again
+    search.json              the results
+    recipes/<name>.yaml      for each member of the front, its recipe for `packlight run`
     variants/<name>/         the artifacts
-    resolved.json            what steps leave to the machine, as the first call found it
-    measurements.json        the front's figures on `test`, and all that `packlight run` writes of them
-    work/                    the study, checkpoints and locks: what a later call goes on from
+    resolved.json            values that steps leave to the machine, from the first call
+    measurements.json        the front's figures on `test`, with all the files that `packlight run` writes
+    work/                    the study, checkpoints and locks, for resuming
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,13 +51,13 @@ from packlight.steps.step import Step
 
 TEACHER = "teacher"
 MOST_MEMBERS = 8
-"""of the front that are measured to the end"""
+"""maximum members of the front that are fully measured"""
 REPORT_SECONDS = 20.0
-"""that opening the variants, the machine's rates and the report take"""
+"""seconds for opening the variants, the machine's rates and the report"""
 REFUSED_AT_FIRST = 5
-"""trials that are all refused before the search gives up: then the reason is none of theirs"""
+"""number of consecutive refused trials after which the search gives up, because the reason is not in the trials"""
 REPEATED = 50
-"""proposals in a row that were tried before, after which nothing new is to be expected"""
+"""number of consecutive repeated proposals after which nothing new is expected"""
 TRIED = ("finished", "skipped", "cut", "refused")
 
 
@@ -85,35 +85,35 @@ def search(
     long_texts: str | None = None,
     abstain: float | None = None,
 ) -> SearchOutcome:
-    """Search for the recipe to ship under limits, or go on with a search.
+    """Search for the recipe to ship within limits, or resume a search.
 
     Args:
-        data: labelled texts; `train` and `val` choose, `test` is read for the final figures alone.
-        out: the search's folder; several processes may work in it at once.
-        limits: what must hold; the latency is the mean unless `percentile` says another.
-        minutes: after which nothing more is begun, all told: the teacher, the trials and the final measuring.
-        trials: how many are tried, those of earlier calls among them.
-        teacher: an artifact or a fine-tuned classifier to start from; by default one is made as `packlight run` does.
-        model: what that starts from.
-        families: kinds of model that are tried.
-        threads: of every measured variant.
-        train_threads: of every training on the CPU; by default those that the search began with, and at first all that this
-            process may use.
-        seed: of everything random.
-        space: the ranges; by default they follow from teacher and data.
-        trial_effort: how much of a trial is measured.
-        effort: how much of the front is measured.
+        data: labelled texts. `train` and `val` choose; `test` is only read for the final figures.
+        out: the search's folder. Several processes can work in it at once.
+        limits: the limits. The latency is the mean, unless `percentile` names another statistic.
+        minutes: time budget for everything: the teacher, the trials and the final measurement.
+        trials: maximum number of trials, including those of earlier calls.
+        teacher: an artifact or a fine-tuned classifier to start from. By default, one is trained as in `packlight run`.
+        model: the model that the teacher starts from.
+        families: kinds of model to try.
+        threads: threads per inference of every measured variant.
+        train_threads: CPU threads for training. Defaults to the number that the search started with, or to the
+            container's CPU limit.
+        seed: random seed.
+        space: the ranges to search. By default, they are derived from teacher and data.
+        trial_effort: how much to measure of a trial.
+        effort: how much to measure of the front.
         quote: whether report.html quotes test texts.
         label_map: maps labels of a classifier that the teacher starts from to labels of the data: a dict, or a JSON file.
-        new_head: train a new head, whatever head that model has.
+        new_head: train a new head, and discard that model's own.
         extend_labels: keep the labels that it knows, and add the data's others to its head.
-        max_length: tokens of the longest text; by default chosen from the training texts.
-        long_texts: what becomes of longer ones: `head`, `head+tail` or `windows`.
-        abstain: accuracy in scope, on val, that each trial's variant gives up by abstaining from uncertain texts.
+        max_length: maximum number of tokens in a text. Chosen from the training texts by default.
+        long_texts: how to handle longer texts: `head`, `head+tail` or `windows`.
+        abstain: in-scope accuracy on val that each trial's variant gives up by abstaining from uncertain texts.
 
     Raises:
-        PacklightError: of the kind that fits; when neither minutes nor trials end the search; when the folder holds
-            another search; when the time was over before the teacher was there.
+        PacklightError: if neither minutes nor trials are given, if the folder has another search, or if the time is up
+            before the teacher is trained.
     """
     if minutes is None and trials is None:
         raise PacklightError("give minutes, trials or both")
@@ -128,13 +128,13 @@ def search(
     if teacher is not None and stated:
         option = f"--{next(iter(stated)).replace('_', '-')}"
         raise RecipeError(
-            f"{option}: says how a teacher is made, but --teacher {teacher} is one already; give `--model {teacher}` instead to "
-            f"make one of it, or make it with `packlight finetune --model {teacher} {option} …`"
+            f"{option}: sets how to train a teacher, but --teacher {teacher} is trained already; use `--model "
+            f"{teacher}` instead, or train it with `packlight finetune --model {teacher} {option} …`"
         )
     step = _first(stated) if teacher is None else _teaching()
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
     with SearchLock(out) as seat:
-        # Others may be using what the folder holds: nothing of it is replaced for a search that is refused.
+        # Other processes may be using the folder, so a search that is rejected replaces nothing in it.
         check(out, about)
         with as_one(out):
             resolved = settle_here(out / RESOLVED, threads=train_threads)
@@ -196,13 +196,13 @@ def _train_teacher(
             seed=about.seed,
             resolved=resolved,
         )
-        # Not before: a teacher that could not be made binds nobody.
+        # Not earlier, because a teacher that cannot be built must not bind later calls.
         record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
     return artifact
 
 
 def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadline: Deadline) -> Artifact:
-    """A copy of the teacher that was given: the figures of this search are not written into another run's folder."""
+    """A copy of the given teacher, so that this search doesn't write figures to another run's folder."""
     with hold_lock(out / "work" / "locks" / TEACHER, deadline):
         artifact = open_parent(given, data, out / "work" / "given")
         check_parent(Distill(name="student"), artifact, shown=given)
@@ -220,20 +220,20 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
 
 
 def _teaching() -> Step:
-    """How the built-in recipe makes its teacher."""
+    """The steps of the built-in recipe that make its teacher."""
     return msgspec.structs.replace(load_recipe("walk").steps[0], name=TEACHER)
 
 
 def _stated(**options: object) -> dict[str, object]:
-    """The options that were given."""
+    """The options that are set."""
     return {name: value for name, value in options.items() if value}
 
 
 def _first(stated: Mapping[str, Any]) -> Step:
-    """How the built-in recipe makes its teacher, with what is stated of head and lengths.
+    """The step of the built-in recipe that makes the teacher, with the stated options for head and lengths.
 
     Raises:
-        RecipeError: when options contradict each other or are out of range.
+        RecipeError: if options contradict each other or are out of range.
     """
     recipe = Recipe(version=VERSION, name=TEACHER, steps=(_teaching(),))
     lengths = {name: value for name, value in stated.items() if name in ("max_length", "long_texts")}
@@ -242,7 +242,7 @@ def _first(stated: Mapping[str, Any]) -> Step:
 
 
 def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:
-    """The teacher in ONNX, which every trial is timed beside."""
+    """The teacher in ONNX, the baseline of every trial."""
     step = Export(name=f"{teacher.name[:50]}-onnx", parent=teacher.name)
     with hold_lock(out / "work" / "locks" / step.name, deadline):
         deadline.check()
@@ -252,7 +252,7 @@ def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: 
 
 
 def _try(shop: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None:
-    """Trials until there are enough, the time is over, or nothing new is proposed."""
+    """Carry out trials until there are enough, the time is up, or nothing new is proposed."""
     repeated = 0
     while repeated < REPEATED:
         rows = shop.store.rows()
@@ -276,19 +276,19 @@ def _try(shop: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None
 
 
 def _tried(rows: Sequence[Row]) -> int:
-    """Trials that were tried, those counted once that came to the same variant."""
+    """The number of trials, counting those with the same variant once."""
     return sum(row.state in TRIED and row.same_as is None for row in rows)
 
 
 def _give_up(rows: Sequence[Row]) -> None:
-    """End a search in which nothing can be made at all."""
+    """End a search in which nothing can be built."""
     tried = [row for row in rows if row.state in TRIED and row.same_as is None]
     if len(tried) >= REFUSED_AT_FIRST and all(row.state == "refused" for row in tried):
         raise PacklightError(f"none of {len(tried)} trials could be built; the last one: {tried[-1].why}")
 
 
 def _seconds_to_measure(rows: Sequence[Row], shop: TrialRunner, effort: BenchmarkConfig) -> float:
-    """About how long the front's final measuring takes."""
+    """The estimated time for the final measurement of the front."""
     members = [row.values[1] for row in members_of(rows, shop.limits, MOST_MEMBERS)]
     reference = max(members, default=10.0)
     texts = effort.rounds * (effort.texts + BATCH) + 2 * len(shop.data.test)
@@ -297,8 +297,8 @@ def _seconds_to_measure(rows: Sequence[Row], shop: TrialRunner, effort: Benchmar
 
 def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> SearchOutcome:
     """The outcome, measured by the last process."""
-    # Once this one has asked in vain, another may be alone, sweep the folder and write these files: so they are written
-    # before, and by the last process again, as others may have told trials since.
+    # If this process doesn't get the lock, another may become the last one, clean the folder and write these files. So
+    # they are written before, and again by the last process, because others may have added trials.
     outcome = _conclude(shop)
     if seat.alone():
         return _conclude(shop, effort)
@@ -308,7 +308,7 @@ def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> Search
 
 
 def _conclude(shop: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
-    """Say what to ship, and write that and the recipes; with an effort, measure the front before."""
+    """Choose what to ship, and write the outcome and the recipes. With an effort, measure the front first."""
     rows = shop.store.rows()
     advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
     members = members_of(rows, shop.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
@@ -362,7 +362,7 @@ def _member(row: Row, tested: Mapping[str, Measurement]) -> Member:
 
 
 def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) -> list[str]:
-    """What `test` says of the pick; it chooses nothing."""
+    """The pick's figures on `test`, which don't influence the choice."""
     row = tested.get(pick)
     if row is None:
         return []
@@ -381,7 +381,7 @@ def _write_recipe(shop: TrialRunner, row: Row) -> None:
 
 
 def _write_run_recipe(shop: TrialRunner, members: Sequence[Row]) -> None:
-    """One recipe of all that is measured, for the report."""
+    """One recipe of everything that is measured, for the report."""
     baseline = Export(name=shop.baseline.name, parent=shop.teacher.name)
     steps: dict[str, Step] = {step.name: step for step in (shop.first, baseline)}
     for row in members:
@@ -392,5 +392,5 @@ def _write_run_recipe(shop: TrialRunner, members: Sequence[Row]) -> None:
 
 
 def _full(reference: str) -> str:
-    """A folder as it is found from anywhere; a Hub id as it is."""
+    """A folder as an absolute path; a Hub id unchanged."""
     return str(Path(reference).resolve()) if Path(reference).exists() else reference

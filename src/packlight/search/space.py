@@ -1,7 +1,7 @@
-"""What a trial can be: the parameters that a search varies, as one frozen record, and their ranges.
+"""The search space: the parameters of a trial, as a frozen record, and their ranges.
 
-What is tried of a step's option stands beside its description (`described(..., searched=...)`). Here stand the shares of
-the teacher's own size, and what follows from the data.
+The values to try for a step's option are next to its description (`described(..., searched=...)`). This module has the
+shares of the teacher's size, and what follows from the data.
 """
 
 import math
@@ -29,11 +29,12 @@ from packlight.steps.step import Span, Step
 Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 WIDTHS = (100, 75, 50, 25)
-"""per cent of the feed-forward neurons that are kept"""
+"""percent of the feed-forward neurons to keep"""
 HEADS = (100, 75, 50)
-"""per cent of the attention heads that are kept"""
+"""percent of the attention heads to keep"""
 PIECES = (0, 400, 200, 100, 50)
-"""per cent of the pieces in use that are kept, the tokenizer's most frequent ones beyond 100; 0 for the whole vocabulary"""
+"""percent of the tokens in use to keep; above 100, the tokenizer's most frequent ones are added; 0 for the whole
+vocabulary"""
 PLAIN = Distill(name="plain")
 """a student with every option at its default"""
 Mode = Literal["dynamic", "static"]
@@ -66,33 +67,33 @@ class Ngrams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
-    """One trial: a student, n-grams, or n-grams that pass on to a student what they are unsure of."""
+    """A trial: a student, n-grams, or a cascade of both."""
 
     student: Student | None = None
     ngrams: Ngrams | None = None
 
     @property
     def family(self) -> Family:
-        """What kind of model it is."""
+        """The kind of model."""
         if self.student is None:
             return "static"
         return "transformer" if self.ngrams is None else "cascade"
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters by name, as a sampler knows them."""
+        """The parameters, by the sampler's names."""
         parts = [msgspec.structs.asdict(part) for part in (self.student, self.ngrams) if part is not None]
         return {"family": self.family} | {name: value for part in parts for name, value in part.items()}
 
 
 class Suggester(Protocol):
-    """Who says which values to try: an Optuna trial."""
+    """The source of values to try: an Optuna trial."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
 
     def suggest_int(self, name: str, low: int, high: int) -> int:
-        """A whole number, both ends among them."""
+        """A whole number, both ends included."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -107,13 +108,13 @@ class Space:
     layers: int
     """of the teacher"""
     neurons: int | None
-    """in each of its feed-forward blocks; None where they cannot be pruned"""
+    """neurons in each of its feed-forward blocks; None if they cannot be pruned"""
     heads: int | None
-    """in each of its layers; None where they cannot be pruned"""
+    """heads in each of its layers; None if they cannot be pruned"""
     pieces: int
-    """of its vocabulary that the training texts use"""
+    """number of tokens that the training texts use"""
     vocabulary: int
-    """pieces that it has"""
+    """number of tokens in its vocabulary"""
     epochs: tuple[int, ...]
     calibrated: bool
     """whether each trial ends with an out-of-scope threshold"""
@@ -131,7 +132,7 @@ class Space:
         return Design(student=student, ngrams=_ngrams(trial) if family != "transformer" else None)
 
     def first(self) -> tuple[Design, ...]:
-        """What is tried before the sampler knows anything: one plain design of each family."""
+        """The first designs to try: a plain one of each family."""
         student = Student(
             layers=math.ceil(self.layers / 2),
             feed_forward=100,
@@ -155,15 +156,15 @@ class Space:
         return tuple(design for design in designs if design.family in self.families)
 
     def kept_pieces(self, share: int) -> int:
-        """How many pieces a share of those in use is."""
+        """The number of tokens for a share of those in use."""
         return max(1, self.pieces * share // 100)
 
     def kept_neurons(self, share: int) -> int | None:
-        """How many neurons a share of the teacher's is."""
+        """The number of neurons for a share of the teacher's."""
         return None if self.neurons is None else max(1, self.neurons * share // 100)
 
     def kept_heads(self, share: int) -> int | None:
-        """How many heads a share of the teacher's is."""
+        """The number of heads for a share of the teacher's."""
         return None if self.heads is None else max(1, self.heads * share // 100)
 
     def _student(self, trial: Suggester) -> Student:
@@ -192,7 +193,7 @@ def _ngrams(trial: Suggester) -> Ngrams:
 
 
 def _suggest(trial: Suggester, step: type[Step], option: str, *, name: str | None = None) -> Any:
-    """A value of an option of a step, within what the option says is searched; `name` is the sampler's."""
+    """A value for a step's option, from the values that the option declares. `name` is the sampler's name."""
     name = name or option
     searched = {each.name: each.searched for each in options_of(step)}[option]
     match searched:
@@ -203,18 +204,20 @@ def _suggest(trial: Suggester, step: type[Step], option: str, *, name: str | Non
         case tuple():
             return trial.suggest_categorical(name, searched)
         case None:
-            raise TypeError(f"{step.__name__}.{option}: says not what a search tries; give `searched` to `described`")
+            raise TypeError(
+                f"{step.__name__}.{option}: doesn't declare what a search tries; pass `searched` to `described`"
+            )
 
 
 def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMILIES) -> Space:
-    """The space below a teacher.
+    """The search space for a teacher.
 
-    Epochs are those in which a plain student makes the updates that `distill` asks for, half and twice as many.
+    Epochs are those that a plain student needs for the updates that `distill` requires, and half and twice as many.
 
     Args:
-        teacher: a classifier in torch.
-        data: labelled texts; those of `train` say which pieces are in use.
-        families: the kinds of model that are tried.
+        teacher: a PyTorch classifier.
+        data: labelled texts. `train` determines the tokens in use.
+        families: the kinds of model to try.
     """
     model = open_classifier(teacher.path)
     usual = max(PLAIN.planned_epochs, math.ceil(PLAIN.least_updates / math.ceil(len(data.train) / PLAIN.batch_size)))

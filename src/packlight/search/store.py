@@ -1,9 +1,9 @@
-"""The study on disk: one journal file that several processes append to, and that outlives each of them.
+"""The study on disk: a journal file that several processes append to, and that outlives each of them.
 
     work/search.journal     Optuna's log of all trials
 
-Limits belong to the study's name. With other limits, families or ranges a new study begins in the same file, and takes
-over what others finished, so that only what the new limits change is done again.
+Limits are part of the study's name. Other limits, families or ranges start a new study in the same file. It adopts
+finished trials, so only what the new limits change is repeated.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ WORKERS = "workers"
 BEGUN = "begun"
 DIRECTIONS: tuple[Literal["maximize", "minimize"], ...] = ("maximize", "minimize", "minimize")
 STARTUP = 8
-"""trials at random before the sampler goes by those that are known"""
+"""number of random trials before the sampler uses known ones"""
 
 
 class Store:
     """The trials of one search."""
 
     def __init__(self, out: Path, limits: Constraints, space: Space, *, seed: int) -> None:
-        """Open the study, or begin it."""
+        """Open the study, or start it."""
         self._out = out
         self._work = out / "work"
         self._space = space
@@ -54,22 +54,22 @@ class Store:
             )
             self._worker = int(self._study.user_attrs.get(WORKERS, 0))
             self._study.set_user_attr(WORKERS, self._worker + 1)
-            # Processes that begin side by side must not all propose the same.
+            # Processes that start at the same time must not all propose the same.
             self._study.sampler = _sampler(seed + self._worker)
             self._life = self._lock_file(self._worker).open("a")
             try_lock(self._life)
-            # That there is a study says nothing: a kill may have left it half begun.
+            # The existence of a study proves nothing: a killed process may have left it half started.
             if not self._study.user_attrs.get(BEGUN):
                 others = (other for other in names if other != name)
                 self._begin([optuna.load_study(study_name=other, storage=storage) for other in others])
             self._take_over_killed()
 
     def close(self) -> None:
-        """Leave the study; what this process had asked for and not told can be taken over."""
+        """Leave the study. Unfinished trials of this process can be adopted by others."""
         self._life.close()
 
     def ask(self) -> tuple[Trial, Design]:
-        """A new trial and what it is to be."""
+        """A new trial and its design."""
         with as_one(self._out):
             trial = self._study.ask()
             trial.set_user_attr(WORKER, self._worker)
@@ -77,7 +77,7 @@ class Store:
         return trial, design
 
     def tell(self, trial: Trial, row: Row) -> None:
-        """Write down how a trial ended; one that was stopped is put in line again."""
+        """Record how a trial ended. A stopped trial is queued again."""
         trial.set_user_attr(ROW, msgspec.to_builtins(row))
         for name, beyond in violations(row, self._limits).items():
             trial.set_constraint(name, beyond)
@@ -90,13 +90,13 @@ class Store:
             self._study.tell(trial, state=TrialState.PRUNED)
 
     def rows(self) -> tuple[Row, ...]:
-        """All trials that somebody has begun, in their order."""
+        """All trials that were started, in order."""
         return tuple(
             _row(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING
         )
 
     def reference(self, baseline_ms: float) -> float:
-        """The baseline's latency that all others are scaled to: that of the first who says one."""
+        """The baseline's latency that all others are scaled to: the first one that was recorded."""
         with as_one(self._out):
             known = self._study.user_attrs.get(REFERENCE)
             if known is None:
@@ -109,9 +109,9 @@ class Store:
         return folder / f"{self._study.study_name[-8:]}-{worker}"
 
     def _begin(self, others: list[optuna.Study]) -> None:
-        """Take over what studies with other limits finished, and put plain designs in line first.
+        """Adopt finished trials of studies with other limits, and queue plain designs first.
 
-        Whatever of it was done before a kill is not done again.
+        Work that was done before a kill is not repeated.
         """
         seen = {row.variant for row in self.rows() if row.state == "finished"}
         for other in others:
@@ -128,7 +128,7 @@ class Store:
         self._study.set_user_attr(BEGUN, value=True)
 
     def _add(self, row: Row, design: Design) -> None:
-        """A finished trial as one of this study, in one act."""
+        """Adopt a finished trial into this study, atomically."""
         ranges = FixedTrial(design.parameters)
         self._space.suggest(ranges)
         self._study.add_trial(
@@ -142,7 +142,7 @@ class Store:
         )
 
     def _take_over_killed(self) -> None:
-        """Put in line again what processes that are gone had begun."""
+        """Queue the unfinished trials of dead processes again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             worker = trial.user_attrs.get(WORKER)
             if worker is not None and not _gone(self._lock_file(worker)):
@@ -152,7 +152,7 @@ class Store:
 
 
 class _FlockLock(JournalFileOpenLock):
-    """A lock on the journal that a killed process does not leave behind."""
+    """A lock on the journal that a killed process doesn't leave behind."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(str(file))
@@ -183,7 +183,7 @@ def _open_storage(file: Path) -> JournalStorage:
 
 
 def _mend(file: Path) -> None:
-    """Take away a last line that a kill cut short: what is appended to it could not be read."""
+    """Remove an incomplete last line, because text appended to it would be unreadable."""
     if not file.is_file():
         return
     with file.open("rb+") as stream:
@@ -192,7 +192,7 @@ def _mend(file: Path) -> None:
 
 
 def _within(design: Design, space: Space) -> bool:
-    """Whether a space could propose a design; other families and epochs make other spaces."""
+    """Whether a space can propose a design. Other families and epochs have other spaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -207,7 +207,7 @@ def _gone(lock: Path) -> bool:
 
 
 def _name(limits: Constraints, space: Space) -> str:
-    """The study's name: readable limits, and a hash of them and the ranges."""
+    """The study's name: the limits, and a hash of limits and ranges."""
     given = {name: getattr(limits, name) for name in LIMITS if getattr(limits, name) is not None}
     words = " ".join(f"{name}={value:g}" for name, value in given.items()) or "no limits"
     content = msgspec.json.encode([given, msgspec.to_builtins(space)], order="deterministic")
@@ -215,14 +215,14 @@ def _name(limits: Constraints, space: Space) -> str:
 
 
 def _sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """Multi-objective TPE (Ozaki et al. 2022), with a model of its own for each part of the tree of families."""
+    """Multi-objective TPE (Ozaki et al. 2022), with a separate model for each branch of the tree of families."""
     return optuna.samplers.TPESampler(
         seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
     )
 
 
 def violations(row: Row, limits: Constraints) -> dict[str, float]:
-    """How far a trial is beyond each limit, as a share of it; 0 or less within, and 0 where nothing is known."""
+    """The excess of a trial over each limit, as a share of it; 0 or less within the limit, and 0 if unknown."""
     accuracy: float | None = row.hopeful
     latency = size = None
     if row.known is not None:
@@ -247,5 +247,5 @@ def _row(trial: FrozenTrial) -> Row:
         if trial.state == TrialState.RUNNING:
             return Row(number=trial.number, state="running")
         return Row(number=trial.number, state="stopped", why="its process was killed")
-    # One that was taken over has another number here.
+    # An adopted trial has another number here.
     return msgspec.structs.replace(msgspec.convert(known, Row), number=trial.number)

@@ -1,4 +1,7 @@
-"""Making one trial: probe, teach, export, quantize, calibrate, measure; given up as soon as it is not worth more time."""
+"""Carry out a trial: probe, train, export, quantize, calibrate, measure.
+
+It stops as soon as it isn't worth more time.
+"""
 
 import shutil
 import time
@@ -28,7 +31,7 @@ from packlight.search.store import Store
 from packlight.steps.step import Step
 
 Watch = Callable[[Step], Callable[[int, float], None]]
-"""for a step, what is told its epochs"""
+"""for a step, the callback for its epochs"""
 
 
 class TrialPruned(Exception):  # noqa: N818 - a decision, not an error
@@ -37,15 +40,15 @@ class TrialPruned(Exception):  # noqa: N818 - a decision, not an error
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """All that trials are made with."""
+    """Everything that trials need."""
 
     data: Dataset
     out: Path
     teacher: Artifact
     first: Step
-    """what makes the teacher, for recipes that are written down"""
+    """the steps that make the teacher, for written recipes"""
     baseline: Artifact
-    """what every trial is timed beside"""
+    """the artifact that every trial is timed with"""
     space: Space
     limits: Constraints
     store: Store
@@ -57,16 +60,16 @@ class TrialRunner:
     quote: bool = True
     """whether report.html quotes test texts"""
     abstain: float | None = None
-    """accuracy in scope, on val, that each trial's variant gives up by abstaining; None for none"""
+    """in-scope accuracy on val that each trial's variant gives up by abstaining; None to never abstain"""
 
     def run(self, number: int, design: Design) -> Row:
-        """Carry out a trial, as far as it is worth it and the time allows; errors that a user could mend refuse it."""
+        """Carry out a trial, while it is worth it and time allows. Errors that a user could fix make it `refused`."""
         start = time.monotonic()
         trial = _Trial(self, number, design)
         try:
             row = trial.finish()
         except OutOfTime:
-            row = trial.row("stopped", "the time was over")
+            row = trial.row("stopped", "the time was up")
         except TrialPruned as reason:
             row = trial.row("skipped" if trial.point is None else "cut", str(reason))
         except MeasurementError:
@@ -76,22 +79,22 @@ class TrialRunner:
         return msgspec.structs.replace(row, seconds=time.monotonic() - start)
 
     def name_of(self, design: Design) -> str:
-        """The variant that a design ends in."""
+        """The final variant of a design."""
         return steps_of(design, self.space, self.teacher.name)[-1].name
 
     def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch, *, ends: bool = False) -> Artifact:
-        """Make each step's variant, or find it made, and give the last; `made` gets all of them.
+        """Build or find each step's variant, and return the last one. All of them are added to `made`.
 
         Args:
-            steps: in their order, some or all of a chain.
-            made: what they start from, by name.
-            watch: told the epochs of a step's training.
-            ends: whether the last one is what a trial ships.
+            steps: some or all steps of a chain, in order.
+            made: the artifacts that they start from, by name.
+            watch: called after the epochs of a step's training.
+            ends: whether the last one is the trial's final variant.
         """
         artifact = self.teacher
         for step in steps:
             self.deadline.check()
-            # Whatever shows progress can be ended; a training goes on later from its last epoch.
+            # Everything with a progress bar can be stopped. Training resumes later from its last epoch.
             with hold_lock(self._lock(step.name), self.deadline), checking(self.deadline.check):
                 remove_stale_temp(self.out / "variants", step.name)
                 artifact = self._make(step, made, watch, self.abstain if ends and step is steps[-1] else None)
@@ -100,7 +103,7 @@ class TrialRunner:
 
     def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch, abstain: float | None) -> Artifact:
         work = self.out / "work" / step.name
-        assert step.parent is not None  # every step of a chain names it
+        assert step.parent is not None  # every step of a chain names its parent
         try:
             artifact, _ = make_variant(
                 step,
@@ -115,13 +118,13 @@ class TrialRunner:
                 on_epoch=watch(step),
             )
         except TrialPruned:
-            # Nobody goes on from its checkpoints.
+            # Its checkpoints are no longer needed.
             shutil.rmtree(work, ignore_errors=True)
             raise
         return artifact
 
     def observe(self, artifact: Artifact, *, judged: bool) -> tuple[Observed, float]:
-        """Measure a variant beside the baseline, one process at a time, and say what the baseline counts as."""
+        """Measure a variant with the baseline, one process at a time, and return the reference latency."""
         with hold_lock(self._lock("stopwatch"), self.deadline):
             seen = observe_on_val(
                 artifact,
@@ -136,11 +139,11 @@ class TrialRunner:
         return seen, self.store.reference(seen.baseline_ms)
 
     def probe(self, student: Student) -> ProbeResult:
-        """Size and latency of a student before training; measured once for each shape."""
+        """Size and latency of a student before training, measured once for each shape."""
         steps = probe_of(student, self.space, self.teacher.name)
         name = steps[-1].name
         kept = self.out / "work" / "probes" / f"{name}.json"
-        # Probes of one shape share its export, which is gone when the first of them is done.
+        # Probes of the same shape share an export, which the first of them removes when it is done.
         with hold_lock(self._lock(f"{steps[-2].name}.probe"), self.deadline):
             try:
                 return msgspec.json.decode(kept.read_bytes(), type=ProbeResult)
@@ -157,7 +160,7 @@ class TrialRunner:
         return known
 
     def drop(self, name: str) -> None:
-        """Remove a variant that takes seconds to make, and what was begun of it."""
+        """Remove a variant that takes seconds to build, and its unfinished files."""
         for place in ("variants", "work"):
             shutil.rmtree(self.out / place / name, ignore_errors=True)
 
@@ -166,7 +169,7 @@ class TrialRunner:
 
 
 class _Trial:
-    """One trial in the making."""
+    """A trial in progress."""
 
     def __init__(self, shop: TrialRunner, number: int, design: Design) -> None:
         self._shop = shop
@@ -179,11 +182,11 @@ class _Trial:
 
     @property
     def point(self) -> Point | None:
-        """Where its training is."""
+        """The progress of its training."""
         return self._curve[-1] if self._curve else None
 
     def row(self, state: str, why: str | None = None, **more: object) -> Row:
-        """What is known of it now."""
+        """What is known about it now."""
         fields = {
             "number": self._number,
             "state": state,
@@ -197,19 +200,19 @@ class _Trial:
         return msgspec.structs.replace(Row(number=self._number, state="running"), **(fields | more))
 
     def finish(self) -> Row:
-        """The row of the whole trial.
+        """The trial's row.
 
         Raises:
-            Cut: when it is not worth finishing.
+            Cut: if it is not worth finishing.
             OutOfTime: at the deadline.
-            PacklightError: when it cannot be made.
+            PacklightError: if it cannot be built.
         """
         shop = self._shop
         self._known = self._foreseen()
         if (reason := skip_reason(self._known, shop.limits)) is not None:
             raise TrialPruned(reason)
         made = {shop.teacher.name: shop.teacher}
-        # Two trials of one student share its export, which is gone when the first of them is done.
+        # Two trials of the same student share its export, which the first of them removes when it is done.
         exports = [step for step in self._steps if step.makes == "onnx"]
         trained = self._steps.index(exports[0]) if exports else len(self._steps)
         shop.make(self._steps[:trained], made, self._watch, ends=not exports)
@@ -239,7 +242,7 @@ class _Trial:
                 ]
 
     def _foreseen(self) -> ProbeResult:
-        """What the untrained model tells: size and latency of a student, only the size of n-grams."""
+        """Figures of the untrained model: size and latency of a student, and only the size of n-grams."""
         shop, design = self._shop, self._design
         size = latency = 0.0
         if design.ngrams is not None:
@@ -249,7 +252,7 @@ class _Trial:
                 return ProbeResult(latency_ms=0.0, size_mb=size)
             known = shop.probe(design.student)
             size += known.size_mb
-            # How many texts a cascade passes on is unknown before both are trained.
+            # The share of texts that a cascade passes on is unknown until both models are trained.
             latency = known.latency_ms if design.ngrams is None else 0.0
         return ProbeResult(latency_ms=latency, size_mb=size)
 
@@ -261,7 +264,7 @@ class _Trial:
         return after
 
     def _decides(self, step: Step) -> bool:
-        """Whether the trial gets as good as this step's training; in a cascade the student's does."""
+        """Whether this step's training decides the trial's accuracy. In a cascade, the student's does."""
         return step.trains is not None and (step.makes == "torch" or self._design.student is None)
 
     def _judge(self, point: Point) -> None:
@@ -276,7 +279,7 @@ class _Trial:
 
 
 def report_trial(row: Row, deadline: Deadline) -> None:
-    """One line about a trial that has ended."""
+    """A line about a finished trial."""
     name = f"trial {row.number}"
     if row.measured is not None:
         accuracy, latency, size = row.values

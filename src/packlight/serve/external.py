@@ -44,7 +44,7 @@ def _graphs(path: Path, manifest: Manifest) -> Iterator[Path]:
 
 def _refuse(graph: Path) -> None:
     if not graph.is_file() or graph.stat().st_size == 0:
-        raise ArtifactError(f"{graph}: is missing or empty; make the artifact again")
+        raise ArtifactError(f"{graph}: is missing or empty; build the artifact again")
     with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         at = content.find(LOCATION)
         while at >= 0:

@@ -94,6 +94,6 @@ class Model:
                 if logits.shape != (1, len(self.labels)):
                     raise ArtifactError(
                         f"{self.artifact.model_path}: gives {list(logits.shape)} scores for one text where config.json "
-                        f"names {len(self.labels)} labels; make the artifact again"
+                        f"names {len(self.labels)} labels; build the artifact again"
                     )
                 self.answers(logits)

@@ -299,7 +299,7 @@ def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, d
 
 def test_a_given_teacher_has_its_head_and_its_length(data, given_teacher, tmp_path):
     for option, name in ({"new_head": True}, "--new-head"), ({"max_length": 8}, "--max-length"):
-        with pytest.raises(RecipeError, match=f"{name}: says how a teacher is made, but --teacher .* give `--model"):
+        with pytest.raises(RecipeError, match=f"{name}: sets how to train a teacher, but --teacher .* use `--model"):
             search(data, tmp_path, trials=1, teacher=str(given_teacher), **option)
 
 

@@ -1,1 +1,1 @@
-"""Measuring: worker processes, interleaved rounds, the figures that follow from them, and their statistics."""
+"""Measuring: worker processes, interleaved rounds, and the figures with their statistics."""

@@ -1,4 +1,4 @@
-"""A Python process of our own: lines in, lines out, and its last words if it fails."""
+"""A Python child process that exchanges lines, with its last output if it fails."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ class ChildProcess:
     """A running `python -m module`; a context manager that ends it."""
 
     def __init__(self, module: str, env: Mapping[str, str] | None = None) -> None:
-        """Start it. What it writes to standard error is kept for `last_words`."""
+        """Start the process. Its standard error is kept for `last_words`."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -31,7 +31,7 @@ class ChildProcess:
         self.pid = self._process.pid
 
     def send(self, message: bytes) -> None:
-        """Send one line. A process that has ended shows when it doesn't reply."""
+        """Send a line. If the process has ended, the missing reply shows it."""
         assert self._process.stdin is not None  # piped above
         with suppress(OSError):  # a broken pipe
             self._process.stdin.write(message + b"\n")
@@ -44,7 +44,7 @@ class ChildProcess:
         return line if line.endswith(b"\n") else None
 
     def last_words(self) -> str:
-        """How the process ended, and the end of what it wrote to standard error; for one from which no more comes."""
+        """How the process ended, and the end of its standard error. Call this when there is no more output."""
         try:
             status = self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -57,7 +57,7 @@ class ChildProcess:
         """End the process."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
-            # What a process that ended did not read any more is of no use.
+            # Input that an ended process did not read doesn't matter.
             with suppress(OSError):
                 if pipe:
                     pipe.close()
@@ -74,7 +74,7 @@ class ChildProcess:
 
 
 def ending(status: int) -> str:
-    """An exit status in words; a negative one is a POSIX signal."""
+    """An exit status as text. A negative one is a POSIX signal."""
     if status >= 0:
         return f"ended with status {status}"
     name = signal.Signals(-status).name
@@ -82,6 +82,6 @@ def ending(status: int) -> str:
 
 
 def tail(log: BinaryIO) -> str:
-    """The end of what a process wrote to its log."""
+    """The end of a process's log."""
     log.seek(0)
     return log.read()[-STDERR_TAIL:].decode(errors="replace").strip() or "(it wrote nothing)"

@@ -1,4 +1,4 @@
-"""The machine that figures are taken on, and how much of it this process may use."""
+"""The machine that figures are measured on, and the share of it that this process may use."""
 
 import os
 import platform
@@ -12,17 +12,17 @@ from packlight.runtime.engines import engine_infos
 from packlight.runtime.processor import cpu_budget, cpu_name, has_vnni
 
 LIBRARIES = ("numpy", "tokenizers", "onnx", "accelerate", "nncf")
-"""besides those that engines name"""
+"""libraries besides those that engines name"""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """Where figures were taken."""
+    """The environment that figures were measured in."""
 
     machine: str
     cpu: str
     cpu_count: int
     cpu_budget: int
-    """processors that this process may use: affinity and cgroup limit"""
+    """number of processors that this process may use: CPU set and cgroup limit"""
     vnni: bool
     memory_gb: float
     python: str
@@ -32,7 +32,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(threads: int | None = None) -> Environment:
-    """The environment as it is stored with every measurement; `threads` replaces the budget where it was stated."""
+    """The environment, as stored with every measurement. `threads` replaces the budget if stated."""
     return Environment(
         machine=f"{platform.system()} {platform.machine()}",
         cpu=cpu_name(),

@@ -1,4 +1,4 @@
-"""From what was observed to figures: every one of them is derived here, and can be derived again from the raw files."""
+"""Derive every figure from the raw measurements, so that the raw files can reproduce them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ RATE = 1000.0
 
 @dataclass(frozen=True)
 class VariantInfo:
-    """What a row says of a variant besides its figures."""
+    """The description of a variant in its row."""
 
     variant: str
     parent: str | None
@@ -53,15 +53,15 @@ def derive(
     threads: int,
     seed: int,
 ) -> tuple[Measurement, ...]:
-    """Figures of each variant.
+    """Compute the figures of each variant.
 
     Args:
         identities: the variants, in the order of the rows.
-        raws: what was observed of each.
-        data: its labels are the truth.
+        raws: the raw measurements of each.
+        data: the data, for its true labels.
         baseline: the variant that speedups refer to.
-        threads: that every variant ran on.
-        seed: of the bootstrap.
+        threads: threads of every variant.
+        seed: random seed of the bootstrap.
     """
     drawn = {
         name: timing.resample(raw.latency_ms, seed=seed, blocks=raw.blocks, strata=raw.strata)
@@ -117,7 +117,7 @@ def _row(
 
 
 def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: Judged) -> Scores | None:
-    """How well a variant answers a split; None where its answers mean nothing or there are none."""
+    """A variant's scores on a split; None if it has no predictions, or if they are meaningless."""
     if (given := raw.answers(split)) is None:
         return None
     truth, predicted = np.array(data.ids(data.split(split))), np.array(given)

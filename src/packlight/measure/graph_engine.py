@@ -1,4 +1,4 @@
-"""Any ONNX classifier with a tokenizer object: a graph that another tool exported, on ONNX Runtime."""
+"""Run any ONNX classifier with a tokenizer object, such as a graph that another tool exported."""
 
 import json
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ from packlight.runtime.ort_session import onnxruntime, open_on_cpu
 from packlight.runtime.processor import cpu_budget, threads_for
 
 FEEDS = ("input_ids", "attention_mask", "token_type_ids")
-"""inputs that are known, by the names that transformers, Optimum and packlight export them under"""
+"""known inputs, by their names in exports of transformers, Optimum and packlight"""
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 EXTERNAL = (".data", "_data")
-"""how torch and Optimum name the file of weights that a graph keeps outside itself: after the graph"""
+"""suffixes that PyTorch and Optimum add to a graph's name for its external weights"""
 ERRORS_ONLY = 3
 
 
 class GraphEngine(Engine[str]):
-    """An ONNX Runtime session that turns token ids into one logit per label."""
+    """An ONNX Runtime session that maps token ids to one logit per label."""
 
     info = OnnxEngine.info
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str]) -> None:
-        """Check that the graph takes what a tokenizer gives.
+        """Check that the graph's inputs match a tokenizer's outputs.
 
         Args:
-            session: its inputs are token ids, and a mask and token types where it asks for them.
-            tokenizer: of transformers, the one that the model was trained with.
-            labels: names of the logits, in their order.
+            session: a session that takes token ids, and optionally a mask and token types.
+            tokenizer: the transformers tokenizer that the model was trained with.
+            labels: names of the logits, in order.
 
         Raises:
-            ModelError: when the graph asks for other inputs.
+            ModelError: if the graph has other inputs.
         """
         self._session, self._tokenizer = session, tokenizer
         self._inputs = {each.name: TYPES.get(each.type) for each in session.get_inputs()}
@@ -52,17 +52,17 @@ class GraphEngine(Engine[str]):
         self.threads = session.get_session_options().intra_op_num_threads or cpu_budget()
 
     def encode(self, texts: Sequence[str]) -> list[str]:
-        """The texts as they are: each is tokenized when it is run."""
+        """The texts unchanged. Each is tokenized when it runs."""
         return list(texts)
 
     def logits(self, encoded: Sequence[str]) -> Logits:
-        """Run texts one by one, since an exported graph may allow no more, or answer otherwise in a batch.
+        """Run texts one at a time, because an exported graph may not allow batches, or depend on them.
 
         Returns:
             float32 of shape [texts, labels].
 
         Raises:
-            ModelError: when the graph does not run, or does not give one logit per label.
+            ModelError: if the graph does not run, or does not return one logit per label.
         """
         return np.concatenate([self._one(text) for text in encoded])
 
@@ -91,14 +91,14 @@ class GraphEngine(Engine[str]):
 
 
 def open_graph(file: Path, *, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A session of an `.onnx` file on the CPU.
+    """Open an `.onnx` file on the CPU.
 
     Args:
-        file: the graph, with its external data beside it where it has some.
-        threads: for one inference; by default all that this process may use.
+        file: the graph, next to its external data if it has any.
+        threads: threads per inference. Defaults to the container's CPU limit.
 
     Raises:
-        ModelError: when there is no such file, or ONNX Runtime does not open it.
+        ModelError: if there is no such file, or if ONNX Runtime cannot open it.
     """
     if not file.is_file():
         raise ModelError(f"{file}: no such file; give an ONNX file, a model folder or a Hub id")
@@ -113,16 +113,16 @@ def open_graph(file: Path, *, threads: int | None = None) -> onnxruntime.Inferen
 
 
 def beside(file: Path, name: str) -> Path | None:
-    """A file beside a graph, or in the folder above where the graph is in `onnx/`; None where there is none."""
+    """A file next to a graph, or one folder up if the graph is in `onnx/`; None if there is none."""
     folders = [file.parent, *([file.parent.parent] if file.parent.name == "onnx" else [])]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def labels_beside(config: Path) -> tuple[str, ...] | None:
-    """The labels that a `config.json` names; None where it names none, as that of an encoder.
+    """The labels in a `config.json`; None if it has none, like an encoder's.
 
     Raises:
-        ModelError: when it is damaged.
+        ModelError: if it is damaged.
     """
     try:
         named = "id2label" in json.loads(config.read_text(encoding="utf-8"))
@@ -132,16 +132,16 @@ def labels_beside(config: Path) -> tuple[str, ...] | None:
 
 
 def file_of(session: onnxruntime.InferenceSession) -> Path | None:
-    """The file that a session was opened from; None where it was opened from memory."""
+    """The file that a session was opened from; None if it was opened from memory."""
     path = session._model_path  # noqa: SLF001 - nothing public tells what a session was opened from
     return None if path is None else Path(path)
 
 
 def bytes_of(session: onnxruntime.InferenceSession) -> int:
-    """Bytes of the graph that a session was opened from, its external data included.
+    """Size in bytes of the graph that a session was opened from, external data included.
 
     Raises:
-        ModelError: when the file is no longer there.
+        ModelError: if the file no longer exists.
     """
     file = file_of(session)
     if file is None:
@@ -152,6 +152,6 @@ def bytes_of(session: onnxruntime.InferenceSession) -> int:
 
 
 def _fixed_length(session: onnxruntime.InferenceSession) -> int | None:
-    """The only number of tokens that a graph takes, where it takes only one."""
+    """The number of tokens that a graph requires, if it is fixed."""
     shape: list[int | str | None] = next((each.shape for each in session.get_inputs() if each.name == "input_ids"), [])
     return next((each for each in shape[1:] if isinstance(each, int)), None)

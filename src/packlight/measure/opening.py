@@ -1,4 +1,4 @@
-"""A classifier in any form that people have it in, opened as an engine: for `PerformanceBenchmark`."""
+"""Open a classifier in any form as an engine, for `PerformanceBenchmark`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +25,13 @@ CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that is ready to be asked."""
+    """An opened model."""
 
     engine: Engine[Any]
     size_bytes: int
-    """on disk; of a model object its weights alone"""
+    """size on disk; for a model object, the weights only"""
     one_by_one: bool
-    """whether its answers would depend on the batch"""
+    """whether its predictions may depend on the batch"""
 
 
 def open_model(
@@ -41,10 +41,10 @@ def open_model(
     labels: Sequence[str] | None = None,
     threads: int | None = None,
 ) -> Opened:
-    """Open a model; the arguments are those of `PerformanceBenchmark`.
+    """Open a model. The arguments are those of `PerformanceBenchmark`.
 
     Raises:
-        ModelError: when it is no classifier, or its tokenizer or its labels are not known.
+        ModelError: if it is not a classifier, or if its tokenizer or labels are not known.
     """
     if isinstance(model, onnxruntime.InferenceSession):
         if threads is not None:
@@ -71,11 +71,9 @@ def open_model(
 
 
 def _folder(model: str | Path, tokenizer: Any, threads: int | None) -> Opened:
-    """A classifier's folder or Hub id with another tokenizer than its own, or with one that it lacks."""
+    """A classifier's folder or Hub id with a given tokenizer instead of its own, if it has one."""
     if (Path(model) / MANIFEST).is_file():
-        raise ModelError(
-            f"{model}: an artifact has its own tokenizer; leave tokenizer= out, or give the model's folder"
-        )
+        raise ModelError(f"{model}: an artifact has its own tokenizer; omit tokenizer=, or give the model's folder")
     path = Path(model).expanduser()
     path = path if path.is_dir() else resolve(model).path
     opened = _object(open_classifier(path), tokenizer, None, threads)
@@ -92,10 +90,10 @@ def _session(session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequ
 
 
 def _labels_of_graph(file: Path | None, tokenizer: Any) -> tuple[str, ...]:
-    """The labels that stand beside a graph, or beside its tokenizer.
+    """The labels in a file next to a graph or its tokenizer.
 
     Raises:
-        ModelError: when nothing names them.
+        ModelError: if there are none.
     """
     candidates = (
         beside(file, CONFIG) if file else None,
@@ -139,7 +137,7 @@ class _ObjectEngine(Engine[str]):
         self.threads = torch.get_num_threads()
 
     def encode(self, texts: Sequence[str]) -> list[str]:
-        """The texts as they are: a batch is tokenized when it is run."""
+        """The texts unchanged. A batch is tokenized when it runs."""
         return list(texts)
 
     def logits(self, encoded: Sequence[str]) -> Logits:
@@ -147,7 +145,7 @@ class _ObjectEngine(Engine[str]):
         batch = self._tokenizer(
             list(encoded), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
         )
-        # Token types are zero for single texts, and some architectures take none.
+        # Token types are zero for single texts, and some architectures don't accept them.
         batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
             answer: Logits = self._model(**batch).logits.float().cpu().numpy()
@@ -158,7 +156,7 @@ def _tokenizer(given: Any, of: str | Path) -> Any:
     """A tokenizer object.
 
     Raises:
-        ModelError: when there is none, or it is not one of transformers.
+        ModelError: if there is none, or if it is not a transformers tokenizer.
     """
     if given is None:
         raise ModelError(f"{of} needs its tokenizer: {CALL}")
@@ -167,18 +165,18 @@ def _tokenizer(given: Any, of: str | Path) -> Any:
         return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     if not (callable(given) and hasattr(given, "model_max_length")):
         raise ModelError(
-            f"{of} needs a tokenizer of transformers, and this is {type(given).__name__}: AutoTokenizer.from_pretrained(…)"
+            f"{of} needs a transformers tokenizer, but this is {type(given).__name__}: AutoTokenizer.from_pretrained(…)"
         )
     return given
 
 
 def _is_quantized(model: torch.nn.Module) -> bool:
-    """Whether some layer holds quantized weights, whose activations may get their range from the whole batch."""
+    """Whether a layer has quantized weights, whose activations may be scaled by the whole batch."""
     return any("quantized" in type(module).__module__ for module in model.modules())
 
 
 def _sizes(state: dict[str, Any]) -> Iterator[int]:
-    """Bytes of each distinct tensor of a state; quantized layers keep theirs packed in tuples."""
+    """Size in bytes of each distinct tensor of a state. Quantized layers pack theirs in tuples."""
     seen = set()
     for tensor in _tensors(state.values()):
         if tensor.data_ptr() not in seen:

@@ -1,4 +1,4 @@
-"""The most memory that this process ever held, as its system counts it."""
+"""The peak memory of this process, as its system counts it."""
 
 import sys
 from pathlib import Path
@@ -9,10 +9,10 @@ STATUS = Path("/proc/self/status")
 
 
 def peak_memory() -> int:
-    """Bytes: the high-water mark where the system keeps one, else the memory held now.
+    """The high-water mark in bytes, or the current memory if the system keeps no mark.
 
-    Linux's `ru_maxrss` outlives `exec` and would count the process that started this one; the high-water mark of the
-    address space does not.
+    On Linux, `ru_maxrss` survives `exec` and would include the parent process. The high-water mark of the address space
+    does not.
     """
     if STATUS.is_file():
         mark = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -22,7 +22,7 @@ def peak_memory() -> int:
 
 
 def _max_rss() -> int:
-    """What getrusage(2) says, in bytes as on macOS; 0 where there is no such call or it counts otherwise."""
+    """The peak from getrusage(2), in bytes as on macOS; 0 if there is no such call, or if it uses another unit."""
     if sys.platform != "darwin":
         return 0
     import resource  # Windows has none

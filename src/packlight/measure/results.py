@@ -1,8 +1,8 @@
 """Measurements: raw samples and predictions, and the figures that are derived from them.
 
-A run's folder holds one `measurements.json` with the figures and, beside it, `raw/<variant>.json`
-with every latency sample and every prediction, and `raw/_val.json` and `raw/_test.json` with the texts and labels of
-these splits: from these each figure can be derived again. `val` is for choosing a variant, `test` for confirming it.
+A run's folder has `measurements.json` with the figures, `raw/<variant>.json` with every latency sample and every
+prediction, and `raw/_val.json` and `raw/_test.json` with the texts and labels of these splits. Every figure can be
+derived again from these. `val` is for choosing a variant, `test` for confirming it.
 
 Format history of `measurements.json`
     1   test figures only
@@ -27,24 +27,24 @@ T = TypeVar("T")
 FORMAT = 2
 FILE_NAME = "measurements.json"
 Judged = Literal["val", "test"]
-"""splits whose answers are compared with the labels"""
+"""splits that variants are evaluated on"""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Time per request at batch 1, tokenization included, in milliseconds."""
 
     mean: float
-    """over texts, of each text's median over rounds: the latency that every table, plot and plan shows"""
+    """mean over texts of each text's median over rounds: the latency that every table, plot and plan shows"""
     ci95: tuple[float, float]
-    """of the mean, over rounds and texts"""
+    """95 % interval of the mean, over rounds and texts"""
     p50: float
-    """this and the next two over all requests, so that the machine's hiccups are in the tail"""
+    """this and the next two are over all requests, so that the tail includes the machine's hiccups"""
     p95: float
     p99: float
 
 
 class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One class that a variant answers badly."""
+    """A class with low accuracy."""
 
     label: str
     accuracy: float
@@ -52,7 +52,7 @@ class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
-    """Processes needed for a rate when each is busy all the time: ceil(rate x mean latency)."""
+    """Number of processes for a rate if each is always busy: ceil(rate x mean latency)."""
 
     rate: float
     """requests per second"""
@@ -72,83 +72,83 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BandwidthSample(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast an array of a size is read again and again."""
+    """The rate at which an array of a given size is read repeatedly."""
 
     bytes: int
     bytes_per_s: float
 
 
 class MachineRates(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine's peak rates on a number of threads: the roofs of the roofline."""
+    """The machine's peak rates with a number of threads, for the roofline."""
 
     fp32_macs_per_s: float
     """multiply-accumulates of one large product in ONNX Runtime"""
     int8_macs_per_s: float
-    """the same of unsigned by signed 8-bit integers"""
+    """the same for unsigned by signed 8-bit integers"""
     bytes_per_s: float
-    """read from memory: of the largest array in `reads`"""
+    """bandwidth of memory: that of the largest array in `reads`"""
     reads: tuple[BandwidthSample, ...]
-    """smaller arrays first; those that fit a cache are read faster"""
+    """smaller arrays first. Those that fit a cache are read faster."""
     threads: int
 
 
 class Roofline(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant's work for one text, the mean over the timed texts, and the least time that the machine needs for it."""
+    """A variant's mean work for one of the timed texts, and the machine's minimum time for it."""
 
     tokens: float
     macs: float
     """multiply-accumulates"""
     int8_macs: float
-    """those of them that are of 8-bit integers"""
+    """the part of them with 8-bit integers"""
     bytes: float
-    """of weights, read once as wide as they are stored; of embeddings the rows looked up"""
+    """bytes of weights, read once in their stored width; of embeddings, only the rows that are looked up"""
     bound_ms: float
     """max(macs / rate, bytes / bandwidth)"""
     binds: Literal["compute", "memory"]
     """which of the two it is"""
     times_bound: float
-    """measured mean latency over the bound"""
+    """measured mean latency divided by the bound"""
 
 
 class Portability(msgspec.Struct, frozen=True, kw_only=True):
-    """What real texts say of an int8 graph's sums on a processor without VNNI."""
+    """The effect of a processor without VNNI on an int8 graph, on real texts."""
 
     texts: int
     pairs: int
-    """pair sums that were looked at"""
+    """number of pair sums checked"""
     saturated: int
-    """those of them that 16 bits cannot hold"""
+    """number of those that exceed 16 bits"""
     changed_labels: int | None = None
-    """texts that get another label there; None where only the sums were counted"""
+    """number of texts that get another label there; None if only the sums were counted"""
     largest_shift: float | None = None
     """of any logit"""
 
     @property
     def portable(self) -> bool:
-        """Whether these texts get the same answers with and without VNNI."""
+        """Whether these texts get the same labels with and without VNNI."""
         return self.saturated == 0
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """How well a variant answers one split."""
+    """A variant's scores on a split."""
 
     accuracy: float
     accuracy_ci95: tuple[float, float]
     macro_f1: float
     batch_flips: int | None
-    """texts whose label is another one alone than in a batch of 32; null where that was not counted"""
+    """number of texts whose label changes in a batch of 32; null if not counted"""
     change_vs_parent: float | None
     """accuracy minus the parent's"""
     p_value_vs_parent: float | None
     """exact McNemar test on paired predictions"""
     coverage: float | None = None
-    """share of the texts that is answered; null for a variant that always answers"""
+    """share of the texts that the variant answers; null if it never abstains"""
     answered_accuracy: float | None = None
-    """accuracy on the texts that are answered; null for a variant that always answers"""
+    """accuracy on the texts that the variant answers; null if it never abstains"""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant's figures, taken in one environment; accuracies are those on `test` unless they are in `val`."""
+    """A variant's figures in one environment. Accuracies are on `test`, except for those in `val`."""
 
     variant: str
     parent: str | None
@@ -162,24 +162,24 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     artifact: str | None
     """the artifact's folder relative to the run's folder; null for a reference row"""
     note: str | None
-    """what a reader must know, such as 'random weights: size and latency only'"""
+    """a note for readers, such as 'random weights: size and latency only'"""
     batch_invariant: bool
-    """whether its manifest promises the same answer in any batch"""
+    """whether its manifest promises that predictions don't depend on the batch"""
     size_mb: float
-    """everything that is shipped, tokenizer included"""
+    """total size of the shipped files, tokenizer included"""
     weights_mb: float
     peak_memory_mb: float
     latency_ms: Latency
     latency_samples: int
     rounds: int
     stable: bool
-    """whether the 95 % interval of the speedup is within 5 % of it; of the baseline, that of its latency in a run alone"""
+    """whether the 95 % interval of the speedup is within 5 % of it; in a run with one row, that of the latency"""
     limited_by: Literal["rounds", "texts"]
-    """what that interval mostly comes from: the machine, from round to round, or the choice of texts"""
+    """the main cause of the interval's width: the machine, from round to round, or the choice of texts"""
     cpu_ms: float
-    """CPU time a text, of all threads: the mean over texts of the median over rounds"""
+    """CPU time per text, over all threads: the mean over texts of the median over rounds"""
     steal: float | None
-    """mean share of the machine's processor time, in this row's turns, that went to other virtual machines"""
+    """mean share of the machine's CPU time that went to other virtual machines in this row's turns"""
     throughput_batch32: float
     """texts per second"""
     accuracy: float | None
@@ -189,17 +189,17 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     oos_recall: float | None
     worst_classes: tuple[ClassScore, ...]
     coverage: float | None = None
-    """share of the test texts that is answered; null for a variant that always answers"""
+    """share of the test texts that the variant answers; null if it never abstains"""
     answered_accuracy: float | None = None
-    """accuracy on the test texts that are answered; null for a variant that always answers"""
+    """accuracy on the test texts that the variant answers; null if it never abstains"""
     batch_flips: int | None = None
-    """test texts whose label is another one alone than in a batch of 32"""
+    """number of test texts whose label changes in a batch of 32"""
     speedup: float | None
-    """the baseline row's mean latency over this one's"""
+    """the baseline's mean latency divided by this row's"""
     speedup_ci95: tuple[float, float] | None
-    """over rounds and texts, paired"""
+    """95 % interval over paired rounds and texts"""
     as_fast: tuple[str, ...]
-    """variants whose latency these rounds and texts cannot tell from this one's, this one not among them"""
+    """other variants whose difference in latency is within noise"""
     change_vs_parent: float | None
     """accuracy minus the parent's"""
     p_value_vs_parent: float | None
@@ -209,13 +209,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     portability: Portability | None = None
     """of int8 graphs for ONNX Runtime"""
     roofline: Roofline | None = None
-    """null where the work cannot be counted"""
+    """null if the work cannot be counted"""
     val: Scores | None
-    """what a choice between variants is made by; null where there are no answers, or no validation texts"""
+    """the scores for choosing between variants; null if there are no predictions or no validation texts"""
 
     @property
     def choice(self) -> Scores | None:
-        """The scores that a choice is made by: those on `val`, or those on `test` where there are no others."""
+        """The scores for choosing: those on `val`, or those on `test` if there are no others."""
         if self.val is not None or self.accuracy is None or self.accuracy_ci95 is None:
             return self.val
         return Scores(
@@ -231,7 +231,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the figures were taken on."""
+    """The data behind the figures."""
 
     source: str
     sha256: str
@@ -240,39 +240,43 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     labels: int
     oos_label: str | None
     reading: dict[str, str | int] = {}
-    """options that it was read with, where they are not the defaults: text_column, label_column, oos_label, seed"""
+    """options for reading it, if they are not the defaults: text_column, label_column, oos_label, seed"""
     majority: dict[str, float] = {}
     """split -> share of the texts that have the most frequent label of train: the accuracy of always predicting it"""
     majority_label: str | None = None
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):
-    """What was observed of one variant; lists run in test order, rounds in time order."""
+    """The raw measurements of a variant. Lists are in test order, rounds in time order."""
 
     variant: str
     timed: list[int]
-    """the texts that were timed alone, as places in the split that was answered; who timed fewer timed the first of them"""
+    """the texts that were timed one at a time, as indices into the split; variants that time fewer texts time the first
+    of them"""
     strata: list[int] = []
-    """for each of them, the stratum of lengths that it was drawn from; a single one where there are none"""
+    """for each of them, the stratum of lengths that it was drawn from"""
     blocks: int = 1
-    """equal parts of these texts, each timed by every variant before the next part"""
+    """number of equal parts of these texts; every variant times a part before the next one starts"""
     latency_ms: list[list[float]]
-    """round -> time of each timed text, in the same order in every round"""
+    """for each round, the time of each timed text, always in the same order"""
     cpu_ms: list[list[float]]
-    """the same of CPU time, of all threads of the process"""
+    """the same for CPU time, over all threads of the process"""
     steal: list[float] | None = None
-    """for each turn of a block, the share of the machine's processor time that went to others; None where the system keeps none"""
+    """for each turn of a block, the share of CPU time that went to other virtual machines; None if the system doesn't
+    count it"""
     throughput: list[float]
-    """texts per second of each round, batch 32"""
+    """texts per second in each round, in batches of 32"""
     predictions: list[int] | None
-    """label index for each test text, in the data set's label order; -1 for a label that the data lacks. Where the data has
-    out-of-scope texts in val or test alone, their index is that after the last label, and stands for abstaining"""
+    """label index for each test text, in the data set's label order; -1 for a label that the data lacks.
+
+    If only val or test have out-of-scope texts, their index is the one after the last label, and stands for abstaining.
+    """
     confidences: list[float] | None = None
     """softmax probability of each prediction"""
     scope_scores: list[float] | None = None
-    """largest logit among the labels in scope: the higher, the more the text is taken to be in scope"""
+    """largest in-scope logit: the higher, the more likely the text is in scope"""
     abstained: list[bool] | None = None
-    """for each test text, whether the variant gave no answer; None where it always answers"""
+    """for each test text, whether the variant abstained; None if it never abstains"""
     batch_flips: int | None = None
     val_predictions: list[int] | None = None
     """as `predictions`, for each validation text"""
@@ -287,19 +291,19 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrueLabels(msgspec.Struct, frozen=True, kw_only=True):
-    """A split that `raw/` was observed on; beside the raw files as `raw/_val.json` and `raw/_test.json`."""
+    """A split behind the raw measurements, in `raw/_val.json` or `raw/_test.json`."""
 
     split: Judged
     labels: tuple[str, ...]
-    """the data's labels, sorted; predictions and `answers` are places in it"""
+    """the data's labels, sorted. Predictions and `answers` are indices into it."""
     texts: list[str]
     answers: list[int]
 
     def right(self, raw: Raw) -> list[bool] | None:
-        """Which texts a variant classified correctly; None if its predictions mean nothing.
+        """For each text, whether a variant classified it correctly; None if its predictions are meaningless.
 
         Raises:
-            MeasurementError: when it answered another number of texts.
+            MeasurementError: if it predicted another number of texts.
         """
         predictions = raw.answers(self.split)
         if predictions is None:
@@ -322,7 +326,7 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     """the variant that speedups refer to"""
     stable: bool
-    """whether every row is"""
+    """whether every row is stable"""
     measurements: tuple[Measurement, ...]
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""
@@ -364,10 +368,10 @@ def write_measurements(value: Measurements, folder: Path) -> Path:
 
 
 def read_measurements(place: Path) -> Measurements:
-    """Read the measurements of a run's folder, or of a `measurements.json` itself.
+    """Read the measurements from a run's folder, or from a `measurements.json`.
 
     Raises:
-        MeasurementError: when the file is missing, damaged or of an unknown format.
+        MeasurementError: if the file is missing, damaged or of an unknown format.
     """
     path = place / FILE_NAME if place.is_dir() else place
     if not path.is_file():
@@ -385,10 +389,10 @@ def write_raw(value: Raw, folder: Path) -> Path:
 
 
 def read_raw(folder: Path, variant: str) -> Raw:
-    """Read what was observed of one variant.
+    """Read the raw measurements of a variant.
 
     Raises:
-        MeasurementError: when the file is missing or damaged.
+        MeasurementError: if the file is missing or damaged.
     """
     path = raw_path(folder, variant)
     if not path.is_file():
@@ -407,7 +411,7 @@ def read_truth(folder: Path, split: Judged) -> TrueLabels:
     """Read a split of a run.
 
     Raises:
-        MeasurementError: when the file is missing or damaged.
+        MeasurementError: if the file is missing or damaged.
     """
     path = truth_path(folder, split)
     if not path.is_file():
@@ -416,12 +420,12 @@ def read_truth(folder: Path, split: Judged) -> TrueLabels:
 
 
 def truth_path(folder: Path, split: Judged) -> Path:
-    """Where a split of a run is kept."""
+    """The path of a run's split."""
     return folder / "raw" / f"_{split}.json"
 
 
 def raw_path(folder: Path, variant: str) -> Path:
-    """Where the raw samples of a variant are kept."""
+    """The path of a variant's raw measurements."""
     return folder / "raw" / f"{variant}.json"
 
 

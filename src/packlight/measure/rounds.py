@@ -1,14 +1,14 @@
-"""Interleaved rounds: what every variant is asked, and what is written down.
+"""Interleaved rounds: the requests to every variant, and the journal of results.
 
-A round is a pass over a fixed sample of texts. It goes in blocks, each a fraction of a second long for the slowest variant:
-every variant times its texts of the block before the next block starts, in an order that changes from block to block. A
-drift of the machine's speed thus hits all variants alike, and cancels in the ratio of two of them. How many texts a block
-holds follows from a first look at every variant's speed: a fast variant times more of them, so that its turn does not end
-before the clock has seen anything of the machine.
+A round is a pass over a fixed sample of texts. It is divided into blocks, each a fraction of a second long for the
+slowest variant. Every variant times its texts of a block before the next block starts, in an order that changes from
+block to block. A drift of the machine's speed therefore affects all variants alike, and cancels out in the ratio of
+two. The number of texts in a block follows from a first look at each variant's speed: a fast variant times more texts,
+so that its turn is not too short.
 
-Rounds are added until every variant's speedup is known to 5 % (`packlight.measure.timing`), or until another round would
-not fit the time that measuring may take. Each turn is appended to a journal, from which an interrupted measurement goes on;
-when to stop follows from the journal alone.
+Rounds are added until every speedup is known to within 5 % (`packlight.measure.timing`), or until another round would
+exceed the time limit. Each turn is appended to a journal, from which an interrupted measurement resumes. The decision
+to stop depends only on the journal.
 """
 
 import hashlib
@@ -40,50 +40,51 @@ from packlight.runtime.engines import engine_info
 BATCH = 32
 CHUNK = 256
 PAUSE = 0.02
-"""seconds before each turn in which spinning threads of the one before fall asleep"""
+"""seconds before each turn, so that spinning threads of the previous one fall asleep"""
 BLOCK = 0.25
-"""seconds, about, in which the slowest variant answers the texts of a block"""
+"""approximate seconds that the slowest variant takes for a block"""
 TURN = 0.06
-"""seconds, about, in which any other variant answers its own"""
+"""approximate seconds that any other variant takes for its block"""
 WARM_UP = 0.01
-"""seconds, about, in which a variant answers texts at the beginning of its turn that are not timed"""
+"""approximate seconds for warm-up texts at the start of a turn"""
 LOOK = 5
-"""texts that a variant's speed is first looked at with, after as many that are not timed"""
+"""number of texts for the first look at a variant's speed, after the same number of warm-up texts"""
 STRATUM = 8
-"""texts of the slowest variant that are drawn from one stratum of lengths"""
+"""number of the slowest variant's texts in each stratum of lengths"""
 MOST_TEXTS = 4800
-"""that a variant times in a round: a cascade's mean is known to 5 % from about half as many"""
+"""maximum number of texts that a variant times in a round; a cascade's mean is known to within 5 % from about half of
+that"""
 
 
 class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is measured."""
+    """How much to measure."""
 
     rounds: int = 5
     """at least"""
     most_rounds: int = 40
     texts: int = 40
-    """at least, each answered alone in every round; throughput is that of the first 32, whatever this says"""
+    """minimum number of texts, each timed alone in every round. Throughput is always measured on the first 32."""
     seconds: float = 60.0
-    """no round is begun after the least that would end later than this; what was measured before a restart counts"""
+    """time limit: after the minimum, no round is started that would end later. Time before a restart counts."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
-    """The journal's first line: how the texts are dealt out, by a first look at every variant's speed."""
+    """The journal's first line: the distribution of texts, from a first look at every variant's speed."""
 
     blocks: int
     """of a round"""
     texts: dict[str, int]
-    """variant -> how many it answers in a block; the fewest are the first of any other variant's"""
+    """number of texts per block, by variant; the smallest set is the first part of all others"""
     warm: dict[str, int]
-    """variant -> how many it answers untimed before them"""
+    """number of warm-up texts, by variant"""
 
     def timed(self, variant: str) -> int:
-        """How many texts a variant answers in a round."""
+        """The number of texts that a variant times in a round."""
         return self.blocks * self.texts[variant]
 
 
 class RoundResult(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
-    """One line of the journal: one variant in one block of one round."""
+    """A line of the journal: a variant's turn in one block of one round."""
 
     round: int
     block: int
@@ -91,28 +92,28 @@ class RoundResult(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
     milliseconds: list[float]
     cpu_milliseconds: list[float]
     texts_per_second: float | None
-    """in a batch; taken in the first block of a round"""
+    """texts per second in a batch, measured in the first block of a round"""
     steal: float | None
-    """share of the machine's processor time that went to other virtual machines"""
+    """share of the machine's CPU time that went to other virtual machines"""
     seconds: float
-    """that the turn took"""
+    """duration of the turn"""
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """Predictions for one split, as indices of the data's labels, -1 for a label not there."""
 
     served: list[int]
-    """one at a time where the batch could make a difference"""
+    """one text at a time if predictions may depend on the batch"""
     flips: int | None
-    """how many differ in batches of 32; None where that was not asked"""
+    """number of texts whose label differs in batches of 32; None if not counted"""
     confidences: list[float]
     scope_scores: list[float]
     abstained: list[bool] | None = None
-    """for each text, whether the variant gave no answer; None where it always answers"""
+    """for each text, whether the variant abstained; None if it never abstains"""
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
-    """One line of the journal: what a variant answered to each split; nothing where its answers mean nothing."""
+    """A line of the journal: a variant's predictions for each split; empty if they are meaningless."""
 
     variant: str
     splits: dict[Judged, Answered]
@@ -130,21 +131,21 @@ def run_benchmark(
     judged: Sequence[str],
     splits: Sequence[Judged] = ("val", "test"),
 ) -> list[Raw]:
-    """Measure all subjects side by side.
+    """Measure all targets side by side.
 
     Args:
-        subjects: what to measure; speedups refer to the first.
-        data: `splits` of it are answered; no other split is read.
-        threads: of every variant.
+        subjects: the targets to measure. Speedups refer to the first.
+        data: labelled texts. Only `splits` are read.
+        threads: threads of every variant.
         effort: rounds, texts and time.
-        seed: of the sample and the orders.
-        journal: file to append to, and to go on from; it belongs to these subjects, data and settings alone.
-        judged: the variants whose answers are compared with the labels; others are timed only.
-        splits: to be answered; texts of the last one are timed.
+        seed: random seed of the sample and the orders.
+        journal: file to append to and to resume from. It belongs to these targets, data and settings only.
+        judged: the variants to evaluate. Others are only timed.
+        splits: the splits to predict. Texts of the last one are timed.
 
     Raises:
-        MeasurementError: when a variant cannot be opened or its process ends.
-        ModelError: when a judged variant lacks a label of the data.
+        MeasurementError: if a variant cannot be opened, or if its process ends.
+        ModelError: if an evaluated variant lacks a label of the data.
     """
     known, timed = _read(journal), data.split(splits[-1])
     answered = all(subject.variant in known.answers for subject in subjects)
@@ -152,7 +153,7 @@ def run_benchmark(
         return _raws(subjects, known, known.pace, timed, seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
-        # They open side by side, and all are open, with labels that fit, before the first is timed.
+        # They open in parallel, and all are open, with matching labels, before the first is timed.
         labels = {process.subject.variant: process.labels for process in processes}
         ids = {variant: _ids(labels[variant], data) for variant in judged}
         pace = known.pace or _pace(processes, timed, effort, seed)
@@ -169,7 +170,7 @@ def run_benchmark(
 
 @dataclass(frozen=True)
 class Journal:
-    """What was measured so far."""
+    """The measurements so far."""
 
     pace: Pace | None
     turns: list[RoundResult]
@@ -179,7 +180,7 @@ class Journal:
 def _enough(
     known: Journal, pace: Pace, subjects: Sequence[BenchmarkTarget], split: Split, effort: BenchmarkConfig, seed: int
 ) -> bool:
-    """Whether no further round is to be measured, going by the whole rounds that there are."""
+    """Whether to stop, according to the complete rounds."""
     whole = _whole_rounds(pace, subjects, known.turns)
     if whole < effort.rounds:
         return False
@@ -200,14 +201,14 @@ def _enough(
 
 
 def _whole_rounds(pace: Pace, subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
-    """How many rounds, from the first on, every variant has had all its turns in."""
+    """The number of complete rounds, in which every variant has had all its turns."""
     taken = Counter(turn.round for turn in turns)
     whole = pace.blocks * len(subjects)
     return next(number for number in itertools.count() if taken[number] < whole)
 
 
 def _by_round(subject: BenchmarkTarget, turns: Sequence[RoundResult]) -> list[list[RoundResult]]:
-    """A variant's turns: for each round those of its blocks, in order."""
+    """A variant's turns: for each round, those of its blocks, in order."""
     own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: (turn.round, turn.block))
     return [list(group) for _, group in itertools.groupby(own, key=lambda turn: turn.round)]
 
@@ -217,12 +218,12 @@ def _joined(turns: Sequence[RoundResult], name: Literal["milliseconds", "cpu_mil
 
 
 def journal_name(parts: Sequence[str]) -> str:
-    """A file name for the journal of one set of subjects, data and settings."""
+    """A file name for the journal of one set of targets, data and settings."""
     return f"rounds-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}.jsonl"
 
 
 def _pace(processes: Sequence[Process], split: Split, effort: BenchmarkConfig, seed: int) -> Pace:
-    """Look at every variant's speed, and give each enough texts that no turn is much shorter than another."""
+    """Estimate every variant's speed, and assign texts so that all turns take about as long."""
     first = [split.texts[place] for place in _places(split, LOOK, seed)]
     seconds = {
         process.subject.variant: float(np.median(process.latency(first, warm=LOOK)[0])) / 1e3 for process in processes
@@ -256,8 +257,8 @@ def _run_rounds(
     with bar("measuring speed", total=effort.rounds * pace.blocks * len(processes)) as progress:
         while not _enough(known, pace, subjects, split, effort, seed):
             number = _whole_rounds(pace, subjects, turns)
-            # An interrupted round is measured again as a whole: its turns must lie side by side in time. They come in
-            # the same order again, so the journal's last word on each of them is never of two attempts at once.
+            # An interrupted round is repeated completely, because its turns must be close in time. The order is the
+            # same again, so the journal's last lines never mix two attempts.
             turns[:] = [turn for turn in turns if turn.round != number]
             for block in range(pace.blocks):
                 chooser = random.Random(f"{seed}/{number}/{block}")  # noqa: S311 - no secret
@@ -287,9 +288,9 @@ def _turn(process: Process, texts: Sequence[str], pace: Pace, number: int, block
 
 
 def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Predictions:
-    """Answer whole splits; those that have no texts are left out.
+    """Predict complete splits. Empty ones are left out.
 
-    `ids` are the places of the engine's labels among the data's; None where the answers mean nothing.
+    `ids` maps the engine's labels to indices of the data's labels; None if predictions are meaningless.
     """
     name, memory = process.subject.variant, process.peak_memory_mb
     asked = [split for split in splits if len(data.split(split))] if ids is not None else []
@@ -299,9 +300,9 @@ def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Seq
 
 
 def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int], outside: int | None) -> Answered:
-    """Answer texts in batches of 32, and alone as well where int8 could make that a difference.
+    """Predict texts in batches of 32, and also one at a time if int8 could make a difference.
 
-    To abstain is the answer `outside` where the data has out-of-scope texts that no variant was trained on.
+    Abstaining counts as `outside` if the data has out-of-scope texts that no variant was trained on.
     """
     batched = served = _predict(process, texts, split, BATCH)
     if engine_info(process.subject.engine).compared_with_batches or not process.subject.batch_invariant:
@@ -320,10 +321,10 @@ def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[
 
 
 def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
-    """For each of the engine's labels, the place of its counterpart in the data's, matched by name; -1 for none.
+    """For each of the engine's labels, the index of the same label in the data; -1 for none.
 
     Raises:
-        ModelError: when the variant lacks a label of the data.
+        ModelError: if the variant lacks a label of the data.
     """
     ids = [-1] * len(labels)
     for place, column in enumerate(label_mapping(labels, data.labels).columns):
@@ -349,20 +350,20 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
 
 
 def _sample(split: Split, pace: Pace, seed: int) -> list[int]:
-    """The places in a split of a round's texts: the most that a variant times alone, and as many as a batch holds."""
+    """The indices of a round's texts in the split: as many as any variant times, and at least one batch."""
     return _places(split, max(BATCH, *map(pace.timed, pace.texts)), seed)
 
 
 def _places(split: Split, count: int, seed: int) -> list[int]:
-    """The first `count` places of a split, spread over short and long texts; where it holds fewer, from the first on again."""
+    """`count` indices of a split, spread over short and long texts; repeated if the split is smaller."""
     order = _spread(split, seed)
     return [order[number % len(order)] for number in range(count)]
 
 
 def _spread(split: Split, seed: int) -> list[int]:
-    """All places of a split, so that the first of them, however many, are spread evenly over short and long texts.
+    """All indices of a split, in an order whose every prefix is spread evenly over short and long texts.
 
-    The ranks by length come in the order of their bits reversed (van der Corput 1935), begun somewhere by chance.
+    The ranks by length are in bit-reversed order (van der Corput 1935), with a random start.
     """
     ranked, bits = _ranked(split), max(1, (len(split) - 1).bit_length())
     start = random.Random(seed).randrange(len(split))  # noqa: S311 - no secret
@@ -371,12 +372,12 @@ def _spread(split: Split, seed: int) -> list[int]:
 
 
 def _ranked(split: Split) -> list[int]:
-    """The places of a split, those of short texts first."""
+    """The indices of a split, short texts first."""
     return sorted(range(len(split)), key=lambda place: (len(split.texts[place]), split.texts[place]))
 
 
 def _strata(split: Split, pace: Pace) -> dict[int, int]:
-    """The stratum of lengths that each place is in."""
+    """The stratum of lengths of each index."""
     count = max(1, min(map(pace.timed, pace.texts)) // STRATUM)
     return {place: rank * count // len(split) for rank, place in enumerate(_ranked(split))}
 
@@ -414,7 +415,7 @@ def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[
 
 
 def _read(journal: Path) -> Journal:
-    """What the journal's whole lines say in the end; one that a kill cut short is left out."""
+    """The journal's final state, without an incomplete last line."""
     pace: Pace | None = None
     turns: dict[tuple[int, int, str], RoundResult] = {}
     answers: dict[str, Predictions] = {}

@@ -35,7 +35,7 @@ Flags = Sequence[bool] | npt.NDArray[np.bool_]
 
 
 class ClassAccuracy(NamedTuple):
-    """How often the queries of one class are answered rightly."""
+    """The accuracy of one class."""
 
     label: int
     accuracy: float
@@ -46,7 +46,7 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion, both ends from 0 to 1.
 
     Raises:
-        MeasurementError: when there are no trials, or more successes than trials.
+        MeasurementError: if there are no trials, or more successes than trials.
     """
     if n < 1 or not 0 <= successes <= n:
         raise MeasurementError(f"{successes} of {n} is no proportion; give 0 <= successes <= n and n >= 1")
@@ -57,18 +57,17 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 
 def mcnemar_exact(right_a: Flags, right_b: Flags) -> float:
-    """Two-sided p-value that two variants are right equally often, on the same queries in the same order.
+    """Two-sided p-value for equal accuracy of two variants, on the same texts in the same order.
 
-    Only queries that exactly one of the two answers rightly tell them apart; under the null hypothesis each
-    of these is as likely to favour one as the other, so their count is binomial with probability 1/2. The
-    p-value is 1 when there are none.
+    Only texts that exactly one of the two classifies correctly distinguish them. Under the null hypothesis, each of
+    these favours either variant with probability 1/2, so their count is binomial. The p-value is 1 if there are none.
 
     Args:
-        right_a: for each query, whether the first variant was right.
+        right_a: for each text, whether the first variant is correct.
         right_b: the same for the second.
 
     Raises:
-        MeasurementError: when the two are not of the same, positive length.
+        MeasurementError: if the two don't have the same, positive length.
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     _check_pairs(a, b, "answers")
@@ -77,10 +76,10 @@ def mcnemar_exact(right_a: Flags, right_b: Flags) -> float:
 
 
 def expanded_percentiles(rounds: int) -> tuple[float, float]:
-    """The percentiles of a bootstrap distribution between which 95 % lie when it comes from so few rounds, two or more.
+    """The percentiles of a bootstrap distribution that cover 95 %, for a small number of rounds, at least two.
 
     Raises:
-        MissingExtraError: when scipy is not installed.
+        MissingExtraError: if SciPy is not installed.
     """
     tail = 100 * NormalDist().cdf(-t_quantile(rounds - 1) * (rounds / (rounds - 1)) ** 0.5)
     return tail, 100 - tail
@@ -90,7 +89,7 @@ def t_quantile(freedom: int) -> float:
     """Half the width of the 95 % interval of Student's t distribution with `freedom` degrees of freedom, in standard errors.
 
     Raises:
-        MissingExtraError: when scipy is not installed.
+        MissingExtraError: if SciPy is not installed.
     """
     # scipy takes 140 MB, and an artifact runs without it.
     special = load("scipy.special", "an interval over rounds")
@@ -101,7 +100,7 @@ def percentiles(samples: Values, at: Sequence[float] = (50, 95, 99)) -> tuple[fl
     """Percentiles of samples, in the samples' unit and the order of `at`.
 
     Raises:
-        MeasurementError: when there are no samples.
+        MeasurementError: if there are no samples.
     """
     if len(samples) == 0:
         raise MeasurementError("there are no samples to take percentiles of; measure again")
@@ -109,23 +108,23 @@ def percentiles(samples: Values, at: Sequence[float] = (50, 95, 99)) -> tuple[fl
 
 
 def accuracy(truth: Labels, predictions: Labels) -> float:
-    """Share of queries answered rightly, from 0 to 1.
+    """Accuracy, from 0 to 1.
 
     Raises:
-        MeasurementError: when the two are not of the same, positive length.
+        MeasurementError: if the two don't have the same, positive length.
     """
     right, given = _label_arrays(truth, predictions)
     return float(np.mean(right == given))
 
 
 def macro_f1(truth: Labels, predictions: Labels) -> float:
-    """Mean over classes of each class's F1, every class counting alike, from 0 to 1.
+    """Mean of the classes' F1, with equal weights, from 0 to 1.
 
-    The classes are those that occur in the truth or in the predictions; one that is never rightly predicted
-    has an F1 of 0.
+    The classes are those that occur in the truth or in the predictions; one that is never predicted correctly has an F1
+    of 0.
 
     Raises:
-        MeasurementError: when the two are not of the same, positive length.
+        MeasurementError: if the two don't have the same, positive length.
     """
     right, given = _label_arrays(truth, predictions)
     classes, codes = np.unique(np.concatenate([right, given]), return_inverse=True)
@@ -136,10 +135,10 @@ def macro_f1(truth: Labels, predictions: Labels) -> float:
 
 
 def per_class_accuracy(truth: Labels, predictions: Labels) -> tuple[ClassAccuracy, ...]:
-    """Each true class's accuracy and number of queries, the worst first, ties in label order.
+    """Accuracy and number of texts of each true class, the worst first, ties in label order.
 
     Raises:
-        MeasurementError: when the two are not of the same, positive length.
+        MeasurementError: if the two don't have the same, positive length.
     """
     right, given = _label_arrays(truth, predictions)
     classes, codes, queries = np.unique(right, return_inverse=True, return_counts=True)
@@ -156,9 +155,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """95 % interval of a - b for two proportions, from each one's own Wilson interval.
 
-    Newcombe (1998), Statistics in Medicine 17:873-890, method 10. It takes the two for independent; for two
-    variants on the same queries, which mostly err together, it is therefore too wide: a difference that it
-    calls measurable is one.
+    Newcombe (1998), Statistics in Medicine 17:873-890, method 10. It assumes independence. Two variants on the same
+    texts mostly make the same mistakes, so the interval is too wide, and a difference that it finds is real.
     """
     low = a - b - float(np.hypot(a - interval_a[0], interval_b[1] - b))
     high = a - b + float(np.hypot(interval_a[1] - a, b - interval_b[0]))
@@ -166,10 +164,10 @@ def difference_interval(
 
 
 def auroc(positive: Values, negative: Values) -> float:
-    """The chance that a positive case scores higher than a negative one, ties counting half.
+    """The probability that a positive case scores higher than a negative one, with ties counting half.
 
     Raises:
-        MeasurementError: when one of the two kinds is missing.
+        MeasurementError: if one of the two kinds is missing.
     """
     _check_both(positive, negative)
     ordered = np.sort(np.asarray(negative, dtype=float))
@@ -178,10 +176,10 @@ def auroc(positive: Values, negative: Values) -> float:
 
 
 def false_positive_rate(positive: Values, negative: Values, *, recall: float) -> float:
-    """The share of the negative cases that score at least as high as the threshold that so many positive ones reach.
+    """The share of negative cases above the threshold that a given share of positive cases reaches.
 
     Raises:
-        MeasurementError: when one of the two kinds is missing.
+        MeasurementError: if one of the two kinds is missing.
     """
     _check_both(positive, negative)
     threshold = np.quantile(np.asarray(positive, dtype=float), 1 - recall, method="lower")
@@ -192,7 +190,7 @@ def calibration_error(confidences: Values, right: Flags) -> float:
     """Expected calibration error: the mean distance between confidence and accuracy, over bins of confidence.
 
     Raises:
-        MeasurementError: when the two are not of the same, positive length.
+        MeasurementError: if the two don't have the same, positive length.
     """
     confidence, correct = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
     _check_pairs(confidence, correct, "confidences")
@@ -201,7 +199,7 @@ def calibration_error(confidences: Values, right: Flags) -> float:
 
 
 def _fair_tail(most: int, n: int) -> float:
-    """The chance of at most so many heads in n throws of a fair coin, summed in whole numbers and so exact."""
+    """The exact probability of at most this many heads in n throws of a fair coin, summed in whole numbers."""
     total, ways = 0, 1
     for heads in range(most + 1):
         total += ways

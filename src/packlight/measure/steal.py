@@ -1,24 +1,24 @@
-"""How much of the machine's time went to other virtual machines: the kernel's own count, on Linux."""
+"""CPU time that went to other virtual machines (steal), as Linux counts it."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 STAT = Path("/proc/stat")
 STEAL = 7
-"""place among the counts of the first line: proc_stat(5)"""
+"""index in the first line: proc_stat(5)"""
 COUNTED = 8
-"""guest time, which comes after, is part of user time already"""
+"""guest time, which follows, is already part of user time"""
 
 
 class Ticks(NamedTuple):
-    """Processor time since the machine started, of all processors, in clock ticks."""
+    """CPU time since the machine started, over all processors, in clock ticks."""
 
     stolen: int
     total: int
 
 
 def ticks() -> Ticks | None:
-    """The counts as of now; None where the system keeps none."""
+    """The current counts; None if the system has none."""
     try:
         first = STAT.read_text().partition("\n")[0].split()
     except OSError:
@@ -30,7 +30,7 @@ def ticks() -> Ticks | None:
 
 
 def share_stolen(before: Ticks | None, after: Ticks | None) -> float | None:
-    """The share of processor time, from 0 to 1, that others were given in between; None where that is not known."""
+    """The share of CPU time between two counts that went to others, from 0 to 1; None if unknown."""
     if before is None or after is None:
         return None
     return (after.stolen - before.stolen) / max(1, after.total - before.total)

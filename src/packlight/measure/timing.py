@@ -1,4 +1,4 @@
-"""How long a text takes, how many times faster one variant is than another, and how sure both figures are.
+"""Latency and speedup, with their confidence intervals.
 
 Samples are an array of shape [rounds, texts]: every round times the same texts in the same order. With x[r, t] the time
 of text t in round r, over R rounds and T texts:
@@ -6,25 +6,29 @@ of text t in round r, over R rounds and T texts:
     latency       L = 1/T · Σ_t median_r x[r, t]
     ratio         S = L(a) / L(b)
 
-The median over rounds forgets a disturbance that hit a text once. The mean over texts counts each of them: a median
-would hide the slow stage of a cascade. Every ratio is one of two latencies, so the figures agree with each other.
+The median over rounds ignores a disturbance that hits a text once. The mean over texts counts all of them, whereas a
+median would hide the slow stage of a cascade. Every ratio is a ratio of two latencies, so the figures are consistent.
 
 A round is a pass over the texts in blocks: all variants time their first block, then all time their second, and so on.
-A block is a fraction of a second, so whatever slows the machine for longer slows all variants and cancels in a ratio. A
-fast variant times more texts in a block than a slow one; the texts of the slow one are the first of its own.
+A block is a fraction of a second long, so anything that slows the machine for longer affects all variants and cancels
+out in a ratio. A fast variant times more texts in a block than a slow one; the texts of the slow one are the first of
+its own.
 
-Texts are drawn so that short and long ones have their shares: how long a text is explains most of how long it takes. They are
-resampled within strata of about the same length, so that this does not count as uncertainty.
+The sample has short and long texts in their proportions, because length explains most of the time. Texts are resampled
+within strata of similar length, so that length doesn't count as uncertainty.
 
-Two things make a latency uncertain: the machine, from one block to the next, and the choice of texts. Each is resampled
-on its own, the two intervals are taken on the logarithm, and their distances from the estimate are added as independent
-errors are. For a ratio of two variants of one run, the same rounds of each block and the same texts are drawn for both.
+A latency has two sources of uncertainty: the machine, from one block to the next, and the choice of texts. Each is
+resampled separately. The two intervals are computed on the logarithm, and their distances from the estimate are added
+like independent errors. For a ratio of two variants in a run, the same rounds of each block and the same texts are
+drawn for both.
 
 Sources
     bootstrap           Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
-    texts               by weights from an exponential distribution, the Bayesian bootstrap, which draws the same for the texts
+    texts               by weights from an exponential distribution, the Bayesian bootstrap, which draws the same for
+    the texts
                         that two variants share: Rubin (1981), The Annals of Statistics 9(1):130-134
-    strata              resampled each on its own, and rescaled for their few texts: Rao & Wu (1988), Journal of the American
+    strata              resampled each on its own, and rescaled for their few texts: Rao & Wu (1988), Journal of the
+    American
                         Statistical Association 83(401):231-241
     rounds and texts    Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1(2): two crossed factors
     their sum           Zou & Donner (2008), Statistics in Medicine 27(10):1693-1702, recovering variance estimates
@@ -43,12 +47,12 @@ from packlight.errors import MeasurementError
 from packlight.measure.statistics import CONFIDENCE, t_quantile
 
 PRECISION = 0.05
-"""a ratio is stable when its 95 % interval lies within this share of it"""
+"""a ratio is stable if its 95 % interval lies within this share of it"""
 RESAMPLES = 2000
 AT_ONCE = 200
-"""resamples of rounds that are held in memory side by side"""
+"""number of resamples that are held in memory at once"""
 ROUND_TEXTS = 512
-"""texts, at most, that rounds are resampled for: what they have in common is known from fewer than are timed"""
+"""maximum number of texts for resampling rounds, because fewer than all timed texts are enough"""
 
 Floats = npt.NDArray[np.floating[Any]]
 Samples = Sequence[Sequence[float]] | Floats
@@ -61,7 +65,7 @@ class Estimate(NamedTuple):
     low: float
     high: float
     by_rounds: float
-    """how far the interval would reach if only the rounds were uncertain, as a share of the value"""
+    """half-width of the interval from the rounds alone, as a share of the value"""
     by_texts: float
     """the same for the choice of texts"""
 
@@ -72,28 +76,29 @@ class Estimate(NamedTuple):
 
     @property
     def stable(self) -> bool:
-        """Whether the interval lies within 5 % of the value."""
+        """Whether the interval is within 5 % of the value."""
         return self.low >= self.value * (1 - PRECISION) and self.high <= self.value * (1 + PRECISION)
 
     @property
     def level(self) -> bool:
-        """Of a ratio: whether the two cannot be told apart."""
+        """For a ratio: whether the difference is within noise."""
         return self.low <= 1 <= self.high
 
     @property
     def limited_by(self) -> Literal["rounds", "texts"]:
-        """What more of would narrow the interval most."""
+        """What to increase in order to narrow the interval the most."""
         return "rounds" if self.by_rounds >= self.by_texts else "texts"
 
     @property
     def settled(self) -> bool:
-        """Whether more rounds are of no use: it is stable, or the choice of texts alone keeps it from being so."""
+        """Whether more rounds would not help, because it is stable, or because only the choice of texts keeps it from
+        being so."""
         return self.stable or (self.by_texts > PRECISION >= self.by_rounds)
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A variant's latency on the logarithm, and how far off it would be with other rounds or other texts."""
+    """The logarithm of a variant's latency, with resampled deviations for rounds and texts."""
 
     log: float
     over_rounds: Floats
@@ -112,14 +117,14 @@ def resample(
 
     Args:
         samples: positive times, shape [rounds, texts], at least two rounds.
-        seed: of the draws; variants of one run share it, which pairs their rounds and texts.
-        blocks: equal parts that the texts were timed in, one part of every variant after another.
-        strata: the stratum that each text was drawn from; a single one by default.
-        rounds_seed: of the draws of rounds where those are not paired though the texts are.
+        seed: random seed. Variants of one run share it, which pairs their rounds and texts.
+        blocks: number of equal parts in which the texts were timed.
+        strata: the stratum of each text; a single one by default.
+        rounds_seed: random seed for rounds, if these are not paired although the texts are.
 
     Raises:
-        MeasurementError: when there are fewer than two rounds, rounds of different length, texts that blocks do not divide, or
-            times that are not positive.
+        MeasurementError: if there are fewer than two rounds, if rounds have different lengths, if blocks don't divide
+            the texts, or if a time is not positive.
     """
     values = _checked(samples)
     rounds, texts = values.shape
@@ -166,7 +171,7 @@ def latency(of: Resampled) -> Estimate:
 
 
 def ratio(of: Resampled, over: Resampled) -> Estimate:
-    """One variant's latency over another's; paired where both were resampled with the same seeds."""
+    """One variant's latency divided by another's; paired if both were resampled with the same seeds."""
     return _estimate(
         of.log - over.log,
         of.over_rounds - over.over_rounds,
@@ -176,16 +181,16 @@ def ratio(of: Resampled, over: Resampled) -> Estimate:
 
 
 def judged(drawn: Mapping[str, Resampled], baseline: str) -> dict[str, Estimate]:
-    """The figures that a run is to find out: every other variant's speedup, or the baseline's latency where it is alone."""
+    """The target figures of a run: every other variant's speedup, or the baseline's latency if it is alone."""
     others = {name: ratio(drawn[baseline], each) for name, each in drawn.items() if name != baseline}
     return others or {baseline: latency(drawn[baseline])}
 
 
 def typical(samples: Samples) -> float:
-    """The estimate alone: the mean over texts of each text's median over rounds.
+    """The estimate without an interval: the mean over texts of each text's median over rounds.
 
     Raises:
-        MeasurementError: when rounds are of different length or a time is not positive.
+        MeasurementError: if rounds have different lengths, or if a time is not positive.
     """
     return float(np.median(_checked(samples, least=1), axis=0).mean())
 
@@ -193,7 +198,7 @@ def typical(samples: Samples) -> float:
 def _estimate(log: float, over_rounds: Floats, over_texts: Floats, freedom: int) -> Estimate:
     down, up = np.percentile(over_texts, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)))
     texts_low, texts_high = max(0.0, -down), max(0.0, up)
-    # The bootstrap's standard error of a median is no smaller than the true one, so n / (n - 1) is not needed.
+    # The bootstrap doesn't underestimate the standard error of a median, so n / (n - 1) is not needed.
     reach = t_quantile(freedom) * float(over_rounds.std())
     low, high = np.hypot(texts_low, reach), np.hypot(texts_high, reach)
     return Estimate(
@@ -206,7 +211,7 @@ def _estimate(log: float, over_rounds: Floats, over_texts: Floats, freedom: int)
 
 
 def _middle(values: Floats) -> Floats:
-    """The median along axis 1; a sort is several times as fast as `np.median` on short axes."""
+    """The median along axis 1. On short axes, sorting is several times faster than `np.median`."""
     ordered = np.sort(values, axis=1)
     count = values.shape[1]
     return (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2

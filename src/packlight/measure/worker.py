@@ -1,6 +1,6 @@
-"""The process that holds one engine and answers for it: JSON lines in, JSON lines out.
+"""A process that runs one engine: requests and replies are JSON lines.
 
-Each variant is measured in a process of its own, so that its memory is its own and its threads are set once.
+Each variant is measured in its own process, so that its memory is separate and its threads are set once.
 Started by `benchmark.process` as `python -m packlight.measure.worker`.
 """
 
@@ -30,11 +30,11 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     threads: int
     oos_label: str | None
     abstain_below: float | None = None
-    """texts whose likeliest label is less probable are not answered"""
+    """the variant abstains from texts whose most likely label is less probable"""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
-    """Time each text alone, after answering some of them untimed."""
+    """Time each text alone, after some warm-up texts."""
 
     texts: list[str]
     warm: int
@@ -47,39 +47,39 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True, tag="throughput"):
 
 
 class Predict(msgspec.Struct, frozen=True, kw_only=True, tag="predict"):
-    """Answer texts in batches of a size, in the given order."""
+    """Predict texts in batches of a given size, in order."""
 
     texts: list[str]
     batch: int
 
 
 class Peak(msgspec.Struct, frozen=True, kw_only=True, tag="peak"):
-    """The most memory that this process ever held."""
+    """The peak memory of this process."""
 
 
 Request = Open | Latency | Throughput | Predict | Peak
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to any request: the field that fits it."""
+    """The reply to a request. The field that fits the request is set."""
 
     labels: list[str] | None = None
     milliseconds: list[float] | None = None
     cpu_milliseconds: list[float] | None = None
-    """CPU time of all of the process's threads, for each timed text"""
+    """CPU time of each timed text, over all threads of the process"""
     texts_per_second: float | None = None
     predictions: list[int] | None = None
     confidences: list[float] | None = None
     scope_scores: list[float] | None = None
     abstained: list[bool] | None = None
-    """for each text, whether the variant gives no answer; None where it always does"""
+    """for each text, whether the variant abstains; None if it never does"""
     peak_memory_mb: float | None = None
     refused: str | None = None
-    """a user error, in words"""
+    """a user error, as text"""
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+    """Process requests until there are no more."""
     engine: Engine[Any] | None = None
     inside: list[int] = []
     threshold: float | None = None
@@ -121,7 +121,7 @@ def _answer(
 
 
 def _timed(engine: Engine[Any], texts: list[str]) -> tuple[float, float]:
-    """Seconds on the wall, and seconds of CPU time of all threads."""
+    """Elapsed seconds, and seconds of CPU time of all threads."""
     cpu, start = time.process_time(), time.perf_counter()
     engine.predict(texts)
     return time.perf_counter() - start, time.process_time() - cpu
@@ -141,7 +141,7 @@ def _predict(engine: Engine[Any], texts: list[str], batch: int, inside: list[int
 
 
 def main() -> None:
-    """Keep the replies' channel for replies alone: whatever a library prints goes to standard error."""
+    """Reserve the channel for replies. Anything that a library prints goes to standard error."""
     replies: Any = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     serve(sys.stdin.buffer, replies)

@@ -1,4 +1,4 @@
-"""One variant's process, seen from the side that measures."""
+"""A variant's process, from the measuring side."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BenchmarkTarget:
-    """What is measured."""
+    """A target to measure."""
 
     variant: str
     folder: Path
@@ -30,10 +30,10 @@ class BenchmarkTarget:
 
 
 class Process:
-    """A running worker with one engine open; a context manager."""
+    """A running worker with an open engine. A context manager."""
 
     def __init__(self, subject: BenchmarkTarget, threads: int) -> None:
-        """Start the process and let it open the subject, which others can do at the same time: see `labels`."""
+        """Start the process and let it open the target. Several can do so at the same time: see `labels`."""
         self.subject = subject
         self._child = ChildProcess("packlight.measure.worker", _environment(threads))
         self._send(
@@ -48,18 +48,18 @@ class Process:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The engine's labels in the order of its logits, once it is open; to be asked for before anything else.
+        """The engine's labels in the order of its logits, once it is open. Request these first.
 
         Raises:
-            MeasurementError: when the engine cannot be opened, or the process ends.
+            MeasurementError: if the engine cannot be opened, or if the process ends.
         """
         return tuple(_present(self._reply().labels))
 
     def latency(self, texts: Sequence[str], *, warm: int) -> tuple[list[float], list[float]]:
-        """Time texts one by one, after answering the first `warm` untimed.
+        """Time texts one at a time, after `warm` warm-up texts.
 
         Returns:
-            Milliseconds on the wall of each text, and milliseconds of CPU time of all of the process's threads.
+            Elapsed milliseconds of each text, and milliseconds of CPU time over all threads of the process.
         """
         reply = self._ask(Latency(texts=list(texts), warm=warm))
         return _present(reply.milliseconds), _present(reply.cpu_milliseconds)
@@ -73,7 +73,7 @@ class Process:
         return self._ask(Predict(texts=list(texts), batch=batch))
 
     def peak_memory_mb(self) -> float:
-        """The most memory that the process ever held, in MB."""
+        """The peak memory of the process, in MB."""
         return _present(self._ask(Peak()).peak_memory_mb)
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class Process:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Every library that counts its own threads gets the same number."""
+    """Give every library that has its own threads the same number."""
     count = str(threads)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
     return os.environ | dict.fromkeys(names, count) | {"TOKENIZERS_PARALLELISM": "false"}

@@ -1,4 +1,4 @@
-"""The roofline: what a machine could do at best with the work of a variant, and how far from that it is.
+"""The roofline: a machine's minimum time for a variant's work, and how close the variant comes to it.
 
 Williams, Waterman & Patterson (2009), Roofline: An Insightful Visual Performance Model for Multicore Architectures,
 Communications of the ACM 52(4): no program is faster than its arithmetic at the machine's peak rate, nor than its

@@ -1,4 +1,4 @@
-"""The bound: the least time that a machine needs for a variant's work, and how many times that was measured."""
+"""The bound: a machine's minimum time for a variant's work, and the measured multiple of it."""
 
 from typing import Literal
 
@@ -7,16 +7,16 @@ from packlight.measure.roofline.macs import Work
 
 
 def roofline(work: Work, rates: MachineRates, mean_ms: float, tokens: float) -> Roofline:
-    """Where a variant stands under the roofs of a machine.
+    """A variant's position under the machine's roofline.
 
     The bound is `max(macs / rate, bytes / bandwidth)` (Williams, Waterman & Patterson 2009, section 3), where int8 and
-    float32 each go at their own rate, one after the other.
+    float32 have separate rates, and their times add up.
 
     Args:
-        work: of the mean text.
-        rates: of the machine, on as many threads as the variant had.
+        work: the work of the mean text.
+        rates: the machine's rates, with the variant's number of threads.
         mean_ms: measured mean time of one text, in milliseconds.
-        tokens: of the mean text.
+        tokens: number of tokens of the mean text.
     """
     compute = work.fp32_macs / rates.fp32_macs_per_s + work.int8_macs / rates.int8_macs_per_s
     memory = work.bytes / bandwidth(rates, work.bytes)
@@ -34,7 +34,7 @@ def roofline(work: Work, rates: MachineRates, mean_ms: float, tokens: float) -> 
 
 
 def bandwidth(rates: MachineRates, size: float) -> float:
-    """Bytes per second at which weights of a size can be read again and again.
+    """The rate in bytes per second at which weights of a given size can be read repeatedly.
 
     Weights that fit a cache stay there from one text to the next, so they are read faster than memory (Ilic, Pratas &
     Sousa 2014, Cache-aware Roofline Model). It is the fastest rate among the measured working sets that are at least

@@ -1,7 +1,8 @@
 """An ONNX graph of one matrix product, written without the library for ONNX files, which is not always there.
 
 The file format is a protobuf message (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): each field is its number
-and wire type, then a varint (type 0) or a length and that number of bytes (type 2). The numbers below are those of that file.
+and wire type, then a varint (type 0) or a length and that number of bytes (type 2). The numbers below are those of that
+file.
 """
 
 import time
@@ -89,14 +90,14 @@ ERRORS_ONLY = 3
 MB = 1 << 20
 
 WORKING_SETS = tuple(megabytes * MB for megabytes in (4, 8, 16, 32, 64, 256))
-"""bytes; the last is larger than the caches of nearly all processors"""
+"""sizes in bytes; the last is larger than the caches of nearly all processors"""
 
 READ_AT_LEAST = 64 * MB
-"""bytes of one timing, so that starting threads does not count"""
+"""bytes per timing, so that starting threads doesn't matter"""
 
 
 def measure_machine(threads: int) -> MachineRates:
-    """Measure this machine on a number of threads, each rate the best of several timings."""
+    """Measure this machine's rates with a number of threads. Each rate is the best of several timings."""
     reads = tuple(BandwidthSample(bytes=size, bytes_per_s=_bytes_per_s(size, threads)) for size in WORKING_SETS)
     return MachineRates(
         fp32_macs_per_s=_macs_per_s(np.ones((ROWS, INNER), np.float32), np.ones((INNER, COLUMNS), np.float32), threads),
@@ -117,7 +118,7 @@ def _macs_per_s(first: npt.NDArray[np.generic], weight: npt.NDArray[np.generic],
 
 
 def _bytes_per_s(size: int, threads: int) -> float:
-    """Each thread reads its own part over and over."""
+    """Each thread reads its own part repeatedly."""
     parts = np.array_split(np.ones(size // 8, np.int64), threads)
     again = max(1, READ_AT_LEAST // size)
 
@@ -130,7 +131,7 @@ def _bytes_per_s(size: int, threads: int) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """The least of several timings: a roof is what can be done at best, and whatever disturbs a timing prolongs it."""
+    """The fastest of several timings, because any disturbance makes a timing longer."""
     work()
     taken = []
     for _ in range(REPEATS):

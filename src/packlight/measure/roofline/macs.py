@@ -1,11 +1,11 @@
-"""The work that one text takes."""
+"""The work for one text."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Work:
-    """Of one text, or of the mean of several."""
+    """The work for one text, or the mean over several."""
 
     fp32_macs: float
     int8_macs: float

@@ -91,8 +91,7 @@ class Estimate(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether more rounds would not help, because it is stable, or because only the choice of texts keeps it from
-        being so."""
+        """Whether more rounds would not help: it is stable, or only the choice of texts keeps it from being so."""
         return self.stable or (self.by_texts > PRECISION >= self.by_rounds)
 
 

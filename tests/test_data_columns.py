@@ -66,9 +66,9 @@ def test_among_several_known_names_one_is_taken_with_a_warning():
             {},
             "texts and labels: the columns are 'u', 'v', 'w'; name them with --t",
         ),
-        ({"text": ["a"], "v": ["b"], "w": ["c"]}, {}, "no column is plainly the one of the labels"),
+        ({"text": ["a"], "v": ["b"], "w": ["c"]}, {}, "it is unclear which column has the labels"),
         ({"u": ["a", "b"], "v": ["b", "c"]}, {}, "has the texts; both have 2 distinct values"),
-        ({"text": ["a"]}, {}, "no column is plainly the one of the labels"),
+        ({"text": ["a"]}, {}, "it is unclear which column has the labels"),
     ],
 )
 def test_what_cannot_be_guessed_lists_the_columns(cells, given, words):

@@ -103,7 +103,7 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.json", '{"train": 3}', "found 'train'"),
         ("a.json", '{"text": "a"}\n{"text": "b"}', "name the file .jsonl"),
         ("a.json", '{"train": [["a", "b"],\n ["c" "d"]]}', "a.json, row 2: invalid JSON"),
-        ("a.json", '{"train": [["a", "b"], ["c"]]}', "a.json (train), row 2: ['c'] is no pair and no object"),
+        ("a.json", '{"train": [["a", "b"], ["c"]]}', "a.json (train), row 2: ['c'] is neither a pair nor an object"),
         ("a.parquet", "not it", "a.parquet is not a readable Parquet file"),
         ("a.csv", ",\n,\n", "a.csv holds empty cells only"),
         pytest.param("a.json", "[" * 100_000, "a.json: nested too deeply", id="deep.json"),

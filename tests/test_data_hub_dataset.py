@@ -188,7 +188,7 @@ def test_a_loading_script_alone_is_refused(hub, scripted):
     hub.dataset("acme/intents", scripted)
     with pytest.raises(DataError, match=r"does not run a data set's own code.*refs/convert/parquet"):
         read_hub("acme/intents:plus")
-    with pytest.raises(DataError, match="say acme/intents@refs/convert/parquet"):
+    with pytest.raises(DataError, match="use acme/intents@refs/convert/parquet"):
         read_hub("acme/intents@main:plus")
     assert hub.downloads == ["README.md"]
 

@@ -74,7 +74,11 @@ def test_a_table_without_header_has_all_its_texts(tmp_path):
         ("texts.txt", b"\xff\xfe", "is empty"),
         ("texts.txt", b"PK\x00\x01 and more\xff", "is not in utf-8"),
         ("a.csv", b"play jazz\nwake me\n", "'play jazz' may be the header or the first text; write `text` above it"),
-        ("a.csv", b"u,v\nplay jazz,wake me\nx,y\n", "may be a header or the first text|no column is plainly the one"),
+        (
+            "a.csv",
+            b"u,v\nplay jazz,wake me\nx,y\n",
+            "may be a header or the first text|it is unclear which column has the",
+        ),
         ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2: None is not a text"),
         ("a.jsonl", b"play jazz\n", "row 1: invalid JSON"),
         ("a.zip", b"PK", "is packed: unpack it"),

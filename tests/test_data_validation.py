@@ -43,8 +43,8 @@ def build(parts, oos_label=None):
         ("hi", None, "the label of 'hi' is missing"),
         ("hi", float("nan"), "the label of 'hi' is missing"),
         ("hi", ["a", "b"], "the label is ['a', 'b'] of type list; give one label, a string or an integer"),
-        ("h\ud800i", "a", r"half a character ('\ud800')"),
-        ("hi", "\udfffa", r"half a character ('\udfff')"),
+        ("h\ud800i", "a", r"an unpaired surrogate ('\ud800')"),
+        ("hi", "\udfffa", r"an unpaired surrogate ('\udfff')"),
     ],
 )
 def test_a_bad_row_names_file_row_and_remedy(text, label, words):

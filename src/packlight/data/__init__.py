@@ -1,4 +1,4 @@
-"""Labelled texts: reading, checking, splitting."""
+"""Read, check and split labelled texts."""
 
 from packlight.data.dataset import SPLITS, Dataset, Split
 from packlight.data.diagnostics import DataWarning

@@ -1,4 +1,4 @@
-"""From rows by split to a data set: judged, completed, and checked as a whole."""
+"""Build a data set from rows by split: check rows, make missing splits, and check the whole."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -11,26 +11,26 @@ from packlight.data.validation import check_enough, check_labels, split_of, vali
 from packlight.errors import DataError
 
 Rare = Literal["keep", "drop"]
-"""what happens to labels with a single text when splits are made"""
+"""how to treat labels with a single text when splits are made"""
 
 
 def assemble(
     source: str, parts: Mapping[str, Iterable[Row]], *, oos_label: str | None, rare: Rare = "keep", seed: int
 ) -> Dataset:
-    """A data set of the rows; splits that are missing are made from train.
+    """Build a data set from rows. Missing splits are made from train.
 
     Args:
-        source: where the rows come from, as the data set will say.
-        parts: rows by split: `train` and, where they exist, `val` and `test`.
-        oos_label: the out-of-scope label, found by its name when None.
-        rare: whether labels with a single text stay in train, or are removed, when splits are made.
-        seed: of the splits that are made.
+        source: where the rows come from, for the data set's record.
+        parts: rows by split: `train` and, if they exist, `val` and `test`.
+        oos_label: the out-of-scope label. Detected by its name by default.
+        rare: whether to keep labels with a single text in train, or to drop them, when splits are made.
+        seed: random seed of the splits that are made.
 
     Raises:
-        DataError: names what is wrong, where, and the remedy.
+        DataError: if the rows cannot be used. The message says what is wrong, where, and what to do.
 
     Warns:
-        DataWarning: of what makes figures look better or worse, with counts.
+        DataWarning: about anything that biases the figures, with counts.
     """
     if rare not in {"keep", "drop"}:
         raise DataError(f"--rare {rare}: give keep or drop")

@@ -1,4 +1,4 @@
-"""Which column holds the texts and which the labels: told by the user, or guessed from names and contents."""
+"""Find the columns of the texts and the labels: given by the user, or detected from names and contents."""
 
 import re
 from collections import Counter
@@ -27,12 +27,13 @@ FLAGS = "name them with --text-column and --label-column"
 def choose_columns(table: Table, *, text_column: str | None = None, label_column: str | None = None) -> tuple[str, str]:
     """The names of the text column and of the label column.
 
-    What the user named is taken. The rest is guessed, in this order: a known name (`text`, `utterance`, ...;
-    `intent`, `label`, `category`, ...), the one column that is left, and of two unknown columns the one with
-    fewer distinct values as the label.
+    Columns that the user names are used. Otherwise they are detected, in this order: a known name (`text`, `utterance`,
+    ...;
+    `intent`, `label`, `category`, ...), the only column that is left, and, of two unknown columns, the one with fewer
+    distinct values as the label.
 
     Raises:
-        DataError: when a named column is not there, or when a guess would be a gamble.
+        DataError: if a named column does not exist, or if the columns are ambiguous.
     """
     for flag, given in (("--text-column", text_column), ("--label-column", label_column)):
         if given is not None and given not in table.columns:
@@ -55,7 +56,7 @@ def choose_columns(table: Table, *, text_column: str | None = None, label_column
 
 
 def choose_text_column(table: Table, text_column: str | None = None) -> str:
-    """The name of the column of texts in a table that needs no labels: given, by its name, or the only one.
+    """The text column in a table that needs no labels: the given one, one with a known name, or the only one.
 
     Raises:
         DataError: when the named column is not there, or when a guess would be a gamble.
@@ -87,19 +88,19 @@ def labelled_rows(
     label_column: str | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[list[Row], str]:
-    """The rows of a table with one label for each text, and what was understood of its columns.
+    """The rows of a table with one label for each text, and a description of the columns.
 
     Args:
-        table: as it was read.
+        table: the table.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
         names: names of class indices by column.
 
     Raises:
-        DataError: when columns cannot be told, or when the rows are for another task.
+        DataError: if the columns are ambiguous, or if the rows are for another task.
 
     Warns:
-        DataWarning: of rows and columns that are left out.
+        DataWarning: about rows and columns that are not used.
     """
     table = accepted_rows(table)
     given = text_column is not None
@@ -119,22 +120,22 @@ def labelled_rows(
 
 
 def named(values: Sequence[object], names: Sequence[str]) -> list[object]:
-    """Class indices as names; -1, which stands for an unknown label, and anything out of range as None."""
+    """Convert class indices to names. -1, which means an unknown label, and values out of range become None."""
     return [_name(value, names) for value in values]
 
 
 def _name(value: object, names: Sequence[str]) -> object:
-    """The name of one class index; a value that is no integer as it is."""
+    """The name of a class index. Values that are not integers are unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else None
     return value
 
 
 def rows_by_split(table: Table) -> dict[str, Table]:
-    """The table cut by its `split` column; the whole as train when it has none.
+    """Divide a table by its `split` column. Without one, all rows are train.
 
     Raises:
-        DataError: when a cell of the column names no split.
+        DataError: if a cell of the column is not a split.
     """
     column = next((c for c in table.columns if plain(c) == "split"), None)
     if column is None:
@@ -152,17 +153,16 @@ def rows_by_split(table: Table) -> dict[str, Table]:
 
 
 def with_header(table: Table) -> Table:
-    """The table as it is, or, when its "header" is the first of its rows, with its columns named by what they hold.
+    """Check whether the header is a row of data. If so, name the columns by their contents.
 
-    The first line is a row when its label comes again below. It is a header when one of its names is a known one.
-    Otherwise a sentence is a text, and a line is a header when every label below comes at least twice, so that a line
-    whose label comes once stands out.
+    The first line is data if its label occurs again below. It is a header if it has a known name. Otherwise a sentence
+    counts as a text, and a line counts as a header if every label below occurs at least twice.
 
     Raises:
-        DataError: when the first line could be either.
+        DataError: if the first line could be either.
 
     Warns:
-        DataWarning: of a first line that was judged by its words alone.
+        DataWarning: if only its words decided.
     """
     if table.header_row is None or len(table.columns) < len(("text", "label")) or not len(table):
         return table
@@ -189,7 +189,7 @@ def with_header(table: Table) -> Table:
 
 
 def _by_kind(table: Table) -> tuple[str, str]:
-    """Which column would hold the texts, and which the labels, if no line named them."""
+    """The text column and the label column, if no line names them."""
     distinct = {name: len(set(table.cells[name])) for name in table.columns}
     if len(table.columns) == len(("text", "label")):
         first, second = table.columns
@@ -201,7 +201,7 @@ def _by_kind(table: Table) -> tuple[str, str]:
 
 
 def _numbers_in_header(table: Table) -> bool:
-    """Whether a column is named by a number and holds numbers."""
+    """Whether a column's name is a number, and its values are numbers."""
     return any(_is_number(name) and all(map(_is_number, table.cells[name])) for name in table.columns)
 
 
@@ -210,7 +210,7 @@ def _is_number(cell: object) -> bool:
 
 
 def _is_sentence(text: str) -> bool:
-    """Whether words are what people say rather than a column's name."""
+    """Whether a text looks like a sentence rather than a column name."""
     return len(text.split()) > 3 or text.rstrip().endswith(("?", "!", "."))
 
 
@@ -226,7 +226,7 @@ def _demoted(table: Table, text: str, label: str) -> Table:
 
 
 def _by_name(table: Table, names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
-    """The column with the most preferred known name, with a warning when there are others."""
+    """The column with the most preferred known name, with a warning if there are others."""
     found = [c for name in names for c in table.columns if plain(c) == name and c not in taken]
     if len(found) > 1:
         others = ", ".join(map(repr, found[1:]))
@@ -235,7 +235,7 @@ def _by_name(table: Table, names: Sequence[str], role: str, taken: Collection[st
 
 
 def _by_contents(table: Table, first: str, second: str) -> tuple[str, str]:
-    """Text and label of two columns with unknown names: labels repeat, texts hardly do."""
+    """The text and label columns of two with unknown names: labels repeat, texts hardly do."""
     distinct = {c: len({str(value) for value in table.cells[c]}) for c in (first, second)}
     if distinct[first] == distinct[second]:
         raise DataError(
@@ -246,17 +246,17 @@ def _by_contents(table: Table, first: str, second: str) -> tuple[str, str]:
 
 
 def _absent(table: Table, flag: str, given: str) -> str:
-    """The message for a column that the user named and the table lacks."""
+    """The message for a named column that does not exist."""
     near = get_close_matches(given, table.columns, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"give {flag} one of these"
     return f"{table.file} has no column {given!r}: {_found(table)}; {hint}"
 
 
 def _undecided(table: Table, text: str | None, label: str | None) -> str:
-    """The message for columns that cannot be guessed."""
+    """The message for ambiguous columns."""
     missing = " and ".join(role for role, name in (("texts", text), ("labels", label)) if name is None)
     header = "" if table.header_row is None else ", or put a header line such as `text,label` first if there is none"
-    return f"{table.file}: no column is plainly the one of the {missing}: {_found(table)}; {FLAGS}{header}"
+    return f"{table.file}: it is unclear which column has the {missing}: {_found(table)}; {FLAGS}{header}"
 
 
 def _found(table: Table) -> str:

@@ -22,7 +22,7 @@ SPLIT_WORDS: Mapping[str, str] = {
 
 
 def split_named(word: str) -> str | None:
-    """The split that a word means in any case (`Validation`, `dev`, CLINC150's `oos_val`: val), or None."""
+    """The split that a word stands for, ignoring case (`Validation`, `dev`, CLINC150's `oos_val`: val), or None."""
     return SPLIT_WORDS.get(word.strip().lower().removeprefix("oos_"))
 
 
@@ -44,8 +44,8 @@ class Split:
 class Dataset:
     """Labelled texts in three splits.
 
-    `labels` is the sorted list of all labels of `train`; a label's index is its place in that list. Where `train` has no
-    out-of-scope texts, but `val` or `test` has, their label comes after all others in `answers` and no model predicts it.
+    `labels` is the sorted list of all labels of `train`, which label indices refer to. If only `val` or `test` has
+    out-of-scope texts, their label comes last in `answers`, and no model predicts it.
     """
 
     source: str
@@ -54,9 +54,9 @@ class Dataset:
     test: Split
     oos_label: str | None
     reading: Mapping[str, str | int] = field(default_factory=dict)
-    """options of `load_dataset` that were given to read it"""
+    """options of `load_dataset` that were set to read it"""
     notes: tuple[str, ...] = ()
-    """what was understood of each file: its columns, its encoding"""
+    """how each file was read: its columns, its encoding"""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Dataset:
 
     @cached_property
     def answers(self) -> tuple[str, ...]:
-        """All right answers: the labels of `train`, and the out-of-scope label last where `train` lacks it."""
+        """All true labels: the labels of `train`, and the out-of-scope label last if `train` lacks it."""
         known = self.oos_label is None or self.oos_label in self.label_set
         return self.labels if known else (*self.labels, str(self.oos_label))
 
@@ -81,7 +81,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of every split's texts and labels and of the out-of-scope label; not of where they came from."""
+        """Hash of every split's texts and labels, and of the out-of-scope label, but not of their source."""
         digest = hashlib.sha256(repr(self.oos_label).encode())
         for name in SPLITS:
             for text, label in self.split(name):
@@ -89,7 +89,7 @@ class Dataset:
         return digest.hexdigest()
 
     def describe(self) -> tuple[str, ...]:
-        """What was understood, in a few lines: the columns of each file, the sizes of the splits, the labels."""
+        """A summary in a few lines: the columns of each file, the sizes of the splits, the labels."""
         sizes = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
         scope = ""
         if self.oos_label is not None:
@@ -103,7 +103,7 @@ class Dataset:
 
     @cached_property
     def majority_label(self) -> str:
-        """The most frequent label of `train`; the first in order among equal ones."""
+        """The most frequent label of `train`, or the first of several."""
         counts = Counter(self.train.labels)
         return min(counts, key=lambda label: (-counts[label], label))
 
@@ -119,7 +119,7 @@ class Dataset:
 
 
 def as_options(reading: Mapping[str, str | int]) -> list[str]:
-    """The options of `load_dataset` that were given, as `packlight` takes them, such as `--text-column utterance`."""
+    """The options of `load_dataset` that were set, for the command line, such as `--text-column utterance`."""
     return [word for name, value in reading.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
@@ -127,6 +127,6 @@ T = TypeVar("T")
 
 
 def evenly_spaced(texts: Sequence[T], count: int) -> list[T]:
-    """`count` texts, or rows, evenly spaced over all, so that every class of a sorted file is among them."""
+    """`count` evenly spaced texts or rows, so that every class of a sorted file is included."""
     taken = min(count, len(texts))
     return [texts[place * len(texts) // taken] for place in range(taken)]

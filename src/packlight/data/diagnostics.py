@@ -1,4 +1,4 @@
-"""Several faults of a data source told in one message, and the warnings that stop nothing."""
+"""Report several problems of a data source in one message, and warn about others."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ MAX_SHOWN = 5
 
 
 class DataWarning(UserWarning):
-    """The labelled texts can be used, but something about them bends the figures."""
+    """The labelled texts can be used, but something about them biases the figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """What is wrong in a row of a file, and how to fix it."""
+    """A problem in a row of a file, and how to fix it."""
 
     file: str
     number: int
@@ -27,10 +27,10 @@ class Diagnostic:
 
 
 def raise_row_errors(faults: Sequence[Diagnostic]) -> None:
-    """Raise all faults as one error, the first five in full; return when there are none.
+    """Raise all problems as one error, with the first five in full. Returns if there are none.
 
     Raises:
-        DataError: when there is a fault.
+        DataError: if there is a problem.
     """
     if not faults:
         return
@@ -43,11 +43,11 @@ def raise_row_errors(faults: Sequence[Diagnostic]) -> None:
 
 
 def warn(message: str) -> None:
-    """Warn about the data, in the category that callers filter by."""
+    """Warn about the data, with `DataWarning`."""
     warnings.warn(message, DataWarning, stacklevel=3)
 
 
 def quoted(value: object, limit: int = 60) -> str:
-    """A value as a message shows it: quoted, on one line and cut to a readable length."""
+    """A value for a message: quoted, on one line, and shortened."""
     shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

@@ -1,6 +1,6 @@
-"""Which files of a Hub repository make up which configuration and split.
+"""Assign the files of a Hub repository to configurations and splits.
 
-The dataset card says so in its YAML (https://huggingface.co/docs/hub/datasets-manual-configuration):
+The data set's card defines them in its YAML (https://huggingface.co/docs/hub/datasets-manual-configuration):
 
     configs:
     - config_name: plus
@@ -8,7 +8,7 @@ The dataset card says so in its YAML (https://huggingface.co/docs/hub/datasets-m
       - split: train
         path: plus/train-*
 
-Without it the names of folders and files do: `plus/train-00000-of-00001.parquet`, `plus/test/0000.parquet`,
+Without it, the names of folders and files decide: `plus/train-00000-of-00001.parquet`, `plus/test/0000.parquet`,
 `data/validation.csv`, `train.jsonl`.
 """
 
@@ -25,14 +25,14 @@ SHARED_FOLDER = "data"
 METADATA = frozenset({"config.json", "dataset_dict.json", "dataset_info.json", "dataset_infos.json"})
 
 Splits = Mapping[str, Sequence[str]]
-"""Split, as the repository calls it, to the names of its files."""
+"""File names by split, with the repository's names for splits."""
 
 
 def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, Splits]:
-    """Every configuration with its splits and their files, by the card or else by the names; empty ones left out.
+    """Every configuration with its splits and their files, by the card or by names, without empty ones.
 
     Raises:
-        ValueError: when the card's `configs` are not of the documented shape.
+        ValueError: if the card's `configs` don't have the documented structure.
     """
     data = sorted(name for name in files if _is_data(name))
     if declared := card.get("configs"):
@@ -43,7 +43,7 @@ def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, S
 
 
 def default_configuration(card: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    """The configuration meant when none is named: the only one, the card's default, or the one of that name."""
+    """The default configuration: the only one, the card's default, or the one named `default`."""
     names = list(names)
     marked = [_name(entry) for entry in _as_list(card.get("configs") or []) if entry.get("default") is True]
     for candidate in (*marked, DEFAULT):
@@ -53,7 +53,7 @@ def default_configuration(card: Mapping[str, Any], names: Iterable[str]) -> str 
 
 
 def class_names(card: Mapping[str, Any], configuration: str) -> dict[str, list[str]]:
-    """Column to the names of its class labels, from the card's `dataset_info`; empty when it says nothing."""
+    """Class names by column, from the card's `dataset_info`; empty if there are none."""
     for info in _as_list(card.get("dataset_info") or []):
         if isinstance(info, dict) and info.get("config_name", DEFAULT) == configuration:
             return {
@@ -65,7 +65,7 @@ def class_names(card: Mapping[str, Any], configuration: str) -> dict[str, list[s
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a file matches a pattern of a card: `*` stays within a folder, `**` does not."""
+    """Whether a file matches a card's pattern. `*` doesn't cross folders, `**` does."""
     return re.fullmatch("".join(map(_regex, _TOKENS.findall(pattern))), name) is not None
 
 
@@ -82,7 +82,7 @@ def _regex(token: str) -> str:
 
 
 def _declared(entry: Mapping[str, Any], data: Sequence[str]) -> Splits:
-    """The splits of one entry of `configs`, whose `data_files` is a pattern, a list of them, or says the split of each."""
+    """The splits of an entry of `configs`, whose `data_files` is a pattern, a list, or a list with splits."""
     folder = str(entry.get("data_dir") or "").strip("./")
     inside = [name for name in data if not folder or name.startswith(f"{folder}/")]
     patterns = entry.get("data_files")
@@ -104,7 +104,7 @@ def _declared(entry: Mapping[str, Any], data: Sequence[str]) -> Splits:
 
 
 def _groups(data: Sequence[str]) -> dict[str, list[str]]:
-    """Files by configuration: the topmost folder, unless that is only a place for data or a split."""
+    """Files by configuration: the top folder, unless that only stands for data or a split."""
     groups: dict[str, list[str]] = {}
     for name in data:
         top, *below = PurePosixPath(name).parts
@@ -114,7 +114,7 @@ def _groups(data: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _by_names(group: Sequence[str]) -> Splits:
-    """Files by the split that their own name, or else a folder's, says; all of them train when none says one."""
+    """Files by the split in their name or a folder's name. If no name has a split, all are train."""
     splits: dict[str, list[str]] = {}
     for name in group:
         named = next(filter(None, map(_split_of_part, reversed(PurePosixPath(name).parts))), None)
@@ -124,7 +124,7 @@ def _by_names(group: Sequence[str]) -> Splits:
 
 
 def _split_of_part(part: str) -> str | None:
-    """The split that a file or folder name has among its words: `clinc_oos-test.parquet` is test."""
+    """The split among the words of a file or folder name: test for `clinc_oos-test.parquet`."""
     return next(filter(None, map(split_named, re.split(r"[-._ 0-9]+", part))), None)
 
 

@@ -1,7 +1,7 @@
 """Labelled texts from the Hugging Face Hub: `org/name`, `org/name:configuration`, `org/name@revision:configuration`.
 
-Only data files are read, and only those of the one configuration; a data set's own loading script is never
-run. For such a data set the Hub itself keeps a Parquet copy in the branch `refs/convert/parquet`.
+Only data files of the one configuration are read. A data set's loading script never runs. For data sets with scripts,
+the Hub keeps a Parquet copy in the branch `refs/convert/parquet`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ CONVERTED = "refs/convert/parquet"
 
 @dataclass(frozen=True)
 class _Source:
-    """A repository whose data files are known."""
+    """A repository and its data files."""
 
     snapshot: hub.Snapshot
     card: Mapping[str, Any]
@@ -39,14 +39,14 @@ def read_hub(
     Class labels stored as integers become names, by the Parquet file's own metadata or else by the card.
 
     Args:
-        reference: `org/name`, with `:configuration` where there are several, and with `@revision` if wanted.
+        reference: `org/name`, with `:configuration` if there are several, and optionally `@revision`.
         text_column: the column of the texts, guessed when None.
         label_column: the column of the labels, guessed when None.
 
     Raises:
-        DataError: when the data set or the configuration does not exist (the message lists those that do), when
-            it cannot be downloaded, or when only its own code could read it.
-        MissingExtraError: when it is Parquet and pyarrow is not installed.
+        DataError: if the data set or the configuration does not exist (the message lists those that do), if it cannot
+            be downloaded, or if only its own code can read it.
+        MissingExtraError: if it is Parquet and pyarrow is not installed.
     """
     identifier, _, configuration = reference.partition(":")
     parsed = hub.parse_id(identifier)
@@ -61,7 +61,7 @@ def read_hub(
 
 
 def _open(reference: str, repo: str, revision: str | None) -> _Source:
-    """The repository's own data files, or the Hub's Parquet copy of what a script would make."""
+    """The repository's data files, or the Hub's Parquet copy if there is a loading script."""
     source = _inspect(reference, hub.look_up(repo, kind="dataset", revision=revision))
     scripted = f"{PurePosixPath(repo).name}.py" in source.snapshot.files and not source.card.get("configs")
     if source.configurations and not scripted:
@@ -69,12 +69,12 @@ def _open(reference: str, repo: str, revision: str | None) -> _Source:
     if not scripted:
         raise DataError(f"{reference}: no Parquet, CSV or JSONL files; export it as one of these")
     if revision is not None:
-        raise DataError(_refusal(reference, f"the Hub's Parquet copy is of its main branch; say {repo}@{CONVERTED}"))
+        raise DataError(_refusal(reference, f"the Hub's Parquet copy is of its main branch; use {repo}@{CONVERTED}"))
     try:
         converted = _inspect(reference, hub.look_up(repo, kind="dataset", revision=CONVERTED))
     except hub.HubUnavailableError as error:
         raise DataError(_refusal(reference, f"the Hub's Parquet copy is not available: {error}")) from error
-    # the copy has no card, so the names of the labels may only be in the card of the main branch
+    # the copy has no card, so the names of labels can only be in the card of the main branch
     return replace(converted, card=source.card)
 
 
@@ -134,7 +134,7 @@ def _read(
 
 
 def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str]]:
-    """The files of train, val and test; other splits are not downloaded, with a warning."""
+    """The files of train, val and test. Other splits are not downloaded, and a warning names them."""
     splits: dict[str, list[str]] = {}
     for name, files in source.configurations[configuration].items():
         split = split_named(name)
@@ -155,7 +155,7 @@ def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str
 def _table(shown: str, file: Path) -> Table:
     data = file.read_bytes()
     suffix = file.suffix.lower()
-    if suffix == ".json" and data.lstrip()[:1] != b"[":  # on the Hub one record a line, or else a list of them
+    if suffix == ".json" and data.lstrip()[:1] != b"[":  # on the Hub, one record per line, or a list of records
         suffix = ".jsonl"
     found = READERS[suffix](shown, data, None)
     return found if isinstance(found, Table) else found["train"]

@@ -18,23 +18,23 @@ SHARD = re.compile(r"-\d+-of-\d+$")
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a source is read."""
+    """Options for reading a source."""
 
     text_column: str | None = None
     label_column: str | None = None
     encoding: str | None = None
     notes: list[str] = field(default_factory=list)
-    """what is understood of each file is appended to it"""
+    """notes on how each file was read are appended to this"""
 
 
 def read_folder(folder: Path | Traversable, shown: str, options: ReadOptions) -> dict[str, list[Row]]:
-    """The rows of a folder's split files; other files are passed over.
+    """The rows of a folder's split files. Other files are ignored.
 
     The shards of one split (`train-00000-of-00002.parquet`) are joined in the order of their names.
 
     Raises:
-        DataError: when no file is named for train, when a split comes in two files, or a file cannot be read.
-        MissingExtraError: when a Parquet file is read without pyarrow.
+        DataError: if there is no file for train, if a split has two files, or if a file cannot be read.
+        MissingExtraError: if a Parquet file is read without pyarrow.
     """
     files = split_files(folder, shown)
     parts = dict[str, list[Row]]()
@@ -54,7 +54,7 @@ def split_files(folder: Path | Traversable, shown: str) -> dict[str, list[Path |
     """The folder's data files by split, in the order of their names.
 
     Raises:
-        DataError: when there is none for train, or two kinds for one split.
+        DataError: if there is none for train, or two kinds for one split.
     """
     entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     files = dict[str, list[Path | Traversable]]()
@@ -99,26 +99,26 @@ def load_dataset(
     """Read, check and complete labelled texts.
 
     Args:
-        source: the word `sample`, a CSV, TSV, JSONL, JSON, Parquet or spreadsheet file, also packed with gzip, a folder of
-            split files, or a Hub id with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence over Hub
-            ids.
-        text_column: the column of the texts, guessed when None.
-        label_column: the column of the labels, guessed when None.
-        oos_label: the label of out-of-scope texts; found by its name (`oos`, `out_of_scope`, ...) when None.
-        encoding: of text files; found when None.
-        rare: what happens to labels with a single text when splits are made: `keep` leaves it in train, `drop` removes it.
-        seed: of the splits that are made when the source lacks them.
+        source: the word `sample`, a CSV, TSV, JSONL, JSON, Parquet or spreadsheet file, also packed with gzip, a folder
+            of split files, or a Hub id with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence
+            over Hub ids.
+        text_column: column with the texts. Detected by default.
+        label_column: column with the labels. Detected by default.
+        oos_label: label of out-of-scope texts. Detected by its name (`oos`, `out_of_scope`, ...) by default.
+        encoding: encoding of text files. Detected by default.
+        rare: what to do with labels that have a single text when splits are made: `keep` them in train, or `drop` them.
+        seed: random seed of the splits that are made if the source lacks them.
 
     Returns:
-        A data set with the splits train, val and test, none of them empty. Every label is in train, but perhaps the
+        A data set with the splits train, val and test, none of them empty. Every label is in train, except perhaps the
         out-of-scope label.
 
     Raises:
-        DataError: names the file, the row and the remedy; nothing else has been done by then.
-        MissingExtraError: when the library that reads the file is not installed; carries the install line.
+        DataError: if the texts cannot be used. The message names the file, the row and what to do.
+        MissingExtraError: if the library that reads the file is not installed. The message has the install command.
 
     Warns:
-        DataWarning: of what was left out, and of what makes figures look better or worse than they are.
+        DataWarning: about anything that was left out, or that biases the figures.
     """
     options = ReadOptions(text_column=text_column, label_column=label_column, encoding=encoding)
     parts = _read(source, options)
@@ -153,15 +153,15 @@ def _read(source: str | Path, options: ReadOptions) -> dict[str, list[Row]]:
 
 
 def _place(source: str | Path) -> Path:
-    """The path that a source would be, with `~` and `~name` replaced."""
+    """The source as a path, with `~` and `~name` expanded."""
     try:
         return Path(source).expanduser()
     except RuntimeError as error:
-        raise DataError(f"there is no {source}: unknown user; write the whole path") from error
+        raise DataError(f"there is no {source}: unknown user; write the full path") from error
 
 
 def _read_hub(reference: str, options: ReadOptions) -> dict[str, list[Row]]:
-    """Rows by split from the Hub; what is neither train nor val nor test is passed over with a warning."""
+    """Rows by split from the Hub. Splits other than train, val and test are skipped with a warning."""
     from packlight.data.hub_dataset import read_hub  # (the Hub's client is slow to import)
 
     try:

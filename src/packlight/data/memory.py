@@ -1,4 +1,4 @@
-"""Labelled texts that are already in memory: lists, pairs, mappings, `datasets` rows, a data frame."""
+"""Labelled texts in memory: lists, pairs, mappings, `datasets` rows, a data frame."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -27,23 +27,23 @@ def as_dataset(
     rare: Rare = "keep",
     seed: int = 0,
 ) -> Dataset:
-    """Labelled texts in any form that people have them in, as a data set of three splits.
+    """Convert labelled texts in any form to a data set with three splits.
 
     Args:
         data: one of
 
             - a `Dataset`;
-            - a path, a Hub id or `sample`, as `load_dataset` takes it;
-            - a `DatasetDict`, or any mapping of `train`, and perhaps `val` and `test`, to rows as `read_rows` takes them;
+            - a path, a Hub id or `sample`, as for `load_dataset`;
+            - a `DatasetDict`, or any mapping of `train`, and optionally `val` and `test`, to rows as for `read_rows`;
             - a tuple `(texts, labels)`;
-            - rows: a pandas or polars data frame, a `datasets.Dataset`, a list of mappings or of pairs. A column `split`
-              is read as it is in a file.
-        text_column: the column of the texts, guessed when None.
-        label_column: the column of the labels, guessed when None.
-        oos_label: the label of out-of-scope texts, found by its name when None.
-        encoding: of text files, found when None.
-        rare: what happens to labels with a single text when splits are made: `keep` leaves them in train, `drop` removes them.
-        seed: of the splits that are made when `data` lacks them.
+            - rows: a pandas or polars data frame, a `datasets.Dataset`, a list of mappings or of pairs. A column
+              `split` works as in a file.
+        text_column: column with the texts. Detected by default.
+        label_column: column with the labels. Detected by default.
+        oos_label: label of out-of-scope texts. Detected by its name by default.
+        encoding: encoding of text files. Detected by default.
+        rare: what to do with labels that have a single text when splits are made: `keep` them in train, or `drop` them.
+        seed: random seed of the splits that are made if `data` lacks them.
 
     Raises:
         DataError: names the split, the row (counted from 1) and the remedy.
@@ -105,9 +105,11 @@ def dataset_from_rows(
     oos_label: str | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """A data set of rows in memory, in any form that `read_rows` takes; a split that is None is made from train.
+    """Build a data set from rows in memory, in any form that `read_rows` accepts.
 
-    A column `split` of `train` is read as it is in a file when it is all that is given.
+    A split that is None is made from train.
+
+    If only `train` is given, its column `split` works as in a file.
 
     Raises:
         DataError: names the split, the row (counted from 1) and the remedy.
@@ -133,12 +135,12 @@ def read_rows(
     Args:
         rows: a `Split`; pairs `(text, label)`; mappings with a text and a label; a `datasets.Dataset`, whose
             class labels become their names; a data frame; or a mapping of columns to values.
-        text_column: the column or key of the texts, guessed when None.
-        label_column: the column or key of the labels, guessed when None.
-        name: what error messages call the rows.
+        text_column: column or key of the texts. Detected by default.
+        label_column: column or key of the labels. Detected by default.
+        name: name of the rows in error messages.
 
     Raises:
-        DataError: when there are no rows, or some have no text or no label.
+        DataError: if there are no rows, or if some have no text or no label.
     """
     if isinstance(rows, Split) and len(rows):
         return rows
@@ -146,16 +148,16 @@ def read_rows(
 
 
 def _rows(rows: Any, name: str, text_column: str | None, label_column: str | None) -> list[Row]:
-    """The rows, unjudged, whatever their form."""
+    """The unchecked rows, in any form."""
     table = _one_split(_table(rows, name), name)
     return labelled_rows(table, text_column=text_column, label_column=label_column)[0]
 
 
 def _one_split(table: Table, name: str) -> Table:
-    """The table of one split, once it is known that its own column `split` says no other.
+    """The table of one split, after checking that its column `split` has no other.
 
     Raises:
-        DataError: when it does.
+        DataError: if it has.
     """
     found = rows_by_split(table)
     if len(found) > 1 or (name in SPLITS and set(found) - {name, "train"}):
@@ -167,7 +169,7 @@ def _one_split(table: Table, name: str) -> Table:
 
 
 def _texts_and_labels(texts: Any, labels: Any) -> dict[str, Any]:
-    """`(X, y)` as columns; a data frame or an array of one column is that column."""
+    """`(X, y)` as columns. A data frame or an array with one column stands for that column."""
     return {"text": _flat(texts, "texts"), "label": _flat(labels, "labels")}
 
 
@@ -187,14 +189,14 @@ def _table(rows: Any, name: str) -> Table:
 
 
 def _columns_of(rows: Any) -> Iterable[Any] | None:
-    """The names of the columns of what holds columns."""
+    """The names of the columns."""
     if isinstance(rows, Mapping):
         return rows.keys()
     return next((c for c in (getattr(rows, n, None) for n in ("column_names", "columns")) if c is not None), None)
 
 
 def _by_columns(rows: Any, name: str) -> Table | None:
-    """A table of what holds columns: a mapping, a data frame, a `datasets.Dataset`; None for anything else."""
+    """A table from a mapping, a data frame or a `datasets.Dataset`; None for anything else."""
     columns = _columns_of(rows)
     if columns is None:
         return None
@@ -211,15 +213,15 @@ def _by_columns(rows: Any, name: str) -> Table | None:
 
 
 def _column(values: Iterable[object], feature: Any) -> list[object]:
-    """A column's values; class indices as names where the column's feature knows them, and pandas' own NA as None."""
+    """A column's values. Class indices become names if the column's feature has them, and pandas' NA becomes None."""
     names = getattr(feature, "names", None)
-    listed = values.to_pylist() if hasattr(values, "to_pylist") else values  # pyarrow's values are objects of its own
+    listed = values.to_pylist() if hasattr(values, "to_pylist") else values  # pyarrow wraps values in objects
     plain = [None if type(value).__name__ == "NAType" else value for value in listed]
     return named(plain, names) if names else plain
 
 
 def _by_records(rows: Iterable[Any], name: str) -> Table:
-    """A table of mappings or pairs."""
+    """A table from mappings or pairs."""
     records, faults = list[tuple[int, Mapping[str, object]]](), []
     for number, row in enumerate(rows, start=1):
         if isinstance(row, Mapping):
@@ -228,6 +230,6 @@ def _by_records(rows: Iterable[Any], name: str) -> Table:
             records.append((number, {"text": row[0], "label": row[1]}))
         else:
             remedy = 'give ("hello", "greeting") or {"text": "hello", "label": "greeting"}'
-            faults.append(Diagnostic(name, number, f"{quoted(row)} is no pair and no mapping", remedy))
+            faults.append(Diagnostic(name, number, f"{quoted(row)} is neither a pair nor a mapping", remedy))
     raise_row_errors(faults)
     return table_of(name, records)

@@ -1,8 +1,8 @@
-"""What data sets call their columns."""
+"""Common names of columns in data sets."""
 
 import re
 
-# In order of preference: the names that data sets in the wild use.
+# In order of preference.
 TEXT_NAMES = ("text", "utterance", "query", "sentence", "question", "message", "phrase", "request", "input", "content")
 LABEL_NAMES = (
     "intent",
@@ -23,5 +23,5 @@ PASSED_OVER = frozenset({"", "id", "idx", "index", "unnamed_0", "split"})
 
 
 def plain(name: str) -> str:
-    """A column's name without case, punctuation and outer spaces: `Intent Name` is `intent_name`."""
+    """A column's name without case, punctuation and surrounding spaces: `intent_name` for `Intent Name`."""
     return re.sub(r"[\W_]+", "_", name.lower()).strip("_")

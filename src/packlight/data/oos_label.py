@@ -1,4 +1,4 @@
-"""Which label means that a text is out of scope."""
+"""Find the label of out-of-scope texts."""
 
 import re
 import unicodedata
@@ -13,10 +13,10 @@ OUT_OF_SCOPE = frozenset({"oos", "outofscope", "ood", "outofdomain"})
 
 
 def scope_label(labels: Sequence[str], given: str | None = None) -> str | None:
-    """The out-of-scope label: the given one, or the one that is called `oos`, `out_of_scope`, `ood`, ..., or None.
+    """The out-of-scope label: the given one, or the one named `oos`, `out_of_scope`, `ood`, ..., or None.
 
     Raises:
-        DataError: when the given one is no label, or two labels are called so.
+        DataError: if the given one is not a label, or if two labels have such names.
     """
     if given is not None:
         label = unicodedata.normalize("NFC", given.strip())
@@ -32,7 +32,7 @@ def scope_label(labels: Sequence[str], given: str | None = None) -> str | None:
 
 
 def _near(given: str, labels: Sequence[str]) -> str:
-    """The labels that come close, or the first few."""
+    """Similar labels, or the first few."""
     lowered = {label.lower(): label for label in labels}
     near = [lowered[name] for name in get_close_matches(given.lower(), lowered, n=3)]
     if near:

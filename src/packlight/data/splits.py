@@ -1,4 +1,4 @@
-"""Splits made from train: stratified by label, seeded, the same on every platform, no text on two sides."""
+"""Make splits from train: stratified by label, seeded, the same on every platform, and disjoint."""
 
 import hashlib
 import math
@@ -13,24 +13,24 @@ from packlight.errors import DataError
 FRACTIONS: Mapping[str, float] = {"val": 0.1, "test": 0.2}
 MINIMUM_TEXTS = 2
 SLACK = 1.2
-"""a new split may be this many times its share, so that it has every label"""
+"""a new split can have up to this many times its share, so that it has every label"""
 FEW = 30
-"""a made split may have this many texts beyond its share, so that each label of a small data set is in it"""
+"""a new split can have this many texts more than its share, so that it has each label of a small data set"""
 
 
 def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[str, list[Example]]:
-    """The parts with what is missing of val (a tenth) and test (a fifth) taken from train.
+    """Take missing splits from train: a tenth for val, a fifth for test.
 
-    Texts that are the same but for case and white space move together. What stays in train: at least one text
-    of each label, texts that a given split has too, and texts with two labels, which could judge no model.
-    A text's place depends on the seed and the text alone, not on its row. Each split has a text of each label where
-    that does not make it much larger than its share; with many labels of few texts they take turns.
+    Texts that differ only in case and white space stay together. Train keeps at least one text of each label, texts
+    that also occur in a given split, and texts with two labels, which can't evaluate a model. A text's split depends
+    only on the seed and the text, not on its row. Each split has a text of each label, if that doesn't make it much
+    larger than its share. With many labels of few texts, labels take turns.
 
     Raises:
-        DataError: when a split would be empty.
+        DataError: if a split would be empty.
 
     Warns:
-        DataWarning: of labels with a single text, and of labels that a split has no text of.
+        DataWarning: about labels with a single text, and labels that are missing from a split.
     """
     wanted = [name for name in FRACTIONS if name not in parts]
     if not wanted:
@@ -50,17 +50,17 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
 
 
 def hold_out(train: Split, *, seed: int) -> tuple[Split, Split]:
-    """A split without a tenth of its texts, and that tenth, stratified by label."""
+    """Divide a split into nine tenths and one tenth, stratified by label."""
     examples = [Example("train", number, text, label) for number, (text, label) in enumerate(train, start=1)]
     parts = with_splits({"train": examples, "test": []}, seed=seed)
     return split_of(parts["train"]), split_of(parts["val"])
 
 
 def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, list[Example]]:
-    """The examples without those whose label has fewer than two different texts in `train`, in every split.
+    """Remove labels with fewer than two different texts in `train` from every split.
 
     Warns:
-        DataWarning: of the labels that are removed.
+        DataWarning: about the labels that are removed.
     """
     rare = {label for label, texts in _texts_of(parts["train"]).items() if len(texts) < MINIMUM_TEXTS}
     if rare:
@@ -69,7 +69,7 @@ def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, list[Examp
 
 
 def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[str], seed: int) -> dict[str, str]:
-    """The split of each text that leaves train."""
+    """The new split of each text that leaves train."""
     labels_of = defaultdict[str, set[str]](set)
     for example in train:
         labels_of[dedup_key(example.text)].add(example.label)
@@ -83,7 +83,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
             "add texts, or remove them with --rare drop"
         )
     counts = {
-        # one text at least stays in train
+        # at least one text stays in train
         label: (len(free), len(free) - (len(free) == len(texts_of[label])))
         for label, free in sorted(free_of.items())
     }
@@ -106,7 +106,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
 
 
 def _texts_of(train: Sequence[Example]) -> dict[str, set[str]]:
-    """Each label's different texts."""
+    """The distinct texts of each label."""
     texts = defaultdict[str, set[str]](set)
     for example in train:
         texts[example.label].add(dedup_key(example.text))
@@ -114,12 +114,12 @@ def _texts_of(train: Sequence[Example]) -> dict[str, set[str]]:
 
 
 def _most(texts: int, name: str) -> int:
-    """The most texts that a split may hold for the sake of labels with few: its share, or 30 of a small data set."""
+    """The maximum size of a split that includes rare labels: its share, or 30 for a small data set."""
     return max(math.ceil(SLACK * FRACTIONS[name] * texts), min(FEW, texts // 2))
 
 
 def _one_of_each(counts: Mapping[str, tuple[int, int]], wanted: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many of each label's texts each split takes: its rounded fraction, and at least one."""
+    """The number of texts of each label for each split: the rounded fraction, but at least one."""
     filled = dict.fromkeys(wanted, 0)
     taken = dict[str, dict[str, int]]()
     for label, (count, spare) in counts.items():
@@ -130,7 +130,7 @@ def _one_of_each(counts: Mapping[str, tuple[int, int]], wanted: Sequence[str]) -
 
 
 def _in_turn(counts: Mapping[str, tuple[int, int]], wanted: Sequence[str], seed: int) -> dict[str, dict[str, int]]:
-    """The same with no more texts in all than the fractions: labels take turns, in an order that the seed draws."""
+    """The same, but without exceeding the fractions in total: labels take turns, in a random order."""
     owed = dict.fromkeys(wanted, 0.0)
     taken = dict[str, dict[str, int]]()
     for label in sorted(counts, key=lambda label: _draw(seed, label)):
@@ -151,10 +151,10 @@ def _listed(labels: Collection[str]) -> str:
 
 
 def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]:
-    """How many of a label's `count` texts each split takes, `spare` at most.
+    """The number of a label's `count` texts for each split, at most `spare` in total.
 
-    The rounded fraction and at least one; if there are fewer, the largest share gives way first, and
-    among equal ones that of the split which is already fuller for its size.
+    It is the rounded fraction, but at least one. If there are not enough, the largest number is reduced first, and
+    among equal ones that of the relatively fuller split.
     """
     shares = {name: max(1, math.floor(FRACTIONS[name] * count + 0.5)) for name in filled}
     while sum(shares.values()) > max(0, spare):
@@ -164,5 +164,5 @@ def _shares(count: int, spare: int, filled: Mapping[str, int]) -> dict[str, int]
 
 
 def _draw(seed: int, text: str) -> bytes:
-    """A text's place in the shuffled order: a hash needs no random generator that a platform could change."""
+    """A text's key in the shuffled order. A hash doesn't depend on a platform's random generator."""
     return hashlib.sha256(f"{seed}\0{text}".encode()).digest()

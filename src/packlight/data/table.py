@@ -8,10 +8,10 @@ from packlight.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One text and its label as the source holds them.
+    """A text and its label, as in the source.
 
-    `file` and `number` are what an error message shows: a path (or a Hub reference) and the line, record or
-    item counted from 1. `text` and `label` are unchecked: None where the source has none, and of any type.
+    `file` and `number` are for error messages: a path (or a Hub reference) and the line, record or item, counted from
+    1. `text` and `label` are unchecked: of any type, or None if missing.
     """
 
     file: str
@@ -24,8 +24,8 @@ class Row:
 class Table:
     """Columns of equal length.
 
-    `numbers` are the rows' places for error messages: the line in a text file, the record elsewhere, from 1.
-    `header_row` is the line that the column names were read from; None when the format itself names columns.
+    `numbers` are the rows' numbers for error messages: the line in a text file, otherwise the record, from 1.
+    `header_row` is the line with the column names; None if the format itself names columns.
     """
 
     file: str
@@ -33,7 +33,7 @@ class Table:
     cells: Mapping[str, Sequence[object]]
     header_row: int | None = None
     notes: tuple[str, ...] = ()
-    """how the file was read, for the first lines of a run: its encoding, a header that is missing"""
+    """how the file was read, for the first lines of a run: its encoding, a missing header"""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -49,7 +49,7 @@ class Table:
         return replace(self, numbers=[self.numbers[place] for place in places], cells=cells)
 
     def without_blank_rows(self) -> "Table":
-        """The table without rows of empty cells alone, such as spreadsheets leave below a table."""
+        """The table without empty rows, which spreadsheets leave below a table."""
         rows = zip(*self.cells.values(), strict=True)
         kept = [
             place for place, row in enumerate(rows) if any(not isinstance(cell, str) or cell.strip() for cell in row)
@@ -63,10 +63,10 @@ class Table:
 
 
 def table_of(file: str, records: Sequence[tuple[int, Mapping[str, object]]]) -> Table:
-    """A table from numbered records; a key that a record lacks is None there.
+    """A table from numbered records. Missing keys become None.
 
     Raises:
-        DataError: when there is no record.
+        DataError: if there are no records.
     """
     if not records:
         raise DataError(f"{file} has no rows: expected labelled texts, for example a text and its label in each row")

@@ -1,4 +1,4 @@
-"""Which task the rows are for. One label for each text is what packlight learns; other tasks are refused by name."""
+"""Recognize the task of the rows. packlight learns one label per text, and rejects other tasks by name."""
 
 import json
 import re
@@ -29,20 +29,20 @@ NUMBERED = re.compile(r"(.*?)_?(?:1|2|a|b|first|second)")
 SEPARATORS = (";", "|", ",", "/", "+")
 SCORE_NAMES = frozenset({"score", "similarity", "similarity_score", "relatedness", "rating"})
 MOST_NUMERIC_CLASSES = 10
-"""labels that are numbers with fractions are scores when there are more different ones"""
+"""labels that are numbers with fractions count as scores if there are more distinct ones than this"""
 WORDS_OF_A_TEXT = 3
 PRODIGY = frozenset({"_input_hash", "_task_hash", "_view_id", "_session_id", "_annotator_id"})
 ANSWERS = frozenset({"accept", "reject", "ignore"})
 
 
 def accepted_rows(table: Table) -> Table:
-    """Of Prodigy's export, the rows whose label was accepted; any other table as it is.
+    """The accepted rows of Prodigy's export. Other tables are unchanged.
 
     Raises:
-        DataError: when no row was accepted, or the rows mark spans.
+        DataError: if no row was accepted, or if the rows mark spans.
 
     Warns:
-        DataWarning: of the rows that are left out.
+        DataWarning: about rows that are left out.
     """
     answers = table.cells.get("answer")
     from_prodigy = PRODIGY & set(table.columns) or {"accept", "options"} <= set(table.columns)
@@ -68,10 +68,10 @@ def accepted_rows(table: Table) -> Table:
 
 
 def refuse_pairs(table: Table) -> None:
-    """Refuse a table whose columns are named as the two texts of a pair.
+    """Reject a table whose columns are named like the two texts of a pair.
 
     Raises:
-        DataError: names both.
+        DataError: if there are such columns. The message names both.
     """
     names = {plain(name): name for name in table.columns}
     pair = next((sorted(each) for each in PAIRED if each <= names.keys()), None)
@@ -86,7 +86,7 @@ def refuse_pairs(table: Table) -> None:
 
 
 def _textual(table: Table, names: Mapping[str, str], pair: Sequence[str]) -> bool:
-    """Whether both columns hold words rather than numbers."""
+    """Whether both columns have words rather than numbers."""
     return all(
         any(isinstance(cell, str) and re.search(r"[^\W\d_]", cell) for cell in table.cells[names[each]])
         for each in pair
@@ -94,22 +94,22 @@ def _textual(table: Table, names: Mapping[str, str], pair: Sequence[str]) -> boo
 
 
 def _is_label(table: Table, name: str) -> bool:
-    """Whether most values of a column come more than once."""
+    """Whether most values of a column occur more than once."""
     values = table.cells[name]
     return len({str(value) for value in values}) * 2 <= len(values)
 
 
 def refuse_other_tasks(table: Table, text: str, label: str, *, text_given: bool) -> None:
-    """Refuse a second text, several labels for a text, and scores.
+    """Reject a second text, several labels for a text, and scores.
 
     Args:
         table: all columns.
         text: the column of the texts.
         label: the column of the labels.
-        text_given: whether the user named the column of the texts, and so knows that others are left out.
+        text_given: whether the user named the text column, and so knows that others are not used.
 
     Raises:
-        DataError: names the task, the columns or values that show it, and what to do.
+        DataError: if the task is another one. The message names it, the columns or values that show it, and what to do.
     """
     if not text_given:
         others = [name for name in table.columns if name not in {text, label} and _holds_texts(table.cells[name])]
@@ -130,10 +130,10 @@ def refuse_other_tasks(table: Table, text: str, label: str, *, text_given: bool)
 
 
 def refuse_indicators(table: Table, text: str | None) -> None:
-    """Refuse columns of zeros and ones, one for each label.
+    """Reject columns of zeros and ones, one for each label.
 
     Raises:
-        DataError: names them, and says whether each row has one label or several.
+        DataError: if there are such columns. The message says whether each row has one label or several.
     """
     flags = [name for name in table.columns if name != text and _is_indicator(table.cells[name])]
     if len(flags) < 2:
@@ -152,13 +152,13 @@ def refuse_indicators(table: Table, text: str | None) -> None:
 
 
 def single_labels(table: Table, label: str) -> Table:
-    """The table with labels taken out of lists of one, as doccano and others write them; other tables as they are.
+    """Unwrap lists with a single label, as doccano and others write them. Other tables are unchanged.
 
     Raises:
-        DataError: when a list holds several labels, or marks parts of the text.
+        DataError: if a list has several labels, or marks parts of the text.
 
     Warns:
-        DataWarning: of rows with an empty list, which are left out.
+        DataWarning: about rows with an empty list, which are left out.
     """
     lists = [_as_list(value) for value in table.cells[label]]
     if not any(each is not None for each in lists):
@@ -189,7 +189,7 @@ def single_labels(table: Table, label: str) -> Table:
 
 
 def unused_columns(table: Table, *used: str) -> list[str]:
-    """The columns that no one reads."""
+    """The unused columns."""
     return [name for name in table.columns if name not in used and plain(name) not in {"", "split"}]
 
 
@@ -201,7 +201,7 @@ def _two_texts(table: Table, first: str, second: str) -> str:
 
 
 def _holds_texts(cells: Sequence[object]) -> bool:
-    """Whether a column holds texts of several words that hardly repeat."""
+    """Whether a column has texts of several words that hardly repeat."""
     texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
     if len(texts) * 2 <= len(cells) or len(set(texts)) * 2 <= len(texts):
         return False
@@ -210,7 +210,7 @@ def _holds_texts(cells: Sequence[object]) -> bool:
 
 
 def _separator(labels: Sequence[object]) -> str | None:
-    """The sign that joins several labels in one: most parts are labels elsewhere, and some are alone or in another order."""
+    """The separator of several labels in one value: most parts also occur elsewhere, some alone or in another order."""
     distinct = {value.strip() for value in labels if isinstance(value, str)}
     for separator in SEPARATORS:
         parts = [[part.strip() for part in value.split(separator)] for value in distinct if separator in value]
@@ -227,7 +227,7 @@ def _separator(labels: Sequence[object]) -> str | None:
 
 
 def _scores(name: str, labels: Sequence[object]) -> list[str]:
-    """The first scores of a column of numbers with fractions; none where it holds classes."""
+    """The first scores of a column of numbers with fractions; empty if it has classes."""
     numbers = list(_numbers(labels))
     if len(numbers) < len(labels) or all(number.is_integer() for number in numbers):
         return []
@@ -248,7 +248,7 @@ def _numbers(values: Sequence[object]) -> Iterator[float]:
 
 
 def _as_list(value: object) -> Sequence[object] | None:
-    """A list of labels, also one that a CSV file holds as text; None for anything else."""
+    """A list of labels, also if written as text in a CSV file; None for anything else."""
     if isinstance(value, list | tuple):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"\s*\[.*\]\s*", value, re.DOTALL):

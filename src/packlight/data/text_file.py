@@ -11,12 +11,12 @@ EXPECTED = "give texts, one per line"
 
 
 def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:
-    """The texts of a file, one for each row of a table (CSV, JSONL, Parquet and so on) or each line of any other file.
+    """The texts of a file: one per row of a table (CSV, JSONL, Parquet and so on), or per line of other files.
 
-    Blank lines are texts without words, so that the texts stand where the lines do.
+    Blank lines count as empty texts, so that texts and lines have the same numbers.
 
     Args:
-        file: its suffix says what it is.
+        file: the file. Its suffix determines the format.
         text_column: the column of a table's texts, guessed when None.
         encoding: found when None.
 
@@ -38,7 +38,7 @@ def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str |
 
 
 def read_lines(file: Path) -> list[str]:
-    """The texts of a file, one per line; blank lines are left out.
+    """The texts of a file, one per line, without blank lines.
 
     Raises:
         DataError: when the file cannot be read, or holds no text.
@@ -47,17 +47,17 @@ def read_lines(file: Path) -> list[str]:
 
 
 def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> list[str]:
-    """The texts of bytes, one per line without outer white space; a blank line is a text without words.
+    """The texts in bytes, one per line, without surrounding white space. A blank line is an empty text.
 
     Args:
-        source: what error messages call them.
+        source: their name in error messages.
         content: the bytes.
         encoding: found when None.
 
     Raises:
-        DataError: when they are not text, or hold none.
+        DataError: if they are not text, or are empty.
     """
     if not content.strip():
         raise DataError(f"{source}: no texts; {EXPECTED}")
-    # Only line feeds end a line: splitlines would also cut at separators that a text may hold.
+    # Only line feeds end a line. splitlines would also split at separators that a text can contain.
     return [line.strip() for line in decode(source, content, encoding).text.removesuffix("\n").split("\n")]

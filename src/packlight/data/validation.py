@@ -1,4 +1,4 @@
-"""Rows are judged here, once: what passes has a text and a label, both clean strings."""
+"""Check rows once. A row that passes has a text and a label, both clean strings."""
 
 import math
 import unicodedata
@@ -18,7 +18,7 @@ MINIMUM_CLASSES = 2
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row that passed: its text and label without outer white space, the label in Unicode's composed form."""
+    """A checked row: text and label without surrounding white space, the label in Unicode's composed form."""
 
     file: str
     number: int
@@ -30,7 +30,7 @@ def validate_rows(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]
     """The rows of each split as examples.
 
     Raises:
-        DataError: for rows without a text or a label; the first five of all splits in full, and their count.
+        DataError: if rows lack a text or a label. The message has the first five and their number.
     """
     outcomes = {name: [_judge(row) for row in rows] for name, rows in parts.items()}
     raise_row_errors([outcome for part in outcomes.values() for outcome in part if isinstance(outcome, Diagnostic)])
@@ -38,20 +38,20 @@ def validate_rows(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]
 
 
 def split_of(examples: Sequence[Example]) -> Split:
-    """The examples without their places."""
+    """The examples without their positions."""
     return Split(tuple(e.text for e in examples), tuple(e.label for e in examples))
 
 
 def dedup_key(text: str) -> str:
-    """What two texts share that count as duplicates: all but case, white space and Unicode's spelling variants."""
+    """A key that duplicates share: the text without case, white space and Unicode variants."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def check_enough(parts: Mapping[str, Sequence[Example]]) -> None:
-    """Refuse data without train, with too few rows, or with one class.
+    """Reject data without train, with too few rows, or with one class.
 
     Raises:
-        DataError: says which, and how many there are.
+        DataError: if that is so. The message says what is missing.
     """
     if "train" not in parts:
         raise DataError(
@@ -74,10 +74,10 @@ def check_enough(parts: Mapping[str, Sequence[Example]]) -> None:
 
 
 def check_labels(parts: Mapping[str, Sequence[Example]], *, oos_label: str | None = None) -> None:
-    """Refuse labels that train lacks, which no model could ever predict; all but the out-of-scope label.
+    """Reject labels that train lacks, which no model could predict, except for the out-of-scope label.
 
     Raises:
-        DataError: names each label, its split, the first row that has it and how many do.
+        DataError: if there are any. The message names each label, its split, its first row and its number of rows.
     """
     known = {e.label for e in parts["train"]}
     strange = defaultdict[tuple[str, str], list[Example]](list)
@@ -96,7 +96,7 @@ def check_labels(parts: Mapping[str, Sequence[Example]], *, oos_label: str | Non
 
 
 def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
-    """Warn, with counts, of what makes figures look better or worse than they are.
+    """Warn, with counts, about anything that biases the figures.
 
     These are texts in two of the given splits, texts with two labels, and labels that differ only in case.
     """
@@ -120,7 +120,7 @@ def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
 
 
 def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
-    """The first example of each different text, in order."""
+    """The first example of each distinct text, in order."""
     first = dict[str, Example]()
     for example in examples:
         first.setdefault(dedup_key(example.text), example)
@@ -128,7 +128,7 @@ def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
 
 
 def _warn_of_twin_labels(labels: Iterable[str]) -> None:
-    """Warn of labels that differ in case or inner white space alone."""
+    """Warn about labels that differ only in case or inner white space."""
     spellings = defaultdict[str, list[str]](list)
     for label in sorted(labels):
         spellings[dedup_key(label)].append(label)
@@ -140,7 +140,7 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
 
 
 def _judge(row: Row) -> Example | Diagnostic:
-    """One row's example, or what is wrong with it."""
+    """The example of a row, or what is wrong with it."""
     if _is_missing(row.text) or (isinstance(row.text, str) and not row.text.strip()):
         return Diagnostic(row.file, row.number, "the text is empty", "write one or remove the row")
     if not isinstance(row.text, str):
@@ -157,22 +157,22 @@ def _judge(row: Row) -> Example | Diagnostic:
     try:
         f"{row.text}{label}".encode()
     except UnicodeEncodeError as error:
-        what = f"half a character ({error.object[error.start]!r}) in {quoted(row.text)}"
-        return Diagnostic(row.file, row.number, what, "write the whole character or remove it")
+        what = f"an unpaired surrogate ({error.object[error.start]!r}) in {quoted(row.text)}"
+        return Diagnostic(row.file, row.number, what, "write the complete character or remove it")
     return Example(row.file, row.number, row.text.strip(), label)
 
 
 def _is_missing(value: object) -> bool:
-    """None, NaN and the missing values that pandas has of its own."""
+    """Whether a value is None, NaN or one of pandas' missing values."""
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return isinstance(value, float) and math.isnan(value)
 
 
 def _label(value: object) -> str | None:
-    """A label as a string, empty when it is missing, None when it is of no type that a label has.
+    """A label as a string; empty if it is missing, None if its type cannot be a label.
 
-    Whole floats are written as integers: an integer column with gaps is read as floats by many tools.
+    Whole floats become integers, because many tools read an integer column with gaps as floats.
     """
     if _is_missing(value):
         return ""

@@ -1,4 +1,4 @@
-"""From a file's suffix to its reader, and from its tables to rows by split, or to texts alone."""
+"""Find a file's reader by its suffix, and convert its tables to rows by split, or to texts."""
 
 import gzip
 import io
@@ -16,10 +16,10 @@ from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
 Reader = Callable[[str, bytes, str | None], Table | dict[str, Table]]
-"""from a file's name, bytes and stated encoding to its table, or to one for each split that it names"""
+"""maps a file's name, bytes and stated encoding to a table, or to one for each split in the file"""
 GZIP = ".gz"
 LARGEST = 4 * 2**30
-"""bytes that a packed file may unpack to"""
+"""maximum size of an unpacked file in bytes"""
 
 
 def _readers() -> dict[str, Reader]:
@@ -28,7 +28,7 @@ def _readers() -> dict[str, Reader]:
 
 
 READERS = _readers()
-"""by suffix: a format is a module of this package with its own `READERS`"""
+"""all readers by suffix. A format is a module of this package with its own `READERS`."""
 SUFFIXES = tuple(READERS)
 
 
@@ -49,7 +49,7 @@ def read_file(
     encoding: str | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, list[Row]]:
-    """The rows of one file by split (`train`, `val`, `test`); all in `train` when the file names no splits.
+    """The rows of a file by split (`train`, `val`, `test`); all in `train` if the file has no splits.
 
     Args:
         file: the name that error messages show; its suffix chooses the reader.
@@ -95,8 +95,8 @@ def read_texts(file: str, data: bytes, *, text_column: str | None = None, encodi
         encoding: of a text file, found when None.
 
     Raises:
-        DataError: when the suffix is unknown, the file cannot be read, its column of texts cannot be told, or a row of it
-            holds no text.
+        DataError: when the suffix is unknown, the file cannot be read, its column of texts cannot be told, or a row of
+            it holds no text.
         MissingExtraError: when the library that reads it is not installed.
     """
     found = _read(file, data, encoding)
@@ -129,10 +129,10 @@ def _read(file: str, data: bytes, encoding: str | None) -> Table | dict[str, Tab
 
 
 def _unpacked(file: str, data: bytes) -> bytes:
-    """What a gzip file holds.
+    """The content of a gzip file.
 
     Raises:
-        DataError: when it is damaged, or unpacks to more than memory should hold.
+        DataError: if it is damaged, or too large when unpacked.
     """
     try:
         with gzip.open(io.BytesIO(data)) as stream:

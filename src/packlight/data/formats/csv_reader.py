@@ -1,4 +1,4 @@
-"""CSV and its kin: the delimiter is found, quotes and ragged rows are checked."""
+"""CSV and similar files: detect the delimiter, check quotes and uneven rows."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from packlight.errors import DataError
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLED_ROWS = 200
 STATED = re.compile(r'\s*"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
-"""the first line with which spreadsheets state the delimiter"""
+"""the first line in which spreadsheets state the delimiter"""
 
 Record = tuple[int, list[str]]
 """the line on which a row starts, and its fields"""
@@ -28,10 +28,10 @@ Record = tuple[int, list[str]]
 def read_delimited(file: str, data: bytes, encoding: str | None = None) -> Table:
     """A CSV, TSV or semicolon-separated file whose first line names the columns.
 
-    A line `sep=;` above it states the delimiter. A file of one column is read too; a table without labels has one.
+    A line `sep=;` above it states the delimiter. A file of one column is allowed, for tables without labels.
 
     Raises:
-        DataError: when the encoding, a quote, the header or the width of a row is wrong.
+        DataError: if the encoding, a quote, the header or the width of a row is wrong.
     """
     text, encoding = decode(file, data, encoding)
     stated = STATED.match(text)
@@ -62,9 +62,9 @@ def read_delimited(file: str, data: bytes, encoding: str | None = None) -> Table
 
 
 def find_delimiter(text: str) -> str | None:
-    """The delimiter that cuts the first line into two or more and most lines alike, or None.
+    """The delimiter that splits the first line, and gives most lines the same width, or None.
 
-    A delimiter that makes known column names of the first line wins over one that does not.
+    A delimiter that gives known column names in the first line takes precedence.
     """
     scores = {delimiter: _score(text, delimiter) for delimiter in DELIMITERS}
     best = max(scores, key=lambda delimiter: scores[delimiter])
@@ -72,7 +72,7 @@ def find_delimiter(text: str) -> str | None:
 
 
 def _score(text: str, delimiter: str) -> float:
-    """The share of rows as wide as the first, plus one for known names; 0 when that has one field."""
+    """The share of rows with the width of the first one, plus one for known names; 0 if that has only one field."""
     try:
         with _long_fields():
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -87,7 +87,7 @@ def _score(text: str, delimiter: str) -> float:
 
 
 def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[Record]:
-    """Each row but empty lines, with the line on which it starts; `offset` lines stand above the text."""
+    """Every row that is not empty, with the line that it starts on. `offset` is the number of lines above the text."""
     start = 1
     try:
         with _long_fields():
@@ -112,7 +112,7 @@ _limit = Lock()
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """Fields of any length: the library's limit of 131,072 characters, which is one for the whole process, set aside."""
+    """Lift the library's process-wide limit of 131,072 characters per field."""
     with _limit:
         before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a C long, 32 bits on Windows
         try:
@@ -122,20 +122,21 @@ def _long_fields() -> Iterator[None]:
 
 
 def _check_header(file: str, row: int, names: list[str]) -> None:
-    """Refuse a header that names a column twice."""
+    """Reject a header with a duplicate column."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{file}, row {row}: the column {twice[0]!r} occurs twice; give each column its own name")
 
 
 def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: str) -> None:
-    """Refuse a quoted text that holds rows: a stray quote opened it, and another one, rows later, closed it.
+    """Reject a quoted text that contains rows, because a stray quote opened it and another one, rows later, closed it.
 
-    A line inside it counts as a row when it is as wide as the header and holds a value, such as a label, that comes more
-    than once in its column. Only columns that repeat themselves are looked at, so that a greeting is no label.
+    A line inside it counts as a row if it is as wide as the header and has a value, such as a label, that occurs more
+    than once in its column. Only columns with repeated values are checked, so that a greeting isn't mistaken for a
+    label.
 
     Raises:
-        DataError: names the row where the quote opens, and the one where it closes.
+        DataError: if there is one. The message names the rows where the quote opens and closes.
     """
     long = [(start, record) for start, record in rows if any("\n" in field for field in record)]
     if not long or width == 1:
@@ -163,7 +164,7 @@ def _is_row(line: str, width: int, delimiter: str, repeated: Sequence[set[str]])
 
 
 def _ragged(file: str, names: list[str], records: list[Record], delimiter: str) -> Iterator[Diagnostic]:
-    """The rows with fewer fields than the header, or with more that are not blank."""
+    """The rows with fewer fields than the header, or with extra fields that are not blank."""
     for number, record in records:
         if _is_blank(record):
             continue

@@ -1,4 +1,4 @@
-"""Bytes of a text file to text: UTF-8, UTF-16 and UTF-32, or another encoding that is stated or that the text shows."""
+"""Decode a text file: UTF-8, UTF-16 and UTF-32, or another encoding that is stated or detected."""
 
 import codecs
 import unicodedata
@@ -15,17 +15,17 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""byte order marks, the longer first where one begins like another"""
+"""byte order marks, longer ones first"""
 CANDIDATES = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
     *("cp932", "gb18030", "big5", "cp949", "euc_jp", "koi8_r", "mac_roman"),
 )
-"""what spreadsheets and older systems write; others must be stated"""
+"""encodings of spreadsheets and older systems; others must be stated"""
 MULTIBYTE = frozenset({"cp932", "gb18030", "big5", "cp949", "euc_jp"})
 WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœšžðþ")
 """the letters beyond ASCII of the languages that are written in Windows-1252"""
 NOT_WESTERN = frozenset("ðþ")
-"""of these, the ones that stand for letters of Turkish, Polish or Baltic languages far more often than for Icelandic"""
+"""those of them that far more often stand for Turkish, Polish or Baltic letters than for Icelandic ones"""
 ALPHABETS = {
     "Polish": frozenset("ąćęłńóśźż"),
     "Czech": frozenset("áčďéěíňóřšťúůýž"),
@@ -41,9 +41,9 @@ ORDINALS = frozenset("ªº")
 INNER_SIGNS = frozenset("\u2018\u2019\u00b4\u00b7\u2013\u2014")
 """quotation marks, the middle dot and dashes stand between letters"""
 SURE = 0.3
-"""how much a text must resemble a language, from 0 to 1 as charset-normalizer measures it"""
+"""minimum similarity to a language, from 0 to 1, as charset-normalizer measures it"""
 SURE_MULTIBYTE = 0.1
-"""the same for encodings of several bytes a letter, where random bytes are hardly ever valid"""
+"""the same for multi-byte encodings, in which random bytes are hardly ever valid"""
 SHOWN = 4
 
 
@@ -52,23 +52,23 @@ class Decoded(NamedTuple):
 
     text: str
     encoding: str
-    """Python's name of the encoding, `utf-8` where nothing had to be found out"""
+    """Python's name of the encoding; `utf-8` if nothing had to be detected"""
 
 
 def decode(file: str, data: bytes, encoding: str | None = None) -> Decoded:
     """The text of a file.
 
     Args:
-        file: what messages call it.
+        file: the file's name in messages.
         data: its bytes.
-        encoding: a name that Python knows. Found when None: by a byte order mark, UTF-8 where the bytes are valid, UTF-16
-            by its zero bytes, and otherwise by the letters.
+        encoding: one of Python's names. By default, it is detected: by a byte order mark, as UTF-8 if the bytes are
+            valid, as UTF-16 by its zero bytes, and otherwise by the letters.
 
     Raises:
-        DataError: when the file is empty, is not in the stated encoding, or could be in several.
+        DataError: if the file is empty, is not in the stated encoding, or could be in several.
 
     Warns:
-        DataWarning: of an encoding that was found by the letters, with a row that shows whether it is right.
+        DataWarning: if the letters decided, with a row to check.
     """
     found = encoding or _marked(data) or _unmarked(file, data)
     try:
@@ -107,13 +107,13 @@ def _unmarked(file: str, data: bytes) -> str:
 
 
 def _by_letters(file: str, data: bytes) -> str:
-    """The encoding under which the rows that are not ASCII are words of a language.
+    """The encoding in which rows that are not ASCII read as words of a language.
 
-    charset-normalizer ranks the encodings. Between those of the Latin alphabet it is often wrong, so what it says is held
-    against the letters of the languages that each is written for.
+    charset-normalizer ranks the encodings. For Latin alphabets it is often wrong, so its choice is checked against the
+    letters of the languages that each encoding is for.
 
     Raises:
-        DataError: when none, or more than one, is likely.
+        DataError: if none, or more than one, is likely.
     """
     from charset_normalizer import from_bytes  # only such files need it
 
@@ -145,7 +145,7 @@ def _by_letters(file: str, data: bytes) -> str:
 
 
 def _letters(text: str) -> set[str]:
-    """The letters beyond ASCII, in lower case, and signs that stand between letters and so are no signs there."""
+    """The letters beyond ASCII, in lower case, and symbols between letters."""
     inside = {
         sign
         for before, sign, after in zip(text, text[1:], text[2:], strict=False)

@@ -1,4 +1,4 @@
-"""Exports of annotation tools and bot builders that packlight does not read, by name and with their way to CSV."""
+"""Exports of other tools that packlight doesn't read, with the commands that convert them to CSV."""
 
 from collections.abc import Mapping
 
@@ -22,10 +22,10 @@ FASTTEXT = (
 
 
 def refuse_export(file: str, value: object) -> None:
-    """Refuse JSON that a bot builder or an annotation tool wrote in a shape of its own.
+    """Reject JSON in the format of a bot builder or an annotation tool.
 
     Raises:
-        DataError: names the tool, and the command that makes CSV of it.
+        DataError: if it is. The message names the tool, and the command that converts it to CSV.
     """
     if isinstance(value, Mapping):
         if "rasa_nlu_data" in value:
@@ -38,10 +38,10 @@ def refuse_export(file: str, value: object) -> None:
 
 
 def refuse_kind(file: str, suffix: str, data: bytes) -> None:
-    """Refuse a file by its suffix where the tool that wrote it is known.
+    """Reject a file with the suffix of a known tool.
 
     Raises:
-        DataError: names the tool, and the way to CSV.
+        DataError: if it has one. The message names the tool, and how to get CSV.
     """
     if suffix in {".yml", ".yaml"} and b"\nnlu:" in b"\n" + data:
         raise _error(file, *RASA_YAML)

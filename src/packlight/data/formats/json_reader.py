@@ -17,10 +17,10 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
     """JSONL: each line that is not blank is an object.
 
     Raises:
-        DataError: when the encoding is wrong or lines are no JSON objects.
+        DataError: if the encoding is wrong, or if lines are not JSON objects.
     """
     records, faults = [], []
-    # Only line feeds end a line: splitlines would also cut at separators that JSON allows inside a string.
+    # Only line feeds end a line. splitlines would also split at separators that JSON allows inside strings.
     for number, line in enumerate(decode(file, data, encoding).text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -46,10 +46,10 @@ def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, 
     """A JSON file: a list of records under the name `train`, or split names with a list of records each.
 
     A record is an object or a pair `[text, label]`. CLINC150's `oos_train`, `oos_val` and `oos_test` keep their
-    names here; who reads them joins them to their splits.
+    names here; the caller merges them into their splits.
 
     Raises:
-        DataError: when it is no JSON, of another shape, or names no split.
+        DataError: if it is not JSON, has another structure, or has no split.
     """
     try:
         value = json.loads(decode(file, data, encoding).text)
@@ -75,12 +75,12 @@ def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, 
 
 
 def _excess(error: RecursionError | ValueError) -> str:
-    """What is beyond the reader in JSON that is valid."""
+    """Why valid JSON cannot be read."""
     return "nested too deeply" if isinstance(error, RecursionError) else "a number of too many digits"
 
 
 def _table(file: str, items: list[object]) -> Table:
-    """A table of records that are objects or pairs; a record's number is its place in the list."""
+    """A table of records that are objects or pairs. A record's number is its position in the list."""
     records, faults = list[tuple[int, Mapping[str, object]]](), []
     for number, item in enumerate(items, start=1):
         if isinstance(item, dict):
@@ -89,7 +89,7 @@ def _table(file: str, items: list[object]) -> Table:
             records.append((number, {"text": item[0], "label": item[1]}))
         else:
             remedy = 'write ["hello", "greeting"] or {"text": "hello", "label": "greeting"}'
-            faults.append(Diagnostic(file, number, f"{quoted(item)} is no pair and no object", remedy))
+            faults.append(Diagnostic(file, number, f"{quoted(item)} is neither a pair nor an object", remedy))
     raise_row_errors(faults)
     return table_of(file, records)
 

@@ -1,4 +1,4 @@
-"""Parquet, read by pyarrow; integer labels become names where the file carries them."""
+"""Parquet, read by pyarrow. Integer labels become names if the file has them."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ def read_parquet(file: str, data: bytes, encoding: str | None = None) -> Table: 
     such columns are read as names.
 
     Raises:
-        DataError: when the file is no Parquet, or has no rows.
-        MissingExtraError: when pyarrow is not installed.
+        DataError: if the file is not Parquet, or has no rows.
+        MissingExtraError: if pyarrow is not installed.
     """
     pyarrow = extras.load("pyarrow", purpose=f"reading {file}")
     parquet = extras.load("pyarrow.parquet", purpose=f"reading {file}")
@@ -37,12 +37,12 @@ def read_parquet(file: str, data: bytes, encoding: str | None = None) -> Table: 
 
 
 def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """Column to class names, from the metadata of a Parquet schema; empty when there are none."""
+    """Class names by column, from the metadata of a Parquet schema; empty if there are none."""
     try:
         features: dict[str, Any] = json.loads(metadata[b"huggingface"])["info"]["features"]
         return {c: list(f["names"]) for c, f in features.items() if f.get("_type") == "ClassLabel" and f.get("names")}
     except (KeyError, ValueError, TypeError, AttributeError):
-        return {}  # written by something else: the values stand as they are
+        return {}  # written by something else: values are unchanged
 
 
 READERS = {".parquet": read_parquet}

@@ -9,14 +9,14 @@ from packlight.errors import DataError
 
 
 def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Table:  # noqa: ARG001 - it states its own
-    """An .xlsx, .xls or .ods file, read by python-calamine; formulas are read as the values that were saved with them.
+    """An .xlsx, .xls or .ods file, read by python-calamine. Formulas are read as their saved values.
 
     Raises:
-        DataError: when the file is no spreadsheet, or its first sheet has no rows.
-        MissingExtraError: when python-calamine is not installed.
+        DataError: if the file is not a spreadsheet, or if its first sheet has no rows.
+        MissingExtraError: if python-calamine is not installed.
 
     Warns:
-        DataWarning: when there are other sheets, which are not read.
+        DataWarning: if there are other sheets, which are not read.
     """
     calamine = extras.load("python_calamine", purpose=f"reading {file}")
     from io import BytesIO
@@ -46,7 +46,7 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
 
 
 def _cell(value: Any) -> object:
-    """A cell's value: None where it is empty, whole numbers without the point that spreadsheets store them with."""
+    """A cell's value: None if it is empty, and whole numbers without the decimal point that spreadsheets store."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -8,7 +8,7 @@ import pytest
 
 from packlight.errors import ModelError
 from packlight.models import resolve
-from packlight.models.vocabulary import coverage, token_ids
+from packlight.models.vocabulary import Coverage, coverage, token_ids
 
 
 @pytest.fixture
@@ -64,6 +64,34 @@ def test_a_language_that_the_vocabulary_does_not_know_is_said_with_a_model_that_
     assert 0 < mixed.unknown < 0.01
     assert mixed.warning is None
     assert mixed.example == "日"
+    assert mixed.note.endswith("such as '日'")
+    assert known.note is None
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.005, None),
+        (0.08, None),
+        (
+            0.15,
+            "15% of the tokens are unknown.*can't tell such words apart, so a model that knows Thai.* may do better",
+        ),
+        (0.4, "40% of the tokens are unknown.*hardly tells these texts apart; start from a model that knows Thai"),
+    ],
+)
+def test_what_is_said_of_unknown_words_is_in_proportion(share, said):
+    found = Coverage(unknown=share, spelled=0.0, words=share, script="Thai", example="x")
+    assert (found.warning is None) if said is None else re.search(said, found.warning)
+    assert ("look alike to it" in found.note) is (share >= 0.01)
+
+
+def test_symbols_say_nothing_of_a_language(encoder_folder):
+    found = coverage(encoder_folder("bert") / "tokenizer.json", ["play music 🎷🎶", "rain in oslo ☔"])
+    assert found.unknown > 0.2
+    assert found.words == 0
+    assert found.warning is None
+    assert "'🎷🎶'" in found.note
 
 
 def test_words_that_are_spelled_letter_by_letter_are_said(encoder_folder):

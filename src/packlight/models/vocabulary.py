@@ -10,8 +10,8 @@ from typing import Any
 from packlight.errors import ModelError
 from packlight.models.config_files import read_json
 
-MOST_UNKNOWN = 0.05
-"""share of tokens from which on unknown ones are worth a warning"""
+WORTH_A_NOTE, WORTH_A_WARNING, MOST_UNKNOWN = 0.01, 0.1, 0.3
+"""shares of tokens that stand for unknown words: from the last one on, the model hardly tells texts apart"""
 MOST_SPELLED = 0.5
 """the same for single letters"""
 SYLLABIC = ("Cjk", "Hiragana", "Katakana", "Hangul")
@@ -60,7 +60,7 @@ def token_ids(folder: Path, where: str) -> dict[str, int]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coverage:
     """How a tokenizer cuts some texts; shares are from 0 to 1, of all their tokens."""
 
@@ -68,6 +68,8 @@ class Coverage:
     """tokens that stand for something that the vocabulary does not have"""
     spelled: float
     """tokens of a single letter, of an alphabet: words that the vocabulary does not have are spelled"""
+    words: float
+    """tokens that stand for something unknown with a letter in it, and not for a symbol such as an emoji"""
     script: str
     """what most letters are written in, such as `Thai`"""
     example: str
@@ -75,17 +77,29 @@ class Coverage:
 
     @property
     def warning(self) -> str | None:
-        """What to say where the model hardly knows the texts' language; None where it does."""
-        if self.unknown < MOST_UNKNOWN and self.spelled < MOST_SPELLED:
-            return None
-        kind = f"{self.unknown:.0%} of the tokens are unknown to its vocabulary"
-        if self.unknown < MOST_UNKNOWN:
-            kind = f"its vocabulary spells the words letter by letter ({self.spelled:.0%} of the tokens)"
-        language = "their language" if self.script == "Latin" else self.script
-        return (
-            f"{kind}, such as {self.example!r}, so it hardly tells these texts apart; start from a model that knows {language}, "
-            f"such as {MULTILINGUAL}"
+        """What to say where the model hardly knows the texts' language, or not all of it; None where it does."""
+        better = (
+            f"a model that knows {'their language' if self.script == 'Latin' else self.script}, such as {MULTILINGUAL}"
         )
+        unknown = f"{self.words:.0%} of the tokens are unknown to its vocabulary, such as {self.example!r}"
+        if self.words >= MOST_UNKNOWN:
+            return f"{unknown}, so it hardly tells these texts apart; start from {better}"
+        if self.spelled >= MOST_SPELLED:
+            return (
+                f"its vocabulary spells the words letter by letter ({self.spelled:.0%} of the tokens), such as {self.example!r}, "
+                f"so it hardly tells these texts apart; start from {better}"
+            )
+        if self.words >= WORTH_A_WARNING:
+            return f"{unknown}; it can't tell such words apart, so {better} may do better"
+        return None
+
+    @property
+    def note(self) -> str | None:
+        """What to say of a few unknown tokens; None for none."""
+        if not self.unknown:
+            return None
+        words = f"{self.unknown:.2%} of the tokens are unknown to its vocabulary, such as {self.example!r}"
+        return f"{words}; texts that differ only in those look alike to it" if self.unknown >= WORTH_A_NOTE else words
 
 
 def coverage(file: Path, texts: Sequence[str]) -> Coverage:
@@ -102,19 +116,24 @@ def coverage(file: Path, texts: Sequence[str]) -> Coverage:
     tokenizer.no_truncation()
     unknown_id = _unknown_id(read_json(file, str(file)), tokenizer.token_to_id)
     letters = Counter(_script(letter) for text in texts for letter in text if letter.isalpha())
-    total = unknown = spelled = 0
+    total = unknown = spelled = words = 0
     examples: dict[bool, str] = {}
     for text, encoding in zip(texts, tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
         total += len(encoding.ids)
         for number, token, place in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True):
             single = _is_letter(token)
             unknown += number == unknown_id
+            words += number == unknown_id and any(letter.isalpha() for letter in text[slice(*place)])
             spelled += single
             if number == unknown_id or single:
                 examples.setdefault(number == unknown_id, _word_at(text, place[0]))
     script = letters.most_common(1)[0][0] if letters else "Latin"
     return Coverage(
-        unknown / max(total, 1), spelled / max(total, 1), script, examples.get(True, examples.get(False, ""))
+        unknown=unknown / max(total, 1),
+        spelled=spelled / max(total, 1),
+        words=words / max(total, 1),
+        script=script,
+        example=examples.get(True, examples.get(False, "")),
     )
 
 

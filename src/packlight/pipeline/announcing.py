@@ -108,7 +108,5 @@ def _check_language(checkpoint: Checkpoint, data: Dataset) -> None:
     found = coverage(file, evenly_spaced(data.train.texts, SAMPLED))
     if found.warning:
         warn(f"warning: {checkpoint.reference}: {found.warning}")
-    elif found.unknown:
-        info(
-            f"  {found.unknown:.2%} of the tokens of train are unknown to {checkpoint.reference}, such as {found.example!r}"
-        )
+    elif found.note:
+        info(f"  {checkpoint.reference}: {found.note}")

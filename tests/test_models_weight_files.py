@@ -31,7 +31,13 @@ def changed(request, tiny, encoder_folder, tmp_path):
     return opened
 
 
-@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.", "module._orig_mod.", "model._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "_orig_mod.", "module.", "model.", "module._orig_mod.", "model._orig_mod.", "_forward_module.", "model.encoder.",
+        "_fsdp_wrapped_module.", "bert.bert.", "net.", "encoder.", "0.auto_model.", "base_model.model.",
+    ],
+)  # fmt: skip
 def test_a_wrappers_names_are_taken_off(changed, prefix):
     plain = changed(lambda weights: weights).state_dict()
     wrapped = changed(lambda weights: {prefix + name: value for name, value in weights.items()}).state_dict()
@@ -53,8 +59,25 @@ def test_weights_that_are_missing_are_named(changed):
 
 
 def test_names_that_nobody_knows_are_named(changed):
-    with pytest.raises(ModelError, match=r"weights are missing .*it has net\..* and \d+ more"):
-        changed(lambda weights: {f"net.{name}": value for name, value in weights.items()})
+    with pytest.raises(ModelError, match=r"weights are missing .*it has net0\..* and \d+ more"):
+        changed(lambda weights: {f"net{place % 2}.{name}": each for place, (name, each) in enumerate(weights.items())})
+
+
+def test_weights_of_other_shapes_are_refused_in_words(changed):
+    with pytest.raises(ModelError, match=r"other shapes than its config\.json describes"):
+        changed(lambda weights: {name: value[:-1] if value.ndim == 2 else value for name, value in weights.items()})
+
+
+def test_modules_that_were_wrapped_one_by_one_arrive(changed):
+    plain = changed(lambda weights: weights).state_dict()
+    inner = changed(
+        lambda weights: {
+            "_fsdp_wrapped_module."
+            + name.replace("layer.1.", "layer.1._fsdp_wrapped_module._checkpoint_wrapped_module."): each
+            for name, each in weights.items()
+        }
+    ).state_dict()
+    assert all(torch.equal(plain[name], inner[name]) for name in plain)
 
 
 def test_an_encoder_may_lack_its_pooler(encoder_folder, tiny, tmp_path):

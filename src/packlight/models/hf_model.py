@@ -75,7 +75,7 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
             **_OPEN,
         )
     except _REFUSALS as error:
-        raise ModelError(f"{folder}: not a sequence classifier that transformers opens: {error}") from error
+        raise ModelError(f"{folder}: not a sequence classifier that transformers opens: {_reason(error)}") from error
     if any(name.endswith(INT8_SCALE) for name in loading["unexpected_keys"]):
         raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
@@ -140,7 +140,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
             setattr(config, depth, getattr(config, depth) + 1)
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except _REFUSALS as error:
-        raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {error}") from error
+        raise ModelError(f"{encoder_folder}: not an encoder that transformers opens: {_reason(error)}") from error
     if missing := sorted(name for name in loading["missing_keys"] if "pooler" not in name):
         raise ModelError(
             f"{encoder_folder}: {_missing(missing, loading)}; these would start with random weights. Save the encoder again "
@@ -170,6 +170,13 @@ def check_finite(model: PreTrainedModel, where: object) -> None:
                 f"{where}: weights are not finite: {name} has {len(wrong)} of {tensor.numel():,}, the first is {kind}. The "
                 "training that made them diverged, or they were too large for float16; give an earlier checkpoint"
             )
+
+
+def _reason(error: Exception) -> str:
+    """Why transformers does not open a folder, in words that a reader can act on."""
+    if "ignore_mismatched_sizes" in str(error):
+        return "its weights have other shapes than its config.json describes; save both together with `model.save_pretrained`"
+    return str(error) or type(error).__name__
 
 
 def _weight_names(folder: Path) -> list[str]:

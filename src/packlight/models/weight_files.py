@@ -2,15 +2,27 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from packlight.errors import ModelError
 
-COMPILED = re.compile(r"(^|\.)_orig_mod\.")
-"""what `torch.compile` puts before the names of the module that it wraps"""
-WRAPPERS = ("module.", "model.")
-"""what DistributedDataParallel and Lightning put before every name"""
+INNER = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
+"""what `torch.compile`, FSDP and activation checkpointing put before the names of each module that they wrap"""
+WRAPPERS = (
+    "_orig_mod.",
+    "_fsdp_wrapped_module.",
+    "_checkpoint_wrapped_module.",
+    "_forward_module.",
+    "module.",
+    "model.",
+)
+"""what these, Lightning, DeepSpeed and DistributedDataParallel put before every name"""
+BARE = re.compile(
+    r"(?:(?:bert|roberta|distilbert|electra|mpnet|deberta|albert|mobilebert|longformer|transformer|model)\.)?"
+    r"(?:embeddings|word_embedding|wte|embed_tokens)\."
+)
+"""the embeddings under a name that transformers knows: of an encoder by itself, or below a head"""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -52,26 +64,49 @@ def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
 
 
 def wrapper_of(names: Collection[str]) -> str:
-    """What a training framework put before all names, such as `module.` or `model._orig_mod.`; empty for nothing."""
+    """What was put before all names, such as `module.` or `model._orig_mod.`; empty for nothing.
+
+    Beside what frameworks are known to put there, it is whatever a class of the user's own called its model, as long as names
+    that transformers knows come after it.
+    """
+    known = _peeled(names, _framework)
+    found = known + _peeled([name.removeprefix(known) for name in names], _own)
+    found += _peeled([name.removeprefix(found) for name in names], _framework)
+    rest = [INNER.sub(r"\1", name.removeprefix(found)) for name in names]
+    return found if any(BARE.match(name) for name in rest) else known
+
+
+def _peeled(names: Collection[str], next_prefix: Callable[[list[str]], str]) -> str:
+    """Prefixes that all names have in common, joined."""
     left, found = list(names), ""
-    while left:
-        prefix = next((each for each in ("_orig_mod.", *WRAPPERS) if all(name.startswith(each) for name in left)), "")
-        if not prefix:
-            break
+    while left and (prefix := next_prefix(left)):
         left, found = [name.removeprefix(prefix) for name in left], found + prefix
     return found
+
+
+def _framework(names: list[str]) -> str:
+    """What a framework put before all names."""
+    return next((each for each in WRAPPERS if all(name.startswith(each) for name in names)), "")
+
+
+def _own(names: list[str]) -> str:
+    """The first part of all names, where none of them is one that transformers knows."""
+    if any(BARE.match(INNER.sub(r"\1", name)) for name in names):
+        return ""
+    first = f"{names[0].partition('.')[0]}."
+    return first if all(name.startswith(first) for name in names) else ""
 
 
 def renaming(names: Collection[str]) -> dict[str, str]:
     """Regular expressions that take wrappers' names away, with what takes their place, as transformers' `key_mapping`."""
     wrapper = wrapper_of(names)
     mapping = {f"^{re.escape(wrapper)}": ""} if wrapper else {}
-    if any(COMPILED.search(name.removeprefix(wrapper)) for name in names):
-        mapping[COMPILED.pattern] = r"\1"
+    if any(INNER.search(name.removeprefix(wrapper)) for name in names):
+        mapping[INNER.pattern] = r"\1"
     return mapping
 
 
 def plain_shapes(shapes: Shapes) -> Shapes:
     """The same tensors under the names that they have without wrappers."""
     wrapper = wrapper_of(shapes)
-    return {COMPILED.sub(r"\1", name.removeprefix(wrapper)): shape for name, shape in shapes.items()}
+    return {INNER.sub(r"\1", name.removeprefix(wrapper)): shape for name, shape in shapes.items()}

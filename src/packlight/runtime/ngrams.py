@@ -9,6 +9,7 @@ included, so that they see where words begin, end and meet.
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from zlib import crc32
 
 import msgspec
@@ -37,7 +38,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def rows(self, text: str) -> Rows:
         """Rows of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
         words = [word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]]
-        found = self._of_words(words)
+        found = [np.array(self._of_words(words), dtype=np.uint32)]
         if self.characters:
             found += self._of_characters(b" %b " % b" ".join(words))
         hashes = np.concatenate(found)
@@ -52,7 +53,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if len(texts) < 2 or not self.characters:
             return [self.rows(text) for text in texts]
         words = [[word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]] for text in texts]
-        word_hashes = [self._of_words(each)[0] for each in words]
+        word_hashes = [self._of_words(each) for each in words]
         padded = [b" %b " % b" ".join(each) for each in words]
         sizes = np.array([len(each) for each in padded])
         gap = self.characters[-1] - 1
@@ -63,7 +64,9 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         totals = np.sum([word_counts, *counts], axis=0)
         places = _starts(totals)
         found = np.empty(totals.sum(), dtype=np.uint32)
-        found[_ranges(places, word_counts)] = np.concatenate(word_hashes)
+        found[_ranges(places, word_counts)] = np.fromiter(
+            chain.from_iterable(word_hashes), np.uint32, int(word_counts.sum())
+        )
         next_places = places + word_counts
         for row, count in zip(hashes, counts, strict=True):
             found[_ranges(next_places, count)] = row[_ranges(begins, count)]
@@ -75,14 +78,14 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Whether the text has more words than are used."""
         return len(text) > self.max_words and len(_normal(text).split()) > self.max_words
 
-    def _of_words(self, words: list[bytes]) -> list[npt.NDArray[np.uint32]]:
+    def _of_words(self, words: list[bytes]) -> list[int]:
         hashes = [crc32(word) for word in words] or [0]
         whole = list(hashes)
         runs = hashes
         for length in range(2, self.words + 1):
             runs = [crc32(word, run) ^ length for word, run in zip(words[length - 1 :], runs, strict=False)]
             whole += runs
-        return [np.array(whole, dtype=np.uint32)]
+        return whole
 
     def _of_characters(self, text: bytes) -> list[npt.NDArray[np.uint32]]:
         hashes, count = self._hashes(text), len(text)

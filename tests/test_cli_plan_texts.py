@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from packlight.report.texts_capacity import duration
+from packlight.formatting import duration
 from packlight.scoring.counts import Counts
 from packlight.scoring.report import summarize
 from packlight.scoring.settings import Done, JobOptions

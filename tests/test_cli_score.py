@@ -44,6 +44,13 @@ def test_a_summary_says_what_came_out(packlight, static):
 
 
 @pytest.mark.usefixtures("table")
+def test_a_sample_says_how_long_all_would_take(packlight, static):
+    answer = packlight("score", static, "in.parquet", "--out", "out", "--keep", "id", "--workers", 1, "--sample", 0.7)
+    assert answer.status == 0
+    assert "all 5 rows would take about 0 s like this; `packlight plan --measured`" in answer.out
+
+
+@pytest.mark.usefixtures("table")
 def test_json_is_the_report_that_lies_beside_the_files(packlight, static, tmp_path):
     answer = packlight("score", static, "in.parquet", "--out", "out", "--prefix", "p_", "--top-k", 2, "--json")
     report = json.loads(answer.out)

@@ -16,6 +16,7 @@ from pyarrow import csv, dataset, parquet
 
 import packlight
 from packlight.errors import ArtifactError, DataError, MissingExtraError, PacklightError
+from packlight.progress import watching
 from packlight.runtime.predictor import Predictor
 from packlight.scoring.counts import Counts
 from packlight.scoring.job import JOURNAL
@@ -247,6 +248,19 @@ def test_strict_stops_at_the_first_bad_row_and_names_it(static, lake, tmp_path):
     assert not hashes(tmp_path / "out")
 
 
+def test_progress_ends_at_the_rows_that_there_are(static, tmp_path):
+    """The rows of text files are an estimate until a file is complete."""
+    lines = ["play", *["wake me up at seven in the morning and then play some jazz"] * 3000]
+    (tmp_path / "rows.txt").write_text("\n".join(lines))
+    seen = []
+    with watching(lambda stage, done, total: seen.append((stage, done, total))):
+        packlight.score(static, tmp_path / "rows.txt", tmp_path / "out", workers=1, rows_per_file=500)
+    assert {stage for stage, *_ in seen} == {"scoring rows"}
+    assert seen[-1][1:] == (3001, 3001)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert all(done <= total for _, done, total in seen)
+
+
 def test_limit_and_sample_score_a_part(static, lake, tmp_path):
     first = packlight.score(static, lake, tmp_path / "limit", limit=2500, rows_per_file=ROWS_PER_FILE, workers=2)
     assert (first.rows, first.input_rows) == (2500, 2500)
@@ -278,6 +292,12 @@ def test_what_a_worker_refuses_is_the_callers_error(static, lake, tmp_path):
     (tmp_path / "other.csv").write_text("words\nplay\n")
     with pytest.raises(DataError, match=r"other\.csv: no column 'text'; the columns are 'words'"):
         packlight.score(static, [tmp_path / "rows.csv", tmp_path / "other.csv"], tmp_path / "out", workers=1)
+    (tmp_path / "other.csv").write_text("text\nplay\n")
+    (tmp_path / "rows.csv").write_text("text,id\nplay,1\n")
+    with pytest.raises(DataError, match=r"other\.csv: no column 'id'; the columns are 'text'"):
+        packlight.score(
+            static, [tmp_path / "rows.csv", tmp_path / "other.csv"], tmp_path / "kept", keep=["id"], workers=1
+        )
     with pytest.raises(ArtifactError, match="not an artifact"):
         packlight.score(lake, lake, tmp_path / "none")
 

@@ -1,6 +1,6 @@
 """A score report in a few lines for the terminal."""
 
-from packlight.formatting import digits, megabytes, percent, printable
+from packlight.formatting import digits, duration, megabytes, percent, printable
 from packlight.scoring.report import ScoreReport
 
 LABELS = 5
@@ -31,6 +31,11 @@ def summary(report: ScoreReport) -> tuple[str, ...]:
             f"{digits(report.texts_per_second)} texts per second with {_count(report.workers, 'worker')} in up to "
             f"{megabytes(report.peak_memory_mb)}; {percent(report.cache_hit_rate)} were equal to an earlier text"
         )
+        if report.options.sample is not None:
+            lines.append(
+                f"all {_count(report.input_rows, 'row')} would take about "
+                f"{duration(report.input_rows / report.texts_per_second / 3600)} like this; `packlight plan --measured` plans other machines"
+            )
     return tuple(lines)
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.analysis.capacity.scored import TextsPlan
-from packlight.formatting import digits, dollars, megabytes, percent
+from packlight.formatting import digits, dollars, duration, megabytes, percent
 
 COLUMNS = ("machine", "workers per machine", "machines", "time", "cost", "per billion")
 
@@ -57,15 +57,6 @@ def footnotes(plan: TextsPlan) -> tuple[str, ...]:
     if plan.too_small:
         notes.append(f"{', '.join(plan.too_small)}: not enough memory for a worker.")
     return tuple(notes)
-
-
-def duration(hours: float) -> str:
-    """`45 s`, `12 min`, `5.9 h` or `4.2 days`."""
-    if hours < 1 / 60:
-        return f"{3600 * hours:.0f} s"
-    if hours < 1:
-        return f"{60 * hours:.0f} min"
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def _count(number: int, word: str) -> str:

@@ -86,6 +86,8 @@ def _columns(names: list[str], scorer: Scorer, file: str) -> list[str] | None:
     settings = scorer.settings
     if settings.text_column not in names:
         raise DataError(f"{file}: no column {settings.text_column!r}; the columns are {', '.join(map(repr, names))}")
+    if missing := [name for name in settings.keep or () if name not in names]:
+        raise DataError(f"{file}: no column {missing[0]!r}; the columns are {', '.join(map(repr, names))}")
     if settings.keep is None:
         return None
     return [name for name in names if name in (settings.text_column, *settings.keep)]

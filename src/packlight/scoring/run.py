@@ -81,17 +81,17 @@ class _Progress:
     likely: dict[int, int]
 
     def __post_init__(self) -> None:
-        self._began, self._rows = monotonic(), 0
+        self._began, self._rows, self._total = monotonic(), 0, sum(self.likely.values())
 
     def move(self, moved: Moved) -> None:
         self._rows += moved.rows
-        if sum(self.likely.values()) < self._rows:
+        if self._total < self._rows:
             self.shown.resize(self._rows)
         self.shown.reach(self._rows, note=f"{self._rows / (monotonic() - self._began):,.0f} rows/s")
 
     def finish(self, done: Done) -> None:
-        self.likely[done.number] = done.counts.rows
-        self.shown.resize(max(self._rows, sum(self.likely.values())))
+        self._total += done.counts.rows - self.likely[done.number]
+        self.shown.resize(max(self._rows, self._total))
 
 
 def _checked(options: JobOptions, files: Sequence[InputFile]) -> JobOptions:

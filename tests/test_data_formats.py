@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import shutil
+import subprocess
 import sys
 import zipfile
 
@@ -383,3 +385,74 @@ def test_a_new_format_is_one_module(tmp_path, monkeypatch):
     data = load_dataset(tmp_path / "mine.psv")
     assert data.labels == ("no", "yes")
     assert sum(len(data.split(name)) for name in ("train", "val", "test")) == 40
+
+
+ROWS = [("wake me up", "alarm"), ("play jazz", "music")]
+EXPORTS = {
+    "Azure CLU": {"assets": {"utterances": [{"text": text, "intent": label} for text, label in ROWS]}},
+    "Wit.ai": {"utterances": [{"text": text, "intent": label} for text, label in ROWS]},
+    "Snips": {
+        "language": "en",
+        "intents": {
+            label: {"utterances": [{"data": [{"text": text[:4]}, {"text": text[4:]}]}]} for text, label in ROWS
+        },
+    },
+    "spaCy": [{"text": text, "cats": {"alarm": label == "alarm", "music": label == "music"}} for text, label in ROWS],
+    "Argilla": [{"fields": {"text": text}, "responses": {"label": [{"value": label}]}} for text, label in ROWS],
+    "OpenAI": [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": label}]}
+        for text, label in ROWS
+    ],
+}
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+def test_exports_of_other_tools_are_named_with_a_command_that_converts_them(tool, tmp_path):
+    value = EXPORTS[tool]
+    lines = isinstance(value, list)
+    file = tmp_path / ("a.jsonl" if lines else "a.json")
+    file.write_text("\n".join(map(json.dumps, value)) if lines else json.dumps(value))
+    message = refusal(str(file), file.read_bytes())
+    assert f"is {tool}'s own format" in message
+    if shutil.which("jq") is None:
+        return
+    command = message.partition("convert it to CSV: ")[2]
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    rows = read_file("texts.csv", (tmp_path / "texts.csv").read_bytes())["train"]
+    assert pairs(rows) == ROWS
+
+
+def test_more_exports_in_one_json_file_are_named():
+    spacy = json.dumps([["a", {"cats": {"x": 1.0}}]])
+    assert "spaCy's own format" in refusal("a.json", spacy)
+    dialogflow = json.dumps([{"data": [{"text": "a", "userDefined": False}], "isTemplate": False, "count": 0}])
+    assert "Dialogflow's own format" in refusal("a.json", dialogflow)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"text,label\na,b\n"), "packed with gzip: let its name end in .gz"),
+        (b"PK\x03\x04" + bytes(30), "a zip archive, or a workbook"),
+        (b"%PDF-1.4 ", "is a PDF"),
+        (b"<!DOCTYPE html><html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git-lfs pointer"),
+        (b"__label__b a\n__label__c d\n", "fastText's own format"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_file_that_is_no_text_is_named_by_its_first_bytes(name, content, said):
+    assert said in refusal(name, content)
+
+
+def test_a_list_under_one_name_is_read():
+    records = [{"text": text, "label": label} for text, label in ROWS]
+    assert pairs(read_file("a.json", json.dumps({"data": records}).encode())["train"]) == ROWS
+    assert list(read_file("a.json", json.dumps({"val": records}).encode())) == ["val"]
+
+
+@pytest.mark.parametrize("number", [lambda column: column, lambda column: dict(zip("01", column, strict=True))])
+def test_json_that_is_written_column_by_column_is_read(number):
+    texts, labels = zip(*ROWS, strict=True)
+    content = json.dumps({"text": number(list(texts)), "label": number(list(labels))})
+    assert pairs(read_file("a.json", content.encode())["train"]) == ROWS

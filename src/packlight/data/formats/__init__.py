@@ -11,7 +11,7 @@ from pathlib import PurePath
 from packlight.data.columns import choose_text_column, labelled_rows, rows_by_split, with_header
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import quoted
-from packlight.data.formats.exports import refuse_kind
+from packlight.data.formats.exports import refuse_content, refuse_kind
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
@@ -30,6 +30,7 @@ def _readers() -> dict[str, Reader]:
 READERS = _readers()
 """all readers by suffix. A format is a module of this package with its own `READERS`."""
 SUFFIXES = tuple(READERS)
+TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 
 
 def stem_and_suffix(file: str) -> tuple[str, str]:
@@ -125,6 +126,8 @@ def _read(file: str, data: bytes, encoding: str | None) -> Table | dict[str, Tab
         raise DataError(
             f"{file} has an unknown file type {suffix!r}: expected one of {', '.join(SUFFIXES)}, or one with .gz"
         )
+    if suffix in TEXT_SUFFIXES:
+        refuse_content(file, data)
     return READERS[suffix](file, data, encoding)
 
 

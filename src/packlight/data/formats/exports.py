@@ -11,6 +11,17 @@ RASA_YAML = (
     "Rasa",
     f"rasa data convert nlu -f json --data {{file}} --out nlu.json, then {_EXAMPLES} nlu.json > texts.csv",
 )
+_CSV = "| @csv' {file}) > texts.csv"
+CLU = "Azure CLU", f"(echo text,label; jq -r '.assets.utterances[] | [.text, .intent] {_CSV}"
+WIT = "Wit.ai", f"(echo text,label; jq -r '.utterances[] | [.text, .intent] {_CSV}"
+_BY_NAME = ".intents | to_entries[] | .key as $name | .value.utterances[] | [([.data[].text] | add), $name]"
+SNIPS = "Snips", f"(echo text,label; jq -r '{_BY_NAME} {_CSV}"
+_WITH_NAME = """jq -r '.[] | [([.data[].text] | add), "INTENT"] | @csv' {file} >> texts.csv"""
+DIALOGFLOW = "Dialogflow", f"write the line text,label first, then for each intent's file, with its name: {_WITH_NAME}"
+SPACY = "spaCy", f"(echo text,label; jq -r '[.text, (.cats | to_entries | max_by(.value).key)] {_CSV}"
+ARGILLA = "Argilla", f"(echo text,label; jq -r '[.fields.text, .responses.label[0].value] {_CSV}"
+_SAID = """(.messages[] | select(.role == "user").content), (.messages[] | select(.role == "assistant").content)"""
+CHAT = "OpenAI", f"(echo text,label; jq -r '[{_SAID}] {_CSV}"
 LABEL_STUDIO = (
     "Label Studio",
     "export as CSV there, and say --text-column text --label-column choice (or what the columns are called)",
@@ -19,6 +30,17 @@ FASTTEXT = (
     "fastText",
     r"""(echo text,label; sed -E 's/"/""/g; s/^__label__(\S+) (.*)$/"\2","\1"/' {file}) > texts.csv""",
 )
+
+CONTENTS = {
+    b"\x1f\x8b": "is packed with gzip: let its name end in .gz",
+    b"pk\x03\x04": "is a zip archive, or a workbook: unpack it, or let its name end in .xlsx",
+    b"%pdf": "is a PDF: export the table that it shows as CSV",
+    b"version https://git-lfs": "is only a git-lfs pointer; run `git lfs pull` in its folder",
+    b"<html": "is a web page: download the file itself, or export the table as CSV",
+    b"<!doctype": "is a web page: download the file itself, or export the table as CSV",
+}
+"""what text files are not, by their first bytes in lower case"""
+PAIR = 2
 
 
 def refuse_export(file: str, value: object) -> None:
@@ -30,11 +52,50 @@ def refuse_export(file: str, value: object) -> None:
     if isinstance(value, Mapping):
         if "rasa_nlu_data" in value:
             raise _error(file, *RASA_JSON)
-        if "utterances" in value and ("intents" in value or "luis_schema_version" in value):
-            raise _error(file, *LUIS)
+        if "utterances" in value:
+            raise _error(file, *(LUIS if "intents" in value or "luis_schema_version" in value else WIT))
+        if isinstance(assets := value.get("assets"), Mapping) and "utterances" in assets:
+            raise _error(file, *CLU)
+        if isinstance(value.get("intents"), Mapping) and "language" in value:
+            raise _error(file, *SNIPS)
     first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, Mapping) and isinstance(first.get("data"), list) and "isTemplate" in first:
+        raise _error(file, *DIALOGFLOW)
+    refuse_record(file, first)
     if isinstance(first, Mapping) and "data" in first and {"annotations", "completions", "predictions"} & first.keys():
         raise _error(file, *LABEL_STUDIO)
+
+
+def refuse_record(file: str, record: object) -> None:
+    """Reject rows in the format of a tool, by the first of them.
+
+    Raises:
+        DataError: as `refuse_export` does.
+    """
+    if isinstance(record, list) and len(record) == PAIR and isinstance(record[1], Mapping) and "cats" in record[1]:
+        raise _error(file, SPACY[0], SPACY[1].replace("[.text, (.cats", ".[] | [.[0], (.[1].cats"))
+    if not isinstance(record, Mapping):
+        return
+    if isinstance(record.get("cats"), Mapping):
+        raise _error(file, *SPACY)
+    if isinstance(record.get("messages"), list):
+        raise _error(file, *CHAT)
+    if isinstance(record.get("fields"), Mapping) and "responses" in record:
+        raise _error(file, *ARGILLA)
+
+
+def refuse_content(file: str, data: bytes) -> None:
+    """Reject a text file that by its first bytes is none, or is in fastText's format.
+
+    Raises:
+        DataError: says what it is, and what to do.
+    """
+    start = data[:200].lstrip().lower()
+    if start.startswith(b"__label__"):
+        raise _error(file, *FASTTEXT)
+    found = next((words for mark, words in CONTENTS.items() if start.startswith(mark)), None)
+    if found is not None:
+        raise DataError(f"{file} {found}")
 
 
 def refuse_kind(file: str, suffix: str, data: bytes) -> None:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
 from packlight.data.formats.decoding import decode
-from packlight.data.formats.exports import refuse_export
+from packlight.data.formats.exports import PAIR, refuse_export, refuse_record
 from packlight.data.table import Table, table_of
 from packlight.errors import DataError
-
-PAIR = 2
 
 
 def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Table:
@@ -19,7 +17,7 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
     Raises:
         DataError: if the encoding is wrong, or if lines are not JSON objects.
     """
-    records, faults = [], []
+    records, faults = list[tuple[int, Mapping[str, object]]](), []
     # Only line feeds end a line. splitlines would also split at separators that JSON allows inside strings.
     for number, line in enumerate(decode(file, data, encoding).text.split("\n"), start=1):
         if not line.strip():
@@ -34,6 +32,8 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
             faults.append(Diagnostic(file, number, _excess(error), "write one object with a text and its label"))
             continue
         if isinstance(value, dict):
+            if not records:
+                refuse_record(file, value)
             records.append((number, value))
         else:
             what = f"{quoted(value)} is not a JSON object"
@@ -45,7 +45,8 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
 def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, Table]:
     """A JSON file: a list of records under the name `train`, or split names with a list of records each.
 
-    A record is an object or a pair `[text, label]`. CLINC150's `oos_train`, `oos_val` and `oos_test` keep their
+    A record is an object or a pair `[text, label]`. A list under one name is read too, and so are columns, as pandas writes
+    them. CLINC150's `oos_train`, `oos_val` and `oos_test` keep their
     names here; the caller merges them into their splits.
 
     Raises:
@@ -65,6 +66,10 @@ def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, 
         return {"train": _table(file, value)}
     if not isinstance(value, dict):
         raise DataError(f"{file} holds {quoted(value)}: expected a list of records or an object of splits")
+    if len(value) == 1 and isinstance(rows := next(iter(value.values())), list) and rows and isinstance(rows[0], dict):
+        return {"train" if split_named(next(iter(value))) is None else next(iter(value)): _table(file, rows)}
+    if (records := _by_columns(value)) is not None:
+        return {"train": _table(file, records)}
     unknown = [name for name, items in value.items() if split_named(name) is None or not isinstance(items, list)]
     if unknown or not value:
         raise DataError(
@@ -72,6 +77,23 @@ def read_json(file: str, data: bytes, encoding: str | None = None) -> dict[str, 
             f"found {', '.join(quoted(name) for name in unknown) or 'an empty object'}; rename or remove those"
         )
     return {name: _table(f"{file} ({name})", items) for name, items in value.items() if items}
+
+
+def _by_columns(value: Mapping[str, object]) -> list[object] | None:
+    """Records of a table that is written column by column, as pandas does; None for anything else.
+
+    A column is a list, or an object with a key for each row.
+    """
+    whole = list(value.values())
+    lists = [each for each in whole if isinstance(each, list)]
+    objects = [each for each in whole if isinstance(each, dict)]
+    if len(objects) == len(whole) and all(each.keys() == objects[0].keys() for each in objects):
+        lists = [list(each.values()) for each in objects]
+    if len(whole) < PAIR or len(lists) < len(whole) or len(set(map(len, lists))) > 1:
+        return None
+    if any(isinstance(cell, dict | list) for each in lists for cell in each):
+        return None
+    return [dict(zip(value, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def _excess(error: RecursionError | ValueError) -> str:

@@ -1,4 +1,4 @@
-"""`python -m packlight.serve`: a server with its settings in the environment, as `packlight loadtest` starts one."""
+"""`python -m packlight.serve`: start a server with settings from the environment, as `packlight loadtest` does."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Logits of texts that were asked before: bounded, off unless `--cache` says so, and of one worker alone.
+"""A bounded cache for logits of earlier texts, one per worker. It is off unless `--cache` is set.
 
-An entry is keyed by the artifact's hash and the whole text, so a new version or another model never gets an old answer. The
-text that was used longest ago makes room. Answers are the same with and without: what is kept is what the model gave, and
-a text's logits do not depend on what else was in its batch.
+An entry is keyed by the artifact's hash and the whole text, so a new version or another model never gets an old answer.
+The least recently used text is dropped first. Predictions are the same with and without the cache, because it keeps the
+model's logits, which don't depend on the batch.
 """
 
 from collections import OrderedDict
@@ -13,36 +13,36 @@ import numpy as np
 from packlight.runtime.engine import Logits
 
 LONGEST_TEXT = 1000
-"""characters; longer texts are seldom asked twice, and would make the cache's size in memory anybody's guess"""
+"""maximum characters of a text; longer texts seldom repeat, and would make the cache's memory unpredictable"""
 Key = tuple[str, str]
 """artifact hash, text"""
 
 
 class AnswerCache:
-    """A limited number of texts, for all models of one worker."""
+    """A cache of a limited number of texts, for all models of a worker."""
 
     def __init__(self, texts: int) -> None:
-        """Keep up to `texts` texts, above 0."""
+        """Cache up to `texts` texts, above 0."""
         self._most = texts
         self._rows: OrderedDict[Key, Logits] = OrderedDict()
         self.hits = 0
-        """texts that were answered from here"""
+        """number of texts found in the cache"""
         self.misses = 0
-        """texts that were not, those too long to be kept among them"""
+        """number of texts not found, including those too long to cache"""
 
     def __len__(self) -> int:
-        """Texts that are kept."""
+        """Number of cached texts."""
         return len(self._rows)
 
     async def logits(
         self, artifact: str, texts: Sequence[str], infer: Callable[[list[str]], Awaitable[Logits]]
     ) -> Logits:
-        """Logits of shape [texts, labels]: those that are known from here, the others from the model.
+        """Logits of shape [texts, labels], from the cache or the model.
 
         Args:
-            artifact: hash of the artifact that answers.
-            texts: of one request, at least one.
-            infer: gives the logits of the texts that are not known; what it raises is passed on.
+            artifact: hash of the artifact.
+            texts: the texts of a request, at least one.
+            infer: returns the logits of texts that are not cached. Its exceptions are passed on.
         """
         rows = [self._known((artifact, text)) for text in texts]
         missing = [place for place, row in enumerate(rows) if row is None]
@@ -68,7 +68,7 @@ class AnswerCache:
     def _keep(self, key: Key, row: Logits) -> None:
         if len(key[1]) > LONGEST_TEXT:
             return
-        kept = row.copy()  # the row alone, not the batch that it is a part of
+        kept = row.copy()  # copy the row, so that the batch is not kept
         kept.flags.writeable = False
         self._rows[key] = kept
         self._rows.move_to_end(key)

@@ -1,6 +1,6 @@
 """The ASGI application of one worker: a request goes to its route's handler, and the reply gets its common headers.
 
-Everything runs on one event loop in one thread; `batcher` says why inference does too.
+Everything runs on one event loop in one thread, including inference (see `batcher`).
 """
 
 import os
@@ -39,7 +39,7 @@ class App:
     """One worker."""
 
     def __init__(self, settings: Settings, keys: Keys, tracing: Tracing | None = None) -> None:
-        """Prepare a worker; its lifespan opens the models."""
+        """Prepare a worker. Its lifespan opens the models."""
         runtime = Path(settings.runtime)
         self._settings = settings
         self._keys = keys
@@ -78,7 +78,7 @@ class App:
         }
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answer one request, or begin and end with the worker (ASGI)."""
+        """Handle a request, or the worker's lifespan (ASGI)."""
         if scope["type"] == "lifespan":
             return self.lifespan(receive, send)
         return self._answer(Request(scope, receive), send)
@@ -90,7 +90,7 @@ class App:
         try:
             reply = await self._dispatch(exchange)
         except HTTPError as error:
-            # A reason may quote what the client wrote, which no log holds.
+            # A reason may quote the client's input, which must not be logged.
             reason = MALFORMED if error.status == 400 else error.reason  # bad request
             reply = json_reply(Error(error.reason), error.status, error.headers)
         except ClientGoneError:
@@ -153,7 +153,7 @@ class App:
 
 
 def create() -> App:
-    """The application of this process, as its server's settings say."""
+    """The application of this process, from its server's settings."""
     settings = read_settings()
     keys = Keys(key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(","))
     return App(settings, keys, open_tracing() if settings.tracing else None)

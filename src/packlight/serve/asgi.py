@@ -1,4 +1,4 @@
-"""A request and its response on ASGI (spec 2.3), as the application wants them."""
+"""Requests and responses on ASGI (spec 2.3)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -10,15 +10,15 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 LATIN = "latin-1"
 CONNECTION_CLOSE: Header = (b"connection", b"close")
-"""of a response after which the connection ends"""
+"""header of a response after which the connection is closed"""
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its request was whole."""
+    """The client closed the connection before its request was complete."""
 
 
 class Request:
-    """What a client asks."""
+    """A client's request."""
 
     __slots__ = ("_headers", "_receive", "method", "path")
 
@@ -29,12 +29,12 @@ class Request:
         self._receive = receive
 
     def header(self, name: bytes) -> str | None:
-        """One header, by its name in lower case; None where it was not sent."""
+        """A header by its lower-case name; None if it was not sent."""
         value = self._headers.get(name)
         return None if value is None else value.decode(LATIN)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes.
+        """The body in chunks, as it arrives.
 
         Raises:
             ClientGoneError: when the rest of it never comes.
@@ -48,7 +48,7 @@ class Request:
             yield message.get("body", b"")
 
     async def body(self) -> bytes:
-        """The whole body; the errors are those of `chunks`."""
+        """The complete body. Raises what `chunks` raises."""
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             whole: bytes = message.get("body", b"")

@@ -1,13 +1,13 @@
-"""The queue of one model: micro-batches of what is there, at once when idle, never waiting for more.
+"""The queue of one model. It forms micro-batches of waiting texts, and never waits for more.
 
-Inference runs in the event loop's own thread. A worker has one core and one session, so another thread could only add
-hand-overs; between two micro-batches the loop is free to answer, admit and refuse.
+Inference runs in the event loop's thread. A worker has one core and one session, so another thread would only add
+overhead. Between two micro-batches, the loop can respond, accept and reject.
 
 A request runs in slices, each about one micro-batch. The first slices of new requests run together, sorted by length.
-After them comes one slice of the requests that have begun, which take turns. So a request waits at most one slice for
-each other request, however many texts that one has. Each request is answered at its deadline, begun or not.
+Then started requests take turns, one slice at a time. So a request waits for at most one slice of each other request,
+however large that is. Each request gets a response at its deadline, started or not.
 
-A text's logits do not depend on its neighbours: where the artifact does not promise that, each text runs alone.
+Predictions don't depend on the batch. If an artifact doesn't guarantee that, each text runs alone.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from packlight.serve.model import Encoded
 from packlight.serve.settings import Limits
 
 WINDOW = 4
-"""micro-batches' worth of tokens of new requests that are sorted together"""
+"""number of micro-batches of new requests that are sorted together"""
 
 
 LONG_SECONDS = 0.002
@@ -34,7 +34,7 @@ TURNS = 4
 
 
 class Infers(Protocol):
-    """What a batcher needs of a model."""
+    """The part of a model that a batcher needs."""
 
     labels: tuple[str, ...]
     batch_invariant: bool
@@ -42,12 +42,12 @@ class Infers(Protocol):
     """whether a batch is padded to its longest text"""
 
     def logits(self, encoded: list[Any]) -> Logits:
-        """Logits of one micro-batch."""
+        """The logits of a micro-batch."""
         ...
 
 
 class Job:
-    """One request in the queue."""
+    """A request in the queue."""
 
     __slots__ = ("arrived", "deadline", "done", "encoded", "items", "left", "logits", "started", "taken")
 
@@ -55,12 +55,12 @@ class Job:
         self.encoded = encoded
         self.items = micro_batches.by_length(self, encoded)
         self.taken = 0
-        """texts, from the shortest on, that have been put into micro-batches"""
+        """number of texts, from the shortest, that are in micro-batches"""
         self.arrived = arrived
         self.deadline = deadline
         self.done = done
         self.left = len(encoded)
-        """texts without logits"""
+        """number of texts without logits"""
         self.logits: Logits | None = None
         self.started = False
 
@@ -82,10 +82,10 @@ class Batcher:
         """Make an empty queue.
 
         Args:
-            model: what infers.
+            model: the model.
             limits: `queue_texts` and `batch_tokens` are used.
-            on_batch: told the texts and the seconds of each micro-batch.
-            on_start: told the seconds that each request waited before its inference began.
+            on_batch: called with the number of texts and the seconds of each micro-batch.
+            on_start: called with the seconds that each request waited for inference.
         """
         self._model = model
         self._limits = limits
@@ -93,31 +93,31 @@ class Batcher:
         self._on_start = on_start
         self._new: deque[Job] = deque()
         self._begun: deque[Job] = deque()
-        """requests of which a slice was taken and more is left"""
+        """started requests with remaining slices"""
         self._batches: deque[list[Item]] = deque()
         self._scheduled = False
         self._alarm: asyncio.TimerHandle | None = None
-        """when the earliest deadline passes; later ones may be due after that"""
+        """the time of the earliest deadline"""
         self._alarm_at = float("inf")
         self.queued = 0
-        """texts that are not inferred yet"""
+        """number of texts waiting for inference"""
 
     @property
     def full(self) -> bool:
-        """Whether `submit` would refuse."""
+        """Whether `submit` would reject a request."""
         return self.queued >= self._limits.queue_texts
 
     def submit(self, encoded: Encoded, arrived: float, timeout: float) -> "asyncio.Future[Logits]":
-        """Queue encoded texts; the future gives logits of shape [texts, labels], or the reason why not.
+        """Queue encoded texts. The future returns logits of shape [texts, labels], or raises an error.
 
         Args:
-            encoded: the texts of one request.
-            arrived: when the request was whole, on `time.perf_counter`'s clock.
-            timeout: seconds from then after which the request is answered with 504.
+            encoded: the texts of a request.
+            arrived: the time when the request was complete, by `time.perf_counter`.
+            timeout: seconds from then until the response 504.
 
         Raises:
-            HTTPError: 429 if the queue is full. How much the request brings plays no part, so that batches and single
-                texts are refused alike.
+            HTTPError: 429 if the queue is full. The size of the request doesn't matter, so batches and single texts are
+                treated alike.
         """
         if self.full:
             raise overloaded()
@@ -133,7 +133,7 @@ class Batcher:
         return job.done
 
     def _step(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run one micro-batch, then let the loop do its other work before the next."""
+        """Run a micro-batch, then let the loop do other work before the next one."""
         start = time.perf_counter()
         try:
             if not self._batches:
@@ -147,14 +147,14 @@ class Batcher:
                 self._scheduled = False
 
     def _after(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
-        """Go on after so many turns of the loop."""
+        """Continue after this many turns of the loop."""
         if turns:
             loop.call_soon(self._after, loop, turns - 1)
         else:
             loop.call_soon(self._step, loop)
 
     def _fill(self) -> None:
-        """Turn the first slices of new requests, and one of those that have begun, into micro-batches."""
+        """Form micro-batches from the first slices of new requests, and from a slice of a started one."""
         budget = self._limits.batch_tokens
         if len(self._new) == 1 and not self._begun and len(self._new[0].encoded) == 1:
             job = self._new.popleft()
@@ -208,7 +208,7 @@ class Batcher:
             self._finish(job, index, row)
 
     def _begin(self, job: Job, now: float) -> bool:
-        """Whether a job is to be inferred: not if its client is gone, nor if it is late."""
+        """Whether a job should run: not if its client is gone, or if it is late."""
         if job.done.done():
             return False
         if now > job.deadline:
@@ -233,14 +233,14 @@ class Batcher:
             job.done.set_result(job.logits)
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        """One timer for the whole queue: with equal deadlines, a request costs a comparison."""
+        """A single timer for the whole queue. With equal deadlines, a request costs one comparison."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm_at = deadline
         self._alarm = loop.call_later(max(0.0, deadline - time.perf_counter()), self._expire, loop)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer requests whose deadline has passed, and wait for the next deadline."""
+        """Respond to requests whose deadline has passed, and wait for the next deadline."""
         now = time.perf_counter()
         self._alarm, self._alarm_at = None, float("inf")
         earliest = float("inf")
@@ -260,7 +260,7 @@ class Batcher:
             self._set_alarm(loop, earliest)
 
     def _jobs(self) -> Iterator[Job]:
-        """Every request that may not be answered yet."""
+        """Every request that may not have a response yet."""
         yield from self._new
         yield from self._begun
         for batch in self._batches:

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the server from a browser (the Fetch standard, section 3.2)."""
+"""CORS: which web pages of other origins can call the server (the Fetch standard, section 3.2)."""
 
 import re
 from collections.abc import Sequence
@@ -9,25 +9,25 @@ from packlight.serve.asgi import Header
 ANY = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _READ = b"content-type, content-encoding, inference-header-content-length, x-api-key, authorization, x-request-id, traceparent"
-"""every header of a request that the server reads and a page may set"""
+"""every request header that the server reads and a page can set"""
 _SHOWN = b"x-request-id, inference-header-content-length, retry-after"
-"""every header of a response that is the server's own"""
+"""every response header of the server's own"""
 _PREFLIGHT_SECONDS = 600
 
 
 class Cors:
-    """The origins that are allowed; with none, browsers keep other pages out."""
+    """The allowed origins. Without any, browsers block pages of other origins."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        """Take origins as browsers send them, or `*` for any."""
+        """Accept origins as browsers send them, or `*` for any."""
         self._origins = frozenset(origins)
 
     def __bool__(self) -> bool:
-        """Whether any page may."""
+        """Whether any origin is allowed."""
         return bool(self._origins)
 
     def preflight(self, methods: Sequence[str]) -> tuple[Header, ...]:
-        """What a route answers to a browser that asks first."""
+        """The headers of a route's response to a preflight request."""
         return (
             (b"access-control-allow-methods", ", ".join(methods).encode()),
             (b"access-control-allow-headers", _READ),
@@ -35,7 +35,7 @@ class Cors:
         )
 
     def headers(self, origin: str | None) -> tuple[Header, ...]:
-        """What any response says to a page of an origin."""
+        """The CORS headers of a response to a page of an origin."""
         if ANY in self._origins:
             return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _SHOWN))
         if origin is None or origin not in self._origins:

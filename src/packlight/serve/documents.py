@@ -1,4 +1,4 @@
-"""The page for trying a model by hand, and the description of the interface: read once, with headers that guard them."""
+"""The page for trying a model, and the API description: read once, with security headers."""
 
 from importlib.resources import files
 
@@ -30,14 +30,14 @@ class Documents:
     """The documents of one worker."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read them all; with the page switched off there are none."""
+        """Read all documents. If the page is off, there are none."""
         self._payloads = _read(settings) if settings.page else {}
 
     async def document(self, exchange: Exchange, target: Target) -> Reply:
-        """The document of the path.
+        """The document at the path.
 
         Raises:
-            HTTPError: 404 when the page is switched off.
+            HTTPError: 404 if the page is off.
         """
         del target
         payload = self._payloads.get(exchange.path)

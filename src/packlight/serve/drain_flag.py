@@ -1,4 +1,4 @@
-"""The drain flag: one byte in a file that every process of a server maps, so that reading it costs nothing."""
+"""The drain flag: a byte in a file that every process of a server maps, so that reading it is free."""
 
 import mmap
 from pathlib import Path
@@ -7,10 +7,10 @@ FILE = "draining"
 
 
 class DrainFlag:
-    """Whether the server is on its way out."""
+    """Whether the server is shutting down."""
 
     def __init__(self, runtime: Path) -> None:
-        """Map the flag in the server's shared folder, lowered when it is new."""
+        """Map the flag in the server's shared folder. A new flag is unset."""
         path = runtime / FILE
         with path.open("a+b") as stream:
             if stream.seek(0, 2) == 0:
@@ -24,5 +24,5 @@ class DrainFlag:
         return self._byte[0] != 0
 
     def raise_(self) -> None:
-        """From now on readiness fails in every worker."""
+        """Set the flag, so that readiness fails in every worker."""
         self._byte[0] = 1

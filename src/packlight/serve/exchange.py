@@ -1,4 +1,4 @@
-"""One request while it is answered, and the reply to it before its common headers."""
+"""A request in progress, and its reply without common headers."""
 
 import itertools
 import secrets
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Exchange:
-    """One request while it is answered."""
+    """A request in progress."""
 
     __slots__ = ("id", "path", "request", "route", "start", "texts")
 
@@ -50,15 +50,15 @@ def json_reply(document: Any, status: int = 200, headers: tuple[Header, ...] = (
 
 
 class RequestIds:
-    """The ids of one worker's requests."""
+    """Request ids of a worker."""
 
     def __init__(self) -> None:
-        """Choose a prefix that no other worker has."""
+        """Choose a unique prefix."""
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
     def choose(self, given: str | None) -> str:
-        """The client's own id where it is fit for a log line and a header, else a new one."""
+        """The client's id if it is valid in a log line and a header, or a new one."""
         if given and len(given) <= _LONGEST and _ALLOWED.issuperset(given):
             return given
         return f"{self._prefix}-{next(self._numbers):x}"

@@ -1,6 +1,6 @@
-"""Refuses ONNX files whose weights lie elsewhere: what a server opens is what its hash was checked for.
+"""Reject ONNX files with external weights, so that a server only opens files whose hash was checked.
 
-Known from CVE-2022-25882 and CVE-2024-27318: a tensor's `external_data` names a path, which may lead anywhere.
+Known from CVE-2022-25882 and CVE-2024-27318: a tensor's `external_data` has a path, which can point anywhere.
 """
 
 import mmap
@@ -14,25 +14,26 @@ from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manife
 LOCATION = b"location"
 """the key in onnx.proto's StringStringEntryProto of TensorProto.external_data that names the other file"""
 KEY = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
-"""how protobuf leads in a key of eight bytes, before or after its value; numbers may be written longer than needed"""
+"""protobuf's prefix of an eight-byte key, before or after its value; numbers can be encoded with extra bytes"""
 LONGEST_LEAD = 20
 """bytes of these two numbers"""
 NO_GRAPHS = (".safetensors", ".json", ".txt", ".model")
-"""files that no runtime takes for a graph, unless one is the model's own; SentencePiece leads in its pieces like keys"""
+"""files that no runtime opens as a graph, unless one is the model's file; SentencePiece prefixes its pieces like
+keys"""
 
 
 def refuse_external_data(artifact: Artifact) -> None:
-    """Look into an artifact's graphs, without opening them.
+    """Check an artifact's graphs, without opening them.
 
     Raises:
-        ArtifactError: when a tensor's data lies in another file, or a graph is empty.
+        ArtifactError: if a tensor's data is in another file, or if a graph is empty.
     """
     for graph in sorted(set(_graphs(artifact.path, artifact.manifest))):
         _refuse(graph)
 
 
 def _graphs(path: Path, manifest: Manifest) -> Iterator[Path]:
-    """Every file that may be opened as a graph, those of a cascade's parts among them."""
+    """Every file that could be opened as a graph, including those of a cascade's models."""
     yield path / manifest.model_file
     for name, entry in manifest.files.items():
         if entry.size and not name.endswith(NO_GRAPHS):

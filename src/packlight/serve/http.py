@@ -1,8 +1,8 @@
-"""HTTP: uvicorn's protocol on httptools, with the bounds that it leaves to a proxy.
+"""HTTP: uvicorn's protocol on httptools, with limits that uvicorn leaves to a proxy.
 
-Slow and endless headers, connections without a request, and more connections than a worker takes are cut off here. An
-offer to change to another protocol, such as `Upgrade: h2c`, is ignored as RFC 9110 allows (section 7.8). Everything else,
-parsing included, is theirs.
+It ends slow and endless headers, connections without a request, and connections above a worker's limit. An offer of
+another protocol, such as `Upgrade: h2c`, is ignored, as RFC 9110 allows (section 7.8). Everything else, including
+parsing, is theirs.
 """
 
 import asyncio
@@ -18,30 +18,30 @@ from packlight.serve.settings import Limits
 from packlight.serve.transport import JoiningTransport
 
 CONNECTIONS = 4096
-"""that one worker takes at a time"""
+"""maximum number of connections per worker"""
 HEAD_BYTES = 64 << 10
-"""of a request's line and headers"""
+"""maximum size of a request's line and headers"""
 LOOKS = 4
-"""times within the bound of a head in which a connection is looked at"""
+"""number of checks of a connection within the time limit for headers"""
 LINGER_SECONDS = 1.0
-"""after the last connection was accepted, an idle one may still bring the request that was on its way"""
+"""seconds after the last accepted connection in which an idle one can still deliver a request"""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. uvicorn's own bound, `timeout_keep_alive`, is that of a connection between two requests."""
+    """A connection. uvicorn's own limit, `timeout_keep_alive`, applies between two requests."""
 
     head_seconds: ClassVar[float] = 60.0
-    """for a connection's first byte, and for all headers of a request"""
+    """seconds for a connection's first byte, and for all headers of a request"""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or end it at once where there are too many."""
+        """Accept a connection, or end it at once if there are too many."""
         self._head_since: float | None = None
         self._head_bytes = 0
         self._whole = True
-        """whether the last request came to its end"""
+        """whether the last request is complete"""
         self._watch: asyncio.TimerHandle | None = None
         self._fed: deque[memoryview] = deque()
-        """what the parser has not seen yet, the piece that it is at first"""
+        """data for the parser, starting with the current piece"""
         self._offered = False
         """whether the request offers another protocol"""
         super().connection_made(transport)
@@ -59,7 +59,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that goes on over several of these is counted."""
+        """Receive bytes. A head that spans several calls is counted."""
         goes_on = self._head_since is not None and self._whole
         self._fed.append(memoryview(data))
         while self._fed and not self.transport.is_closing():
@@ -68,7 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._fed.clear()
         if self._head_since is None:
             if self.cycle is None or self.cycle.response_complete:
-                # Empty lines before a request, or more of a body that was answered: they ended uvicorn's own timer.
+                # Empty lines before a request, or the rest of an answered body, ended uvicorn's timer.
                 self._head_since, self._head_bytes = self.loop.time(), 0
         elif goes_on:
             self._head_bytes += len(data)
@@ -76,39 +76,39 @@ class BoundedHttp(HttpToolsProtocol):
                 self._refuse(431, "Request Header Fields Too Large", "the headers are too large")
 
     def on_message_begin(self) -> None:
-        """Httptools: a request begins."""
+        """Httptools: a request starts."""
         self._head_since, self._head_bytes = self.loop.time(), 0
         self._offered = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Httptools: its headers are whole."""
+        """Httptools: its headers are complete."""
         self._offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
         if self._offered:
-            return  # the request comes again, without the offer
+            return  # the request is parsed again, without the offer
         self._head_since, self._whole = None, False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Httptools: its body is whole."""
+        """Httptools: its body is complete."""
         if self._offered:
             return
         self._head_since, self._whole = None, True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, in the protocol's form of an error."""
+        """Reject input that is not HTTP, with an error in the protocol's form."""
         self._refuse(400, "Bad Request", msg)
 
     def shutdown(self) -> None:
-        """End a connection with its running request, or soon where there is none."""
+        """End a connection after its running request, or soon if there is none."""
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(LINGER_SECONDS, self._end)
         else:
             super().shutdown()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Ignore an offer of another protocol: a new parser gets the same head without it, and then the rest.
+        """Ignore an offer of another protocol: a new parser gets the same head without the offer, and then the rest.
 
         uvicorn calls this while it handles httptools' HttpParserUpgrade, which says where the head ended.
         """
@@ -157,6 +157,6 @@ def bounded(limits: Limits) -> type[BoundedHttp]:
 
 
 def _without_offer(connection: bytes) -> bytes:
-    """A Connection header without what announces an Upgrade header."""
+    """A Connection header without the option that announces an Upgrade header."""
     tokens = [token.strip() for token in connection.split(b",")]
     return b", ".join(token for token in tokens if token.lower() not in (b"upgrade", b"http2-settings"))

@@ -1,8 +1,8 @@
-"""Why a request is not answered."""
+"""Errors for clients."""
 
 
 class HTTPError(Exception):
-    """A status and the reason that the client is told: never anything about the server's inside."""
+    """A status and a reason for the client, without internal details."""
 
     def __init__(self, status: int, reason: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(reason)
@@ -12,7 +12,7 @@ class HTTPError(Exception):
 
 
 def malformed(reason: str) -> HTTPError:
-    """400: the request is not what the protocol says."""
+    """400: the request violates the protocol."""
     return HTTPError(400, reason)
 
 
@@ -22,12 +22,12 @@ def too_large(reason: str) -> HTTPError:
 
 
 def overloaded() -> HTTPError:
-    """429: the queue is full; the client should come back."""
+    """429: the queue is full. The client should retry."""
     return HTTPError(429, "the queue is full; try again later", headers=((b"retry-after", b"1"),))
 
 
 def deadline_exceeded() -> HTTPError:
-    """504: the request was not answered by its deadline, whether its inference had begun or not."""
+    """504: there was no response by the deadline, whether inference had started or not."""
     return HTTPError(504, "the deadline passed before the texts were classified")
 
 

@@ -21,7 +21,7 @@ LONG_CHARACTERS = 20_000
 
 
 class Inference:
-    """Bodies to texts, those to logits, and logits to responses."""
+    """From bodies to texts, to logits, to responses."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Inference:
         metrics: Metrics,
         cache: AnswerCache | None = None,
     ) -> None:
-        """Say whose models answer, within which bounds, where each part's time is counted, and what is known already."""
+        """Set the models, the limits, the metrics and the cache."""
         self._repository = repository
         self._limits = limits
         self._timeouts = timeouts
@@ -60,7 +60,7 @@ class Inference:
         return Reply(payload, 200, ((b"inference-header-content-length", b"%d" % payload.json_length),))
 
     async def predict(self, exchange: Exchange, target: Target) -> Reply:
-        """`POST /predict`, for people."""
+        """`POST /predict`, the simple route."""
         del target
         body = await self._body(exchange)
         start = perf_counter()
@@ -78,7 +78,7 @@ class Inference:
         return Reply(payload)
 
     def _named(self, model: str | None, version: str | None) -> Served:
-        """The model that a plain request means: the only one, where it names none."""
+        """The model of a plain request: the one that it names, or the only one."""
         if model is not None:
             return self._repository.get(model, version)
         if version is not None:
@@ -93,7 +93,7 @@ class Inference:
         return unpack(body, exchange.request.header(b"content-encoding"), self._limits)
 
     def _logits(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Awaitable[Logits]:
-        """The logits of texts; `cut` is filled with whether each of them is longer than the model takes."""
+        """The logits of texts. `cut` gets whether each text is longer than the model's maximum."""
         self._metrics.taken += 1
         if self._cache is None:
             return self._fresh(served, texts, own, cut)

@@ -1,8 +1,8 @@
-"""What a server takes and gives in JSON, as records: the schemas of the OpenAPI document follow from these.
+"""The records of requests and responses in JSON. The schemas of the OpenAPI document are derived from them.
 
-What is given is made of these records, so that the document cannot say otherwise. What is taken is decoded into laxer
-types (`requests`), so that the server can say in its own words what is wrong. Bounds that the server's settings choose
-are stated here by the setting's name, and filled in by `openapi`.
+Responses are built from these records, so the document is always right. Requests are decoded into more lenient types
+(`requests`), so that the server can give its own error messages. Limits from the server's settings are named here, and
+filled in by `openapi`.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from msgspec import UNSET, Meta, UnsetType
 Text = Annotated[str, Meta(extra_json_schema={"maxLength": "text_bytes"})]
 Texts = Annotated[list[Text], Meta(min_length=1, extra_json_schema={"maxItems": "texts"})]
 Size = Annotated[int, Meta(ge=-1)]
-"""of one dimension; -1 where it is not known beforehand"""
+"""size of a dimension; -1 if it is not known beforehand"""
 
 
 class TextInput(msgspec.Struct, frozen=True):
-    """The texts of a request, of shape [N] or [N, 1]; `data` is absent where they follow the JSON in binary."""
+    """The texts of a request, of shape [N] or [N, 1]. `data` is absent if they follow the JSON in binary form."""
 
     name: Literal["text"]
     shape: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=1, max_length=2)]
@@ -34,14 +34,14 @@ class TextInput(msgspec.Struct, frozen=True):
 
 
 class OutputParameters(msgspec.Struct, frozen=True):
-    """How an output is given."""
+    """The parameters of an output."""
 
     binary_data: bool | UnsetType = UNSET
     classification: Annotated[int, Meta(ge=0, le=10_000)] | UnsetType = UNSET
 
 
 class WantedOutput(msgspec.Struct, frozen=True):
-    """One output that is asked for."""
+    """A requested output."""
 
     name: Literal["label", "scores", "out_of_scope"]
     parameters: OutputParameters | UnsetType = UNSET
@@ -66,7 +66,7 @@ class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct):
-    """One output; in binary, `parameters` says its size and `data` is absent."""
+    """An output. In binary form, `parameters` has its size and `data` is absent."""
 
     name: str
     datatype: str
@@ -76,14 +76,14 @@ class Output(msgspec.Struct):
 
 
 class InferParameters(msgspec.Struct, frozen=True):
-    """What else there is to say of the answers."""
+    """Additional information about the predictions."""
 
     truncated: bool
-    """whether a text is longer than the model takes"""
+    """whether a text is longer than the model's maximum"""
 
 
 class InferResponse(msgspec.Struct, frozen=True):
-    """The answer to `POST /v2/models/{model}/infer`."""
+    """The response to `POST /v2/models/{model}/infer`."""
 
     model_name: str
     model_version: str
@@ -100,37 +100,37 @@ class LabelScore(msgspec.Struct, frozen=True):
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """The answer to one text."""
+    """The prediction for one text."""
 
     label: str
     score: float
     out_of_scope: bool
     top: list[LabelScore]
     truncated: bool | UnsetType = UNSET
-    """true where the text is longer than the model takes"""
+    """true if the text is longer than the model's maximum"""
 
 
 class Predictions(msgspec.Struct, frozen=True):
-    """The answers to several texts, in order."""
+    """The predictions for several texts, in order."""
 
     predictions: list[Prediction]
 
 
 class Live(msgspec.Struct, frozen=True):
-    """That the process answers."""
+    """The process responds."""
 
     live: bool
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Whether requests are taken, and why not."""
+    """Whether requests are accepted, or why not."""
 
     ready: bool
     error: str | UnsetType = UNSET
 
 
 class ModelReady(msgspec.Struct, frozen=True):
-    """That a model answers."""
+    """Whether a model is ready."""
 
     name: str
     ready: bool
@@ -163,7 +163,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class ServedModel(msgspec.Struct, frozen=True):
-    """What the page shows of a model."""
+    """A model's description for the page."""
 
     name: str
     version: str
@@ -171,7 +171,7 @@ class ServedModel(msgspec.Struct, frozen=True):
     labels: tuple[str, ...]
     oos_label: str | None
     figures: dict[str, Any] | None
-    """as measured; None where nobody has"""
+    """measured figures; None if there are none"""
 
 
 class Models(msgspec.Struct, frozen=True):
@@ -181,7 +181,7 @@ class Models(msgspec.Struct, frozen=True):
 
 
 class Error(msgspec.Struct, frozen=True):
-    """Why a request is not answered."""
+    """An error."""
 
     error: str
 

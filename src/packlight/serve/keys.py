@@ -1,4 +1,4 @@
-"""API keys: compared in constant time, known only by their hashes."""
+"""API keys: compared in constant time, kept only as hashes."""
 
 import hashlib
 import hmac
@@ -12,10 +12,10 @@ BEARER = "bearer "
 
 
 class Keys:
-    """The keys that a server takes; with none it is open."""
+    """The accepted keys. Without any, the server is open."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        """Take keys as text; a client sends their UTF-8."""
+        """Accept keys as text. Clients send them in UTF-8."""
         self._hashes = tuple(_hash(key.encode(errors="surrogateescape")) for key in keys if key)
 
     def __bool__(self) -> bool:
@@ -23,20 +23,20 @@ class Keys:
         return bool(self._hashes)
 
     def check(self, api_key: str | None, authorization: str | None) -> None:
-        """Take a request with a known key.
+        """Check that a request has a valid key.
 
         Args:
             api_key: the header X-API-Key; headers are bytes, each of which is one character here (Latin-1).
             authorization: the header Authorization, as `Bearer KEY`.
 
         Raises:
-            HTTPError: 401 when it has none, or another.
+            HTTPError: 401 if it has none, or an invalid one.
         """
         given = api_key
         if given is None and authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
             given = authorization[len(BEARER) :].strip()
         offered = _hash((given or "").encode(LATIN))
-        # every key is compared, whichever matches, so that the time tells nothing
+        # every key is compared, so that the time reveals nothing
         matches = [hmac.compare_digest(offered, known) for known in self._hashes]
         if not any(matches):
             raise HTTPError(
@@ -47,7 +47,7 @@ class Keys:
 
 
 def needs_key(route: str, settings: Settings) -> bool:
-    """Whether a route is closed to clients without a key, where a server has keys."""
+    """Whether a route requires a key, if the server has keys."""
     if route == "document":
         return False
     if route in ("live", "ready"):

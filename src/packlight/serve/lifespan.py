@@ -1,7 +1,7 @@
-"""From a worker's start to its end: models are opened before the first connection, then the clockwork runs.
+"""A worker's lifespan: models are opened before the first connection, then periodic tasks run.
 
-The clockwork writes gathered log lines, shares metrics with the other workers, bounds slow bodies and looks for new
-versions of models.
+The periodic tasks write log lines, share metrics with other workers, limit slow bodies and look for new versions of
+models.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _SHARE_SECONDS = 1.0
 
 
 class Lifespan:
-    """Begins and ends one worker."""
+    """Starts and ends a worker."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Lifespan:
         *,
         reload_seconds: float,
     ) -> None:
-        """Say what begins and ends with the worker; 0 reload seconds for never looking for new versions."""
+        """Set what starts and ends with the worker. With 0 reload seconds, it never looks for new versions."""
         self._repository = repository
         self._startup = startup
         self._timeouts = timeouts
@@ -46,7 +46,7 @@ class Lifespan:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, receive: Receive, send: Send) -> None:
-        """Begin before the first connection and end after the last (ASGI's lifespan)."""
+        """Start before the first connection and end after the last (ASGI's lifespan)."""
         await receive()
         try:
             self.begin(asyncio.get_running_loop())
@@ -63,12 +63,12 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Open and warm every model, then start the clockwork."""
+        """Open and warm up every model, then start the periodic tasks."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the server's own process has said them once
+            warnings.simplefilter("ignore")  # the main process has shown them already
             self._repository.open_all()
         gc.collect()
-        gc.freeze()  # what is loaded stays: no collection need look at it again
+        gc.freeze()  # loaded objects stay, so the garbage collector can skip them
         self._observer.started(self._repository)
         self._timeouts.watch(loop)
         loop.call_soon(repeat, loop, FLUSH_SECONDS, self._log.flush)
@@ -77,7 +77,7 @@ class Lifespan:
             loop.call_later(self._reload_seconds, self._look, loop)
 
     def end(self) -> None:
-        """Write what is left to write."""
+        """Write remaining lines and metrics."""
         self._share()
         self._observer.stopped()
 
@@ -100,7 +100,7 @@ class Lifespan:
 
 
 def repeat(loop: asyncio.AbstractEventLoop, seconds: float, work: Callable[[], None]) -> None:
-    """Do some work now and then periodically, whether it fails or not."""
+    """Run a task now and then periodically, even if it fails."""
     try:
         work()
     finally:

@@ -1,6 +1,6 @@
-"""Writes log lines on a thread of its own, so that a pipe that nobody reads stops no request.
+"""Write log lines on a separate thread, so that a pipe that nobody reads doesn't block requests.
 
-What waits is bounded. Lines beyond the bound are dropped and counted.
+The buffer is bounded. Lines beyond the limit are dropped and counted.
 """
 
 import os
@@ -10,16 +10,16 @@ from functools import cache
 
 STANDARD_ERROR = 2
 WAITING_BYTES = 256 << 10
-"""of lines that wait for a pipe or a disk; the pipe itself holds 64 KiB more on Linux"""
+"""bytes of lines that wait for a pipe or a disk; on Linux, the pipe itself holds 64 KiB more"""
 LAST_SECONDS = 1.0
-"""that a process which ends gives to lines that still wait"""
+"""seconds that an ending process waits for remaining lines"""
 
 
 class LineWriter:
     """Writes to one file handle, in order."""
 
     def __init__(self, handle: int) -> None:
-        """Take an open file handle; the thread starts with the first line."""
+        """Write to an open file handle. The thread starts with the first line."""
         self._handle = handle
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -29,7 +29,7 @@ class LineWriter:
         """lines so far"""
 
     def write(self, data: bytes, lines: int = 1) -> bool:
-        """Hand over whole lines; False if they were dropped because too many wait."""
+        """Queue complete lines. Returns False if they were dropped because too many wait."""
         with self._changed:
             if self._bytes and self._bytes + len(data) > WAITING_BYTES:
                 self.dropped += lines
@@ -43,7 +43,7 @@ class LineWriter:
         return True
 
     def drain(self, seconds: float = LAST_SECONDS) -> bool:
-        """Wait until everything is written, at most so long; whether it is."""
+        """Wait until everything is written, up to a time limit. Returns whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._bytes, seconds)
 
@@ -60,12 +60,12 @@ class LineWriter:
 
 @cache
 def standard_error() -> LineWriter:
-    """The writer that everything in this process shares."""
+    """The shared writer of this process."""
     return LineWriter(STANDARD_ERROR)
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write everything to a handle; a reader that went away is no reason to stop serving."""
+    """Write everything to a handle, and ignore a closed pipe."""
     view = memoryview(data)
     try:
         while view:

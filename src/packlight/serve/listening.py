@@ -1,7 +1,7 @@
-"""Addresses: what a server listens on, on any system, and how that is written.
+"""Addresses that a server listens on.
 
-On TCP each worker binds the port with SO_REUSEPORT, so that the system spreads connections over them and a worker that dies
-takes no other's connections along. A Unix socket is bound once, and all workers accept from it.
+On TCP, each worker binds the port with SO_REUSEPORT, so that the system spreads connections over them, and a dying
+worker doesn't affect others' connections. A Unix socket is bound once, and all workers accept from it.
 """
 
 import errno
@@ -16,9 +16,9 @@ from packlight.serve.settings import Settings
 EVERYWHERE_V6, EVERYWHERE_V4 = "::", "0.0.0.0"  # noqa: S104 - only where --host says so
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 LONGEST_UDS = 100
-"""bytes of a Unix socket's path; systems take 104 to 108"""
+"""maximum length of a Unix socket's path in bytes; systems allow 104 to 108"""
 UDS_MODE = 0o666
-"""anyone who may enter the folder may connect, such as a proxy of another user"""
+"""anyone who can enter the folder can connect, such as a proxy of another user"""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -38,7 +38,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def check_address(host: str, port: int) -> None:
-    """Workers share the port among themselves; without this check they would share it with another server too.
+    """Check that the port is free. Workers share it, and would otherwise share it with another server.
 
     Raises:
         PacklightError: if the port is taken or the address is not this machine's.
@@ -59,7 +59,7 @@ def check_address(host: str, port: int) -> None:
 
 
 def bind_uds(path: str) -> socket.socket:
-    """The Unix socket that all workers accept from; one that a killed server left behind is replaced.
+    """The Unix socket that all workers accept from. A socket left behind by a killed server is replaced.
 
     Raises:
         PacklightError: if the path is too long, is taken, or cannot be written.
@@ -84,7 +84,7 @@ def bind_uds(path: str) -> socket.socket:
 
 
 def written(settings: Settings) -> str:
-    """Where the server listens, as a URL."""
+    """The server's address as a URL."""
     if settings.uds is not None:
         return f"unix:{settings.uds}"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -107,10 +107,10 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
-    """Family and address of a host, IPv4 where it has both.
+    """Family and address of a host, IPv4 if it has both.
 
     Raises:
-        OSError: if nothing is known of it.
+        OSError: if it cannot be resolved.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
@@ -118,7 +118,7 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
 
 
 def _take_both(own: socket.socket, host: str) -> None:
-    """`::` means IPv4 too, whatever the system's default."""
+    """Make `::` include IPv4, whatever the system's default."""
     if host == EVERYWHERE_V6 and own.family == socket.AF_INET6:
         own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 

@@ -1,12 +1,12 @@
-"""Deploy: files that put an artifact behind a port: image, compose, Kubernetes, KServe.
+"""Deploy: the files to run an artifact as a service: image, compose, Kubernetes, KServe.
 
-plan         what is deployed: name, workers, memory, image
+plan         the deployment: name, workers, memory, image
 image        the Dockerfile
-wheel        packlight itself, as a file that the image installs
+wheel        packlight as a wheel, for the image
 compose      the compose file
 kubernetes   Deployment, Service, disruption budget, autoscaler
 kserve       an InferenceService
-write        all of it into a folder, with the artifact beside it
+write        writes everything to a folder, with the artifact
 """
 
 from packlight.serve.deploy.plan import Deployment, deployment_of

@@ -7,7 +7,7 @@ from packlight.telemetry import SWITCHES
 
 
 def compose(deployment: Deployment) -> dict[str, Any]:
-    """One container on this machine's loopback, as locked up as in a cluster."""
+    """One container on the loopback interface, with the same restrictions as in a cluster."""
     return {
         "services": {
             deployment.name: {

@@ -1,4 +1,4 @@
-"""The Dockerfile: slim, not root, nothing written outside /tmp, health by the standard library."""
+"""The Dockerfile: slim, not as root, no writes outside /tmp, with a health check from the standard library."""
 
 import json
 
@@ -8,7 +8,7 @@ from packlight.telemetry import SWITCHES
 
 PYTHON = "3.12-slim"
 IGNORED = f"*\n!{WHEEL}\n!models\n!models/**\n"
-"""what .dockerignore says: only packlight's wheel and the models go to the builder"""
+""".dockerignore: only packlight's wheel and the models go to the builder"""
 
 HEALTH = f"""\
 import http.client, sys
@@ -21,11 +21,11 @@ for host in ('127.0.0.1', '::1'):
         pass
 sys.exit(1)
 """
-"""the health check: it asks the server itself, whatever proxy the environment names, over IPv4 or IPv6, whichever there is"""
+"""the health check: a direct request to the server, over IPv4 or IPv6, that ignores proxies"""
 
 
 def dockerfile(deployment: Deployment) -> str:
-    """An image with packlight and the model in it."""
+    """An image with packlight and the model."""
     check = json.dumps(["python", "-c", HEALTH])
     entry = ", ".join(f'"{word}"' for word in ("packlight", "serve", "/models", *deployment.arguments))
     switches = "".join(f" \\\n    {name}={value}" for name, value in SWITCHES.items())

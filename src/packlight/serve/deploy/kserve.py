@@ -1,4 +1,4 @@
-"""A KServe InferenceService: the same container as a custom predictor that speaks the protocol's version 2."""
+"""A KServe InferenceService: the same container as a custom predictor for version 2 of the protocol."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from packlight.serve.deploy.plan import Deployment
 
 def inference_service(deployment: Deployment) -> dict[str, Any]:
     """The InferenceService."""
-    # KServe finds the container that it fronts by this name
+    # KServe identifies the predictor's container by this name
     predictor = pod(deployment) | {"containers": [container(deployment, "kserve-container")]}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",

@@ -1,4 +1,4 @@
-"""Kubernetes: Deployment, Service, disruption budget and autoscaler of one artifact."""
+"""Kubernetes: Deployment, Service, disruption budget and autoscaler for an artifact."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from packlight.telemetry import SWITCHES
 
 Document = dict[str, Any]
 BUSY_PERCENT = 60
-"""processor use at which another replica is started; waiting grows steeply beyond"""
+"""CPU use at which another replica is started. Beyond that, waiting grows steeply."""
 MOST_REPLICAS = 10
 
 
 def documents(deployment: Deployment) -> list[Document]:
-    """All documents, in the order in which they are applied."""
+    """All documents, in the order to apply them."""
     return [_deployment(deployment), _service(deployment), _budget(deployment), _autoscaler(deployment)]
 
 
 def container(deployment: Deployment, name: str) -> Document:
-    """The container, locked up, with its probes."""
+    """The restricted container with its probes."""
     resources = {"cpu": str(deployment.workers), "memory": f"{deployment.memory_mb}Mi"}
     return {
         "name": name,
@@ -32,7 +32,7 @@ def container(deployment: Deployment, name: str) -> Document:
             },
             *({"name": switch, "value": value} for switch, value in SWITCHES.items()),
         ],
-        # equal requests and limits: a whole processor for each worker, whatever the neighbours do
+        # equal requests and limits reserve a whole processor for each worker
         "resources": {"requests": resources, "limits": resources},
         "startupProbe": _probe("live", period=1, failures=60),
         "livenessProbe": _probe("live", period=10, failures=3),
@@ -47,7 +47,7 @@ def container(deployment: Deployment, name: str) -> Document:
 
 
 def pod(deployment: Deployment) -> Document:
-    """What a pod is beside its container."""
+    """The pod, without its container."""
     user = {"runAsUser": USER, "runAsGroup": USER} if deployment.fixed_user else {}
     return {
         "automountServiceAccountToken": False,

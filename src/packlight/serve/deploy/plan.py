@@ -1,4 +1,4 @@
-"""What is deployed."""
+"""The deployment of an artifact."""
 
 import math
 import re
@@ -16,42 +16,44 @@ PORT = 8080
 USER = 10001
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 PER_WORKER_MB = 160.0
-"""the interpreter and its libraries"""
+"""MiB for the interpreter and its libraries"""
 PER_WEIGHT = 4.0
-"""times the weights: the file while it is read, the optimised graph, its packed copy, a second version at reload"""
+"""multiple of the weights: the file while it is read, the optimized graph, its packed copy, a second version at
+reload"""
 SHARED_MB = 128.0
-"""the server's first process, metrics and optimised graphs in its temporary folder"""
+"""MiB for the server's main process, and for metrics and optimized graphs in its temporary folder"""
 SCRATCH_MB = 128.0
-"""metrics, and a second version while it is loaded"""
+"""MiB for metrics, and for a second version while it is loaded"""
 STEP_MB = 64
 MOST_WORKERS, MOST_REPLICAS, MOST_MEMORY_MB = 1024, 10_000, 1 << 24
-"""beyond which a number must be a mistake: the machine is another one"""
+"""maximum; a higher number must be a mistake"""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One artifact behind a port."""
+    """An artifact as a service."""
 
     name: str
-    """of the model, and of everything that is made for it"""
+    """name of the model, and of everything for it"""
     image: str
     package: str
-    """what pip installs in the image: the wheel in the build context, with the extras that the model needs"""
+    """the package that pip installs in the image: the wheel in the build context, with the extras that the model
+    needs"""
     workers: int
-    """processes in each container, and processors that it is given"""
+    """processes, and processors, of each container"""
     memory_mb: int
-    """that each container is limited to"""
+    """memory limit of each container"""
     scratch_mb: int
-    """of its temporary folder, where each worker writes the graph as optimised for the processor"""
+    """size of its temporary folder, where each worker writes the graph that is optimized for the processor"""
     replicas: int
     fixed_user: bool = True
-    """whether pods state the user that the image runs as; without it the cluster chooses one, as OpenShift does"""
+    """whether pods state the image's user. Otherwise the cluster chooses one, as OpenShift does."""
     grace_seconds: int
-    """after SIGTERM, in which readiness fails and balancers turn away"""
+    """seconds after SIGTERM in which readiness fails, so that load balancers stop sending requests"""
     drain_seconds: int
 
     @property
     def arguments(self) -> list[str]:
-        """Of `packlight serve` in the container."""
+        """The arguments of `packlight serve` in the container."""
         return [
             *("--host", "::", "--port", str(PORT), "--workers", str(self.workers)),
             *("--grace", str(self.grace_seconds), "--drain", str(self.drain_seconds)),
@@ -59,7 +61,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stop_seconds(self) -> int:
-        """After which an orchestrator may kill."""
+        """Seconds after which an orchestrator can kill the container."""
         return self.grace_seconds + self.drain_seconds + 5
 
 
@@ -73,19 +75,19 @@ def deployment_of(
     memory_mb: int | None = None,
     fixed_user: bool = True,
 ) -> Deployment:
-    """What an artifact's deployment is.
+    """Plan an artifact's deployment.
 
     Args:
-        artifact: verified.
-        name: of the model; by default the artifact's own, as DNS wants it.
-        image: by default the name with packlight's version as its tag.
-        workers: processes in a container.
-        replicas: containers.
-        memory_mb: limit of a container; by default derived from the weights.
-        fixed_user: whether pods state a user; OpenShift refuses those that do.
+        artifact: a verified artifact.
+        name: name of the model. Defaults to the artifact's name, as a DNS label.
+        image: image with tag. Defaults to the name, with packlight's version as its tag.
+        workers: processes per container.
+        replicas: number of containers.
+        memory_mb: memory limit of a container in MiB. Estimated from the weights by default.
+        fixed_user: whether pods state a user. OpenShift rejects those that do.
 
     Raises:
-        PacklightError: when the name is not one that DNS takes, or a number is out of its bounds.
+        PacklightError: if the name is not a valid DNS label, or if a number is out of range.
     """
     chosen = name or re.sub(r"[^a-z0-9]+", "-", artifact.name.lower()).strip("-") or "model"
     if not NAME.fullmatch(chosen):

@@ -1,4 +1,4 @@
-"""The installed packlight packed into a wheel, so that an image runs the same code and asks no index for it."""
+"""Pack the installed packlight into a wheel, so that an image runs the same code without a package index."""
 
 import base64
 import hashlib
@@ -11,17 +11,17 @@ from packlight.errors import PacklightError
 from packlight.origin import NAME, PACKAGE, installation
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""the earliest time that a zip file can hold, so that the same files give the same bytes"""
+"""the earliest time that a zip file can store, so that the same files give the same bytes"""
 WHEEL_FILE = "Wheel-Version: 1.0\nGenerator: packlight deploy\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def packed_wheel() -> bytes:
-    """A wheel of the packlight that is running, whether it was installed from a wheel or from a clone.
+    """Build a wheel of the running packlight, whether it was installed from a wheel or from a clone.
 
     Format: <https://packaging.python.org/en/latest/specifications/binary-distribution-format/>.
 
     Raises:
-        PacklightError: when pip did not install packlight, or installed another version.
+        PacklightError: if pip did not install packlight, or installed another version.
     """
     files = dict(_package()) | dict(_metadata())
     record = f"{NAME}-{__version__}.dist-info/RECORD"

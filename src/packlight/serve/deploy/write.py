@@ -1,4 +1,4 @@
-"""All files of a deployment into a folder, with the artifact beside them."""
+"""Write all files of a deployment to a folder, with the artifact."""
 
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,15 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
     """Write every file, and copy the artifact to `models/NAME/1`.
 
     Args:
-        artifact: verified; only files that its manifest lists are copied, with the manifest and the card.
+        artifact: a verified artifact. Only files in its manifest are copied, with the manifest and the card.
         deployment: from `deployment_of`.
-        out: a folder, made where there is none; files of other names in it stay.
+        out: a folder, created if necessary. Other files in it are kept.
 
     Returns:
         The files that were written.
 
     Raises:
-        PacklightError: when the folder is the artifact's own, or lies in it.
+        PacklightError: if the folder is the artifact's own, or inside it.
     """
     if out.resolve().is_relative_to(artifact.path.resolve()):
         raise PacklightError(f"{out}: is inside the artifact; give another --out")
@@ -55,13 +55,13 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
 
 
 def _let_everybody_read(models: Path, model: Path) -> None:
-    """Modes as the image needs them, whatever the umask: its user owns none of these files."""
+    """Set the modes that the image needs, whatever the umask, because its user owns none of these files."""
     for path in (models, model, *model.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def readme(deployment: Deployment) -> str:
-    """The commands, in the order in which they are given."""
+    """The commands, in the order to run them."""
     name, image = deployment.name, deployment.image
     return f"""\
 # {name}

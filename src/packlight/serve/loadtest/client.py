@@ -1,4 +1,4 @@
-"""One keep-alive HTTP connection, and the requests that it sends."""
+"""A keep-alive HTTP connection and its requests."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from packlight.errors import MeasurementError, PacklightError
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where requests go."""
+    """The address of requests."""
 
     host: str
     port: int
@@ -25,17 +25,17 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def written(self) -> str:
-        """Host and port as in a URL."""
+        """Host and port, as in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def address_of(url: str, model: str, path: str | None = None) -> Address:
-    """The place of a server's inference route.
+    """The address of a server's inference route.
 
     Args:
         url: the server's root, such as http://127.0.0.1:8080.
-        model: its model.
-        path: another route than the protocol's.
+        model: the model's name.
+        path: a route that replaces the protocol's.
 
     Raises:
         PacklightError: when the URL is none, or not plain http.
@@ -68,10 +68,10 @@ def infer_body(text: str, name: str = "text") -> bytes:
 
 
 def http_request(address: Address, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> bytes:
-    """One POST, whole.
+    """A complete POST request.
 
     Raises:
-        PacklightError: when a header is not Latin-1, which is all that a header carries.
+        PacklightError: if a header cannot be encoded in Latin-1.
     """
     lines = [
         f"POST {address.path} HTTP/1.1",
@@ -89,10 +89,10 @@ def http_request(address: Address, body: bytes, headers: Sequence[tuple[str, str
 
 
 def check_answer(address: Address, request: bytes) -> None:
-    """Send one request before any load: if it is refused, the others would be refused for the same reason.
+    """Send one request before the load, because a rejection would apply to all others too.
 
     Raises:
-        MeasurementError: when the server cannot be reached or refuses the request; says why.
+        MeasurementError: if the server cannot be reached or rejects the request. The message says why.
     """
     where = f"{address.written}{address.path}"
     try:
@@ -105,7 +105,7 @@ def check_answer(address: Address, request: bytes) -> None:
         raise MeasurementError(
             f"{where}: no response ({error}); is the server running, and is this its address?"
         ) from error
-    # A busy or broken server is what a load test is there to show; the load counts these answers.
+    # A load test should show a busy or broken server, so these responses are counted there.
     if (
         HTTPStatus.OK < response.status < HTTPStatus.INTERNAL_SERVER_ERROR
         and response.status != HTTPStatus.TOO_MANY_REQUESTS
@@ -116,7 +116,7 @@ def check_answer(address: Address, request: bytes) -> None:
 
 ASK_SECONDS = 10.0
 SAID = 300
-"""characters of a refusal that are shown"""
+"""number of characters shown of an error"""
 RECEIVE = 1 << 16
 
 
@@ -126,7 +126,7 @@ class Connection:
     __slots__ = ("_left", "_parser", "_socket", "closing", "done", "due", "handle", "sent", "status", "used")
 
     def __init__(self, host: str, port: int) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         import httptools  # an extra; the rest of this module is imported without it
 
         family, address = _resolved(host, port)
@@ -148,7 +148,7 @@ class Connection:
             raise OSError(error, "cannot connect")
 
     def start(self, request: bytes, due: float, now: float) -> bool:
-        """Send a request; True when all of it went out.
+        """Send a request. Returns True if it was sent completely.
 
         Raises:
             OSError: when the connection is gone.
@@ -159,7 +159,7 @@ class Connection:
         return self.flush()
 
     def flush(self) -> bool:
-        """Send what is left of the request; True when nothing is.
+        """Send the rest of the request. Returns True if nothing is left.
 
         Raises:
             OSError: when the connection is gone, or never came about.
@@ -176,7 +176,7 @@ class Connection:
         return True
 
     def receive(self) -> bool:
-        """Read what came; True when the response is whole.
+        """Read available data. Returns True if the response is complete.
 
         Raises:
             OSError: when the connection ended before that.
@@ -202,7 +202,7 @@ class Connection:
         self.closing = not self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
-        """Httptools: the response is whole."""
+        """Httptools: the response is complete."""
         self.done = True
 
 

@@ -1,9 +1,9 @@
-"""The open-loop generator: one thread that sends what is due and reads what came.
+"""The open-loop generator: a thread that sends requests when they are due and reads responses.
 
-Between arrivals it sleeps, to the microsecond as `select` can, and spins only through the last of the wait: two
-processors of a machine are often the two threads of one core, and a generator that spins there takes from the server
-what it means to measure. It wants a processor of its own all the same. Idle connections are used in turn, the one that
-rested longest first, so that all workers of a server get their share. When none is idle another one is opened.
+Between arrivals it sleeps, with the microsecond resolution of `select`, and only spins at the end of the wait. Two
+processors are often two threads of one core, so a spinning generator would slow down the server. Even so, it should
+have its own processor. Idle connections are used in turn, the longest idle first, so that all workers get their share.
+If none is idle, another one is opened.
 """
 
 import select
@@ -20,14 +20,14 @@ from packlight.serve.loadtest.rates import poisson
 from packlight.serve.loadtest.settings import Job, Observed
 
 NEAR = 0.0001
-"""seconds; an arrival nearer than this is awaited by spinning: a sleep ends about so much too late"""
+"""seconds before an arrival in which the generator spins, because a sleep ends about this much too late"""
 LONGEST_WAIT = 0.001
-"""seconds; sleep between two looks at what is over its time"""
+"""seconds between two checks for timeouts"""
 ANSWERED = 200
 
 
 class Generator:
-    """Carries out one job."""
+    """Carries out a job."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -45,7 +45,7 @@ class Generator:
         """Send every request at its time and wait for the last response.
 
         Raises:
-            OSError: when not even the first connection comes about.
+            OSError: if the first connection cannot be opened.
         """
         job = self._job
         for _ in range(min(job.connections, job.most_connections)):
@@ -83,7 +83,7 @@ class Generator:
                 at = self._give_up(at, dues, clock())
 
     def _send(self, request: bytes, due: float, now: float) -> bool:
-        """Start one request; False when every connection is busy and no more may be opened."""
+        """Start a request. Returns False if every connection is busy and no more can be opened."""
         while True:
             if self._idle:
                 connection = self._idle.popleft()
@@ -142,7 +142,7 @@ class Generator:
             self._idle.append(connection)
 
     def _closed_idle(self, handle: int) -> None:
-        """The server closed a resting connection."""
+        """The server closed an idle connection."""
         for connection in self._idle:
             if connection.handle == handle:
                 self._idle.remove(connection)
@@ -150,7 +150,7 @@ class Generator:
                 return
 
     def _give_up(self, at: int, dues: list[float], now: float) -> int:
-        """Count what is over its time, among the oldest first, as lost; the same for what could not be sent."""
+        """Count timed-out and unsent requests as lost, the oldest first."""
         while self._busy:
             connection = next(iter(self._busy.values()))
             if now - connection.due < self._job.timeout:
@@ -188,7 +188,7 @@ class Generator:
 
 
 def _ready(poll: selectors.BaseSelector, wait: float) -> list[tuple[selectors.SelectorKey, int]]:
-    """What can be read or written after at most `wait` seconds, to the microsecond."""
+    """The connections that can be read or written after at most `wait` seconds, with microsecond resolution."""
     if wait > 0 and not poll.get_map():
         time.sleep(wait)  # Windows cannot wait for nothing
     elif wait > 0 and hasattr(poll, "fileno"):  # epoll's own wait counts in milliseconds

@@ -1,4 +1,4 @@
-"""`packlight loadtest`: a target, texts and a bound to a result."""
+"""`packlight loadtest`: from a target, texts and a limit to a result."""
 
 import hashlib
 import json
@@ -34,26 +34,26 @@ def measure_load(
     headers: Sequence[tuple[str, str]] = (),
     report: Callable[[Level], None] = lambda level: None,  # noqa: ARG005 - the name says what comes
 ) -> LoadResult:
-    """Load a target and find the highest rate that keeps the bound.
+    """Load a target and find the highest rate within the limit.
 
     Args:
         target: a running server.
-        texts: sent one in a request, in a random order.
+        texts: the texts to send, one per request, in random order.
         model: the target's model.
         source: where the texts come from, for the record.
-        ramp: how rates are chosen.
-        bound: what a level must keep.
-        rates: exactly these instead of the ramp.
-        generator_processors: that the generator is bound to.
-        server_processors: how many the server has, for the record.
-        path: another route than the protocol's.
-        template: another JSON body than the protocol's; "{text}" in its strings stands for the text.
-        headers: more headers, such as an API key.
-        report: told of each level.
+        ramp: how to choose rates.
+        bound: the limit of a level.
+        rates: exact rates that replace the ramp.
+        generator_processors: processors for the generator.
+        server_processors: number of the server's processors, for the record.
+        path: a route that replaces the protocol's.
+        template: a JSON body that replaces the protocol's. "{text}" in its strings stands for the text.
+        headers: additional headers, such as an API key.
+        report: called after each level.
 
     Raises:
-        MeasurementError: when the server cannot be reached, or refuses the first request.
-        PacklightError: when a rate, the URL or the template cannot be used.
+        MeasurementError: if the server cannot be reached, or rejects the first request.
+        PacklightError: if a rate, the URL or the template cannot be used.
     """
     check_rates(ramp, rates)
     address = address_of(target.url, model, path)
@@ -86,7 +86,7 @@ def measure_load(
 
 
 def _hit_rate(before: tuple[float, float] | None, after: tuple[float, float] | None) -> float | None:
-    """The share of the load's texts that the server's cache knew."""
+    """The share of the test's texts that were answered from the server's cache."""
     if after is None:
         return None
     hits, misses = (now - earlier for now, earlier in zip(after, before or (0.0, 0.0), strict=True))
@@ -94,10 +94,10 @@ def _hit_rate(before: tuple[float, float] | None, after: tuple[float, float] | N
 
 
 def fill(template: str, text: str) -> bytes:
-    """A JSON body with the text in the place of "{text}", which may be a whole string or a part of one.
+    """A JSON body with the text instead of "{text}", which can be a whole string or a part of one.
 
     Raises:
-        PacklightError: when the template is not JSON, or none of its strings has the placeholder.
+        PacklightError: if the template is not JSON, or if none of its strings has the placeholder.
     """
     try:
         document = json.loads(template)

@@ -1,4 +1,4 @@
-"""Latency against rate; `report/charts/load.json` says how it looks."""
+"""Plot latency against rate. `report/charts/load.json` defines the style."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from packlight.report import vega
 from packlight.serve.loadtest.result import LoadResult
 
 PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
-"""fields of `Times` to what the legend calls them"""
+"""names in the legend, by the fields of `Times`"""
 SCALE = 1.6
-"""pixels for each unit of the chart"""
+"""pixels per unit of the chart"""
 
 
 def draw(result: LoadResult, path: Path) -> None:
-    """Draw the percentiles of latency against the rate of requests as PNG, both axes logarithmic, with the bound.
+    """Draw the percentiles of latency against the rate of requests as PNG, with logarithmic axes and the limit.
 
     Raises:
         MissingExtraError: When vl-convert-python is not installed.

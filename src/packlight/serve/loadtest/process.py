@@ -1,7 +1,7 @@
-"""The generator's own process: one job a line in, one outcome a line out.
+"""The generator's process: it reads a job per line and writes an outcome per line.
 
-Started by `GeneratorProcess` as `python -m packlight.serve.loadtest.process`, on processors that the server does not use where
-there are enough.
+Started by `GeneratorProcess` as `python -m packlight.serve.loadtest.process`, on processors that the server does not
+use, if there are enough.
 """
 
 import gc
@@ -20,7 +20,7 @@ from packlight.serve.loadtest.settings import Job, Observed
 
 
 class JobFailed(msgspec.Struct, frozen=True, tag=True):
-    """Why a job came to nothing."""
+    """Why a job failed."""
 
     reason: str
 
@@ -35,7 +35,7 @@ class GeneratorProcess:
     """A running generator; a context manager."""
 
     def __init__(self, processors: Collection[int] | None = None) -> None:
-        """Start it, on these processors where the system can bind it to them."""
+        """Start it, on these processors if the system can pin it."""
         self._child = ChildProcess("packlight.serve.loadtest.process")
         bind_process(self._child.pid, processors)
 
@@ -43,7 +43,7 @@ class GeneratorProcess:
         """Carry out one job.
 
         Raises:
-            MeasurementError: when the server cannot be reached, or the process ends.
+            MeasurementError: if the server cannot be reached, or if the process ends.
         """
         self._child.send(msgspec.json.encode(job))
         line = self._child.receive()

@@ -1,4 +1,4 @@
-"""From level to level until the bound breaks, then between the last that held and the first that did not."""
+"""Raise the rate until the limit is exceeded, then search between the last good and the first bad rate."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,12 +14,12 @@ MOST_LEVELS = 24
 
 
 def raise_rate(run: Callable[[float, int], Level], ramp: Ramp, report: Callable[[Level], None]) -> tuple[Level, ...]:
-    """Run levels until the highest rate that keeps the bound is known to the refinement.
+    """Run levels until the highest rate within the limit is known precisely enough.
 
     Args:
-        run: runs one rate; told the attempt.
-        ramp: how rates are chosen.
-        report: told of each level.
+        run: runs a rate, given the attempt.
+        ramp: how to choose rates.
+        report: called after each level.
     """
     levels: list[Level] = []
 
@@ -49,7 +49,7 @@ def confirm_rate(
     bound: Bound,
     seconds: float,
 ) -> Callable[[float, int], Level]:
-    """How one level of a target is run."""
+    """Runs a level against a target."""
     seeds = iter(range(1, 1 << 30))
 
     def run(rate: float, attempt: int) -> Level:
@@ -64,7 +64,7 @@ def confirm_rate(
         before = target.cpu_seconds()
         observed = generator.run(job)
         after = target.cpu_seconds()
-        # the warm-up's requests cost processor time as well, so that it is shared out over all
+        # warm-up requests also cost CPU time, so it is divided by all requests
         counted = seconds / (seconds + WARM_SECONDS)
         cpu = None if before is None or after is None else (after - before) * counted
         return level_of(observed, rate=rate, seconds=seconds, bound=bound, cpu_seconds=cpu, attempt=attempt)

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from packlight.errors import PacklightError
 
 MOST_REQUESTS = 10_000_000
-"""of one level: their times are drawn before it starts"""
+"""maximum number of requests in a level, because their times are drawn before it starts"""
 Times = npt.NDArray[np.float64]
 
 
 def poisson(rate: float, seconds: float, seed: int) -> Times:
-    """Seconds from the start at which requests fall due: independent exponential gaps of mean 1 / rate."""
+    """The times in seconds at which requests are due, with independent exponential gaps of mean 1 / rate."""
     generator = np.random.default_rng(seed)
     expected = rate * seconds
     gaps = generator.exponential(1 / rate, size=int(expected + 6 * expected**0.5) + 16)
@@ -24,25 +24,25 @@ def poisson(rate: float, seconds: float, seed: int) -> Times:
 
 
 class Ramp(msgspec.Struct, frozen=True, kw_only=True):
-    """How rates are chosen."""
+    """How to choose rates."""
 
     start: float = 100.0
     """the first rate"""
     factor: float = 1.5
-    """each next rate, until the bound breaks"""
+    """factor to the next rate, until the limit is exceeded"""
     refine: int = 4
     """halvings of the last step after that"""
     attempts: int = 2
-    """times that a level may break the bound before it counts: other work on the machine breaks it too"""
+    """number of attempts before a level counts as failed, because other work on the machine can make it fail"""
     seconds: float = 10.0
     """of each level"""
 
 
 def check_rates(ramp: Ramp, rates: Sequence[float] = ()) -> None:
-    """Refuse rates and times that no level can have.
+    """Check rates and times.
 
     Raises:
-        PacklightError: when one is not above 0 or not finite, or they make more requests than can be sent.
+        PacklightError: if one is not above 0 or not finite, or if they result in too many requests.
     """
     figures = {"start": (ramp.start,), "seconds": (ramp.seconds,), "rate": rates}
     for name, value in ((name, value) for name, values in figures.items() for value in values):

@@ -1,4 +1,4 @@
-"""The outcome of load: levels, their percentiles, and the JSON file.
+"""The result of a load test: levels, their percentiles, and the JSON file.
 
 Format history of the file
     1   first published form
@@ -29,34 +29,34 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """What a level must keep to count as carried."""
+    """The limit that a level must keep to pass."""
 
     p99_ms: float
     errors: int = 0
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """One rate, held for a while."""
+    """A rate, held for a while."""
 
     rate: float
-    """requests per second, as they fell due on average"""
+    """average requests per second"""
     seconds: float
     due: int
     answered: int
-    """with status 200"""
+    """number of responses with status 200"""
     errors: dict[str, int]
-    """by status, or refused, lost, timeout"""
+    """number of failures by status, or as refused, lost, timeout"""
     latency_ms: Times | None
-    """from when a request was due; null when none was answered"""
+    """latency from when a request was due; null without responses"""
     service_ms: Times | None
-    """from when it was sent: what a closed-loop generator would have called latency"""
+    """latency from when it was sent, as a closed-loop generator would report it"""
     generator_late_ms: float
-    """99th percentile of the generator's own lateness, which is part of the latency"""
+    """99th percentile of the generator's lateness, which is part of the latency"""
     cpu_ms_per_request: float | None
-    """processor time of the server, all its processes; null where it is not known"""
+    """CPU time of all the server's processes; null if unknown"""
     carried: bool
     attempt: int
-    """1, or more where a level was tried again"""
+    """1, or more if a level was repeated"""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,35 +75,35 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     model: str
     workers: int | None
-    """processes of the server; null where it is not known"""
+    """number of the server's processes; null if unknown"""
     server_processors: int | None
-    """processors that the server was bound to; null where it is not known"""
+    """number of processors that the server was pinned to; null if unknown"""
     bound: Bound
     source: Source
     environment: Environment
-    """of the generator, which is the server's too where the target is an artifact"""
+    """environment of the generator, and of the server if the target is an artifact"""
     levels: tuple[Level, ...]
-    """in the order they were run"""
+    """in the order of running"""
     memory_mb: float | None = None
-    """of the server's processes at the end; null where it is not known"""
+    """memory of the server's processes at the end; null if unknown"""
     cache_hit_rate: float | None = None
-    """share of the texts that the server's cache knew; null where it has none or does not say"""
+    """share of texts answered from the server's cache; null if it has none or doesn't report it"""
 
     @property
     def sustained(self) -> Level | None:
-        """The highest level that kept the bound; None when none did."""
+        """The highest level within the limit; None if there is none."""
         return max((level for level in self.levels if level.carried), key=lambda level: level.rate, default=None)
 
 
 class _Written(LoadResult, frozen=True, kw_only=True):
     sustained_rate: float | None = None
-    """the highest rate that kept the bound"""
+    """the highest rate within the limit"""
 
 
 def level_of(
     observed: Observed, *, rate: float, seconds: float, bound: Bound, cpu_seconds: float | None, attempt: int
 ) -> Level:
-    """What one job's outcome says against a bound."""
+    """Compare a job's outcome with the limit."""
     latency = times_of(observed.latency_us)
     errors = sum(observed.errors.values())
     answered = len(observed.latency_us)
@@ -123,7 +123,7 @@ def level_of(
 
 
 def times_of(microseconds: list[int]) -> Times | None:
-    """Percentiles of raw samples, in milliseconds; None of no samples."""
+    """Percentiles of raw samples, in milliseconds; None without samples."""
     if not microseconds:
         return None
     values = np.asarray(microseconds) / 1000
@@ -137,7 +137,7 @@ def write_result(result: LoadResult, path: Path) -> None:
 
 
 def encode_result(result: LoadResult) -> bytes:
-    """The JSON document, with the sustained rate beside the levels that it is derived from."""
+    """The JSON document, with the sustained rate and the levels that it is derived from."""
     sustained = result.sustained
     fields = {name: getattr(result, name) for name in LoadResult.__struct_fields__}
     return msgspec.json.encode(_Written(**fields, sustained_rate=sustained.rate if sustained else None))

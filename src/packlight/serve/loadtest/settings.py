@@ -1,4 +1,4 @@
-"""What the generator is told, and what it says."""
+"""The generator's input and output."""
 
 import msgspec
 
@@ -6,35 +6,35 @@ from packlight.serve.loadtest.client import Address
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What one level of load is."""
+    """A level of load."""
 
     address: Address
     requests: list[bytes]
-    """whole HTTP requests, sent in a random order"""
+    """complete HTTP requests, sent in random order"""
     rate: float
     seconds: float
     warm_seconds: float = 0.0
-    """seconds at the start whose requests are sent but not counted"""
+    """seconds at the start in which requests don't count"""
     connections: int = 32
-    """opened before the clock starts"""
+    """number of connections to open before the clock starts"""
     most_connections: int = 1024
     timeout: float = 10.0
-    """seconds from when a request was due after which it counts as lost"""
+    """seconds after its due time when a request counts as lost"""
     seed: int = 0
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: counted requests only, in no particular order."""
+    """The outcome: counted requests only, in any order."""
 
     due: int
-    """requests that fell due"""
+    """number of requests that were due"""
     latency_us: list[int]
-    """microseconds from when it was due to the whole response, of each answered 200"""
+    """microseconds from the due time to the complete response, for each response 200"""
     service_us: list[int]
-    """microseconds from when it was sent, of the same"""
+    """microseconds from sending, for the same requests"""
     errors: dict[str, int]
-    """those that were not: by status, or `refused`, `lost`, `timeout`"""
+    """number of failures by status, or as `refused`, `lost`, `timeout`"""
     late_us: int
-    """the generator's own lateness: 99th percentile of the microseconds between due and sent"""
+    """the generator's lateness: 99th percentile of the microseconds between due and sent"""
     seconds: float
-    """that the counted part took, with its last response"""
+    """seconds that the counted part took, including the last response"""

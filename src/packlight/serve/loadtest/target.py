@@ -27,7 +27,7 @@ from packlight.serve.settings import KEY_VARIABLE, VARIABLE, Settings
 START_SECONDS = 60.0
 ASK_SECONDS = 5.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""asks the server itself, as the load does, whatever proxy the environment names"""
+"""a direct connection, like the load, that ignores proxies"""
 CACHE_METRICS = (b"packlight_cache_hits_total", b"packlight_cache_misses_total")
 CPU_METRIC = b"packlight_process_cpu_seconds{"
 
@@ -43,44 +43,44 @@ def _cached_texts(url: str, headers: Sequence[tuple[str, str]] = ()) -> tuple[fl
 
 
 class NeedsKeyError(OSError):
-    """The server answers, but not without a key."""
+    """The server requires a key."""
 
 
 class Target(Protocol):
-    """Where load goes."""
+    """The target of the load."""
 
     url: str
     workers: int | None
 
     def cpu_seconds(self) -> float | None:
-        """Processor time of the server so far; None where it is not known."""
+        """CPU time of the server so far; None if unknown."""
         ...
 
     def memory_mb(self) -> float | None:
-        """Memory of the server's processes; None where it is not known."""
+        """Memory of the server's processes; None if unknown."""
         ...
 
     def cached_texts(self) -> tuple[float, float] | None:
-        """Texts that its cache knew so far, and those that it did not; None where it has no cache or does not say."""
+        """Number of cache hits and misses so far; None without a cache, or if unknown."""
         ...
 
 
 class Running:
-    """A server that somebody else started."""
+    """A running server."""
 
     workers: int | None = None
 
     def __init__(self, url: str) -> None:
-        """Name it by its root.
+        """Use the server's root URL.
 
         Raises:
-            PacklightError: when the URL is none, or not plain http.
+            PacklightError: if this is not a URL, or not plain http.
         """
         parts_of(url)
         self.url = url.rstrip("/")
 
     def cpu_seconds(self) -> float | None:
-        """What its metrics say, where they are packlight's."""
+        """From its metrics, if they are packlight's."""
         try:
             lines = _get(f"{self.url}/metrics").splitlines()
         except OSError:
@@ -89,7 +89,7 @@ class Running:
         return sum(values) if values else None
 
     def memory_mb(self) -> float | None:
-        """Not known from outside."""
+        """Unknown from outside."""
         return None
 
     def cached_texts(self) -> tuple[float, float] | None:
@@ -107,14 +107,14 @@ class Process:
         self._process = psutil.Process(process.pid)
 
     def cpu_seconds(self) -> float | None:
-        """Processor time of all its processes, ended ones included; None where one ends at this moment."""
+        """CPU time of all its processes, including ended ones; None if one is just ending."""
         with contextlib.suppress(psutil.NoSuchProcess):
             times = [each.cpu_times() for each in self._all()]
             return sum(each.user + each.system + each.children_user + each.children_system for each in times)
         return None
 
     def memory_mb(self) -> float | None:
-        """Memory that its processes do not share, in MB; None where one ends at this moment."""
+        """Memory that its processes don't share, in MB; None if one is just ending."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return sum(float(each.memory_full_info().uss) for each in self._all()) / 1e6
         return None
@@ -136,17 +136,17 @@ def served(
     errors: BinaryIO | None = None,
     **settings: Any,
 ) -> Iterator[Process]:
-    """Serve an artifact on a free port of this machine, for as long as the block lasts.
+    """Serve an artifact on a free port of this machine while the block runs.
 
     Args:
         artifact: its folder.
-        workers: processes.
-        processors: that the server is bound to.
-        errors: an open file for its log; by default a passing one.
-        settings: more fields of `Settings`, as JSON has them.
+        workers: number of processes.
+        processors: processors that the server is pinned to.
+        errors: an open file for its log; a temporary one by default.
+        settings: more fields of `Settings`, as in JSON.
 
     Raises:
-        MeasurementError: when the server does not come up; with its last words.
+        MeasurementError: if the server does not start. The message has its last output.
     """
     port = free_port()
     fields = {"path": str(artifact), "port": port, "workers": workers, "access_log": False, "grace_seconds": 0}
@@ -167,7 +167,7 @@ def served(
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None, seconds: float = START_SECONDS) -> bool:
-    """Whether a server got ready in time; gives up early when its process ended."""
+    """Whether a server became ready in time. Returns early if its process ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and (process is None or process.poll() is None):
         try:
@@ -182,16 +182,16 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes] | None = None, s
 
 
 def own_key() -> list[tuple[str, str]]:
-    """The header with the key that a server started here asks for; none if it asks for none."""
+    """The header with the key for a server started here; empty if it needs none."""
     key = next(filter(None, map(str.strip, os.environ.get(KEY_VARIABLE, "").split(","))), None)
     return [] if key is None else [("X-API-Key", key.encode().decode("latin-1"))]
 
 
 def model_of(url: str, model: str | None, headers: Sequence[tuple[str, str]] = ()) -> str:
-    """The model that is meant: the one given, else the only one that a packlight server names.
+    """The model: the given one, or the only one that a packlight server lists.
 
     Raises:
-        PacklightError: when none is given and the server does not say one.
+        PacklightError: if none is given, and the server doesn't list exactly one.
     """
     if model is not None:
         return model
@@ -210,14 +210,14 @@ def model_of(url: str, model: str | None, headers: Sequence[tuple[str, str]] = (
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def split_cpus() -> tuple[frozenset[int] | None, frozenset[int] | None]:
-    """Processors for the server and for the generator, apart where there are two; None where they cannot be bound."""
+    """Processors for the server and for the generator, separate if there are two; None if they cannot be pinned."""
     allowed = allowed_cpus()
     if not allowed:
         return None, None

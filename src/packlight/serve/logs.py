@@ -1,6 +1,6 @@
 """Logs: JSON lines on standard error, with request ids and never a text.
 
-Lines of requests are gathered and written every tenth of a second in one call; everything else at once.
+Lines of requests are collected and written every tenth of a second in one call. Everything else is written at once.
 """
 
 import logging
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One answered request."""
+    """A finished request."""
 
     time: float
     level: str
@@ -36,28 +36,28 @@ class Access(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Log:
-    """One process's log. Nothing here waits for its reader."""
+    """A process's log. It never waits for its reader."""
 
     def __init__(self, *, access: bool, writer: LineWriter | None = None) -> None:
-        """Write to standard error unless another writer is given; requests are only written with `access`."""
+        """Write to standard error unless another writer is given. Requests are only written with `access`."""
         self.access = access
         self._writer = writer or standard_error()
         self._worker = os.getpid()
         self._lines: list[bytes] = []
         self._told = 0
-        """dropped lines that a line has spoken of"""
+        """number of dropped lines that have been reported"""
 
     @property
     def dropped(self) -> int:
-        """Lines that were dropped because nobody read those before them."""
+        """Number of lines that were dropped because nobody read earlier ones."""
         return self._writer.dropped
 
     def request(
         self, request: str, method: str, path: str, status: int, seconds: float, texts: int, reason: str | None
     ) -> None:
-        """Note one answered request; it is written with the next flush."""
+        """Record a finished request. It is written with the next flush."""
         if self.access:
-            level = "info" if status < 500 else "error"  # the server's own faults
+            level = "info" if status < 500 else "error"  # server errors
             seconds = round(seconds, 6)
             entry = Access(
                 time.time(), level, "request", request, method, path, status, seconds, self._worker, texts, reason
@@ -65,12 +65,12 @@ class Log:
             self._lines.append(_encode(entry))
 
     def event(self, level: str, event: str, **fields: Any) -> None:
-        """Write one event at once."""
+        """Write an event at once."""
         self._lines.append(self._event(level, event, fields))
         self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write collected lines."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
@@ -81,7 +81,7 @@ class Log:
             self._told = lost
 
     def drain(self) -> None:
-        """Wait for what was written, but not long: the process is about to end."""
+        """Wait briefly for written lines, because the process is about to end."""
         self.flush()
         self._writer.drain()
 
@@ -91,7 +91,7 @@ class Log:
 
 
 class JsonLines(logging.Handler):
-    """Messages of libraries as lines like our own."""
+    """Formats messages of libraries like our own lines."""
 
     def __init__(self, writer: LineWriter | None = None) -> None:
         """Write to standard error unless another writer is given."""
@@ -118,7 +118,7 @@ class JsonLines(logging.Handler):
 
 
 def library_logging() -> dict[str, Any]:
-    """How messages of uvicorn and every other library become JSON lines among the server's."""
+    """The logging configuration that turns messages of uvicorn and other libraries into JSON lines."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -129,7 +129,7 @@ def library_logging() -> dict[str, Any]:
 
 
 def exceptions_as_lines() -> None:
-    """From now on, Python's own warnings and exceptions that nobody caught are JSON lines too."""
+    """Also write Python's warnings and uncaught exceptions as JSON lines."""
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)

@@ -1,6 +1,6 @@
-"""What a server counts, for Prometheus: base units, shared by all worker processes.
+"""A server's metrics for Prometheus: in base units, over all worker processes.
 
-The time of a request is split so that each part can be read for itself:
+The time of a request is divided into parts:
 
     decode      body to texts: unpacking, JSON, checks
     tokenize    texts to token ids
@@ -9,10 +9,10 @@ The time of a request is split so that each part can be read for itself:
     encode      logits to labels to JSON
     request     all of it, from the headers to the finished response
 
-What remains of `packlight_process_cpu_seconds` after these is HTTP itself.
+The rest of `packlight_process_cpu_seconds` is HTTP itself.
 
-A worker counts in plain lists, which costs a request next to nothing, and leaves a snapshot in the folder that all
-workers share every second. Whichever is asked adds up all snapshots, its own being of that moment.
+A worker counts in plain lists, which costs a request next to nothing, and writes a snapshot to a shared folder every
+second. The worker that gets a request for metrics sums all snapshots, with its own current values.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ Label = TypeVar("Label", str, int)
 
 
 class Tally:
-    """How many values fell into each bucket, and their sum."""
+    """The number of values in each bucket, and their sum."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -60,29 +60,29 @@ class Tally:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value; a bound belongs to the bucket below it."""
+        """Count a value. A bound belongs to the bucket below it."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
 
 class Counts(msgspec.Struct):
-    """A tally at one moment."""
+    """A snapshot of a tally."""
 
     counts: list[int]
     total: float
 
 
 class Snapshot(msgspec.Struct):
-    """All that one worker has counted."""
+    """All values of a worker."""
 
     pid: int
     stages: dict[str, Counts]
     routes: dict[str, Counts]
     batch: Counts
     requests: list[tuple[str, int, int]]
-    """route, status, how many"""
+    """route, status, count"""
     loads: list[tuple[str, str, int]]
-    """model, outcome, how many"""
+    """model, outcome, count"""
     queued: int
     taken: int
     truncated: int
@@ -95,15 +95,15 @@ class Snapshot(msgspec.Struct):
 
 
 class Metrics:
-    """The metrics of one worker."""
+    """The metrics of a worker."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Count from nothing.
+        """Start at zero.
 
         Args:
-            folder: where the workers of a server leave their snapshots; None for a worker by itself.
+            folder: shared folder for snapshots; None for a single worker.
         """
         self._process = psutil.Process()
         self._folder = folder
@@ -118,27 +118,27 @@ class Metrics:
         self.loads: Counter[tuple[str, str]] = Counter()
         """by model and outcome"""
         self.queued = 0
-        """texts waiting"""
+        """number of waiting texts"""
         self.taken = 0
         """inference requests"""
         self.cache: AnswerCache | None = None
-        """of answers, if there is one"""
+        """the cache, if there is one"""
         self.truncated = 0
-        """texts that were longer than the model takes"""
+        """number of texts longer than the model's maximum"""
         self.lines_dropped = 0
-        """of the log, because nobody read those before them"""
+        """number of log lines that were dropped because nobody read earlier ones"""
 
     def share(self) -> None:
-        """Leave a snapshot for the other workers; where the disk takes none, they know the one before."""
+        """Write a snapshot for the other workers. If the disk is full, they use the previous one."""
         if self._folder is not None:
             own = self._folder / f"{self._process.pid}.json"
             draft = own.with_suffix(".draft")
             with contextlib.suppress(OSError):
                 draft.write_bytes(msgspec.json.encode(self._snapshot()))
-                draft.replace(own)  # not made to last: the event loop waits for no disk
+                draft.replace(own)  # without fsync, so that the event loop doesn't wait for the disk
 
     def expose(self) -> bytes:
-        """The text form of the values of all workers."""
+        """The values of all workers in Prometheus's text format."""
         snapshots = [self._snapshot()]
         if self._folder is not None:
             others = [file for file in sorted(self._folder.glob("*.json")) if file.stem != str(self._process.pid)]
@@ -169,7 +169,7 @@ class Metrics:
 
 
 class _Families(Collector):
-    """Snapshots added up: counts of all workers that ever were, and what is so now of those that live."""
+    """The sum of all snapshots: counters of all workers, gauges of live ones only."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._all = snapshots
@@ -192,26 +192,28 @@ class _Families(Collector):
             yield HistogramMetricFamily(f"packlight_{stage}_duration_seconds", words, buckets=buckets, sum_value=total)
         buckets, total = _histogram([each.batch for each in self._all], TEXTS)
         yield HistogramMetricFamily(
-            "packlight_batch_texts", "Texts of a micro-batch.", buckets=buckets, sum_value=total
+            "packlight_batch_texts", "Texts in a micro-batch.", buckets=buckets, sum_value=total
         )
         loads = CounterMetricFamily("packlight_model_loads", "Artifacts opened.", labels=["model", "outcome"])
         for (model, outcome), count in _added([each.loads for each in self._all]).items():
             loads.add_metric([model, outcome], count)
         yield loads
         dropped = sum(each.lines_dropped for each in self._all)
-        yield CounterMetricFamily("packlight_log_lines_dropped", "Log lines that nobody read in time.", value=dropped)
+        yield CounterMetricFamily(
+            "packlight_log_lines_dropped", "Log lines dropped because nobody read them.", value=dropped
+        )
         hits, misses = sum(each.cache_hits for each in self._all), sum(each.cache_misses for each in self._all)
-        yield CounterMetricFamily("packlight_cache_hits", "Texts answered from the cache.", value=hits)
-        yield CounterMetricFamily("packlight_cache_misses", "Texts that the cache did not know.", value=misses)
+        yield CounterMetricFamily("packlight_cache_hits", "Texts found in the cache.", value=hits)
+        yield CounterMetricFamily("packlight_cache_misses", "Texts not found in the cache.", value=misses)
         kept = sum(each.cache_texts for each in self._alive)
         yield GaugeMetricFamily("packlight_cache_texts", "Texts in the caches of all workers.", value=kept)
         cut = sum(each.truncated for each in self._all)
-        yield CounterMetricFamily("packlight_truncated_texts", "Texts longer than the model takes.", value=cut)
+        yield CounterMetricFamily("packlight_truncated_texts", "Texts longer than the model's maximum.", value=cut)
         waiting = sum(each.queued for each in self._alive)
         yield GaugeMetricFamily("packlight_queue_texts", "Texts waiting.", value=waiting)
         yield self._of_each("process_cpu_seconds", "CPU time of a worker so far.", "cpu_seconds")
         yield self._of_each("process_resident_memory_bytes", "Memory of a worker.", "memory_bytes")
-        yield self._of_each("worker_requests", "Inference requests taken by a worker.", "taken")
+        yield self._of_each("worker_requests", "Inference requests accepted by a worker.", "taken")
 
     def _of_each(self, name: str, words: str, field: str) -> Metric:
         family = GaugeMetricFamily(f"packlight_{name}", words, labels=["pid"])
@@ -225,7 +227,7 @@ def _now(tally: Tally) -> Counts:
 
 
 def _added(rows: Sequence[Sequence[tuple[str, Label, int]]]) -> dict[tuple[str, Label], int]:
-    """Counts by their two labels, over all workers."""
+    """Counts by two labels, over all workers."""
     added: Counter[tuple[str, Label]] = Counter()
     for row in rows:
         for left, right, count in row:
@@ -234,7 +236,7 @@ def _added(rows: Sequence[Sequence[tuple[str, Label, int]]]) -> dict[tuple[str, 
 
 
 def _histogram(parts: Sequence[Counts], bounds: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
-    """Cumulative counts by upper bound, as Prometheus has them, and the sum."""
+    """Cumulative counts by upper bound, as in Prometheus, and the sum."""
     counts = [sum(column) for column in zip(*(part.counts for part in parts), strict=True)]
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, map(float, accumulate(counts)), strict=True)), sum(part.total for part in parts)

@@ -1,41 +1,41 @@
-"""How queued texts become micro-batches: sorted by length, and padded only where that costs less than another call."""
+"""Form micro-batches of queued texts: sorted by length, and padded only if that costs less than another call."""
 
 from collections.abc import Iterable, Sequence, Sized
 from typing import Generic, NamedTuple, TypeVar
 
 CALL_TOKENS = 4
-"""what a call of the runtime costs beside its tokens, in tokens: a text joins a batch if that adds less padding"""
+"""overhead of a call of the runtime, in tokens: a text joins a batch if that adds less padding"""
 Owner = TypeVar("Owner")
 
 
 class Item(NamedTuple, Generic[Owner]):
-    """One text in the queue."""
+    """A text in the queue."""
 
     tokens: int
     owner: Owner
     """the request that it belongs to"""
     place: int
-    """in that request"""
+    """index in that request"""
 
 
 def by_length(owner: Owner, encoded: Sequence[Sized]) -> list[Item[Owner]]:
-    """The texts of one request, the shortest first."""
+    """The texts of a request, the shortest first."""
     if len(encoded) == 1:
         return [Item(len(encoded[0]), owner, 0)]
     return sorted((Item(len(text), owner, place) for place, text in enumerate(encoded)), key=_tokens)
 
 
 def slice_length(items: Sequence[Item[Owner]], start: int, budget: int, *, pads: bool) -> int:
-    """How many texts of a sorted request are one slice: those that cost `budget` tokens or less, but at least one.
+    """The number of texts in a slice of a sorted request: those that cost at most `budget` tokens, but at least one.
 
     Args:
         items: sorted by length.
-        start: where the slice begins.
-        budget: padded tokens of one micro-batch.
+        start: start of the slice.
+        budget: maximum padded tokens in a micro-batch.
         pads: whether a batch is padded to its longest text.
     """
     whole, texts, longest = 0, 0, 0
-    """tokens of micro-batches that are complete, and the one that is growing"""
+    """tokens of complete micro-batches, and of the current one"""
     for place in range(start, len(items)):
         tokens = items[place].tokens
         if texts and not _joins(tokens, texts, longest if pads else tokens, budget):
@@ -47,13 +47,13 @@ def slice_length(items: Sequence[Item[Owner]], start: int, budget: int, *, pads:
 
 
 def cut(items: Iterable[Item[Owner]], budget: int, *, pads: bool, together: bool) -> list[list[Item[Owner]]]:
-    """Micro-batches of texts, the shortest texts first.
+    """Divide texts into micro-batches, the shortest texts first.
 
     Args:
         items: texts of any requests.
-        budget: most padded tokens of one micro-batch; a longer text is one by itself.
+        budget: maximum padded tokens in a micro-batch. A longer text gets its own.
         pads: whether a batch is padded to its longest text.
-        together: whether texts may share a batch at all.
+        together: whether texts can share a batch.
     """
     if not together:
         return [[item] for item in items]
@@ -69,7 +69,7 @@ def cut(items: Iterable[Item[Owner]], budget: int, *, pads: bool, together: bool
 
 
 def _joins(tokens: int, texts: int, longest: int, budget: int) -> bool:
-    """Whether a text, no shorter than a batch's longest, costs less in it than in a call of its own."""
+    """Whether a text, at least as long as a batch's longest, costs less in it than in a separate call."""
     return tokens * (texts + 1) <= budget and (tokens - longest) * texts <= CALL_TOKENS
 
 

@@ -1,4 +1,4 @@
-"""One artifact, opened on one thread and warm: texts to encoded texts, those to logits, and logits to labels."""
+"""An artifact, opened on one thread and warmed up: from texts to encoded texts, to logits, to labels."""
 
 import warnings
 from collections.abc import Sequence, Sized
@@ -16,8 +16,8 @@ from packlight.serve.external import refuse_external_data
 from packlight.serve.responses import Name, Predictions
 
 Encoded = Sequence[Sized]
-"""texts as the model's engine encodes them; a length counts tokens where the engine has any"""
-WARM_TEXTS = ("warm up", "a second text that is somewhat longer than the first one, to meet another shape")
+"""texts as the model's engine encodes them; lengths count tokens if the engine has any"""
+WARM_TEXTS = ("warm up", "a second, slightly longer warm-up text, for another shape")
 WARM_ROUNDS = 20
 
 
@@ -25,18 +25,18 @@ class Model:
     """A served artifact."""
 
     def __init__(self, name: Name, artifact: Artifact) -> None:
-        """Open a verified artifact on one thread and run it until it is warm.
+        """Open a verified artifact on one thread and warm it up.
 
         Raises:
-            ArtifactError: when the runtime does not open it, or it gives not one score for each label.
-            EngineError: when its engine is not available.
-            MissingExtraError: when it is a torch artifact and torch is not installed.
+            ArtifactError: if the runtime cannot open it, or if it doesn't return one score per label.
+            EngineError: if its engine is not available.
+            MissingExtraError: if it is a PyTorch artifact and PyTorch is not installed.
         """
         self.name = name
         self.artifact = artifact
         self.labels = artifact.labels
         self.sha256 = sha256_of(artifact.path / MANIFEST)
-        """of the manifest, which has the hash of every file"""
+        """hash of the manifest, which has the hash of every file"""
         self.batch_invariant = artifact.manifest.batch_invariant
         self._engine = open_engine(artifact, threads=1)
         self.pads = self._engine.info.pads
@@ -44,11 +44,11 @@ class Model:
 
     @classmethod
     def open(cls, name: Name, folder: Path) -> "Model":
-        """Verify and open an artifact's folder, and replay its golden texts where it has any.
+        """Verify and open an artifact's folder, and replay its golden texts if it has any.
 
         Raises:
-            ReplayError: when it does not answer them as it did when it was made.
-            PacklightError: as `Artifact.open` and the constructor do.
+            ReplayError: if its logits differ from the recorded ones.
+            PacklightError: as from `Artifact.open` and the constructor.
         """
         artifact = Artifact.open(folder)
         refuse_external_data(artifact)
@@ -68,15 +68,15 @@ class Model:
         return self._engine.encode(texts)
 
     def truncated(self, texts: Sequence[str], encoded: Encoded) -> list[bool]:
-        """For each text, whether the model takes no more than a part of it."""
+        """For each text, whether it is longer than the model's maximum."""
         return self._engine.truncated(texts, encoded)
 
     def logits(self, encoded: Sequence[Any]) -> Logits:
-        """Logits of one micro-batch: float32 of shape [texts, labels]."""
+        """Logits of a micro-batch: float32 of shape [texts, labels]."""
         return self._engine.logits(encoded)
 
     def answers(self, logits: Logits) -> Predictions:
-        """What the offline predictor says of texts with these logits, [texts, labels], and all scores."""
+        """The predictions for texts with these logits, [texts, labels], as from a `Predictor`, and all scores."""
         scores = probabilities(logits, self.artifact.activation)
         verdicts = [decide(row, self.labels, self.artifact.manifest) for row in scores]
         return Predictions(

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the server, and its page: both are built here and need no network."""
+"""The OpenAPI document of the server, and its page. Neither needs a network."""
 
 import html
 from typing import Any
@@ -15,7 +15,7 @@ BOUNDS = ("maxLength", "maxItems")
 
 
 def document(limits: Limits, root_path: str = "") -> Schema:
-    """The OpenAPI 3.1 description of every route, under the path at which a proxy publishes the server."""
+    """The OpenAPI 3.1 description of every route, with the path at which a proxy publishes the server."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -29,8 +29,8 @@ def document(limits: Limits, root_path: str = "") -> Schema:
             "/predict": {"post": _predict()},
             "/models": {"get": _get("The models with their labels and measured figures.", "Models")},
             "/v2": {"get": _get("The server's name, version and extensions.", "Server")},
-            "/v2/health/live": {"get": _get("Whether the process answers.", "Live")},
-            "/v2/health/ready": {"get": _get("Whether it takes requests.", "Ready", 503)},
+            "/v2/health/live": {"get": _get("Whether the process is alive.", "Live")},
+            "/v2/health/ready": {"get": _get("Whether it accepts requests.", "Ready", 503)},
             **_model_paths("/v2/models/{model}", ["model"]),
             **_model_paths("/v2/models/{model}/versions/{version}", ["model", "version"]),
         },
@@ -46,7 +46,7 @@ def document(limits: Limits, root_path: str = "") -> Schema:
 
 
 def page(described: Schema) -> bytes:
-    """The document as a page for people."""
+    """The document as a web page."""
     rows = []
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
@@ -89,7 +89,7 @@ def _model_paths(base: str, names: list[str]) -> Schema:
         "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
     }
     metadata = _get("A model's versions, inputs and outputs.", "Model", 404)
-    ready = _get("Whether the model answers.", "ModelReady", 404, 503)
+    ready = _get("Whether the model is ready.", "ModelReady", 404, 503)
     infer = _post("Labels and scores of texts.", "InferRequest", ("InferResponse",), 404)
     infer["parameters"] = [*parameters, binary]
     infer["requestBody"]["content"]["application/octet-stream"] = {}
@@ -101,7 +101,7 @@ def _model_paths(base: str, names: list[str]) -> Schema:
 
 
 def _predict() -> Schema:
-    return _post("Labels of one text or several, for people.", "PredictRequest", ("Prediction", "Predictions"), 404)
+    return _post("Labels of one or more texts, in simple JSON.", "PredictRequest", ("Prediction", "Predictions"), 404)
 
 
 def _get(summary: str, schema: str, *faults: int) -> Schema:
@@ -120,14 +120,14 @@ def _post(summary: str, asked: str, given: tuple[str, ...], *faults: int) -> Sch
 
 
 FAULTS = {
-    400: "Malformed; the reason is given.",
+    400: "Malformed. The reason is in `error`.",
     401: "The API key is missing or wrong.",
     404: "No such model or version.",
     408: "The body came too slowly.",
     413: "The body, a text or the batch is too large.",
     415: "An unknown content encoding.",
-    429: "The queue is full; Retry-After says when to come back.",
-    500: "A fault of the server.",
+    429: "The queue is full. Retry-After says when to retry.",
+    500: "A server error.",
     503: "Not ready, or draining.",
     504: "The deadline passed before the texts were classified.",
 }
@@ -155,7 +155,7 @@ def _schemas(limits: Limits) -> Schema:
 
 
 def _bounded(schema: Any, limits: Limits) -> Any:
-    """A schema with the bounds that these limits set, where the records name a limit."""
+    """A schema with the limits filled in that the records name."""
     if isinstance(schema, list):
         return [_bounded(each, limits) for each in schema]
     if not isinstance(schema, dict):

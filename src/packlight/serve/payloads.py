@@ -1,4 +1,4 @@
-"""The small documents: health, metadata, the list of models."""
+"""Small documents: health, metadata, the list of models."""
 
 from packlight import __version__
 from packlight.serve.interface import Model, Models, ServedModel, Server, TensorInfo
@@ -29,7 +29,7 @@ def metadata(served: Served, versions: list[str]) -> Model:
 
 
 def models(repository: Repository) -> Models:
-    """`GET /models`: what the page shows of each model."""
+    """`GET /models`: each model's description for the page."""
     return Models([_served(served, repository.versions(served.model.name.model)) for served in repository])
 
 

@@ -1,7 +1,7 @@
-"""Uploading an artifact to the Hugging Face Hub: verified, listed, and sent as one commit.
+"""Upload an artifact to the Hugging Face Hub: verified, listed, and as one commit.
 
-Only what the manifest lists, the manifest itself and the model card are sent, so nothing that happens to lie in the
-folder leaves the machine. A commit is whole or not there.
+Only the files in the manifest, the manifest itself and the model card are sent, so other files in the folder never
+leave the machine. A commit is atomic.
 """
 
 import re
@@ -24,34 +24,34 @@ _LOCAL_PATH = re.compile(r'"(?:/|~/|[A-Za-z]:\\\\)[^"]*"')
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """What would be sent, and where."""
+    """What to upload, and where."""
 
     artifact: Artifact
     repo: str
     revision: str | None
     private: bool
     files: tuple[tuple[str, int], ...]
-    """name and bytes of each"""
+    """name and size in bytes of each file"""
     remarks: tuple[str, ...]
-    """what its owner should look at before the world does"""
+    """warnings to check before publishing"""
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files."""
+        """Total size in bytes."""
         return sum(size for _, size in self.files)
 
 
 def pack(folder: Path, repo: str, *, private: bool = True) -> UploadPlan:
-    """Verify an artifact and list what a push would send; nothing is sent.
+    """Verify an artifact and list what a push would send, without sending anything.
 
     Args:
         folder: the artifact's.
         repo: `org/name` or `org/name@branch`.
-        private: of a repository that the push has to create; an existing one stays as it is.
+        private: whether a new repository is private. An existing one is not changed.
 
     Raises:
-        ArtifactError: when the artifact is incomplete or was altered.
-        ModelError: when `repo` is no name of a repository.
+        ArtifactError: if the artifact is incomplete or was altered.
+        ModelError: if `repo` is not a valid repository id.
     """
     parsed = parse_id(repo)
     if parsed is None or "/" not in parsed[0]:
@@ -63,13 +63,13 @@ def pack(folder: Path, repo: str, *, private: bool = True) -> UploadPlan:
 
 
 def push(parcel: UploadPlan, *, message: str | None = None) -> str:
-    """Upload a parcel as one commit, creating the repository where there is none.
+    """Upload everything as one commit, and create the repository if necessary.
 
     Returns:
-        The commit's address.
+        The commit's URL.
 
     Raises:
-        ModelError: when the Hub refuses, or cannot be reached.
+        ModelError: if the Hub rejects it, or cannot be reached.
     """
     from huggingface_hub import HfApi, errors  # (slow to import)
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]

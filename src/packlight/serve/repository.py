@@ -1,13 +1,12 @@
-"""Named, versioned artifacts: one artifact's folder, or a folder of them, reloaded when files change.
+"""Named, versioned artifacts: an artifact's folder, or a folder of artifacts, reloaded when files change.
 
     PATH/packlight.json                     one artifact, version 1
     PATH/<name>/packlight.json              several, each of version 1
     PATH/<name>/<version>/packlight.json    several, each in versions; the highest answers unless one is named
 
-A changed or new folder is opened beside the running ones once two looks in a row found it the same, and takes its
-place when it is verified and warm. A broken one is refused and the old one stays; so it is where a worker starts, which
-serves the rest. Requests that are queued on the
-old one are finished by it.
+A changed or new folder is opened beside the running ones once it has been stable for two checks in a row, and takes
+over when it is verified and warm. A broken one is rejected and the old one stays. A starting worker also rejects broken
+ones and serves the rest. Requests in the old version's queue are finished by it.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Place:
-    """An artifact's folder and what its files looked like."""
+    """An artifact's folder and the state of its files."""
 
     path: Path
     stamp: Stamp
@@ -53,24 +52,24 @@ class Served:
 
 
 class Listener(Protocol):
-    """Who is told what a reload did."""
+    """Receives the events of a reload."""
 
     def loaded(self, name: Name) -> None:
-        """A version answers from now on."""
+        """A version is ready."""
 
     def refused(self, name: Name, reason: str) -> None:
-        """A version was refused; what was there before stays."""
+        """A version was rejected. The previous one stays."""
 
     def removed(self, name: Name) -> None:
-        """A version is gone with its folder."""
+        """A version was removed with its folder."""
 
 
 def find(path: Path, name: str | None = None) -> dict[Name, Place]:
-    """The artifacts at a path, opened by nobody yet.
+    """Find the artifacts at a path, without opening them.
 
     Args:
-        path: an artifact, or a folder of them as drawn above.
-        name: of the model, where the path is one artifact; by default the manifest's.
+        path: an artifact, or a folder of artifacts as shown above.
+        name: name of the model, if the path is one artifact. Defaults to the manifest's.
     """
     if (path / MANIFEST).is_file():
         return {Name(name or _own_name(path), ONLY_VERSION): Place(path, _stamp(path))}
@@ -78,7 +77,7 @@ def find(path: Path, name: str | None = None) -> dict[Name, Place]:
     for folder in _folders(path):
         if (folder / MANIFEST).is_file():
             found[Name(folder.name, ONLY_VERSION)] = Place(folder, _stamp(folder))
-            continue  # what lies below are a cascade's parts
+            continue  # folders below are a cascade's models
         for version in _folders(folder):
             if (version / MANIFEST).is_file():
                 found[Name(folder.name, version.name)] = Place(version, _stamp(version))
@@ -86,11 +85,11 @@ def find(path: Path, name: str | None = None) -> dict[Name, Place]:
 
 
 def verify(path: Path, name: str | None = None) -> dict[Name, Artifact]:
-    """Check every artifact at a path as a server's start does.
+    """Check every artifact at a path, before a server starts.
 
     Raises:
-        ArtifactError: when there is none, or one is incomplete, altered, of an unknown version or keeps
-            weights in another file.
+        ArtifactError: if there is none, or if one is incomplete, altered, of an unknown version, or has external
+            weights.
     """
     found = find(path, name)
     if not found:
@@ -102,10 +101,10 @@ def verify(path: Path, name: str | None = None) -> dict[Name, Artifact]:
 
 
 class Repository:
-    """The models of one worker."""
+    """The models of a worker."""
 
     def __init__(self, path: Path, name: str | None, queue: Callable[[Model], Batcher], listener: Listener) -> None:
-        """Say where artifacts are, how a model gets its queue, and who is told of reloads."""
+        """Set the path of the artifacts, the factory of queues, and the receiver of events."""
         self._path = path
         self._name = name
         self._queue = queue
@@ -116,15 +115,15 @@ class Repository:
         self._served: dict[str, dict[str, Served]] = {}
         self._newest: dict[str, Served] = {}
         self._untrusted: dict[Name, str] = {}
-        """versions that do not answer their golden texts as they should, and why"""
+        """versions whose golden texts fail, with the reason"""
         self._opener = ThreadPoolExecutor(1, "opener")
 
     def open_all(self) -> None:
-        """Open everything that is there, before the first request; what does not open is refused as by a reload.
+        """Open everything before the first request. Artifacts that cannot be opened are rejected, as in a reload.
 
         Raises:
-            PacklightError: when none can be opened, with the first's reason, or there is none; but where golden texts are
-                answered otherwise, the server starts, is not ready, and says why.
+            PacklightError: if there is none, or if none can be opened, with the first one's reason. If only golden
+                texts fail, the server starts, but is not ready, and says why.
         """
         self._seen = find(self._path, self._name)
         reasons = []
@@ -137,7 +136,7 @@ class Repository:
             raise ArtifactError(reasons[0]) if reasons else _nothing(self._path)
 
     async def refresh(self) -> None:
-        """Look for changes and take over those that are settled."""
+        """Look for changes, and adopt those that are stable."""
         seen = await asyncio.to_thread(find, self._path, self._name)
         before, self._seen = self._seen, seen
         for name, place in seen.items():
@@ -150,10 +149,10 @@ class Repository:
             del self._untrusted[name]
 
     def get(self, model: str, version: str | None = None) -> Served:
-        """A model's version, by default its newest.
+        """A model's version; the newest by default.
 
         Raises:
-            HTTPError: 404 when there is none of that name.
+            HTTPError: 404 if it does not exist.
         """
         versions = self._served.get(model, {})
         served = self._newest.get(model) if version is None else versions.get(version)
@@ -162,10 +161,10 @@ class Repository:
         return served
 
     def only(self) -> Served:
-        """The model that `/predict` means when it names none.
+        """The model for a `/predict` request that names none.
 
         Raises:
-            HTTPError: 400 when there are several, 503 when there is none.
+            HTTPError: 400 if there are several, 503 if there is none.
         """
         if not self._newest:
             raise unavailable("no model is loaded")
@@ -183,7 +182,7 @@ class Repository:
 
     @property
     def queued(self) -> int:
-        """Texts that wait in all queues."""
+        """The number of texts in all queues."""
         return sum(served.batcher.queued for versions in self._served.values() for served in versions.values())
 
     async def _reload(self, name: Name, place: Place) -> None:
@@ -196,7 +195,7 @@ class Repository:
         self._listener.loaded(name)
 
     def untrusted(self, model: str | None = None) -> str | None:
-        """Why a model, by default any, cannot be trusted here and no other version answers for it; None where all is well."""
+        """Why a model (by default any) fails its golden texts and has no other version; None if none does."""
         reasons = (
             reason
             for name, reason in self._untrusted.items()
@@ -205,11 +204,11 @@ class Repository:
         return next(reasons, None)
 
     def _refuse(self, name: Name, place: Place, error: Exception) -> str:
-        """Remember that a version does not open, until it changes; gives the reason."""
+        """Remember that a version cannot be opened, until it changes. Returns the reason."""
         reason = str(error) if isinstance(error, PacklightError) else f"{place.path}: {type(error).__name__}: {error}"
         self._refused[name] = place
         if isinstance(error, ReplayError):
-            # Clients that ask for readiness need not know where the folder is.
+            # Clients that check readiness must not see the folder's path.
             self._untrusted[name] = f"{name.model}, version {name.version}: {reason.removeprefix(f'{place.path}: ')}"
         self._listener.refused(name, reason)
         return reason
@@ -237,7 +236,7 @@ class Repository:
 
 
 def _open_quietly(name: Name, path: Path) -> Model:
-    """Open on a thread of the lowest priority, so that the running model keeps the processor."""
+    """Open on a thread with the lowest priority, so that the running model keeps the processor."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
     return Model.open(name, path)
@@ -250,7 +249,7 @@ def _nothing(path: Path) -> ArtifactError:
 
 
 def _own_name(path: Path) -> str:
-    """The manifest's name where it can be one in a URL, else the folder's, else `model`."""
+    """The manifest's name if it is valid in a URL, otherwise the folder's, otherwise `model`."""
     try:
         named = read_manifest(path).name
     except ArtifactError:
@@ -277,6 +276,6 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _natural(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Order by numbers where there are numbers: 9 before 10, 1.9 before 1.10."""
+    """A sort key that orders numbers by value: 9 before 10, 1.9 before 1.10."""
     parts = re.findall(r"\d+|\D+", version)
     return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)

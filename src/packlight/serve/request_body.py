@@ -1,4 +1,4 @@
-"""Reading a request's body: size, time limits and compression."""
+"""Read a request's body: size, time limits and compression."""
 
 import asyncio
 import time
@@ -12,18 +12,18 @@ from packlight.serve.settings import Limits
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 RAW_DEFLATE = -zlib.MAX_WBITS
 DISCARDED = 8
-"""times the largest body that are read before a connection is cut"""
+"""multiple of the maximum body that is read before the connection is closed"""
 
 
 async def read_body(request: Request, cap: int) -> bytes:
-    """The body as sent.
+    """Read the body as sent.
 
-    What is over the cap is read and thrown away, up to a few times the cap: most clients look for the answer only
-    when all is sent.
+    Data above the cap is read and discarded, up to a multiple of the cap, because most clients only look for a response
+    after sending everything.
 
     Raises:
-        HTTPError: 413 when it is larger than `cap` bytes.
-        ClientGoneError: when the rest of it never comes.
+        HTTPError: 413 if it is larger than `cap` bytes.
+        ClientGoneError: if it never becomes complete.
     """
     length = request.header(b"content-length")
     if length is not None and int(length) <= cap:
@@ -51,11 +51,11 @@ def _too_large(cap: int) -> str:
 
 
 def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
-    """The body as its sender wrote it.
+    """The unpacked body.
 
     Args:
         body: as received.
-        encoding: the Content-Encoding header; gzip, deflate (with or without zlib's frame) and identity are known.
+        encoding: the Content-Encoding header: gzip, deflate (with or without zlib's frame) or identity.
         limits: `unpacked_bytes` is the cap.
 
     Raises:
@@ -67,7 +67,7 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
     if name in ("gzip", "x-gzip"):
         return _inflate(body, GZIP_OR_ZLIB, limits.unpacked_bytes)
     if name == "deflate":
-        # RFC 9110, 8.4.1.2: some senders leave out zlib's frame; its first byte always has the low nibble 8
+        # RFC 9110, 8.4.1.2: some senders omit zlib's frame, whose first byte always has the low nibble 8
         framed = body[:1] and body[0] & 0x0F == zlib.DEFLATED and (int.from_bytes(body[:2]) % 31) == 0
         return _inflate(body, zlib.MAX_WBITS if framed else RAW_DEFLATE, limits.unpacked_bytes)
     raise HTTPError(
@@ -91,21 +91,21 @@ def _inflate(body: bytes, window: int, cap: int) -> bytes:
 
 
 LOOKS = 4
-"""within the bound, by a quarter of which a body may be late"""
+"""number of checks within the time limit; a body can be late by this fraction"""
 
 LATE = "the body came too slowly"
 
 
 class BodyTimeouts:
-    """The tasks that wait for a body; entered by each while it does."""
+    """The tasks that wait for a body. Each one enters while it waits."""
 
     def __init__(self, seconds: float) -> None:
-        """Limit the seconds that each body may take."""
+        """Limit the seconds for each body."""
         self._seconds = seconds
         self._since: dict[asyncio.Task[object], float] = {}
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End what is over its time, and look again later."""
+        """End late tasks, and check again later."""
         oldest = time.monotonic() - self._seconds
         for task, since in self._since.items():
             if since <= oldest:
@@ -123,7 +123,7 @@ class BodyTimeouts:
         """Go on.
 
         Raises:
-            HTTPError: 408 when the body was ended here.
+            HTTPError: 408 if the body was too late.
         """
         task = asyncio.current_task()
         assert task is not None  # as above

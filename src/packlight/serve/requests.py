@@ -1,4 +1,4 @@
-"""A request's bytes to what it asks: the protocol's inference requests, and the plain form for people."""
+"""Parse a request's bytes: the protocol's inference requests, and the simple form."""
 
 from codecs import BOM_UTF8
 from typing import Any
@@ -17,12 +17,12 @@ LONGEST_TIMEOUT = 1 << 63
 
 
 class RequestedOutput(msgspec.Struct, frozen=True):
-    """One output that is asked for."""
+    """A requested output."""
 
     name: str
     binary: bool = False
     classes: int = 0
-    """above 0: this many of the most likely labels, as `value:index:label`"""
+    """if above 0, the number of most likely labels to return, as `value:index:label`"""
 
 
 JSON_DEFAULT = (RequestedOutput(LABEL), RequestedOutput(SCORES))
@@ -30,13 +30,13 @@ BINARY_DEFAULT = (RequestedOutput(LABEL, binary=True), RequestedOutput(SCORES, b
 
 
 class InferRequest(msgspec.Struct, frozen=True):
-    """What one request asks."""
+    """A parsed request."""
 
     texts: list[str]
     id: str | None = None
     outputs: tuple[RequestedOutput, ...] = JSON_DEFAULT
     timeout: float | None = None
-    """seconds, where the client states its own"""
+    """the client's own time limit in seconds"""
 
 
 class PlainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +75,7 @@ def read_infer(body: bytes, json_length: str | None, limits: Limits) -> InferReq
     Args:
         body: unpacked bytes.
         json_length: the header Inference-Header-Content-Length: number of bytes of JSON, before the binary tensors.
-        limits: bounds on texts.
+        limits: limits on texts.
 
     Raises:
         HTTPError: 400 with the reason for anything malformed, 413 above a limit.
@@ -112,7 +112,7 @@ def read_plain(body: bytes, limits: Limits) -> PlainRequest:
 
 
 def _without_mark(data: bytes | memoryview) -> bytes | memoryview:
-    """JSON without a byte order mark, which some clients on Windows send (RFC 8259, 8.1, lets a parser ignore it)."""
+    """JSON without a byte order mark, which some clients on Windows send (see RFC 8259, section 8.1)."""
     return data[len(BOM_UTF8) :] if data[: len(BOM_UTF8)] == BOM_UTF8 else data
 
 
@@ -137,7 +137,7 @@ def _split(body: bytes, json_length: str | None) -> tuple[bytes | memoryview, me
 
 
 def _slice(tensor: Tensor, binary: memoryview | None) -> memoryview | None:
-    """The only input's binary data, which must be all that follows the JSON."""
+    """The binary data of the only input, which must be everything after the JSON."""
     size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
     if size is None:
         if binary:
@@ -179,7 +179,7 @@ def _classes(name: str, parameters: Parameters) -> int:
 
 
 def _timeout(parameters: Parameters) -> float | None:
-    """Triton's `timeout`: microseconds, 0 for none."""
+    """Triton's `timeout` in microseconds; 0 for none."""
     timeout = parameters.get("timeout")
     if isinstance(timeout, int) and not isinstance(timeout, bool) and timeout > 0:
         if timeout >= LONGEST_TIMEOUT:

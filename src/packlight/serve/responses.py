@@ -1,4 +1,4 @@
-"""What a model says, as bytes: the protocol's responses in JSON and binary, and the plain form for people."""
+"""Responses as bytes: the protocol's in JSON and binary, and the simple form."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,10 +20,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Predictions(NamedTuple):
-    """A model's answers to the texts of one request."""
+    """A model's predictions for the texts of a request."""
 
     labels: tuple[str, ...]
-    """all of the model's, in the order of the scores"""
+    """all labels of the model, in the order of the scores"""
     chosen: list[str]
     """one label for each text"""
     confidence: list[float]
@@ -34,7 +34,7 @@ class Predictions(NamedTuple):
 
 
 class Name(NamedTuple):
-    """The model that answers."""
+    """The model of a response."""
 
     model: str
     version: str
@@ -46,11 +46,11 @@ class Payload(NamedTuple):
     body: bytes
     kind: str
     json_length: int | None = None
-    """how much of the body is JSON, where binary tensors follow"""
+    """length of the JSON, if binary tensors follow"""
 
 
 def infer_response(name: Name, query: InferRequest, answers: Predictions, *, truncated: Sequence[bool] = ()) -> Payload:
-    """The response to `…/infer`; its parameters say `truncated` where a text is longer than the model takes."""
+    """The response to `…/infer`. Its parameters have `truncated` if a text is longer than the model's maximum."""
     outputs = []
     tail = []
     for wanted in query.outputs:
@@ -74,7 +74,7 @@ def infer_response(name: Name, query: InferRequest, answers: Predictions, *, tru
 def plain_response(answers: Predictions, top_k: int, *, single: bool, truncated: Sequence[bool] = ()) -> Payload:
     """The response to `/predict`: an object for one text, `{"predictions": […]}` for a list.
 
-    An object says `"truncated": true` where its text is longer than the model takes.
+    An object has `"truncated": true` if its text is longer than the model's maximum.
     """
     order = likeliest(answers.scores, top_k)
     marks = truncated or [False] * len(order)
@@ -103,7 +103,7 @@ def likeliest(scores: Scores, count: int) -> list[list[int]]:
 
 
 def _output(wanted: RequestedOutput, answers: Predictions) -> tuple[Output, bytes | None]:
-    """One output's JSON, and its bytes where it was asked for in binary."""
+    """An output's JSON, and its bytes if requested in binary form."""
     rows = len(answers.chosen)
     if wanted.classes:
         best = likeliest(answers.scores, wanted.classes)

@@ -1,17 +1,17 @@
-"""Which handler a path means."""
+"""Map paths to handlers."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 PAGE = ("/", "/page.js", "/page.css", "/icon.svg", "/docs", "/openapi.json")
-"""the documents that a browser asks for"""
+"""documents for browsers"""
 _CACHED_PATHS = 1024
 _LONGEST_CACHED = 512
-"""characters of a path; a longer one is parsed each time, so that the cache stays under a megabyte"""
+"""maximum length of a cached path, so that the cache stays below a megabyte"""
 
 
 class Target(NamedTuple):
-    """Which handler a path means, for which model."""
+    """A handler, and the model that it is for."""
 
     route: str
     model: str | None = None
@@ -30,16 +30,16 @@ _OF_A_MODEL = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
 
 
 def target_of(path: str) -> Target:
-    """Which handler a path means; `other` for none.
+    """The handler of a path; `other` if there is none.
 
-    A slash at the end changes nothing, as with KServe, which redirects to the path without it; only the documents, whose
-    links are relative, have none.
+    A slash at the end is ignored, as in KServe, which redirects to the path without it. Documents can't have one,
+    because their links are relative.
     """
     return _cached(path) if len(path) <= _LONGEST_CACHED else _parse(path)
 
 
 def below(root: str, path: str) -> str:
-    """A path as the routes know it: without the prefix under which a proxy publishes the server, if it has that."""
+    """A path without the prefix at which a proxy publishes the server."""
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 

@@ -1,7 +1,7 @@
-"""`packlight serve`: what must hold before a worker is started, and the folder that workers share.
+"""`packlight serve`: checks before workers start, and their shared folder.
 
-On SIGTERM readiness fails in every worker while requests are still answered, each with `Connection: close`; after
-the grace the workers stop accepting, finish what they have within the bound, and the server ends with status 0.
+On SIGTERM, readiness fails in every worker, while requests still get responses with `Connection: close`. After the
+grace period, workers stop accepting, finish running requests within a limit, and the server ends with status 0.
 """
 
 import os
@@ -36,21 +36,21 @@ SHARES_PORTS = "linux"
 
 
 def default_workers() -> int:
-    """One worker for each processor that this process may use, where workers can share a port."""
+    """One worker for each processor that this process may use, if workers can share a port."""
     return cpu_budget() if sys.platform == SHARES_PORTS else 1
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal says otherwise.
+    """Serve until a signal arrives.
 
     Args:
-        settings: `runtime` may be empty; a folder of its own is made then.
+        settings: if `runtime` is empty, a folder is created.
 
     Raises:
-        ArtifactError: when an artifact at the path is incomplete, altered or of an unknown version.
-        PacklightError: when the name cannot be one, the address is not available, the system cannot run several workers,
+        ArtifactError: if an artifact at the path is incomplete, altered or of an unknown version.
+        PacklightError: if the name is not valid, the address is not available, the system cannot run several workers,
             or no worker can start.
-        MissingExtraError: when the `serve` extra is not installed.
+        MissingExtraError: if the extra `serve` is not installed.
     """
     require("uvicorn", "httptools", "prometheus_client", purpose="packlight serve")
     if settings.tracing:
@@ -84,7 +84,7 @@ def serve(settings: Settings) -> None:
 
 
 def _prepare(settings: Settings, runtime: Path) -> None:
-    """Leave in the environment what workers need: they are new processes, not forks of this one."""
+    """Pass settings to workers through the environment, because they are new processes, not forks."""
     write_settings(settings)
     (runtime / METRICS_FOLDER).mkdir(exist_ok=True)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -107,7 +107,7 @@ def _temporary() -> str:
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket | None]:
-    """The Unix socket of all workers; None if each binds a port for itself.
+    """The Unix socket of all workers; None if each one binds a port.
 
     Raises:
         PacklightError: if the address is not available.
@@ -139,10 +139,10 @@ def _run(settings: Settings, listener: socket.socket | None, flag: DrainFlag, st
 
 
 def _check_name(name: str | None) -> None:
-    """A model's name is one part of a path in a URL.
+    """Check that a model's name is valid in a URL's path.
 
     Raises:
-        PacklightError: when it cannot be one.
+        PacklightError: if it is not.
     """
     if name and not NAME.fullmatch(name):
         raise PacklightError(
@@ -152,10 +152,10 @@ def _check_name(name: str | None) -> None:
 
 
 def _checked(settings: Settings) -> Settings:
-    """Settings as stated, each within its bounds; those made in Python have not been looked at yet.
+    """Check that settings are in range, because those from Python have not been checked yet.
 
     Raises:
-        PacklightError: when one is out of its bounds.
+        PacklightError: if one is out of range.
     """
     try:
         return msgspec.convert(msgspec.to_builtins(settings), Settings)
@@ -164,10 +164,10 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _check_root_path(root: str) -> None:
-    """A prefix of paths.
+    """Check a path prefix.
 
     Raises:
-        PacklightError: when it is none.
+        PacklightError: if it is not valid.
     """
     if root and not ROOT_PATH.fullmatch(root):
         raise PacklightError(
@@ -176,11 +176,10 @@ def _check_root_path(root: str) -> None:
 
 
 def _check_workers(workers: int) -> None:
-    """Several workers listen on one port.
+    """Check the number of workers on one port.
 
     Raises:
-        PacklightError: when there are more than a machine has a use for, or the system would not spread connections over
-            them.
+        PacklightError: if there are too many, or if the system doesn't spread connections over them.
     """
     checked_count("workers", workers, most_at_once())
     if workers > 1 and sys.platform != SHARES_PORTS:

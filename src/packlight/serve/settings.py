@@ -1,4 +1,4 @@
-"""Server settings, and the limits that it enforces."""
+"""Server settings and limits."""
 
 import os
 from typing import Annotated
@@ -11,28 +11,37 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds of one worker process."""
+    """Limits of a worker process."""
 
     body_bytes: Count = 4 << 20
-    """a request's body as it is sent"""
+    """maximum size of a request's body as sent"""
     unpacked_bytes: Count = 8 << 20
-    """a compressed body once unpacked"""
+    """maximum size of an unpacked body"""
     texts: Count = 256
-    """texts in one request"""
+    """maximum number of texts in a request"""
     text_bytes: Count = 64 << 10
-    """one text, in UTF-8"""
+    """maximum size of a text, in UTF-8"""
     queue_texts: Count = 512
-    """texts waiting for one model, beyond which requests are refused whatever their size"""
+    """number of texts waiting for a model, above which requests of any size are rejected"""
     batch_tokens: Count = 64
-    """padded tokens of one micro-batch; a longer text is a batch of its own. A request yields to others after each slice of this size"""
+    """maximum padded tokens in a micro-batch.
+
+    A longer text gets its own. A request yields to others after each slice of this size.
+    """
     deadline_seconds: Seconds = 2.0
-    """from a request's arrival to its answer: 504 after that, whether inference has begun or not"""
+    """maximum seconds from a request's arrival to its response.
+
+    After that, the response is 504, whether inference has started or not.
+    """
     head_seconds: Seconds = 60.0
-    """for a connection's first byte, and for all headers of a request"""
+    """maximum seconds for a connection's first byte, and for all headers of a request"""
     keep_alive_seconds: Seconds = 90.0
-    """for a connection between two requests; longer than the proxies in front keep theirs, or they send to a closed one"""
+    """maximum idle seconds of a connection.
+
+    It must be longer than that of proxies in front, or they send to a closed connection.
+    """
     body_seconds: Seconds = 10.0
-    """from the headers to the last byte of the body"""
+    """maximum seconds from the headers to the last byte of the body"""
 
 
 VARIABLE = "PACKLIGHT_SERVE_SETTINGS"
@@ -44,45 +53,45 @@ METRICS_FOLDER = "metrics"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be chosen about a server, but the API key, which only the environment carries."""
+    """All settings of a server, except for the API key, which is only in the environment."""
 
     path: str
-    """an artifact, or a folder of models"""
+    """an artifact, or a folder of artifacts"""
     name: str | None = None
-    """the model's name where the path is one artifact; by default the artifact's own"""
+    """the model's name if the path is one artifact. Defaults to the artifact's name."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
     uds: str | None = None
     """the path of a Unix socket to listen on instead of host and port"""
     root_path: str = ""
-    """the path under which a proxy publishes the server, such as /models/intent; requests may carry it or not"""
+    """the path at which a proxy publishes the server, such as /models/intent. Requests can have it or not."""
     workers: Annotated[int, msgspec.Meta(ge=1)] = 1
     limits: Limits = Limits()
     reload_seconds: Annotated[float, msgspec.Meta(ge=0)] = 2.0
-    """how often the path is looked at for new versions; 0 for never"""
+    """seconds between checks for new versions; 0 for never"""
     grace_seconds: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    """after SIGTERM: readiness fails, requests are still taken, so that balancers can turn away"""
+    """seconds after SIGTERM in which readiness fails and requests are still accepted, for load balancers"""
     drain_seconds: Seconds = 20.0
-    """after the grace: running requests are finished within this bound"""
+    """maximum seconds for running requests after the grace period"""
     protect_health: bool = False
-    """whether health needs the API key too"""
+    """whether health routes require the API key"""
     protect_metrics: bool = False
-    """whether metrics need the API key too"""
+    """whether metrics require the API key"""
     metrics: bool = True
     page: bool = True
-    """whether the page, the documents and the list of models are shown"""
+    """whether to serve the page, the documents and the list of models"""
     access_log: bool = True
     cache_texts: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 0
-    """texts whose answers each worker keeps; 0 for none"""
+    """number of texts in each worker's cache; 0 for none"""
     cors_origins: tuple[str, ...] = ()
-    """origins of pages that may call the server, as browsers send them; * for all"""
+    """allowed CORS origins, as browsers send them; * for all"""
     tracing: bool = False
     runtime: str = ""
-    """the folder that workers share: metrics and the drain flag"""
+    """the workers' shared folder for metrics and the drain flag"""
 
 
 def write_settings(settings: Settings) -> None:
-    """Put settings where worker processes find them."""
+    """Pass settings to worker processes."""
     os.environ[VARIABLE] = msgspec.json.encode(settings).decode()
 
 

@@ -1,4 +1,4 @@
-"""The routes that say how a worker and its models are: health, metadata, the list of models, metrics."""
+"""The status routes: health, metadata, the list of models, metrics."""
 
 from packlight.serve import payloads
 from packlight.serve.drain_flag import DrainFlag
@@ -15,10 +15,10 @@ NO_ROUTE = "there is no such route; see /docs"
 
 
 class Status:
-    """What can be asked about a worker."""
+    """A worker's status."""
 
     def __init__(self, repository: Repository, settings: Settings, drain: DrainFlag, metrics: Metrics) -> None:
-        """Say whose models are meant, and what the settings show of them."""
+        """Set the models and the settings."""
         self._repository = repository
         self._settings = settings
         self._drain = drain

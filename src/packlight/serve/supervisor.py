@@ -1,4 +1,4 @@
-"""The process above the workers: starts them, replaces those that die, and ends them in order."""
+"""The supervisor: it starts workers, replaces those that die, and ends them cleanly."""
 
 import contextlib
 import multiprocessing
@@ -18,17 +18,18 @@ from packlight.serve.worker import work
 
 RESPAWN_SECONDS = 0.1
 SHORT_LIFE = 5.0
-"""seconds; a worker that dies younger is replaced more slowly, lest one that cannot start keep a processor busy"""
+"""seconds; a worker that dies earlier is replaced more slowly, so that one that cannot start doesn't keep a processor
+busy"""
 SLOW_RESPAWN_SECONDS = 2.0
 LAST_SECONDS = 2.0
-"""that a worker has beyond its drain before it is killed"""
+"""seconds after its drain time until a worker is killed"""
 
 
 class Supervisor:
     """Keep a number of workers running until a signal arrives.
 
-    On SIGTERM readiness fails while requests are still answered; after the grace, or at another signal, workers stop to
-    accept and finish what they have.
+    On SIGTERM, readiness fails while requests still get responses. After the grace period, or at another signal,
+    workers stop accepting and finish running requests.
     """
 
     def __init__(
@@ -54,16 +55,16 @@ class Supervisor:
         self._processes: list[SpawnProcess | None] = [None] * workers
         self._born = [0.0] * workers
         self._due = [0.0] * workers
-        """when a missing worker is started"""
+        """the time to start a missing worker"""
         self._stop_at: float | None = None
         self._failure: str | None = None
         """why no worker can start"""
 
     def run(self) -> None:
-        """Keep the workers; returns when all have ended.
+        """Keep the workers running. Returns when all have ended.
 
         Raises:
-            PacklightError: when a worker cannot start before any became ready.
+            PacklightError: if a worker cannot start before any became ready.
         """
         with self._signals() as woken:
             while self._stop_at is None or time.monotonic() < self._stop_at:
@@ -77,7 +78,7 @@ class Supervisor:
             self._end()
 
     def _replace(self) -> None:
-        """Notice workers that died, and start those that are due."""
+        """Detect dead workers, and start those that are due."""
         now = time.monotonic()
         for place, process in enumerate(self._processes):
             if process is not None and not process.is_alive():
@@ -92,7 +93,7 @@ class Supervisor:
                 new.start()
 
     def _pause(self) -> float | None:
-        """Seconds until something is due; None where only a signal or a death can come."""
+        """Seconds until the next action; None if only a signal or a death can cause one."""
         dues = [due for due, process in zip(self._due, self._processes, strict=True) if process is None]
         if self._stop_at is not None:
             dues.append(self._stop_at)
@@ -107,7 +108,7 @@ class Supervisor:
             process.join()
 
     def _end(self) -> None:
-        """Let the workers finish, and kill those that do not within their time."""
+        """Let the workers finish, and kill those that take too long."""
         alive = [each for each in self._processes if each is not None]
         for process in alive:
             process.terminate()
@@ -121,7 +122,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[socket.socket]:
-        """Take signals; gives the socket that becomes readable with each (Windows cannot wait for a pipe)."""
+        """Handle signals. Returns a socket that becomes readable with each one (Windows cannot wait for a pipe)."""
         readable, writable = socket.socketpair()
         for end in (readable, writable):
             end.setblocking(False)  # noqa: FBT003 - the standard library's own

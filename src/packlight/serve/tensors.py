@@ -15,7 +15,7 @@ LENGTH = struct.Struct("<I")
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """One input as JSON has it; `data` is absent where the tensor follows in binary."""
+    """An input in JSON. `data` is absent if the tensor follows in binary form."""
 
     name: str
     shape: list[int]
@@ -29,11 +29,11 @@ def texts_of(tensor: Tensor, binary: memoryview | None, limits: Limits) -> list[
 
     Args:
         tensor: the input.
-        binary: its bytes where it came in binary, else None.
-        limits: bounds on the number of texts and the bytes of each.
+        binary: its bytes if it is in binary form, otherwise None.
+        limits: limits on the number of texts and the size of each.
 
     Raises:
-        HTTPError: 400 when datatype, shape and data do not fit together or a text is not UTF-8, 413 above a limit.
+        HTTPError: 400 if datatype, shape and data don't match or a text is not UTF-8, 413 above a limit.
     """
     if tensor.datatype != "BYTES":
         raise malformed(f"input {tensor.name!r} has datatype {tensor.datatype[:20]!r}; texts are BYTES")
@@ -52,7 +52,7 @@ def texts_of(tensor: Tensor, binary: memoryview | None, limits: Limits) -> list[
 
 
 def check_sizes(texts: Sequence[str], limits: Limits) -> None:
-    """Refuse a text over the limit; characters are counted first, since counting bytes copies the text.
+    """Reject a text above the limit. Characters are counted first, because counting bytes copies the text.
 
     Raises:
         HTTPError: 413 for a text over the limit.

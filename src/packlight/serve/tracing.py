@@ -1,7 +1,7 @@
-"""OpenTelemetry spans, one for each request, where the `otel` extra is installed and tracing is switched on.
+"""OpenTelemetry spans, one per request, if the extra `otel` is installed and tracing is on.
 
-OpenTelemetry's own variables say where spans go, such as OTEL_EXPORTER_OTLP_ENDPOINT, and what the service is called:
-`packlight` unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES names it.
+OpenTelemetry's variables set the destination, such as OTEL_EXPORTER_OTLP_ENDPOINT, and the service name: `packlight`
+unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES sets it.
 """
 
 import time
@@ -16,7 +16,7 @@ PURPOSE = "tracing"
 
 
 class Tracing(Protocol):
-    """Takes finished requests."""
+    """Receives finished requests."""
 
     def request(self, route: str, request: str, status: int, seconds: float, texts: int, parent: str | None) -> None:
         """Note one answered request; `parent` is its traceparent header."""
@@ -61,10 +61,10 @@ class Spans:
 
 
 def open_tracing() -> Spans:
-    """Spans that are sent in batches over OTLP.
+    """Send spans in batches over OTLP.
 
     Raises:
-        MissingExtraError: when the `otel` extra is not installed.
+        MissingExtraError: if the extra `otel` is not installed.
     """
     sdk = load("opentelemetry.sdk.trace", PURPOSE)
     export = load("opentelemetry.sdk.trace.export", PURPOSE)

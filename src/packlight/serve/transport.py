@@ -1,6 +1,6 @@
-"""One packet for a response: its head waits for the body, which uvicorn writes right after it.
+"""Send a response in one packet: its head waits for the body, which uvicorn writes right after it.
 
-Two writes are two calls of the system here and two wake-ups of the client, a tenth of what a small answer costs.
+Two writes would be two system calls and two wake-ups of the client, a tenth of the cost of a small response.
 """
 
 import asyncio
@@ -10,22 +10,22 @@ HEAD = b"HTTP/1."
 
 
 class JoiningTransport:
-    """A connection's transport; what is not said here is that one's."""
+    """A wrapper of a connection's transport."""
 
     __slots__ = ("_head", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        """Wrap a transport; a head without a body goes out with the loop's next round."""
+        """Wrap a transport. A head without a body is sent in the loop's next iteration."""
         self._transport = transport
         self._loop = loop
         self._head = b""
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else."""
+        """Delegate everything else."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write, together with the head that waits; or let a head wait."""
+        """Write data together with the waiting head, or let a head wait."""
         if self._head:
             self._transport.write(self._head + data)
             self._head = b""
@@ -36,13 +36,13 @@ class JoiningTransport:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Write the head that waits, if one does."""
+        """Write the waiting head, if there is one."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
 
     def close(self) -> None:
-        """Write what waits, and close."""
+        """Write waiting data, and close."""
         self.flush()
         self._transport.close()
 

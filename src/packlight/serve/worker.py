@@ -19,7 +19,7 @@ ORPHAN_SECONDS = 1
 
 
 def work(shared: socket.socket | None = None) -> None:
-    """Serve until a signal says otherwise; the settings are in the environment.
+    """Serve until a signal arrives. The settings are in the environment.
 
     Args:
         shared: the Unix socket of all workers; None if this worker binds the port itself.
@@ -44,7 +44,7 @@ def work(shared: socket.socket | None = None) -> None:
     exceptions_as_lines()
     server = uvicorn.Server(config)
     try:
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has ended in order
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after a clean shutdown
             server.run([shared or bind(settings.host, settings.port)])
     finally:
         standard_error().drain()

@@ -8,6 +8,10 @@ ALL := $(VENV)/.all
 TEST := $(VENV)/.test
 DOCS := $(VENV)/.docs
 LOCKED = $(PIP) --no-deps --require-hashes -r requirements/$(1).txt && $(PIP) --no-deps --no-build-isolation -e .
+PACKAGES = $$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+# an environment .venv-$(1) with the packages $(2), and all that .venv has
+ON_TOP = $(PYTHON) -m venv .venv-$(1) && .venv-$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) && \
+    echo "import site; site.addsitedir('$(call PACKAGES,$(VENV))')" > "$(call PACKAGES,.venv-$(1))/packlight.pth"
 # tests that need neither torch nor a model
 LIGHT := $(addprefix tests/test_,$(addsuffix .py,measure_statistics measure_figures files formatting core_yaml runtime_ngrams origin \
     analysis_capacity_plan analysis_capacity_queueing serve_parts report_table))
@@ -18,7 +22,7 @@ TOGETHER := -m "not browser and not slow and not network and not alone and not d
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-ray test-spark test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -84,12 +88,17 @@ test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for t
 	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_serve_deploy_kserve.py
 
 test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an environment of its own on top of .venv
-	$(PYTHON) -m venv .venv-openvino
-	.venv-openvino/bin/python -m pip install --quiet --disable-pip-version-check "openvino>=2025" "nncf>=3"
-	echo "import site; site.addsitedir('$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")')" \
-	    > "$$(.venv-openvino/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packlight.pth"
+	$(call ON_TOP,openvino,"openvino>=2025" "nncf>=3")
 	.venv-openvino/bin/python -c "import openvino, nncf"
 	.venv-openvino/bin/python -m pytest tests/test_steps_openvino.py
+
+test-ray: $(TEST)  ## score on a Ray cluster of two nodes, one of which is lost, in an environment of its own on top of .venv
+	$(call ON_TOP,ray,"ray[data]>=2.51")
+	.venv-ray/bin/python -m pytest tests/test_scoring_on_ray.py
+
+test-spark: $(TEST)  ## score on Spark with two executors, in an environment of its own on top of .venv; needs Java 17 or newer
+	$(call ON_TOP,spark,"pyspark>=4")
+	.venv-spark/bin/python -m pytest tests/test_spark.py
 
 test-deploy: $(TEST)  ## start what `deploy` wrote as Docker and Kubernetes do; needs root on Linux, and util-linux
 	$(BIN)/python -m pytest -m root tests/test_serve_deploy_contained.py
@@ -117,4 +126,4 @@ lock: $(TEST)  ## resolve anew what pyproject.toml asks for, with hashes, into r
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove the environment and caches, not the runs
-	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-openvino site .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-openvino .venv-ray .venv-spark site .mypy_cache .pytest_cache .ruff_cache dist build

@@ -45,6 +45,8 @@ ROOMS = (
     "serve",
     "api",
     "sklearn",
+    "ray",
+    "spark",
     "cli",
 )
 """in import order: a room imports only the base and the rooms before it"""

@@ -25,6 +25,8 @@ EXTRA_OF = {
     "opentelemetry": "otel",
     "optuna": "search",
     "sklearn": "sklearn",
+    "ray": "ray",
+    "pyspark": "spark",
     "openvino": "openvino",
     "nncf": "openvino",
 }

@@ -8,8 +8,8 @@ lists what each library does and how we found out.
 import os
 import sys
 
-SWITCHES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""environment variables: one for onnxruntime, and one for huggingface_hub, hf-xet and transformers"""
+SWITCHES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+"""environment variables: one for onnxruntime, one for huggingface_hub, hf-xet and transformers, and one for Ray"""
 
 
 def switch_off() -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from packlight.cli import options
 from packlight.cli.show import print_tables, show_json
 from packlight.scoring import score as score_tables
-from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, OutputFormat
+from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, OutputFormat, ScoringEngine
 
 
 def score(
@@ -61,6 +61,15 @@ def score(
     cache: Annotated[
         int, typer.Option(min=0, help="Number of texts whose answers each worker keeps for equal ones. 0 keeps none.")
     ] = CACHE_TEXTS,
+    engine: Annotated[
+        ScoringEngine, typer.Option(help="Run on this machine's cores, or on a Ray cluster (the extra ray).")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the Ray cluster, such as auto. Defaults to the one that Ray finds, or a new one."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Score tables of any size on every core: the same rows come out, with their labels.
@@ -84,6 +93,8 @@ def score(
         strict=strict,
         rows_per_file=rows_per_file,
         cache_texts=cache,
+        engine=engine,
+        address=address,
     )
     if as_json:
         show_json(report)

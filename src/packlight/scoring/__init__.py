@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packlight.errors import MissingExtraError, PacklightError
 from packlight.extras import installed
 from packlight.origin import install_line
-from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat
+from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat, ScoringEngine
 
 if TYPE_CHECKING:
     from packlight.scoring.report import ScoreReport
@@ -31,6 +31,8 @@ def score(
     strict: bool = False,
     rows_per_file: int = ROWS_PER_FILE,
     cache_texts: int = CACHE_TEXTS,
+    engine: ScoringEngine = "local",
+    address: str | None = None,
 ) -> "ScoreReport":
     """Score tables of any size with an artifact, and write the same rows with their labels.
 
@@ -52,6 +54,9 @@ def score(
         strict: stop at the first row whose text is null or not UTF-8. Otherwise, such rows get an `error` and no label.
         rows_per_file: rows of a file of the output, about that many for formats without an index.
         cache_texts: texts of a file whose answers each worker keeps for equal ones.
+        engine: `local` runs processes on this machine, `ray` actors on a Ray cluster. There, `inputs` and `out` must have the
+            same paths on every machine.
+        address: of the Ray cluster, such as `auto`. Defaults to the one that Ray finds, or else a new one on this machine.
 
     Raises:
         DataError: if the input can't be read, or its columns don't fit.
@@ -79,9 +84,22 @@ def score(
         raise PacklightError(f"sample={sample!r}: give a share above 0 and at most 1, such as 0.01")
     if format not in ("parquet", "csv", "jsonl"):
         raise PacklightError(f"format={format!r}: give parquet, csv or jsonl")
+    if engine not in ("local", "ray"):
+        raise PacklightError(f"engine={engine!r}: give local or ray")
+    if address is not None and engine != "ray":
+        raise PacklightError("address is for engine='ray'")
     if "://" in str(out):
         raise PacklightError(f"--out {out}: give a folder on a local disk")
-    return run_job(artifact, [str(each) for each in several], Path(out), options, workers=workers, strict=strict)
+    return run_job(
+        artifact,
+        [str(each) for each in several],
+        Path(out),
+        options,
+        workers=workers,
+        strict=strict,
+        engine=engine,
+        address=address,
+    )
 
 
 def _positive(name: str, value: int, least: int = 1) -> int:

@@ -1,6 +1,7 @@
 """A whole job: find the input, open or resume the output's folder, score, report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -12,20 +13,27 @@ from packlight.files import atomic_write, sha256_of
 from packlight.progress import Bar, bar, info
 from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
+from packlight.scoring import workers as local
 from packlight.scoring.inputs import InputFile, fragments_of, input_files
 from packlight.scoring.job import REPORT, JobFolder, Source, open_job
 from packlight.scoring.report import ScoreReport, summarize
 from packlight.scoring.scorer import warn_of_batch_dependence
-from packlight.scoring.settings import Done, JobOptions, Moved, ScorerSettings, Setup
+from packlight.scoring.settings import Done, Fragment, JobOptions, Moved, ScorerSettings, ScoringEngine, Setup
 from packlight.scoring.text_column import check_kept, choose_text_column
-from packlight.scoring.workers import score_fragments
 
 
 def run_job(
-    artifact: str | Path, inputs: Sequence[str], out: Path, options: JobOptions, *, workers: int | None, strict: bool
+    artifact: str | Path,
+    inputs: Sequence[str],
+    out: Path,
+    options: JobOptions,
+    *,
+    workers: int | None,
+    strict: bool,
+    engine: ScoringEngine,
+    address: str | None,
 ) -> ScoreReport:
     """Score tables; see `packlight.score`."""
-    count = cpu_budget() if workers is None else checked_count("workers", workers, most_at_once())
     opened = Artifact.open(Path(artifact))
     files = input_files(inputs)
     _refuse_output_inside(out, files)
@@ -33,7 +41,10 @@ def run_job(
     sha256 = sha256_of(opened.path / MANIFEST)
     warn_of_batch_dependence(opened)
     sources = [Source(file=each.found.location, size=each.found.size, modified=each.found.modified) for each in files]
-    with open_job(out, sha256, sources, options, lambda: fragments_of(files, options)) as folder:
+    with (
+        _workers(engine, address, workers) as (score_fragments, count),
+        open_job(out, sha256, sources, options, lambda: fragments_of(files, options)) as folder,
+    ):
         setup = Setup(
             artifact=str(opened.path.absolute()),
             sha256=sha256,
@@ -43,7 +54,7 @@ def run_job(
             out=str(out.absolute()),
             strict=strict,
         )
-        _score(folder, setup, count)
+        _score(folder, setup, score_fragments, count)
         report = summarize(
             [folder.done[number] for number in sorted(folder.done)],
             artifact=opened.name,
@@ -57,7 +68,23 @@ def run_job(
     return report
 
 
-def _score(folder: JobFolder, setup: Setup, workers: int) -> None:
+ScoreFragments = Callable[[Sequence[tuple[int, Fragment]], Setup, int], Iterator[Moved | Done]]
+
+
+@contextmanager
+def _workers(engine: ScoringEngine, address: str | None, workers: int | None) -> Iterator[tuple[ScoreFragments, int]]:
+    """What scores fragments, and how many do so at once."""
+    if engine == "ray":
+        from packlight.scoring import on_ray
+
+        with on_ray.connected(address) as cores:
+            yield on_ray.score_fragments, min(workers or cores, cores)
+    else:
+        count = cpu_budget() if workers is None else checked_count("workers", workers, most_at_once())
+        yield local.score_fragments, count
+
+
+def _score(folder: JobFolder, setup: Setup, score_fragments: ScoreFragments, workers: int) -> None:
     todo = folder.todo()
     if folder.done:
         info(f"{len(folder.done):,} of {len(folder.job.fragments):,} files are complete already")

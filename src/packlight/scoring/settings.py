@@ -9,6 +9,8 @@ from packlight.errors import DataError
 from packlight.scoring.counts import Counts
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
+ScoringEngine = Literal["local", "ray"]
+"""where the workers are: processes of this machine, or actors of a Ray cluster"""
 Kind = Literal["parquet", "arrow", "csv", "tsv", "jsonl", "lines"]
 CACHE_TEXTS = 100_000
 ROWS_PER_FILE = 131_072

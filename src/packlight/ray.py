@@ -1,0 +1,74 @@
+"""Score a Ray Data set: `packlight.ray.score(dataset, artifact)`, on whatever cluster it runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from packlight.scoring.packed import Packed, pack, scorer_of
+from packlight.scoring.settings import ScorerSettings
+
+
+def score(
+    dataset: Any,
+    artifact: str | Path,
+    *,
+    text_column: str = "text",
+    keep: Sequence[str] | None = None,
+    top_k: int = 1,
+    prefix: str = "",
+    actors: int | tuple[int, int] | None = None,
+) -> Any:
+    """Add `label`, `score`, `out_of_scope` and `error` to the rows of a Ray data set, lazily.
+
+    Args:
+        dataset: a `ray.data.Dataset`.
+        artifact: an artifact's folder on this machine; it travels through the object store.
+        text_column: column of the texts.
+        keep: columns that the result has too; all of them by default.
+        top_k: labels for each text. Above 1 they are in the column `top`.
+        prefix: for the names of the new columns.
+        actors: how many open the artifact, each on a core of its own, or the least and the most of them; by default as many as
+            the cluster has cores for.
+
+    Returns:
+        A `ray.data.Dataset`.
+
+    Raises:
+        ArtifactError: if the folder is incomplete or was altered.
+    """
+    import ray
+
+    settings = ScorerSettings(
+        text_column=text_column, keep=None if keep is None else tuple(keep), top_k=top_k, prefix=prefix
+    )
+    least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
+    return dataset.map_batches(
+        BatchScorer,
+        fn_constructor_args=(ray.put(pack(artifact)), settings),
+        batch_format="pyarrow",
+        batch_size=BATCH_ROWS,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
+    )
+
+
+BATCH_ROWS = 16_384
+"""rows whose texts are sorted by length together"""
+
+
+class BatchScorer:
+    """What an actor does with its batches."""
+
+    def __init__(self, packed: Any, settings: ScorerSettings) -> None:
+        """Open the artifact, once for each actor."""
+        import ray
+
+        given: Packed = ray.get(packed) if isinstance(packed, ray.ObjectRef) else packed
+        self._scorer = scorer_of(given, settings)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Score one batch."""
+        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        return pa.Table.from_batches([self._scorer(batch)])

@@ -1,0 +1,68 @@
+"""An artifact that travels: its folder as bytes, which another machine unpacks once for each process and verifies."""
+
+import io
+import tarfile
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from packlight.files import sha256_of
+from packlight.runtime.artifact import MANIFEST, Artifact
+from packlight.scoring.scorer import Scorer
+from packlight.scoring.settings import ScorerSettings
+
+
+class Packed(NamedTuple):
+    """An artifact's folder."""
+
+    sha256: str
+    """of its manifest, which has the hash of every file"""
+    content: bytes
+    """a tar file"""
+
+
+def pack(artifact: str | Path) -> Packed:
+    """Pack a verified artifact.
+
+    Raises:
+        ArtifactError: if the folder is incomplete or was altered.
+    """
+    opened = Artifact.open(Path(artifact))
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.add(opened.path, arcname="artifact")
+    return Packed(sha256_of(opened.path / MANIFEST), stream.getvalue())
+
+
+def unpacked(packed: Packed) -> Path:
+    """The artifact's folder here; equal ones are unpacked once for each process, and removed at its end."""
+    folder = _folder(packed.sha256)
+    if not (folder / "artifact").is_dir():
+        with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
+            archive.extractall(folder, filter="data")
+    return folder / "artifact"
+
+
+def scorer_of(artifact: "Packed | str", settings: ScorerSettings) -> Scorer:
+    """The scorer of a packed artifact or of a folder that every machine has; opened once for each process.
+
+    Raises:
+        ArtifactError: if the folder is incomplete or was altered.
+    """
+    return _opened(str(unpacked(artifact)) if isinstance(artifact, Packed) else artifact, settings)
+
+
+@cache
+def _folder(sha256: str) -> Path:
+    temporary = tempfile.TemporaryDirectory(prefix=f"packlight-{sha256[:8]}-")
+    _KEPT.append(temporary)
+    return Path(temporary.name)
+
+
+_KEPT: list["tempfile.TemporaryDirectory[str]"] = []
+
+
+@cache
+def _opened(folder: str, settings: ScorerSettings) -> Scorer:
+    return Scorer(folder, settings)

@@ -1,0 +1,116 @@
+"""Scoring on a real Ray cluster of two nodes on loopback, one of which is lost; `make test-ray` installs Ray."""
+
+import hashlib
+import threading
+import time
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+import packlight
+from packlight.errors import DataError, MissingExtraError, PacklightError
+
+pytest_plugins = ["frontier_run"]
+ROWS = 20_000
+
+
+@pytest.fixture(scope="module")
+def static(frontier_run):
+    return frontier_run / "variants" / "static-calibrated"
+
+
+@pytest.fixture(scope="module")
+def lake(tiny, tmp_path_factory):
+    """One file of texts, in ten row groups."""
+    folder = tmp_path_factory.mktemp("lake")
+    texts = [f"{text} {number}" for number in range(ROWS) for text in [tiny.toy_texts()[0][number % 20]]]
+    table = pa.table({"id": range(ROWS), "text": [*texts[:-1], None]})
+    parquet.write_table(table, folder / "texts.parquet", row_group_size=ROWS // 10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one core each."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def connected(cluster):
+    import ray
+
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+def hashes(folder):
+    files = sorted(folder.rglob("*.parquet"))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_data_set_of_ray_gets_the_labels_of_the_local_engine(connected, static, lake, tmp_path):
+    import packlight.ray
+
+    dataset = connected.data.read_parquet(str(lake))
+    found = packlight.ray.score(dataset, static, keep=["id"], top_k=2).to_pandas().sort_values("id")
+    packlight.score(static, lake, tmp_path / "local", workers=1, keep=["id"], top_k=2)
+    local = parquet.read_table(tmp_path / "local").to_pandas().sort_values("id")
+    assert list(found.columns) == list(local.columns) == ["id", "label", "score", "out_of_scope", "top", "error"]
+    assert found["label"].fillna("").tolist() == local["label"].fillna("").tolist()
+    assert found["error"].tolist()[-1] == "no text"
+
+
+def test_a_job_that_loses_a_node_is_complete_and_equal_to_the_local_one(cluster, static, lake, tmp_path):
+    packlight.score(static, lake, tmp_path / "local", workers=1, rows_per_file=500)
+    lost = []
+
+    def lose_a_node():
+        out = tmp_path / "ray"
+        while len(list(out.glob("*/*.parquet")) + list(out.glob("*.parquet"))) < 3:
+            time.sleep(0.02)
+        node = next(each for each in cluster.worker_nodes)
+        cluster.remove_node(node, allow_graceful=False)
+        lost.append(node)
+
+    thread = threading.Thread(target=lose_a_node)
+    thread.start()
+    report = packlight.score(static, lake, tmp_path / "ray", rows_per_file=500, engine="ray", address=cluster.address)
+    thread.join(60)
+    cluster.add_node(num_cpus=1)
+    assert lost, "the job was over before the node was"
+    assert report.rows == ROWS
+    assert report.workers == 2
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+
+
+def test_what_an_actor_refuses_is_said_like_a_local_error(cluster, static, lake, tmp_path):
+    with pytest.raises(DataError, match="no text"):
+        packlight.score(static, lake, tmp_path / "out", strict=True, engine="ray", address=cluster.address)
+
+
+def test_an_address_without_a_cluster_is_one_clear_error(static, lake, tmp_path):
+    pytest.importorskip("ray")
+    with pytest.raises(PacklightError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
+        packlight.score(static, lake, tmp_path / "out", engine="ray", address="127.0.0.1:1")
+
+
+def test_without_ray_the_install_line_is_given(static, lake, tmp_path, monkeypatch):
+    monkeypatch.setattr("packlight.extras.installed", lambda module: module != "ray")
+    with pytest.raises(MissingExtraError, match=r"needs ray: .*\[ray\]"):
+        packlight.score(static, lake, tmp_path / "out", engine="ray")
+
+
+def test_an_address_belongs_to_ray_and_an_unknown_engine_is_refused(static, lake, tmp_path):
+    with pytest.raises(PacklightError, match="address is for engine='ray'"):
+        packlight.score(static, lake, tmp_path / "out", address="auto")
+    with pytest.raises(PacklightError, match="engine='dask': give local or ray"):
+        packlight.score(static, lake, tmp_path / "out", engine="dask")

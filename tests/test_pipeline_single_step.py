@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import packlight
 from packlight.data import dataset_from_rows
@@ -98,3 +99,17 @@ def test_a_label_map_comes_from_a_file_or_a_dict(tiny, data, tmp_path):
     (tmp_path / "labels.json").write_text("[]")
     with pytest.raises(ModelError, match="expected a JSON object"):
         packlight.finetune(data, model=folder, label_map=tmp_path / "labels.json", out=tmp_path / "other")
+
+
+@pytest.mark.parametrize("step", ["finetune", "quantize_torch"])
+def test_a_single_step_says_how_it_read_a_model(data, foreign, tmp_path, capsys, step):
+    folder = shutil.copytree(foreign, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"net.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
+    if step == "finetune":
+        packlight.finetune(data, model=folder, out=tmp_path / "out")
+    else:
+        packlight.quantize_torch(folder, data, out=tmp_path / "out", min_agreement=0.0)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"starts from {folder} (bert), a classifier of the data's labels, taken as it is" in said
+    assert "`net.` before the names of its weights is taken off" in said

@@ -55,6 +55,17 @@ def announce(
         info(f"{name}: skipped: {reason}")
 
 
+def announce_model(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
+    """Say what a single step understood of the model that it starts from.
+
+    Raises:
+        ModelError: when the model is of another kind, or its labels are not the data's.
+    """
+    for line in model_lines(step, checkpoint, data, None):
+        info(line)
+    _check_language(checkpoint, data)
+
+
 def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: Structure | None) -> Iterator[str]:
     """How a step uses a model's head, and how the model's labels and weights were read."""
     plan = step.head_plan(checkpoint, data.labels)

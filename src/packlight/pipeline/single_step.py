@@ -83,7 +83,8 @@ def run_step(
     Raises:
         PacklightError: if the step cannot start from these, or cannot be applied.
     """
-    from packlight.models import resolve  # with the next import, takes seconds that --help should not
+    from packlight.models import resolve  # with the next imports, takes seconds that --help should not
+    from packlight.pipeline.announcing import announce_model
     from packlight.pipeline.locking import lock_artifact
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
@@ -96,7 +97,7 @@ def run_step(
     start = step.start_model(DEFAULT_MODEL)
     checkpoint = resolve(start) if start else None
     if checkpoint is not None:
-        step.head_plan(checkpoint, data.labels)
+        announce_model(step, checkpoint, data)
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():

@@ -18,6 +18,7 @@ from packlight.formatting import percent, percent_interval
 from packlight.measure.statistics import wilson_interval
 from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.models.adoption import plan_head
+from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
@@ -177,6 +178,7 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
             "give texts with the model's labels in --data."
         ) from error
     step = Finetune(name=_name_of(checkpoint))
+    announce_model(step, checkpoint, data)
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 
 

@@ -20,7 +20,6 @@ from packlight.models.hf_model import (
     set_labels,
 )
 from packlight.models.tokenizer import tokenizer_folder
-from packlight.progress import info
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.finetune.options import Finetune
@@ -104,7 +103,6 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
         length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
         encoder = TextEncoder(file, length, long_texts=step.long_texts)
         facts["lengths"] = token_facts(context.data, encoder)
-        info(f"  {checkpoint.reference} has the data's labels and is used as it is")
     else:
         whole = TextEncoder(file, length_limit(model, tokenizer))
         lengths = [len(row) for row in whole.ids(context.data.train.texts)]

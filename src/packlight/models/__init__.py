@@ -1,12 +1,12 @@
-"""Pretrained models: where they come from, which are accepted, and what they say about themselves.
+"""Pretrained models: where to find them, which are accepted, and their configuration.
 
     resolve("minilm")                         the default encoder, accepted by its hash
-    resolve("bert-base"), resolve("distilbert")   the reference classifiers of the walk
+    resolve("bert-base"), resolve("distilbert")   the reference classifiers of the recipe walk
     resolve("org/name"), resolve("org/name@revision")   a repository of the Hugging Face Hub
     resolve("./folder"), resolve(Path(...))   a local folder in the Hub's layout
 
-Weights are read from safetensors only: a pickle checkpoint can run code when it is opened, and so can a
-model that brings its own Python files; both are refused. Nothing here imports torch or transformers.
+Weights are only read from safetensors. A pickle checkpoint, or a model with its own Python files, can run code when it
+is opened, so both are rejected. Nothing here imports torch or transformers.
 """
 
 from packlight.models.checkpoint import Checkpoint

@@ -1,4 +1,4 @@
-"""What becomes of a checkpoint's classification head, decided before any work: kept, extended, or replaced by a new one."""
+"""Decide before any work whether a checkpoint's classification head is kept, extended, or replaced by a new one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ LabelMap = Mapping[str, str]
 
 @dataclass(frozen=True)
 class HeadPlan:
-    """The head of the classifier that is made of a checkpoint."""
+    """The head of a classifier that is built from a checkpoint."""
 
     labels: tuple[str, ...]
-    """names of the logits, in their order"""
+    """names of the logits, in order"""
     own: int
-    """how many of them, the first ones, are the checkpoint's own; 0 for a new head"""
+    """number of the checkpoint's own labels, which come first; 0 for a new head"""
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The labels whose rows are new, beside rows that are kept."""
+        """The new labels, if others are kept."""
         return self.labels[self.own :] if self.own else ()
 
 
@@ -36,18 +36,18 @@ def plan_head(
     extend: bool = False,
     new: bool = False,
 ) -> HeadPlan:
-    """Decide what becomes of a checkpoint's head.
+    """Decide what happens to a checkpoint's head.
 
     Args:
         checkpoint: an encoder or a classifier.
         data_labels: all labels of the data.
-        label_map: what the data calls some of the classifier's labels; either may be the key.
+        label_map: maps labels of the classifier to labels of the data, in either direction.
         extend: keep the rows of the labels that the classifier knows, and add rows for the others.
-        new: train a new head, whatever the checkpoint has.
+        new: train a new head, and discard the checkpoint's own.
 
     Raises:
-        ModelError: when the head does something else than to give each text one label, when its labels are not the data's,
-            or when the map names labels that neither has.
+        ModelError: if the head does not assign one label to each text, if its labels are not the data's, or if the map
+            has unknown labels.
     """
     if new:
         return HeadPlan(tuple(data_labels), 0)
@@ -69,10 +69,10 @@ def plan_head(
 def mapped_labels(
     model_labels: Sequence[str], data_labels: Sequence[str], label_map: LabelMap, reference: str
 ) -> tuple[str, ...]:
-    """The classifier's labels, those in the map by the names that the data has for them.
+    """The classifier's labels, with the data's names for those in the map.
 
     Raises:
-        ModelError: when an entry does not join a label of the model with one of the data.
+        ModelError: if an entry doesn't map a label of the model to one of the data.
     """
     names = list(model_labels)
     for key, value in label_map.items():
@@ -90,10 +90,10 @@ def mapped_labels(
 
 
 def read_label_map(path: Path) -> dict[str, str]:
-    """A label map from a JSON file: an object from the model's labels, or their numbers, to the data's.
+    """Read a label map from a JSON file: an object from the model's labels, or their numbers, to the data's.
 
     Raises:
-        ModelError: when it cannot be read or is none.
+        ModelError: if it cannot be read, or is not a label map.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
@@ -107,7 +107,7 @@ def read_label_map(path: Path) -> dict[str, str]:
 
 
 def _place(model_labels: Sequence[str], name: str) -> int | None:
-    """The index of a label that is called by its name or its number."""
+    """The index of a label, given its name or its number."""
     if name in model_labels:
         return list(model_labels).index(name)
     return int(name) if name.isdecimal() and int(name) < len(model_labels) else None

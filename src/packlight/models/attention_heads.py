@@ -1,14 +1,14 @@
-"""Fewer attention heads than a stock checkpoint can say.
+"""Models with fewer attention heads than a standard configuration can express.
 
-A stock configuration knows the number of heads only as a divisor of the hidden width, so four heads of twelve, each as
-wide as before, have no name there. But a head whose value rows and output columns are zero adds nothing:
+In a standard configuration, the number of heads is a divisor of the hidden width, so it can't express four heads of
+twelve, each as wide as before. But a head whose value rows and output columns are zero adds nothing:
 
     output = sum over heads of  attention(head) @ value(head) @ output columns(head)
 
-In memory query, key and value of each layer have only the rows of the heads that are left, and the output projection
-only their columns; on disk they are padded with zeros to the stock shape, so that
-`AutoModelForSequenceClassification` opens the folder and answers the same. The configuration says under `CONFIG_KEY`
-how many there are; they come first in every layer.
+In memory, query, key and value of each layer only have the rows of the remaining heads, and the output projection only
+their columns. On disk, they are padded with zeros to the standard shape, so that `AutoModelForSequenceClassification`
+opens the folder and gives the same predictions. `CONFIG_KEY` in the configuration has the number of remaining heads,
+which come first in every layer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +23,14 @@ from packlight.models.mean_pooling import ArchitectureLayout, encoder_layers, fa
 CONFIG_KEY = "packlight_heads"
 COUNTS = ("num_attention_heads", "n_heads")
 WIDTHS = ("all_head_size", "dim")
-"""what attention modules call the number of their heads, and the width of all together"""
+"""attributes of attention modules for the number of heads, and for their total width"""
 
 
 def num_heads(model: PreTrainedModel) -> int:
-    """Heads of each layer; 0 where the configuration does not say.
+    """The number of heads in each layer; 0 if the configuration doesn't state it.
 
     Raises:
-        ModelError: when the configuration says a number that cannot be.
+        ModelError: if the number is not possible.
     """
     stock = int(getattr(model.config, "num_attention_heads", 0))
     said = getattr(model.config, CONFIG_KEY, None)
@@ -42,12 +42,12 @@ def num_heads(model: PreTrainedModel) -> int:
 
 
 def head_dim(model: PreTrainedModel) -> int:
-    """Channels of a head."""
+    """The number of channels of a head."""
     return int(model.config.hidden_size // model.config.num_attention_heads)
 
 
 def known_family(model: PreTrainedModel) -> ArchitectureLayout:
-    """Where the model keeps its projections.
+    """Find the model's projections.
 
     Raises:
         ModelError: when that is not known.
@@ -62,21 +62,21 @@ def outputs(model: PreTrainedModel) -> list[nn.Linear]:
     """The output projection of each layer's attention, whose input is [batch, tokens, heads x size].
 
     Raises:
-        ModelError: when it is not known where they are.
+        ModelError: if they are not known.
     """
     family = known_family(model)
     return [_linear(layer, family.output) for layer in encoder_layers(model)]
 
 
 def keep_heads(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
-    """Leave only some heads of each layer, in place.
+    """Keep only some heads of each layer, in place.
 
     Args:
-        model: of a known family.
-        chosen: for each layer the numbers of its heads to keep; as many for all layers.
+        model: a model of a known family.
+        chosen: for each layer, the indices of the heads to keep, the same number for all layers.
 
     Raises:
-        ModelError: when it is not known where the model keeps its heads.
+        ModelError: if the model's heads are not known.
     """
     family, width = known_family(model), head_dim(model)
     for layer, heads in zip(encoder_layers(model), chosen, strict=True):
@@ -98,14 +98,14 @@ def keep_heads(model: PreTrainedModel, chosen: Sequence[Tensor]) -> None:
 
 
 def shrink_heads(model: PreTrainedModel, *, filled: bool = True) -> None:
-    """Cut out the heads that a stock checkpoint was padded with, in place; nothing where it was not.
+    """Remove the heads that pad a standard checkpoint, in place. Does nothing if there are none.
 
     Args:
-        model: as transformers opens it, mean pooling folded.
+        model: a transformers model with folded mean pooling.
         filled: whether weights are loaded, so that the padding must be zero.
 
     Raises:
-        ModelError: when the configuration's number cannot be, or what would be cut says something.
+        ModelError: if the configuration's number is not possible, or if a head to remove is not zero.
     """
     count = num_heads(model)
     if not _is_cut(model):
@@ -122,10 +122,10 @@ def shrink_heads(model: PreTrainedModel, *, filled: bool = True) -> None:
 
 
 def pad_heads(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state in stock shapes: zeros where heads were taken out.
+    """A state in standard shapes, with zeros for removed heads.
 
     Args:
-        model: whose state it is.
+        model: the model of the state.
         state: all tensors by name, from `pooling.stock_state`.
     """
     stock = dict(state)
@@ -139,12 +139,12 @@ def pad_heads(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, 
 
 
 def _is_cut(model: PreTrainedModel) -> bool:
-    """Whether there are fewer heads than the stock configuration says."""
+    """Whether there are fewer heads than in the standard configuration."""
     return num_heads(model) < getattr(model.config, "num_attention_heads", 0)
 
 
 def _axes(model: PreTrainedModel) -> Iterator[tuple[str, int]]:
-    """Names of the tensors that have heads, and the axis that these lie on."""
+    """Names of the tensors that have heads, and the axis of the heads."""
     family, path = known_family(model), layers_path(model)
     for index in range(len(encoder_layers(model))):
         for name in (family.query, family.key, family.value):

@@ -7,12 +7,12 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model that training started from."""
 
     reference: str
-    """what the user called it"""
+    """the user's reference"""
     id: str | None = None
-    """on the Hub, where it is known"""
+    """id on the Hub, if known"""
     revision: str | None = None
-    """the commit on the Hub, where it came from there"""
+    """commit on the Hub, if it came from there"""
     license: str | None = None
-    """the Hub's word for it, such as `apache-2.0`; None where the model's files do not say"""
+    """the Hub's identifier, such as `apache-2.0`; None if the model's files don't state it"""
     weights: dict[str, str]
-    """sha256 of each file of weights"""
+    """SHA-256 of each file of weights"""

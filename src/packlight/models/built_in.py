@@ -1,4 +1,4 @@
-"""A pretrained encoder that packlight knows by a word, accepted from wherever it comes by the hash of its weights."""
+"""Pretrained encoders with built-in names, accepted from any source by the hash of their weights."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from packlight.models.snapshot import open_snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltIn:
-    """Where an encoder may be, and how it is recognized."""
+    """An encoder's possible sources, and how to recognize it."""
 
     word: str
-    """what users write"""
+    """the name that users write"""
     repo: str
     """its id on the Hub"""
     license: str
-    """as its model card states; a package may carry the weights without the card"""
+    """the license in its model card; a package can have the weights without the card"""
     sha256: str
-    """of its weights"""
+    """SHA-256 of its weights"""
     packaged: Callable[[], Path]
-    """the folder that installed packages contain; raises ModelError if they are not installed"""
+    """finds the folder in installed packages; raises ModelError if they are not installed"""
     install: Callable[[], str]
     """the command that installs these packages"""
 
@@ -33,7 +33,7 @@ class BuiltIn:
         """Find the encoder in the Hub's cache, in installed packages or on the Hub, in this order.
 
         Raises:
-            ModelError: when none has it, or what they have is not it; says how to get it.
+            ModelError: if none has it, or if it is a different model. The message says how to get it.
         """
         tried = []
         for source in (self._from_cache, self._from_packages, self._from_hub):
@@ -68,10 +68,10 @@ class BuiltIn:
 
 
 def package_folder(name: str) -> Path:
-    """The folder of an installed package, which is only found, not imported: that could load anything.
+    """The folder of an installed package. It is not imported, because that could run any code.
 
     Raises:
-        ModelError: when it is not installed.
+        ModelError: if it is not installed.
     """
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:

@@ -1,8 +1,8 @@
-"""A checkpoint on disk: a folder in the Hub's layout, checked before anything opens it.
+"""A checkpoint on disk: a folder in the Hub's layout, checked before it is opened.
 
 config.json                      the architecture and, for a classifier, its labels
 model.safetensors                the weights, or model.safetensors.index.json and the shards it names
-tokenizer.json, vocab.txt, …     the tokenizer, fast or as its vocabulary
+tokenizer.json, vocab.txt, …     the fast tokenizer, or its vocabulary
 """
 
 import hashlib
@@ -46,39 +46,38 @@ TOKENIZER_FILES = (
 )
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 CODE_KEYS = ("auto_map", "custom_pipelines")
-"""Entries of a configuration that name Python files of the repository to import."""
+"""Entries of a configuration that import Python files from the repository."""
 _FRONT_MATTER = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model's files, checked, and what its configuration says.
+    """A model's checked files, and its configuration.
 
-    `labels` are the classifier's own, in the order of its logits; None for a model that is no single-label
-    classifier.
+    `labels` are the classifier's own, in the order of its logits; None if the model is not a single-label classifier.
     """
 
     path: Path
     reference: str
-    """what the user wrote"""
+    """the user's reference"""
     revision: str | None
     """the commit on the Hub; None for a folder"""
     files: Mapping[str, str]
-    """sha256 of each file that makes up the model: configuration, tokenizer and weights"""
+    """SHA-256 of each file of the model: configuration, tokenizer and weights"""
     model_type: str
     labels: tuple[str, ...] | None
     repo: str | None = None
-    """its id on the Hub; None for a folder that says nothing of it"""
+    """its id on the Hub; None for a folder that doesn't state it"""
     license: str | None = None
-    """as its model card states it; None where there is no card, or none is stated"""
+    """the license in its model card; None if there is none"""
     other_task: str | None = None
-    """what its head does where that is not to give each text one label; None for a classifier and for an encoder"""
+    """what its head does, if it does not assign one label to each text; None for a classifier and for an encoder"""
     wrapper: str = ""
-    """what a training framework put before the names of all weights, such as `module.`, and is taken off"""
+    """the prefix that a training framework added to all names of weights, such as `module.`, and that is removed"""
 
     @property
     def base_model(self) -> BaseModel:
-        """What an artifact made of it says of it."""
+        """The record of this model in an artifact built from it."""
         return BaseModel(
             reference=self.reference,
             id=self.repo,
@@ -89,26 +88,26 @@ class Checkpoint:
 
     @property
     def is_classifier(self) -> bool:
-        """Whether it answers texts with one of its own labels."""
+        """Whether it assigns one of its own labels to each text."""
         return self.labels is not None
 
     def check_task(self) -> None:
-        """Refuse a head that does anything but give each text one label: it must not be replaced without a word.
+        """Reject a head that does not assign one label to each text, because it must not be replaced silently.
 
         Raises:
-            ModelError: says what the model does, and what to do.
+            ModelError: if it doesn't. The message says what the model does, and what to do.
         """
         if self.other_task:
             raise ModelError(refusal(self.reference, self.other_task))
 
     @property
     def weights(self) -> Mapping[str, str]:
-        """The weights' files and their sha256."""
+        """The files of the weights and their SHA-256."""
         return {name: digest for name, digest in self.files.items() if name.endswith(".safetensors")}
 
     @property
     def sha256(self) -> str:
-        """Hash of the content alone: equal wherever the files lie and wherever they came from."""
+        """Hash of the content only, which doesn't depend on where the files are or came from."""
         lines = (f"{name}\0{digest}\n" for name, digest in sorted(self.files.items()))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -116,11 +115,10 @@ class Checkpoint:
 def open_folder(
     path: Path, *, reference: str | None = None, revision: str | None = None, repo: str | None = None
 ) -> Checkpoint:
-    """Check a folder and read what its configuration says.
+    """Check a folder and read its configuration.
 
     Raises:
-        ModelError: when a file is missing or damaged, when the weights are a pickle, or when the model needs
-            code of its own.
+        ModelError: if a file is missing or damaged, if the weights are a pickle, or if the model needs its own code.
     """
     where = reference or str(path)
     if not path.is_dir():
@@ -157,7 +155,7 @@ def open_folder(
 
 
 def license_of(card: Path) -> str | None:
-    """The license that a model card states in the metadata at its top; None where it states none that can be read."""
+    """The license in a model card's metadata; None if there is none, or if it cannot be read."""
     try:
         opening = card.read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -165,7 +163,7 @@ def license_of(card: Path) -> str | None:
     found = _FRONT_MATTER.match(opening)
     try:
         data = yaml.safe_load(found[1]) if found else None
-    except (yaml.YAMLError, ValueError, RecursionError):  # PyYAML passes on what its values raise
+    except (yaml.YAMLError, ValueError, RecursionError):  # PyYAML passes on exceptions from values
         return None
     if not isinstance(data, dict):
         return None
@@ -176,10 +174,10 @@ def license_of(card: Path) -> str | None:
 
 
 def check_names(names: Collection[str], where: str) -> None:
-    """Check by the file names alone that a model is complete and has safetensors.
+    """Check by the file names that a model is complete and has safetensors.
 
     Raises:
-        ModelError: naming what is missing and what to do.
+        ModelError: if it is not. The message says what is missing and what to do.
     """
     if ADAPTER in names and CONFIG not in names:
         raise ModelError(
@@ -206,22 +204,22 @@ def check_names(names: Collection[str], where: str) -> None:
 
 
 def is_pickle(name: str) -> bool:
-    """Whether a file's name says that it holds pickled weights."""
+    """Whether a file has pickled weights, according to its name."""
     path = PurePosixPath(name)
     return len(path.parts) == 1 and path.suffix in PICKLE_SUFFIXES and path.stem != "training_args"
 
 
 def small_files(names: Collection[str]) -> list[str]:
-    """The files that say how to read the weights: configuration, tokenizer and, for shards, their index."""
+    """The files besides the weights: configuration, tokenizer and, for shards, their index."""
     index = () if WEIGHTS in names else (INDEX,)
     return [name for name in (CONFIG, *TOKENIZER_FILES, *index) if name in names]
 
 
 def refuse_code(folder: Path, where: str) -> None:
-    """Refuse a model that asks for Python code of its own to be run.
+    """Reject a model that needs its own Python code.
 
     Raises:
-        ModelError: naming the file and the entry.
+        ModelError: if it does. The message names the file and the entry.
     """
     for name in (CONFIG, TOKENIZER_CONFIG):
         document = read_json(folder / name, where) if (folder / name).is_file() else {}
@@ -234,10 +232,10 @@ def refuse_code(folder: Path, where: str) -> None:
 
 
 def refuse_quantized(config: Mapping[str, Any], where: str) -> None:
-    """Refuse weights that are quantized already.
+    """Reject quantized weights.
 
     Raises:
-        ModelError: naming the method.
+        ModelError: if they are quantized. The message names the method.
     """
     if quantization := config.get("quantization_config"):
         method = quantization.get("quant_method", "unknown method") if isinstance(quantization, dict) else quantization
@@ -247,10 +245,10 @@ def refuse_quantized(config: Mapping[str, Any], where: str) -> None:
 
 
 def weight_files(folder: Path, names: Collection[str], where: str) -> list[str]:
-    """Names of the weights: the single file, or the shards that the index names.
+    """Names of the files of weights: a single file, or the shards in the index.
 
     Raises:
-        ModelError: when the index is damaged or names anything but safetensors files beside it.
+        ModelError: if the index is damaged, or names anything except safetensors files next to it.
     """
     if WEIGHTS in names:
         return [WEIGHTS]

@@ -1,4 +1,4 @@
-"""JSON files of a model folder."""
+"""Read the JSON files of a model folder."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The feed-forward block of an encoder layer: one linear layer into the neurons, and one out of them."""
+"""The feed-forward block of an encoder layer: a linear layer into the neurons, and one out of them."""
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,11 @@ def blocks_of(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
     """The two linear layers of a feed-forward block: into the neurons, and out of them.
 
     Args:
-        layer: of an encoder.
+        layer: a layer of an encoder.
         width: the number of its neurons.
 
     Raises:
-        RecipeError: when there are others.
+        RecipeError: if the block is built differently.
     """
     linear = [
         module for name, module in layer.named_modules() if isinstance(module, nn.Linear) and "att" not in name.lower()
@@ -30,15 +30,15 @@ def blocks_of(layer: nn.Module, width: int) -> tuple[nn.Linear, nn.Linear]:
 
 
 def keep_neurons(layer: nn.Module, width: int, neurons: Tensor) -> None:
-    """Take all but some neurons out of a layer's feed-forward block, in place.
+    """Keep only some neurons of a layer's feed-forward block, in place.
 
     Args:
-        layer: of an encoder.
+        layer: a layer of an encoder.
         width: the number of its neurons.
-        neurons: their rising numbers, int64 [kept].
+        neurons: ascending indices of the neurons to keep, int64 [kept].
     """
     up, down = blocks_of(layer, width)
-    # A gated block has all values first and all gates after them.
+    # A gated block has all values first, followed by all gates.
     rows = torch.cat([neurons + start for start in range(0, up.out_features, width)])
     up.weight = nn.Parameter(up.weight.detach()[rows].clone())
     if up.bias is not None:

@@ -1,4 +1,4 @@
-"""Sequence classifiers in torch: opened from a folder, built from an encoder, saved as a stock checkpoint."""
+"""PyTorch sequence classifiers: open from a folder, build from an encoder, save as a standard checkpoint."""
 
 import json
 import shutil
@@ -22,12 +22,12 @@ from packlight.models.labels import adopted_labels
 from packlight.models.weight_files import read_shapes, renaming
 
 INT8_SCALE = ".weight_scale"
-"""how the names of int8 weights' scales end"""
+"""suffix of the names of int8 scales"""
 
 NO_LIMIT = 1_000_000
-"""tokenizers that state no length have 1e30"""
+"""tokenizers without a maximum length state 1e30"""
 LONGEST_UNSTATED = 512
-"""tokens, where neither model nor tokenizer states a length"""
+"""maximum number of tokens if neither model nor tokenizer states one"""
 
 _OPEN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -42,25 +42,25 @@ _REFUSALS = (
     TypeError,
     ImportError,
 )
-"""how transformers says that a folder is not a model: no file, no such architecture, other shapes, damaged weights, settings
-that contradict each other, a library that an architecture needs"""
+"""exceptions of transformers for a folder that is not a model: missing file, unknown architecture, wrong shapes,
+damaged weights, contradictory settings, missing library"""
 
 
 def silence_transformers() -> None:
-    """Let transformers print neither remarks nor progress bars."""
+    """Silence the messages and progress bars of transformers."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 
 
 def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrainedModel:
-    """Open a classifier's folder on the CPU in evaluation mode, mean pooling folded and padded heads cut out.
+    """Open a classifier's folder on the CPU in evaluation mode, with folded mean pooling and without padded heads.
 
     Args:
-        folder: in the Hub's layout, with `model.safetensors`.
-        attention: an implementation that transformers knows; by default the best that the architecture has.
+        folder: a folder in the Hub's layout, with `model.safetensors`.
+        attention: one of transformers' attention implementations. Defaults to the best that the architecture has.
 
     Raises:
-        ModelError: when the folder holds no such model, or weights are missing or not finite.
+        ModelError: if the folder has no such model, or if weights are missing or not finite.
     """
     silence_transformers()
     model: PreTrainedModel
@@ -90,10 +90,10 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
 
 
 def empty_classifier(folder: Path) -> PreTrainedModel:
-    """The architecture that `config.json` describes, weights not yet loaded, folded as `open_classifier` does.
+    """The architecture in `config.json` without weights, folded as by `open_classifier`.
 
     Raises:
-        ModelError: when transformers does not know the architecture.
+        ModelError: if transformers doesn't know the architecture.
     """
     try:
         config = AutoConfig.from_pretrained(folder, **_OPEN)
@@ -106,7 +106,7 @@ def empty_classifier(folder: Path) -> PreTrainedModel:
 
 
 def _fold(model: PreTrainedModel, folder: Path, *, filled: bool = True) -> None:
-    """Bring a model from its stock form to the one that computes less, in place."""
+    """Convert a model from its standard form to the more efficient one, in place."""
     if mean_pooling.is_pooled(model):
         mean_pooling.fold(model)
     try:
@@ -119,7 +119,8 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
     """Put a new classification head on a pretrained encoder, mean-pooled where the architecture allows it.
 
     Raises:
-        ModelError: when the folder holds no encoder that transformers opens, or weights of it are missing or not finite.
+        ModelError: if the folder has no encoder that transformers can open, or if its weights are missing or not
+            finite.
     """
     silence_transformers()
     torch.manual_seed(seed)
@@ -160,7 +161,7 @@ def check_finite(model: PreTrainedModel, where: object) -> None:
     """Check that each weight is a finite number.
 
     Raises:
-        ModelError: naming the first tensor that holds anything else.
+        ModelError: if one is not. The message names the first such tensor.
     """
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -173,14 +174,14 @@ def check_finite(model: PreTrainedModel, where: object) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why transformers does not open a folder, in words that a reader can act on."""
+    """Why transformers cannot open a folder, as a message that users can act on."""
     if "ignore_mismatched_sizes" in str(error):
         return "its weights have other shapes than its config.json describes; save both together with `model.save_pretrained`"
     return str(error) or type(error).__name__
 
 
 def _weight_names(folder: Path) -> list[str]:
-    """Names of all tensors in a folder's weights."""
+    """The names of all tensors in a folder's weights."""
     names = [file.name for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
     if WEIGHTS not in names and INDEX not in names:
         return []
@@ -190,7 +191,7 @@ def _weight_names(folder: Path) -> list[str]:
 
 
 def _missing(missing: Sequence[str], loading: Mapping[str, Collection[str]]) -> str:
-    """What a checkpoint lacks, and what it has instead."""
+    """A description of a checkpoint's missing weights, and its unknown ones."""
     shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
     instead = sorted(loading["unexpected_keys"])
     has = f"; it has {instead[0]} and {len(instead) - 1} more that the architecture does not know" if instead else ""
@@ -198,7 +199,7 @@ def _missing(missing: Sequence[str], loading: Mapping[str, Collection[str]]) -> 
 
 
 def set_labels(config: Any, labels: Sequence[str]) -> None:
-    """Write the labels into a transformers configuration."""
+    """Write the labels to a transformers configuration."""
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
@@ -212,11 +213,11 @@ def labels_of(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def max_positions(model: PreTrainedModel) -> int:
-    """Tokens that the model's positions reach; a very large number where it does not count them."""
+    """The maximum number of tokens for the model's positions; a very large number if it has no limit."""
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if not isinstance(positions, nn.Embedding):
         return sys.maxsize
-    # RoBERTa and its kin count positions from the padding id on.
+    # RoBERTa and similar models count positions from the padding id.
     return positions.num_embeddings - (0 if positions.padding_idx is None else positions.padding_idx + 1)
 
 
@@ -224,7 +225,7 @@ def final_layer(model: PreTrainedModel) -> nn.Linear:
     """The linear layer whose outputs are the logits.
 
     Raises:
-        ModelError: when the last linear layer above the encoder does not have one output per label.
+        ModelError: if the last linear layer above the encoder does not have one output per label.
     """
     below = set(model.base_model.modules())
     linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module not in below]
@@ -234,11 +235,11 @@ def final_layer(model: PreTrainedModel) -> nn.Linear:
 
 
 def add_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
-    """Give a classifier more labels, in place: rows of zeros below those that it has.
+    """Add labels to a classifier, in place: rows of zeros below its own.
 
     Args:
-        model: a classifier of the first of these labels.
-        labels: all of them.
+        model: a classifier with the first of these labels.
+        labels: all labels.
     """
     final = final_layer(model)
     more = len(labels) - final.out_features
@@ -252,7 +253,7 @@ def add_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
 
 
 def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Path, max_length: int) -> None:
-    """Write config.json, model.safetensors and the tokenizer's files as a stock checkpoint."""
+    """Write config.json, model.safetensors and the tokenizer's files as a standard checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
     config.pop("_name_or_path", None)
@@ -266,10 +267,10 @@ def save_classifier(model: PreTrainedModel, folder: Path, *, tokenizer_from: Pat
 
 
 def copy_tokenizer(source: Path, folder: Path, *, max_length: int) -> None:
-    """Copy a fast tokenizer's files and set the longest length; vocabulary files that it repeats are left out.
+    """Copy a fast tokenizer's files, without redundant vocabulary files, and set the maximum length.
 
     Raises:
-        ModelError: when there is no `tokenizer.json`.
+        ModelError: if there is no `tokenizer.json`.
     """
     file = source / "tokenizer.json"
     if not file.is_file():
@@ -289,7 +290,7 @@ def copy_tokenizer(source: Path, folder: Path, *, max_length: int) -> None:
 
 
 def length_limit(model: PreTrainedModel, tokenizer: Path) -> int:
-    """The longest text in tokens that a model was made for: its positions, or less where its tokenizer says less.
+    """A model's maximum length in tokens: its number of positions, or less if its tokenizer states less.
 
     Args:
         model: a classifier.
@@ -299,7 +300,7 @@ def length_limit(model: PreTrainedModel, tokenizer: Path) -> int:
     stated = json.loads(file.read_text(encoding="utf-8")).get("model_max_length") if file.is_file() else None
     positions = max_positions(model)
     if positions == sys.maxsize:
-        # Relative and rotary positions have no table; -1 stands for no limit, as in XLNet.
+        # Relative and rotary positions have no table. -1 means no limit, as in XLNet.
         named = getattr(model.config, "max_position_embeddings", None)
         positions = named if isinstance(named, int) and named > 0 else positions
     limit = min(positions, int(stated) if isinstance(stated, int | float) and stated > 0 else sys.maxsize)
@@ -307,9 +308,9 @@ def length_limit(model: PreTrainedModel, tokenizer: Path) -> int:
 
 
 def rename_labels(model: PreTrainedModel, data_labels: Sequence[str]) -> None:
-    """Give a classifier the data's spelling of the labels that both have, in place; see `adopted_labels`.
+    """Use the data's spelling of a classifier's labels, in place. See `adopted_labels`.
 
     Raises:
-        ModelError: when the data has labels that the classifier lacks.
+        ModelError: if the data has labels that the classifier lacks.
     """
     set_labels(model.config, adopted_labels(labels_of(model), data_labels))

@@ -1,4 +1,4 @@
-"""Open a checkpoint once before any work: what is wrong with its weights, and what can be taken out of it."""
+"""Open a checkpoint once before any work, to check its weights and find its structure."""
 
 from dataclasses import replace
 from inspect import signature
@@ -15,14 +15,14 @@ from packlight.models.layers import feed_forward_width, first_layer_differs
 from packlight.models.structure import Structure
 
 TOKEN_HEADS = ("score",)
-"""attributes of decoders that give every token logits, as GPT-2 and Llama do"""
+"""attributes of decoders that compute logits for every token, such as GPT-2 and Llama"""
 
 
 def inspect_checkpoint(checkpoint: Checkpoint, plan: HeadPlan) -> Structure:
-    """Open a checkpoint as the classifier that it becomes.
+    """Open a checkpoint as a classifier.
 
     Raises:
-        ModelError: when weights are missing or not finite, or transformers does not know the architecture.
+        ModelError: if weights are missing or not finite, or if transformers doesn't know the architecture.
     """
     model = open_classifier(checkpoint.path) if plan.own else build_classifier(checkpoint.path, plan.labels, seed=0)
     if "attention_mask" not in signature(model.forward).parameters:
@@ -34,7 +34,7 @@ def inspect_checkpoint(checkpoint: Checkpoint, plan: HeadPlan) -> Structure:
 
 
 def structure_of(model: PreTrainedModel) -> Structure:
-    """The parts of an opened classifier."""
+    """The structure of an opened classifier."""
     return Structure(
         model_type=model.config.model_type,
         layers=_layers(model),

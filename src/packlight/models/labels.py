@@ -1,4 +1,4 @@
-"""A classifier's own labels matched with a data set's: by name, or by number where one of the two has only numbers."""
+"""Match a classifier's labels with a data set's: by name, or by number if one of them only has numbers."""
 
 import re
 import unicodedata
@@ -13,34 +13,33 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 _NUMBER = re.compile(r"0|[1-9]\d*")
 
 _LISTED = 40
-"""labels of each list in a message"""
+"""number of labels in each list of a message"""
 
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Where each label of a data set stands among a classifier's logits.
+    """The columns of a data set's labels in a classifier's logits.
 
-    `logits[:, mapping.columns]`, shape [texts, data labels], is in the data's order. A text for which one of
-    `extra_columns` is the largest was answered with a label that the data does not have: that is a wrong
-    answer, so these columns belong to the comparison too.
+    `logits[:, mapping.columns]`, shape [texts, data labels], is in the data's order. If one of `extra_columns` is the
+    largest, the prediction is a label that the data doesn't have. That is wrong, so these columns must be compared too.
     """
 
     columns: tuple[int, ...]
-    """for each label of the data, in its order, the classifier's column"""
+    """for each label of the data, in order, the classifier's column"""
     extra_columns: tuple[int, ...]
     """the classifier's other columns"""
     extra_labels: tuple[str, ...]
-    """and their labels, which the data lacks"""
+    """their labels, which the data lacks"""
 
 
 def label_mapping(model_labels: Sequence[str], data_labels: Sequence[str]) -> LabelMapping:
     """Match labels by name: exactly, then without regard to case, spaces, underscores and hyphens; else by number.
 
-    By number, the label `i` is the logit at index `i`: for a model whose labels are `LABEL_0`, `LABEL_1`, …, and for data
-    whose labels are exactly the numbers from 0 to one less than the model has labels.
+    By number, the label `i` is the logit at index `i`. This applies if the model's labels are `LABEL_0`, `LABEL_1`, …,
+    or if the data's labels are exactly the numbers of the model's labels, from 0.
 
     Raises:
-        ModelError: when a label of the data has no counterpart in the model, or more than one.
+        ModelError: if a label of the data has no counterpart in the model, or more than one.
     """
     columns = _by_name(model_labels, data_labels)
     missing = [label for label, column in zip(data_labels, columns, strict=True) if column is None]
@@ -56,10 +55,10 @@ def label_mapping(model_labels: Sequence[str], data_labels: Sequence[str]) -> La
 
 
 class LabelMismatchError(ModelError):
-    """Labels of the data that a classifier does not have."""
+    """The data has labels that the classifier lacks."""
 
     def __init__(self, model_labels: tuple[str, ...], data_labels: tuple[str, ...], missing: tuple[str, ...]) -> None:
-        """`missing` are those of the data's labels that the model lacks."""
+        """`missing` are the data's labels that the model lacks."""
         self.model_labels, self.data_labels, self.missing = model_labels, data_labels, missing
         super().__init__(
             f"labels don't match: the model lacks {len(missing)} of the data's {len(data_labels)} labels "
@@ -68,7 +67,7 @@ class LabelMismatchError(ModelError):
 
     @property
     def lists(self) -> str:
-        """Both lists, a line each."""
+        """Both lists, one per line."""
         return "\n".join(
             f"  {name + ':':6} {some_labels(labels, _LISTED)}"
             for name, labels in (("model", self.model_labels), ("data", self.data_labels))
@@ -76,10 +75,10 @@ class LabelMismatchError(ModelError):
 
 
 def _by_name(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[int | None]:
-    """For each label of the data the classifier's column, None where it has none of that name.
+    """For each label of the data, the classifier's column with that name, or None.
 
     Raises:
-        ModelError: when a label of the data may be several of the model's.
+        ModelError: if a label of the data could be several of the model's.
     """
     exact = _index_of_unique(model_labels)
     folded: dict[str, list[int]] = {}
@@ -98,7 +97,7 @@ def _by_name(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[in
 
 
 def _by_number(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[int] | None:
-    """The columns of labels that are numbers; None where numbers say nothing for certain."""
+    """The columns of labels that are numbers; None if numbers are ambiguous."""
     numbers = [int(label) if _NUMBER.fullmatch(label) else -1 for label in data_labels]
     if not all(0 <= number < len(model_labels) for number in numbers):
         return None
@@ -107,12 +106,12 @@ def _by_number(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[
 
 
 def unnamed(model_labels: Sequence[str]) -> bool:
-    """Whether a classifier's labels are what transformers writes where nobody named them: `LABEL_0`, `LABEL_1`, …."""
+    """Whether a classifier has transformers' default labels: `LABEL_0`, `LABEL_1`, …."""
     return all(label == f"LABEL_{index}" for index, label in enumerate(model_labels))
 
 
 def same_names(model_labels: Sequence[str], data_labels: Sequence[str]) -> bool:
-    """Whether a classifier has all labels of the data by name, so that no numbers have to be trusted."""
+    """Whether a classifier has all labels of the data by name, without using numbers."""
     try:
         columns = _by_name(model_labels, data_labels)
         _refuse_shared([column for column in columns if column is not None], model_labels, data_labels)
@@ -122,12 +121,13 @@ def same_names(model_labels: Sequence[str], data_labels: Sequence[str]) -> bool:
 
 
 def adopted_labels(model_labels: Sequence[str], data_labels: Sequence[str]) -> tuple[str, ...]:
-    """What an adopted classifier calls its logits, in their order.
+    """The labels of an adopted classifier, in the order of its logits.
 
-    That is the data's spelling of the labels that both have. Names stay where the data has only numbers, which say less.
+    Labels in both have the data's spelling. If the data only has numbers, the model's names are kept, because they say
+    more.
 
     Raises:
-        ModelError: when the data has labels that the classifier lacks.
+        ModelError: if the data has labels that the classifier lacks.
     """
     names, given = list(model_labels), label_mapping(model_labels, data_labels).columns
     numbered = None in _by_name(model_labels, data_labels)
@@ -158,6 +158,6 @@ def _fold(label: str) -> str:
 
 
 def some_labels(labels: Sequence[str], count: int) -> str:
-    """Labels for a message, with the number of those that are left out."""
+    """Labels for a message, with the number of omitted ones."""
     shown = ", ".join(labels[:count])
     return shown if len(labels) <= count else f"{shown}, … and {len(labels) - count} more"

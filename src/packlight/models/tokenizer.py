@@ -7,14 +7,14 @@ from packlight.models import Checkpoint
 
 
 def tokenizer_folder(checkpoint: Checkpoint, work: Path) -> Path:
-    """A folder with the checkpoint's fast tokenizer, which is made from its vocabulary where it has none.
+    """A folder with the checkpoint's fast tokenizer, which is built from its vocabulary if necessary.
 
     Raises:
-        ModelError: when no fast tokenizer can be made.
+        ModelError: if no fast tokenizer can be built.
     """
     if (checkpoint.path / "tokenizer.json").is_file():
         return checkpoint.path
-    from transformers import AutoTokenizer  # seconds to import, and rarely needed
+    from transformers import AutoTokenizer  # takes seconds to import, and is rarely needed
 
     target = work / "tokenizer"
     try:

@@ -1,8 +1,8 @@
-"""Dynamic int8 in PyTorch: linear layers with int8 weights, and the file that holds them without pickle.
+"""Dynamic int8 in PyTorch: linear layers with int8 weights, saved without pickle.
 
-torch's own way to save a quantized module packs the weights into an object that only pickle can carry. Here a layer
-is three plain tensors: int8 `weight` [outputs, inputs], float32 `weight_scale` [outputs], float32 `bias` [outputs].
-Ranges are taken per output channel, symmetric; activations get theirs at run time, per batch.
+PyTorch packs the weights of a quantized module into an object that needs pickle. Here, a layer is three plain tensors:
+int8 `weight` [outputs, inputs], float32 `weight_scale` [outputs], float32 `bias` [outputs]. Weights are scaled
+symmetrically per output channel, activations per batch at run time.
 """
 
 import warnings
@@ -24,7 +24,7 @@ from packlight.models.hf_model import INT8_SCALE, empty_classifier
 
 
 def quantize(model: PreTrainedModel, *, per_channel: bool = True) -> PreTrainedModel:
-    """A copy of the model whose linear layers hold int8 weights; embeddings stay float32."""
+    """A copy of the model with int8 weights in its linear layers. Embeddings stay in float32."""
     config = per_channel_dynamic_qconfig if per_channel else default_dynamic_qconfig
     with _quiet():
         quantized: PreTrainedModel = quantize_dynamic(model.eval(), {nn.Linear: config}, dtype=torch.qint8)
@@ -45,10 +45,10 @@ def save_int8(model: nn.Module, file: Path) -> None:
 
 
 def open_int8(folder: Path, file: Path) -> PreTrainedModel:
-    """Open a classifier whose weights `save_int8` wrote, described by the folder's `config.json`.
+    """Open a classifier with weights from `save_int8`, described by the folder's `config.json`.
 
     Raises:
-        ArtifactError: when the file is damaged, or the tensors are not those of the model.
+        ArtifactError: if the file is damaged, or if the tensors don't match the model.
     """
     try:
         tensors = load_file(file)
@@ -66,12 +66,12 @@ def open_int8(folder: Path, file: Path) -> PreTrainedModel:
 
 
 def is_int8(model: nn.Module) -> bool:
-    """Whether some linear layer holds int8 weights."""
+    """Whether any linear layer has int8 weights."""
     return bool(_int8_layers(model))
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Move tensors into the model; those that it has no place for are left."""
+    """Move tensors into the model, and leave those without a place."""
     for name, layer in _int8_layers(model).items():
         shape = layer.weight().shape
         weight = _joined(tensors.pop(f"{name}.weight"), tensors.pop(f"{name}{INT8_SCALE}"))
@@ -87,7 +87,7 @@ def _int8_layers(model: nn.Module) -> dict[str, Int8Linear]:
 
 
 def _float_state(model: nn.Module) -> dict[str, Tensor]:
-    """Everything that is not an int8 layer's; the tensors are the model's own."""
+    """All tensors outside int8 layers. They are the model's own, not copies."""
     layers = tuple(f"{name}." for name in _int8_layers(model))
     return {
         name: value.detach()
@@ -98,7 +98,7 @@ def _float_state(model: nn.Module) -> dict[str, Tensor]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide torch's announcement that quantized tensors will move to another package one day."""
+    """Hide PyTorch's announcement that quantized tensors will move to another package."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*quantized tensor creation", category=UserWarning)

@@ -1,4 +1,4 @@
-"""A tokenizer's vocabulary held against the model's embedding table and against texts, without PyTorch."""
+"""Check a tokenizer's vocabulary against the model's embedding table and against texts, without PyTorch."""
 
 import unicodedata
 from collections import Counter
@@ -11,19 +11,19 @@ from packlight.errors import ModelError
 from packlight.models.config_files import read_json
 
 WORTH_A_NOTE, WORTH_A_WARNING, MOST_UNKNOWN = 0.01, 0.1, 0.3
-"""shares of tokens that stand for unknown words: from the last one on, the model hardly tells texts apart"""
+"""thresholds for the share of unknown tokens; above the last one, the model hardly distinguishes texts"""
 MOST_SPELLED = 0.5
 """the same for single letters"""
 SYLLABIC = ("Cjk", "Hiragana", "Katakana", "Hangul")
 MULTILINGUAL = "intfloat/multilingual-e5-small"
-"""an encoder of about a hundred languages"""
+"""an encoder for about a hundred languages"""
 
 
 def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> None:
-    """Refuse a tokenizer with ids that the model's embedding table does not have: they fail at the first such word.
+    """Reject a tokenizer with ids beyond the model's embedding table, which would fail at the first such word.
 
     Raises:
-        ModelError: naming some of the tokens.
+        ModelError: if there are any. The message names some of the tokens.
     """
     rows = config.get("vocab_size")
     if not isinstance(rows, int):
@@ -39,7 +39,7 @@ def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> Non
 
 
 def token_ids(folder: Path, where: str) -> dict[str, int]:
-    """Each token's id, as the tokenizer's files state them; empty where only a sentencepiece model does."""
+    """The ids of tokens in the tokenizer's files; empty if there is only a sentencepiece model."""
     found: dict[str, int] = {}
     if (folder / "tokenizer.json").is_file():
         document = read_json(folder / "tokenizer.json", where)
@@ -53,7 +53,7 @@ def token_ids(folder: Path, where: str) -> dict[str, int]:
     if (folder / "vocab.txt").is_file():
         lines = (
             (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-        )  # some pieces are line separators of Unicode
+        )  # some pieces are Unicode line separators
         found |= {token.rstrip("\r"): number for number, token in enumerate(lines) if token}
     for name in ("vocab.json", "added_tokens.json"):
         found |= read_json(folder / name, where) if (folder / name).is_file() else {}
@@ -62,22 +62,22 @@ def token_ids(folder: Path, where: str) -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How a tokenizer cuts some texts; shares are from 0 to 1, of all their tokens."""
+    """How a tokenizer splits some texts. Shares are from 0 to 1, of all their tokens."""
 
     unknown: float
-    """tokens that stand for something that the vocabulary does not have"""
+    """share of unknown tokens"""
     spelled: float
-    """tokens of a single letter, of an alphabet: words that the vocabulary does not have are spelled"""
+    """share of single-letter tokens, which spell words that are not in the vocabulary"""
     words: float
-    """tokens that stand for something unknown with a letter in it, and not for a symbol such as an emoji"""
+    """share of unknown tokens for text with letters, and not for symbols such as emoji"""
     script: str
-    """what most letters are written in, such as `Thai`"""
+    """the script of most letters, such as `Thai`"""
     example: str
-    """a word with an unknown token, or the first that is spelled; empty for none"""
+    """a word with an unknown token, or the first one that is spelled; empty if there is none"""
 
     @property
     def warning(self) -> str | None:
-        """What to say where the model hardly knows the texts' language, or not all of it; None where it does."""
+        """A warning if the vocabulary doesn't cover the texts' language, or not all of it; None if it does."""
         better = (
             f"a model that knows {'their language' if self.script == 'Latin' else self.script}, such as {MULTILINGUAL}"
         )
@@ -95,7 +95,7 @@ class Coverage:
 
     @property
     def note(self) -> str | None:
-        """What to say of a few unknown tokens; None for none."""
+        """A note on a few unknown tokens; None if there are none."""
         if not self.unknown:
             return None
         words = f"{self.unknown:.2%} of the tokens are unknown to its vocabulary, such as {self.example!r}"
@@ -103,7 +103,7 @@ class Coverage:
 
 
 def coverage(file: Path, texts: Sequence[str]) -> Coverage:
-    """How a fast tokenizer cuts texts.
+    """How a fast tokenizer splits texts.
 
     Args:
         file: `tokenizer.json`.
@@ -144,7 +144,7 @@ def _unknown_id(document: Mapping[str, Any], number_of: Callable[[str], int | No
 
 
 def _is_letter(token: str) -> bool:
-    """Whether a token is one letter of an alphabet; a Chinese or Japanese character is a word or a syllable."""
+    """Whether a token is a letter of an alphabet. A Chinese or Japanese character is a word or a syllable."""
     bare = token.removeprefix("##").lstrip("▁Ġ")
     return len(bare) == 1 and bare.isalpha() and _script(bare) not in SYLLABIC
 

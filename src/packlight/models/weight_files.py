@@ -8,7 +8,7 @@ from pathlib import Path
 from packlight.errors import ModelError
 
 INNER = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
-"""what `torch.compile`, FSDP and activation checkpointing put before the names of each module that they wrap"""
+"""prefixes that `torch.compile`, FSDP and activation checkpointing add to each module that they wrap"""
 WRAPPERS = (
     "_orig_mod.",
     "_fsdp_wrapped_module.",
@@ -17,29 +17,29 @@ WRAPPERS = (
     "module.",
     "model.",
 )
-"""what these, Lightning, DeepSpeed and DistributedDataParallel put before every name"""
+"""prefixes that these, Lightning, DeepSpeed and DistributedDataParallel add to every name"""
 BARE = re.compile(
     r"(?:(?:bert|roberta|distilbert|electra|mpnet|deberta|albert|mobilebert|longformer|transformer|model)\.)?"
     r"(?:embeddings|word_embedding|wte|embed_tokens)\."
 )
-"""the embeddings under a name that transformers knows: of an encoder by itself, or below a head"""
+"""the embeddings' names in transformers: of an encoder by itself, or below a head"""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
-    """The tensors of a file, once it is known to be as long as its own header says.
+    """The tensors of a file, after checking that its size matches its header.
 
     The header is 8 bytes of little-endian length, then JSON with the byte range of each tensor
     (https://github.com/huggingface/safetensors#format).
 
     Args:
         path: the file.
-        where: what messages call the model.
+        where: the model's name in messages.
         listed_in: the index that names the file.
 
     Raises:
-        ModelError: when it is missing, damaged or cut short.
+        ModelError: if it is missing, damaged or truncated.
     """
     if not path.is_file():
         raise ModelError(f"{where}: {path.name}, which {listed_in} names, is missing; download or save the model again")
@@ -64,10 +64,10 @@ def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
 
 
 def wrapper_of(names: Collection[str]) -> str:
-    """What was put before all names, such as `module.` or `model._orig_mod.`; empty for nothing.
+    """The prefix of all names, such as `module.` or `model._orig_mod.`; empty if there is none.
 
-    Beside what frameworks are known to put there, it is whatever a class of the user's own called its model, as long as names
-    that transformers knows come after it.
+    Besides the known prefixes of frameworks, it can be the attribute of a user's class, if the names after it are known
+    to transformers.
     """
     known = _peeled(names, _framework)
     found = known + _peeled([name.removeprefix(known) for name in names], _own)
@@ -77,7 +77,7 @@ def wrapper_of(names: Collection[str]) -> str:
 
 
 def _peeled(names: Collection[str], next_prefix: Callable[[list[str]], str]) -> str:
-    """Prefixes that all names have in common, joined."""
+    """The joined prefixes that all names share."""
     left, found = list(names), ""
     while left and (prefix := next_prefix(left)):
         left, found = [name.removeprefix(prefix) for name in left], found + prefix
@@ -85,12 +85,12 @@ def _peeled(names: Collection[str], next_prefix: Callable[[list[str]], str]) -> 
 
 
 def _framework(names: list[str]) -> str:
-    """What a framework put before all names."""
+    """The prefix of a framework."""
     return next((each for each in WRAPPERS if all(name.startswith(each) for name in names)), "")
 
 
 def _own(names: list[str]) -> str:
-    """The first part of all names, where none of them is one that transformers knows."""
+    """The first part of all names, if transformers knows none of them."""
     if any(BARE.match(INNER.sub(r"\1", name)) for name in names):
         return ""
     first = f"{names[0].partition('.')[0]}."
@@ -98,7 +98,7 @@ def _own(names: list[str]) -> str:
 
 
 def renaming(names: Collection[str]) -> dict[str, str]:
-    """Regular expressions that take wrappers' names away, with what takes their place, as transformers' `key_mapping`."""
+    """Regular expressions that remove wrappers' prefixes, with their replacements, for transformers' `key_mapping`."""
     wrapper = wrapper_of(names)
     mapping = {f"^{re.escape(wrapper)}": ""} if wrapper else {}
     if any(INNER.search(name.removeprefix(wrapper)) for name in names):
@@ -107,6 +107,6 @@ def renaming(names: Collection[str]) -> dict[str, str]:
 
 
 def plain_shapes(shapes: Shapes) -> Shapes:
-    """The same tensors under the names that they have without wrappers."""
+    """The same tensors, with names without wrappers."""
     wrapper = wrapper_of(shapes)
     return {INNER.sub(r"\1", name.removeprefix(wrapper)): shape for name, shape in shapes.items()}

@@ -59,4 +59,5 @@ def _remedy(repo: str) -> str:
     """
     if offered := hub.conversion_requests(repo):
         return f"the Hub's converter proposes safetensors weights that the owner has not accepted: to use them anyway, pass {repo}@{offered[-1]}"
-    return "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and pass {repo}@refs/pr/N with that request's number"
+    return "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and pass "
+        f"{repo}@refs/pr/N with that request's number"

@@ -58,6 +58,11 @@ def _remedy(repo: str) -> str:
     A conversion is anyone's proposal until the owner accepts it, so it is named, but not used.
     """
     if offered := hub.conversion_requests(repo):
-        return f"the Hub's converter proposes safetensors weights that the owner has not accepted: to use them anyway, pass {repo}@{offered[-1]}"
-    return "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and pass "
+        return (
+            "the Hub's converter proposes safetensors weights that the owner has not accepted: to use them anyway, pass "
+            f"{repo}@{offered[-1]}"
+        )
+    return (
+        "have it converted at https://huggingface.co/spaces/safetensors/convert, which opens a pull request, and pass "
         f"{repo}@refs/pr/N with that request's number"
+    )

@@ -19,13 +19,13 @@ from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Logits
 from packlight.runtime.engines import open_engine
 from packlight.runtime.golden import has_golden, replay
-from packlight.scoring.batches import batches
+from packlight.scoring.batches import BATCH_TEXTS, batches
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import READ_ERROR, ScorerSettings
 from packlight.scoring.text_column import Bad, texts_of
 
 NOT_FINITE = "the model's logits are not finite"
-LONGEST_KEPT = 1000
+LONGEST_KEPT = 300
 """characters; a longer text is seldom equal to another, and would make the cache's memory anybody's guess"""
 
 
@@ -154,6 +154,12 @@ class Scorer:
         return answers, len(new)
 
     def _infer(self, texts: Sequence[str]) -> list[Answer]:
+        # Only texts that are sorted by length must be encoded together, and encoded texts take memory.
+        most = len(texts) if self._engine.info.pads else BATCH_TEXTS
+        starts = range(0, len(texts), max(1, most))
+        return [answer for start in starts for answer in self._run(texts[start : start + most])]
+
+    def _run(self, texts: Sequence[str]) -> list[Answer]:
         engine = self._engine
         encoded = engine.encode(texts)
         cut = engine.truncated(texts, encoded)

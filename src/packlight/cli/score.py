@@ -26,7 +26,7 @@ def score(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the output. Rerun with the same one to resume.")],
     text_column: Annotated[
-        str | None, typer.Option(help="Column of the texts. Found by its name or type by default.")
+        str | None, typer.Option(help="Column of the texts. Detected by its name or type by default.")
     ] = None,
     keep: Annotated[
         str | None,

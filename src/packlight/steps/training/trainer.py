@@ -110,6 +110,10 @@ def fit(
     """
     epochs, patience = schedule(options, len(lesson.train_texts))
     train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
+    bf16 = bf16_here(options.device or device_here()) if options.bf16 is None else options.bf16
+    if bf16 and not _runs_in_bf16(model, encoder):
+        info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
+        bf16 = False
     vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
     history = History(work)
     own = dict(vars(model))
@@ -122,10 +126,6 @@ def fit(
         on_epoch(epoch)
         return {"accuracy": epoch.accuracy}
 
-    bf16 = bf16_here(options.device or device_here()) if options.bf16 is None else options.bf16
-    if bf16 and not _runs_in_bf16(model, encoder):
-        info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
-        bf16 = False
     longest = max(map(len, [*train_rows, *val_rows]))
     try:
         with bar(title, total=1) as progress:

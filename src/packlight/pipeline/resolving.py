@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import torch
 
 from packlight.errors import ArtifactError, PacklightError, RecipeError
 from packlight.files import DAMAGED_JSON, atomic_write
@@ -21,7 +20,7 @@ from packlight.progress import info
 from packlight.runtime.artifact import MANIFEST, read_manifest
 from packlight.runtime.processor import has_vnni, threads_for
 from packlight.steps.step import Step
-from packlight.steps.training.trainer import bf16_here, device_here
+from packlight.steps.training.devices import bf16_here, device_here
 
 FILE = "resolved.json"
 
@@ -129,6 +128,8 @@ def check_device(step: Step) -> None:
 @contextmanager
 def on_threads(count: int) -> Iterator[None]:
     """Run PyTorch on a number of threads within the block."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads_for(count))
     try:

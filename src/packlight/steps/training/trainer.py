@@ -34,12 +34,13 @@ from packlight.progress import Bar, bar, info
 from packlight.runtime.tokenization import TextEncoder
 from packlight.runtime.windows import parts_of
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
+from packlight.steps.training.devices import bf16_here, device_here
 from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.options import Training
 from packlight.steps.training.training_data import TrainingData
 
-__all__ = ["EpochResult", "Objective", "bf16_here", "device_here", "fit"]
+__all__ = ["EpochResult", "Objective", "fit"]
 
 EVAL_BATCH = 128
 TRAIN_TOKENS, EVAL_TOKENS = 8192, 32_768
@@ -311,20 +312,6 @@ def _runs_in_bf16(model: PreTrainedModel, encoder: TextEncoder) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def device_here() -> str:
-    """The default device of this machine: its kind of accelerator, or `cpu`."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return accelerator.type if accelerator else "cpu"
-
-
-def bf16_here(device: str) -> bool:
-    """Whether bfloat16 is worth it on a device of this machine."""
-    if device != "cpu":
-        return device == "cuda" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimizer:

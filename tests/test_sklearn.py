@@ -146,7 +146,7 @@ def test_an_artifact_that_is_gone_or_another_is_an_error(make, toys, tmp_path):
     classifier = make(folder=tmp_path / "fits", random_state=1).fit(*toys)
     again = pickle.loads(pickle.dumps(classifier))
     again.artifact_sha256_ = "0" * 64
-    with pytest.raises(ArtifactError, match="holds another model"):
+    with pytest.raises(ArtifactError, match="contains a different model"):
         again.predict(toys[0][:1])
     shutil.rmtree(tmp_path / "fits")
     with pytest.raises(ArtifactError, match="is gone; fit again, and set folder="):

@@ -39,7 +39,7 @@ SETTINGS = {
     "modernbert": {"global_attn_every_n_layers": 3, "local_attention": 8, "cls_token_id": 2, "sep_token_id": 3},
 }
 DEPTHS = (6, 12)
-IN_EVERY_RUN = (("BERT", 12), ("ModernBERT", 6))
+IN_EVERY_RUN = (("BERT", 12), ("DistilBERT", 6))
 RECIPE = """
 version: 1
 name: everything

@@ -19,6 +19,7 @@ def outputs(cell):
     return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_top_to_bottom(tiny, four_layers, tmp_path, monkeypatch):
     rows = zip(*tiny.toy_texts(), strict=True)
     (tmp_path / "toy.csv").write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))

@@ -151,6 +151,7 @@ def hidden_in(folder):
     return {path.name for path in folder.rglob(".*")} - {".lock"}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, undisturbed):
     out, said, found = start.base / "killed", {}, {}
     for point in POINTS:

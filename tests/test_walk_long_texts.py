@@ -13,6 +13,7 @@ from packlight.pipeline.runner import run
 from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import read_manifest
 
+pytestmark = pytest.mark.slow
 WORDS, POSITIONS = 400, 512
 TRAINED_ON, GIVEN = 32, 80
 

@@ -94,15 +94,18 @@ class _Counted:
 
 def _records(lines: Iterator[bytes], delimiter: str) -> Iterator[list[str] | None]:
     """Each record's cells, none for a blank line; None for what can't be parsed. Bytes that aren't UTF-8 become surrogates."""
-    csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader((f"{line.decode('utf-8', 'surrogateescape')}\n" for line in lines), delimiter=delimiter)
     while True:
+        before = csv.field_size_limit(LONGEST_CELL)  # of the whole process
         try:
-            yield next(reader)
+            record = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            yield None
+            record = None
+        finally:
+            csv.field_size_limit(before)
+        yield record
 
 
 def _first(lines: Sequence[bytes], delimiter: str) -> list[str]:

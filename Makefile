@@ -18,6 +18,8 @@ LIGHT := $(addprefix tests/test_,$(addsuffix .py,measure_statistics measure_figu
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
 TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
+# the files with tests that load a server: to collect the others takes ten seconds
+ALONE = $(shell grep -l "mark\.alone" tests/*.py)
 # tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -46,7 +48,7 @@ demo: $(DEMO)  ## run the walk on the embedded data, offline: table, plot, advic
 
 test: $(TEST)  ## run the tests, a few minutes on 2 cores; `check` and the other `test-` targets run more
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PACKLIGHT_TEST_FOLDER=$$folder && set -x && \
-	$(BIN)/python -m pytest $(TOGETHER) && $(BIN)/python -m pytest -m "alone and not slow"
+	$(BIN)/python -m pytest $(TOGETHER) && $(BIN)/python -m pytest -m "alone and not slow" $(ALONE)
 
 coverage: $(TEST)  ## run the tests that run side by side, and list the lines that none of them reaches
 	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term-missing:skip-covered

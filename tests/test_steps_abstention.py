@@ -103,7 +103,11 @@ def carried_out(tiny, model, out, *, splits, **options):
 
 
 @pytest.mark.parametrize(
-    ("splits", "options"), [(("test",), {"abstain": 0.1}), (("test", "val"), {})], ids=["stated loss", "texts of val"]
+    ("splits", "options"),
+    [
+        pytest.param(("test",), {"abstain": 0.1}, id="stated loss"),
+        pytest.param(("test", "val"), {}, id="texts of val", marks=pytest.mark.slow),
+    ],
 )
 def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layers, tmp_path, splits, options):
     data, found = carried_out(tiny, four_layers, tmp_path / "run", splits=splits, **options)

@@ -109,7 +109,7 @@ def test_the_pick_is_of_the_front_and_says_why(whole):
     _, outcome = whole
     assert outcome.pick in [member.variant for member in outcome.front]
     assert outcome.advice.reasons[0].startswith(outcome.pick)
-    assert outcome.remarks[0].startswith(f"On test {outcome.pick}")
+    assert outcome.remarks[0].startswith(f"On test, {outcome.pick}")
 
 
 def test_a_recipe_of_the_front_makes_the_same_model_again(whole, data, tmp_path, monkeypatch):

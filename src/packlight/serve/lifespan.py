@@ -80,6 +80,7 @@ class Lifespan:
         """Write remaining lines and metrics."""
         self._share()
         self._observer.stopped()
+        self._log.drain()  # afterwards uvicorn raises SIGTERM again, which ends the process at once
 
     def _share(self) -> None:
         self._metrics.queued = self._repository.queued

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from packlight.serve.answer_cache import LONGEST_TEXT, AnswerCache
+from packlight.serve.answer_cache import LONGEST_TEXT, AnswerCache, Inferred
 from packlight.serve.http_errors import HTTPError, overloaded
 from packlight.serve.loadtest.measure import measure_load
 from packlight.serve.loadtest.rates import Ramp
@@ -23,11 +23,16 @@ class Model:
 
     async def __call__(self, texts):
         self.asked.append(list(texts))
-        return np.array([[len(text), hash(text) % 97] for text in texts], dtype=np.float32)
+        logits = np.array([[len(text), hash(text) % 97] for text in texts], dtype=np.float32)
+        return Inferred(logits, [len(text) > 3 for text in texts])
 
 
 def ask(cache, model, *texts, artifact="a"):
-    return asyncio.run(cache.logits(artifact, texts, model))
+    return inferred(cache, model, *texts, artifact=artifact).logits
+
+
+def inferred(cache, model, *texts, artifact="a"):
+    return asyncio.run(cache.inferred(artifact, texts, model))
 
 
 def test_only_what_is_not_known_is_asked_of_the_model():
@@ -39,6 +44,13 @@ def test_only_what_is_not_known_is_asked_of_the_model():
     assert again.dtype == first.dtype
     assert again.tolist() == ask(AnswerCache(1), Model(), "two", "three", "one", "two").tolist()
     assert (cache.hits, cache.misses, len(cache)) == (3, 3, 3)
+
+
+def test_it_knows_which_texts_were_truncated():
+    cache, model = AnswerCache(10), Model()
+    assert inferred(cache, model, "three", "one").truncated == [True, False]
+    assert inferred(cache, model, "one", "four", "three").truncated == [False, True, True]
+    assert model.asked == [["three", "one"], ["four"]]
 
 
 def test_another_artifact_never_gives_an_old_answer():
@@ -87,9 +99,9 @@ def test_a_full_queue_still_answers_what_is_known():
     def full(_):
         raise overloaded()
 
-    assert asyncio.run(cache.logits("a", ["one"], full)).shape == (1, 2)
+    assert ask(cache, full, "one").shape == (1, 2)
     with pytest.raises(HTTPError):
-        asyncio.run(cache.logits("a", ["one", "two"], full))
+        ask(cache, full, "one", "two")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ model's logits, which don't depend on the batch.
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,17 @@ LONGEST_TEXT = 1000
 """maximum characters of a text; longer texts seldom repeat, and would make the cache's memory unpredictable"""
 Key = tuple[str, str]
 """artifact hash, text"""
+Entry = tuple[Logits, bool]
+"""one text's logits, [labels], and whether it is longer than the model's maximum"""
+
+
+class Inferred(NamedTuple):
+    """What a model says of texts."""
+
+    logits: Logits
+    """of shape [texts, labels]"""
+    truncated: list[bool]
+    """for each text, whether it is longer than the model's maximum"""
 
 
 class AnswerCache:
@@ -24,7 +36,7 @@ class AnswerCache:
     def __init__(self, texts: int) -> None:
         """Cache up to `texts` texts, above 0."""
         self._most = texts
-        self._rows: OrderedDict[Key, Logits] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self.hits = 0
         """number of texts found in the cache"""
         self.misses = 0
@@ -32,45 +44,45 @@ class AnswerCache:
 
     def __len__(self) -> int:
         """Number of cached texts."""
-        return len(self._rows)
+        return len(self._entries)
 
-    async def logits(
-        self, artifact: str, texts: Sequence[str], infer: Callable[[list[str]], Awaitable[Logits]]
-    ) -> Logits:
-        """Logits of shape [texts, labels], from the cache or the model.
+    async def inferred(
+        self, artifact: str, texts: Sequence[str], infer: Callable[[list[str]], Awaitable[Inferred]]
+    ) -> Inferred:
+        """What the model says of texts, from the cache or the model.
 
         Args:
             artifact: hash of the artifact.
             texts: the texts of a request, at least one.
-            infer: returns the logits of texts that are not cached. Its exceptions are passed on.
+            infer: the same for texts that are not cached. Its exceptions are passed on.
         """
-        rows = [self._known((artifact, text)) for text in texts]
-        missing = [place for place, row in enumerate(rows) if row is None]
-        self.hits += len(rows) - len(missing)
+        entries = [self._known((artifact, text)) for text in texts]
+        missing = [place for place, entry in enumerate(entries) if entry is None]
+        self.hits += len(entries) - len(missing)
         self.misses += len(missing)
-        if not missing:
-            return np.stack(rows)  # type: ignore[arg-type] # none is missing
-        found = await infer([texts[place] for place in missing])
-        for place, row in zip(missing, found, strict=True):
-            self._keep((artifact, texts[place]), row)
-        if len(missing) == len(rows):
-            return found
-        for place, row in zip(missing, found, strict=True):
-            rows[place] = row
-        return np.stack(rows)  # type: ignore[arg-type] # none is missing any more
+        if missing:
+            found = await infer([texts[place] for place in missing])
+            for place, row, cut in zip(missing, found.logits, found.truncated, strict=True):
+                entries[place] = entry = row, cut
+                self._keep((artifact, texts[place]), entry)
+            if len(missing) == len(texts):
+                return found
+        rows, truncated = zip(*entries, strict=True)  # none is missing any more
+        return Inferred(np.stack(rows), list(truncated))
 
-    def _known(self, key: Key) -> Logits | None:
-        row = self._rows.get(key)
-        if row is not None:
-            self._rows.move_to_end(key)
-        return row
+    def _known(self, key: Key) -> Entry | None:
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
 
-    def _keep(self, key: Key, row: Logits) -> None:
+    def _keep(self, key: Key, entry: Entry) -> None:
         if len(key[1]) > LONGEST_TEXT:
             return
+        row, truncated = entry
         kept = row.copy()  # copy the row, so that the batch is not kept
         kept.flags.writeable = False
-        self._rows[key] = kept
-        self._rows.move_to_end(key)
-        if len(self._rows) > self._most:
-            self._rows.popitem(last=False)
+        self._entries[key] = kept, truncated
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)

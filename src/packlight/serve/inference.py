@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
 
-from packlight.runtime.engine import Logits
-from packlight.serve.answer_cache import AnswerCache
+from packlight.serve.answer_cache import AnswerCache, Inferred
 from packlight.serve.exchange import Exchange, Reply
 from packlight.serve.http_errors import deadline_exceeded, malformed, overloaded
 from packlight.serve.metrics import Metrics
+from packlight.serve.model import Encoded, Model
 from packlight.serve.repository import Repository, Served
 from packlight.serve.request_body import BodyTimeouts, read_body, unpack
 from packlight.serve.requests import read_infer, read_plain
@@ -48,8 +48,7 @@ class Inference:
         query = read_infer(self._unpacked(exchange, body), json_length, self._limits)
         self._metrics.decode.observe(perf_counter() - start)
         exchange.texts = len(query.texts)
-        cut: list[bool] = []
-        logits = await self._logits(served, query.texts, query.timeout, cut)
+        logits, cut = await self._inferred(served, query.texts, query.timeout)
         self._metrics.truncated += sum(cut)
         start = perf_counter()
         answers = served.model.answers(logits)
@@ -68,8 +67,7 @@ class Inference:
         self._metrics.decode.observe(perf_counter() - start)
         served = self._named(plain.model, plain.version)
         exchange.texts = len(plain.texts)
-        cut: list[bool] = []
-        logits = await self._logits(served, plain.texts, None, cut)
+        logits, cut = await self._inferred(served, plain.texts, None)
         self._metrics.truncated += sum(cut)
         start = perf_counter()
         answers = served.model.answers(logits)
@@ -92,45 +90,30 @@ class Inference:
     def _unpacked(self, exchange: Exchange, body: bytes) -> bytes:
         return unpack(body, exchange.request.header(b"content-encoding"), self._limits)
 
-    def _logits(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Awaitable[Logits]:
-        """The logits of texts. `cut` gets whether each text is longer than the model's maximum."""
+    def _inferred(self, served: Served, texts: list[str], own: float | None) -> Awaitable[Inferred]:
         self._metrics.taken += 1
         if self._cache is None:
-            return self._fresh(served, texts, own, cut)
-        return self._kept(served, texts, own, cut)
+            return self._fresh(served, texts, own)
+        return self._cache.inferred(served.model.sha256, texts, lambda missing: self._fresh(served, missing, own))
 
-    async def _kept(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Logits:
-        assert self._cache is not None  # asked by the caller
-        model = served.model
-        logits = await self._cache.logits(model.sha256, texts, lambda missing: self._fresh(served, missing, own, []))
-        # The cache keeps no lengths.
-        if sum(map(len, texts)) > LONG_CHARACTERS:
-            cut += await asyncio.to_thread(lambda: model.truncated(texts, model.encode(texts)))
-        else:
-            cut += model.truncated(texts, model.encode(texts))
-        return logits
-
-    def _fresh(self, served: Served, texts: list[str], own: float | None, cut: list[bool]) -> Awaitable[Logits]:
+    async def _fresh(self, served: Served, texts: list[str], own: float | None) -> Inferred:
         if served.batcher.full:
             raise overloaded()  # before the work of tokenizing
         longest = self._limits.deadline_seconds
         within = longest if own is None else min(own, longest)
         start = perf_counter()
         if sum(map(len, texts)) > LONG_CHARACTERS:
-            return self._logits_of_long(served, texts, start, within, cut)
-        encoded = served.model.encode(texts)
-        cut += served.model.truncated(texts, encoded)
+            try:
+                async with asyncio.timeout(within):
+                    encoded, truncated = await asyncio.to_thread(_encoded, served.model, texts)
+            except TimeoutError as error:
+                raise deadline_exceeded() from error
+        else:
+            encoded, truncated = _encoded(served.model, texts)
         self._metrics.tokenize.observe(perf_counter() - start)
-        return served.batcher.submit(encoded, start, within)
+        return Inferred(await served.batcher.submit(encoded, start, within), truncated)
 
-    async def _logits_of_long(
-        self, served: Served, texts: list[str], start: float, within: float, cut: list[bool]
-    ) -> Logits:
-        try:
-            async with asyncio.timeout(within):
-                encoded = await asyncio.to_thread(served.model.encode, texts)
-                cut += await asyncio.to_thread(served.model.truncated, texts, encoded)
-        except TimeoutError as error:
-            raise deadline_exceeded() from error
-        self._metrics.tokenize.observe(perf_counter() - start)
-        return await served.batcher.submit(encoded, start, within)
+
+def _encoded(model: Model, texts: list[str]) -> tuple[Encoded, list[bool]]:
+    encoded = model.encode(texts)
+    return encoded, model.truncated(texts, encoded)

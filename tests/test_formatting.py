@@ -53,3 +53,8 @@ def test_a_p_value_is_never_shown_on_the_wrong_side_of_five_percent(p):
 
 def test_money_keeps_what_matters():
     assert [formatting.dollars(amount) for amount in (0.0417, 73.0, 1460.2)] == ["$0.042", "$73.00", "$1,460"]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h")])
+def test_a_duration_is_rounded(seconds, said):
+    assert formatting.duration(seconds / 3600) == said

@@ -28,11 +28,6 @@ def test_long_work_prints_a_line_a_minute_where_there_is_no_terminal(monkeypatch
     assert lines == ["  training: 55%, about 3 min left", "  training: 70%, about 2 min left, val 91%"]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h")])
-def test_the_time_left_is_rounded(seconds, said):
-    assert progress._duration(seconds) == said
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -82,6 +82,11 @@ def dollars(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.3f}"
 
 
+def counted(number: int, word: str) -> str:
+    """A number of things: `1 worker`, `1,200 rows`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def duration(hours: float) -> str:
     """`45 s`, `12 min`, `5.9 h` or `4.2 days`."""
     if hours < 1 / 60:

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from packlight.formatting import duration
+
 console = Console(stderr=True, highlight=False, emoji=False)
 NOTEBOOK_SECONDS = 0.2
 """seconds between two updates of a bar in a notebook"""
@@ -98,16 +100,9 @@ def _lines(title: str) -> Callable[[float, float, str], None]:
             return
         last = now
         left = (now - begun[0]) * (total - done) / (done - begun[1])
-        info(f"  {title}: {done / total:.0%}, about {_duration(left)} left" + (f", {note}" if note else ""))
+        info(f"  {title}: {done / total:.0%}, about {duration(left / 3600)} left" + (f", {note}" if note else ""))
 
     return show
-
-
-def _duration(seconds: float) -> str:
-    """Of the time left: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

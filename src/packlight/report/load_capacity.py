@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.analysis.capacity.measured import LoadPlan
-from packlight.formatting import dollars, megabytes, milliseconds, percent
+from packlight.formatting import counted, dollars, megabytes, milliseconds, percent
 from packlight.report.capacity import digits_of_rate
 
 COLUMNS = ("machine", "workers per machine", "machines", "per month", "per million")
@@ -31,7 +31,9 @@ def terminal_table(plan: LoadPlan) -> RenderableType:
 
 def headline(plan: LoadPlan) -> str:
     """The number of workers for the rate."""
-    return f"{plan.figures.model}: {_workers(plan.workers)} for {digits_of_rate(plan.rate)} requests per second"
+    return (
+        f"{plan.figures.model}: {counted(plan.workers, 'worker')} for {digits_of_rate(plan.rate)} requests per second"
+    )
 
 
 def basis(plan: LoadPlan) -> tuple[str, str]:
@@ -40,7 +42,7 @@ def basis(plan: LoadPlan) -> tuple[str, str]:
     memory = f" in {megabytes(seen.memory_mb)}" if seen.memory_mb else ""
     kept = f"p99 {milliseconds(seen.p99_ms)} (limit {milliseconds(seen.bound_ms)})"
     return (
-        f"load test: {_workers(seen.workers)}{memory}, {digits_of_rate(seen.rate)} requests/s, {kept}",
+        f"load test: {counted(seen.workers, 'worker')}{memory}, {digits_of_rate(seen.rate)} requests/s, {kept}",
         f"planned with {percent(plan.headroom)} of that: {digits_of_rate(plan.per_worker)} requests per second per worker",
     )
 
@@ -60,7 +62,3 @@ def footnotes(plan: LoadPlan) -> tuple[str, ...]:
     if plan.too_small:
         notes.append(f"{', '.join(plan.too_small)}: not enough memory for a worker.")
     return tuple(notes)
-
-
-def _workers(count: int) -> str:
-    return f"{count:,} worker{'' if count == 1 else 's'}"

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.analysis.capacity.scored import TextsPlan
-from packlight.formatting import digits, dollars, duration, megabytes, percent
+from packlight.formatting import counted, digits, dollars, duration, megabytes, percent
 
 COLUMNS = ("machine", "workers per machine", "machines", "time", "cost", "per billion")
 
@@ -33,7 +33,7 @@ def headline(plan: TextsPlan) -> str:
     texts = f"{plan.figures.artifact}: {plan.texts:,.0f} texts"
     if plan.workers is None:
         return f"{texts} on one machine"
-    return f"{texts} within {duration(plan.hours_limit or 0)}: {_count(plan.workers, 'worker')}"
+    return f"{texts} within {duration(plan.hours_limit or 0)}: {counted(plan.workers, 'worker')}"
 
 
 def basis(plan: TextsPlan) -> str:
@@ -41,7 +41,7 @@ def basis(plan: TextsPlan) -> str:
     seen = plan.figures
     return (
         f"measured: {digits(seen.per_worker)} texts per second per worker in {megabytes(seen.memory_mb)}\n"
-        f"on {seen.rows:,} rows, with {_count(seen.workers, 'worker')} on {seen.cpu}"
+        f"on {seen.rows:,} rows, with {counted(seen.workers, 'worker')} on {seen.cpu}"
     )
 
 
@@ -57,7 +57,3 @@ def footnotes(plan: TextsPlan) -> tuple[str, ...]:
     if plan.too_small:
         notes.append(f"{', '.join(plan.too_small)}: not enough memory for a worker.")
     return tuple(notes)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

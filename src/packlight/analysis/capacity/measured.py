@@ -174,8 +174,7 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
 def _fit(figures: LoadFigures, machine: Machine, workers: int, rate: float, prices: PriceTable) -> LoadFit | None:
     each = machine.vcpus
     if figures.memory_mb:
-        free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
-        each = min(each, math.floor(free_mb * figures.workers / figures.memory_mb))
+        each = min(each, prices.workers_in_memory(machine, figures.memory_mb / figures.workers))
     if each == 0:
         return None
     machines = math.ceil(workers / each)

@@ -207,8 +207,7 @@ def _fit_all(
 
 def _fit(row: Measurement, workers: int, rate: float, machine: Machine, prices: PriceTable) -> Fit | None:
     by_cores = machine.vcpus // row.threads
-    free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
-    by_memory = math.floor(free_mb / row.peak_memory_mb)
+    by_memory = prices.workers_in_memory(machine, row.peak_memory_mb)
     each = min(by_cores, by_memory)
     if each == 0:
         return None

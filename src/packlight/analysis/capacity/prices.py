@@ -1,5 +1,6 @@
 """The price table: a YAML file with machines, for users to edit."""
 
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,10 @@ class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reserved_memory_gb: Annotated[float, msgspec.Meta(ge=0)]
     """memory on each machine that models cannot use"""
     machines: Annotated[tuple[Machine, ...], msgspec.Meta(min_length=1)]
+
+    def workers_in_memory(self, machine: Machine, memory_mb: float) -> int:
+        """The number of workers of this size, above 0, that fit in the memory that models can use on a machine."""
+        return math.floor(max(0.0, machine.memory_gb - self.reserved_memory_gb) * 1000 / memory_mb)
 
 
 def read_prices(path: Path) -> PriceTable:

@@ -144,8 +144,7 @@ def read_score(path: Path) -> ScoreFigures:
 def _fit(
     figures: ScoreFigures, machine: Machine, workers: int | None, texts: float, prices: PriceTable
 ) -> TextsFit | None:
-    free_mb = max(0.0, machine.memory_gb - prices.reserved_memory_gb) * 1000
-    each = min(machine.vcpus, math.floor(free_mb / figures.memory_mb))
+    each = min(machine.vcpus, prices.workers_in_memory(machine, figures.memory_mb))
     if each == 0:
         return None
     machines = 1 if workers is None else math.ceil(workers / each)

@@ -1,6 +1,9 @@
 """Scoring on a real Ray cluster of two nodes on loopback, one of which is lost; `make test-ray` installs Ray."""
 
 import hashlib
+import io
+import shutil
+import tarfile
 import threading
 import time
 
@@ -9,7 +12,10 @@ import pytest
 from pyarrow import parquet
 
 import packlight
-from packlight.errors import DataError, MissingExtraError, PacklightError
+from packlight.errors import ArtifactError, DataError, MissingExtraError, PacklightError
+from packlight.scoring.on_ray import FragmentScorer
+from packlight.scoring.packed import Packed
+from packlight.scoring.settings import Setup, scorer_settings
 
 pytest_plugins = ["frontier_run"]
 ROWS = 20_000
@@ -95,6 +101,25 @@ def test_a_job_that_loses_a_node_is_complete_and_equal_to_the_local_one(cluster,
 def test_what_an_actor_refuses_is_said_like_a_local_error(cluster, static, lake, tmp_path):
     with pytest.raises(DataError, match="no text"):
         packlight.score(static, lake, tmp_path / "out", strict=True, engine="ray", address=cluster.address)
+
+
+def test_an_artifact_that_an_actor_cannot_open_is_given_back_as_an_error(static, tmp_path):
+    shutil.copytree(static, tmp_path / "artifact")
+    (tmp_path / "artifact" / "config.json").write_text("{}")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.add(tmp_path / "artifact", arcname="artifact")
+    settings = scorer_settings(text_column="text", keep=None, top_k=1, prefix="")
+    setup = Setup(artifact="", sha256="", scorer=settings, format="parquet", sample=None, out="", strict=False)
+    error = FragmentScorer(Packed("altered", stream.getvalue()), setup).start()
+    assert isinstance(error, ArtifactError)
+    assert "config.json was altered" in str(error)
+
+
+@pytest.mark.parametrize("top_k", [0, 1.5, True])
+def test_labels_for_each_text_are_a_whole_number_on_clusters_too(top_k):
+    with pytest.raises(PacklightError, match=r"top_k=.*: give a whole number of 1 or more"):
+        scorer_settings(text_column="text", keep=None, top_k=top_k, prefix="")
 
 
 def test_an_address_without_a_cluster_is_one_clear_error(static, lake, tmp_path):

@@ -6,8 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from packlight.scoring.fragment_job import WINDOW_ROWS, one_batch
 from packlight.scoring.packed import Packed, pack, scorer_of
-from packlight.scoring.settings import ScorerSettings
+from packlight.scoring.settings import ScorerSettings, scorer_settings
 
 
 def score(
@@ -36,26 +37,21 @@ def score(
         A `ray.data.Dataset`.
 
     Raises:
+        PacklightError: if `top_k` is no whole number of 1 or more.
         ArtifactError: if the folder is incomplete or was altered.
     """
     import ray
 
-    settings = ScorerSettings(
-        text_column=text_column, keep=None if keep is None else tuple(keep), top_k=top_k, prefix=prefix
-    )
+    settings = scorer_settings(text_column=text_column, keep=keep, top_k=top_k, prefix=prefix)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
     return dataset.map_batches(
         BatchScorer,
         fn_constructor_args=(ray.put(pack(artifact)), settings),
         batch_format="pyarrow",
-        batch_size=BATCH_ROWS,
+        batch_size=WINDOW_ROWS,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
     )
-
-
-BATCH_ROWS = 16_384
-"""rows whose texts are sorted by length together"""
 
 
 class BatchScorer:
@@ -70,5 +66,4 @@ class BatchScorer:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Score one batch."""
-        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
-        return pa.Table.from_batches([self._scorer(batch)])
+        return pa.Table.from_batches([self._scorer(one_batch(table))])

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from packlight.errors import DataError
 from packlight.scoring.packed import Packed, pack, scorer_of
-from packlight.scoring.settings import ScorerSettings
+from packlight.scoring.settings import ScorerSettings, scorer_settings
 
 
 def score(
@@ -36,20 +36,18 @@ def score(
         A `pyspark.sql.DataFrame`.
 
     Raises:
+        PacklightError: if `top_k` is no whole number of 1 or more.
         ArtifactError: if the folder is incomplete or was altered.
         DataError: if the text column is missing, or a kept column has the name of a new one.
     """
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-    settings = ScorerSettings(
-        text_column=text_column, keep=None if keep is None else tuple(keep), top_k=top_k, prefix=prefix
-    )
+    settings = scorer_settings(text_column=text_column, keep=keep, top_k=top_k, prefix=prefix)
     if text_column not in df.columns:
         raise DataError(f"no column {text_column!r}; the columns are {', '.join(map(repr, df.columns))}")
-    packed = pack(artifact)
-    schema = scorer_of(packed, settings).schema(to_arrow_schema(df.schema))
-    given: Packed | str = str(Path(artifact).absolute()) if shared else packed
-    return df.mapInArrow(_scoring(given, settings), from_arrow_schema(schema))
+    folder = str(Path(artifact).absolute())
+    schema = scorer_of(folder, settings).schema(to_arrow_schema(df.schema))
+    return df.mapInArrow(_scoring(folder if shared else pack(folder), settings), from_arrow_schema(schema))
 
 
 def _scoring(

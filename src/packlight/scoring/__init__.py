@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packlight.errors import MissingExtraError, PacklightError
 from packlight.extras import installed
 from packlight.origin import install_line
-from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat, ScoringEngine
+from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat, ScoringEngine, whole_number
 
 if TYPE_CHECKING:
     from packlight.scoring.report import ScoreReport
@@ -43,7 +43,7 @@ def score(
         artifact: folder of an artifact.
         inputs: files, folders, patterns such as `lake/**/*.parquet`, or URLs that pyarrow or fsspec reads.
         out: folder for the output, on a local disk.
-        text_column: column of the texts. Found by its name or type by default.
+        text_column: column of the texts. Detected by its name or type by default.
         keep: columns of the input that the output has too; all of them by default.
         format: of the output.
         top_k: number of labels for each text. Above 1 they are in the column `top`.
@@ -72,12 +72,12 @@ def score(
     options = JobOptions(
         text_column=text_column,
         keep=None if keep is None else tuple(keep),
-        top_k=_positive("top_k", top_k),
+        top_k=whole_number("top_k", top_k),
         prefix=prefix,
-        cache_texts=_positive("cache_texts", cache_texts, least=0),
+        cache_texts=whole_number("cache_texts", cache_texts, least=0),
         format=format,
-        rows_per_file=_positive("rows_per_file", rows_per_file),
-        limit=None if limit is None else _positive("limit", limit),
+        rows_per_file=whole_number("rows_per_file", rows_per_file),
+        limit=None if limit is None else whole_number("limit", limit),
         sample=sample,
     )
     if sample is not None and not 0 < sample <= 1:
@@ -100,9 +100,3 @@ def score(
         engine=engine,
         address=address,
     )
-
-
-def _positive(name: str, value: int, least: int = 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise PacklightError(f"{name}={value!r}: give a whole number of {least} or more")
-    return value

@@ -119,14 +119,15 @@ def _windows(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa
         rows += batch.num_rows
         size += batch.column(text_column).nbytes
         if rows >= WINDOW_ROWS or size >= WINDOW_BYTES:
-            yield _joined(waiting)
+            yield one_batch(pa.Table.from_batches(waiting))
             waiting, rows, size = [], 0, 0
     if rows:
-        yield _joined(waiting)
+        yield one_batch(pa.Table.from_batches(waiting))
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches() or [batches[0]]
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """A table's rows as one batch, whose texts can be sorted by length together."""
+    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     return batch
 
 

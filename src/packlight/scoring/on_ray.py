@@ -23,20 +23,24 @@ class FragmentScorer:
     """What an actor does; on its machine the artifact is unpacked and opened."""
 
     def __init__(self, packed: Packed, setup: Setup) -> None:
-        """Open the artifact, on one thread."""
+        """Take what `start` opens."""
+        self._packed, self._setup = packed, setup
+
+    def start(self) -> PacklightError | None:
+        """Open the artifact, on one thread. What the user can fix is given back: Ray would wrap what is raised."""
         import pyarrow as pa
 
         from packlight.scoring.scorer import Scorer
 
         pa.set_cpu_count(1)
-        self._setup = setup
-        self._scorer = Scorer(unpacked(packed), setup.scorer)
-
-    def ready(self) -> None:
-        """Return once the artifact is open."""
+        try:
+            self._scorer = Scorer(unpacked(self._packed), self._setup.scorer)
+        except PacklightError as error:
+            return error
+        return None
 
     def score(self, number: int, fragment: Fragment) -> Done | PacklightError:
-        """Score one fragment. What the user can fix is given back: Ray would wrap what is raised."""
+        """Score one fragment, after `start`."""
         from packlight.scoring.fragment_job import run_fragment
 
         try:
@@ -93,7 +97,7 @@ def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers:
         raise ArtifactError(f"{setup.artifact}: changed while it was in use; start again with another --out")
     packed = ray.put(artifact)
     kind = ray.remote(num_cpus=1)(FragmentScorer)
-    starting = {one.ready.remote(): one for one in [kind.remote(packed, setup) for _ in range(workers)]}
+    starting = {one.start.remote(): one for one in [kind.remote(packed, setup) for _ in range(workers)]}
     running: dict[Any, tuple[Any, tuple[int, Fragment]]] = {}
     idle: list[Any] = []
     waiting, lost = list(reversed(todo)), 0
@@ -111,13 +115,13 @@ def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers:
             if lost > MOST_LOST * workers:
                 raise PacklightError(f"{lost} Ray actors were lost one after the other: {error}") from error
             another = kind.remote(packed, setup)
-            starting[another.ready.remote()] = another
+            starting[another.start.remote()] = another
             if given is not None:
                 waiting.append(given)
             continue
-        idle.append(actor)
         if isinstance(done, PacklightError):
             raise done
+        idle.append(actor)
         if done is not None:
             yield Moved(rows=done.counts.rows)
             yield done

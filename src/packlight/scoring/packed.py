@@ -12,6 +12,11 @@ from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.scoring.scorer import Scorer
 from packlight.scoring.settings import ScorerSettings
 
+FOLDER = "artifact"
+"""in the tar file"""
+_unpacked: dict[str, "tempfile.TemporaryDirectory[str]"] = {}
+"""by the hash of the manifest; whole folders only"""
+
 
 class Packed(NamedTuple):
     """An artifact's folder."""
@@ -31,36 +36,28 @@ def pack(artifact: str | Path) -> Packed:
     opened = Artifact.open(Path(artifact))
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.add(opened.path, arcname="artifact")
+        archive.add(opened.path, arcname=FOLDER)
     return Packed(sha256_of(opened.path / MANIFEST), stream.getvalue())
 
 
 def unpacked(packed: Packed) -> Path:
     """The artifact's folder here; equal ones are unpacked once for each process, and removed at its end."""
-    folder = _folder(packed.sha256)
-    if not (folder / "artifact").is_dir():
+    folder = _unpacked.get(packed.sha256)
+    if folder is None:
+        folder = tempfile.TemporaryDirectory(prefix=f"packlight-{packed.sha256[:8]}-")
         with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
-            archive.extractall(folder, filter="data")
-    return folder / "artifact"
+            archive.extractall(folder.name, filter="data")
+        _unpacked[packed.sha256] = folder
+    return Path(folder.name) / FOLDER
 
 
-def scorer_of(artifact: "Packed | str", settings: ScorerSettings) -> Scorer:
+def scorer_of(artifact: Packed | str, settings: ScorerSettings) -> Scorer:
     """The scorer of a packed artifact or of a folder that every machine has; opened once for each process.
 
     Raises:
         ArtifactError: if the folder is incomplete or was altered.
     """
     return _opened(str(unpacked(artifact)) if isinstance(artifact, Packed) else artifact, settings)
-
-
-@cache
-def _folder(sha256: str) -> Path:
-    temporary = tempfile.TemporaryDirectory(prefix=f"packlight-{sha256[:8]}-")
-    _KEPT.append(temporary)
-    return Path(temporary.name)
-
-
-_KEPT: list["tempfile.TemporaryDirectory[str]"] = []
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.errors import DataError
+from packlight.errors import DataError, PacklightError
 from packlight.scoring.counts import Counts
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
@@ -50,6 +50,31 @@ class ScorerSettings(msgspec.Struct, frozen=True, kw_only=True):
                 "as --prefix predicted_, or choose the input's columns with --keep"
             )
         return new
+
+
+def scorer_settings(*, text_column: str, keep: Sequence[str] | None, top_k: int, prefix: str) -> ScorerSettings:
+    """Settings from the arguments of a Python function.
+
+    Raises:
+        PacklightError: if `top_k` is no whole number of 1 or more.
+    """
+    return ScorerSettings(
+        text_column=text_column,
+        keep=None if keep is None else tuple(keep),
+        top_k=whole_number("top_k", top_k),
+        prefix=prefix,
+    )
+
+
+def whole_number(name: str, value: int, least: int = 1) -> int:
+    """The value of an argument.
+
+    Raises:
+        PacklightError: if it is no whole number, or below the least.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PacklightError(f"{name}={value!r}: give a whole number of {least} or more")
+    return value
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):

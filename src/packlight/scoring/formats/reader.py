@@ -92,7 +92,7 @@ def row_parts(units: Sequence[int], most: int) -> list[Part]:
 
 
 def between(batches: Iterable[pa.RecordBatch], skip: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """So many rows of batches, after skipping the first ones, in batches of up to `ROWS`."""
+    """`rows` rows, after skipping the first `skip`, in batches of up to `ROWS`."""
     for batch in batches:
         if skip >= batch.num_rows:
             skip -= batch.num_rows

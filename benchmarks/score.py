@@ -114,7 +114,7 @@ def cpu_seconds() -> float:
 
 
 def edited(queries: list[str], rows: int) -> list[str]:
-    """So many queries, each with two words dropped, shortened or added, no two equal."""
+    """`rows` queries, each with two words dropped, shortened or added, no two equal."""
     randomly = random.Random(0)  # noqa: S311 - the same texts each time
     found: dict[str, None] = {}
     while len(found) < rows:

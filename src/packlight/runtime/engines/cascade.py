@@ -18,8 +18,7 @@ from packlight.runtime.engine import Engine, EngineInfo, Logits
 
 CONFIG_KEY = "packlight_cascade"
 TOKENS_PER_CHARACTER = 2
-"""no tokenizer splits ASCII text into more tokens, special tokens included, so a text this short also fits the second
-model"""
+"""more than tokenizers make of ASCII text: one with fewer characters than half of the second model's maximum is whole there"""
 
 
 class CascadeThreshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,7 +97,7 @@ class CascadeEngine(Engine[Passable]):
         """For each text, whether one of the two models truncates it."""
         cut = self.first.truncated(texts, [each.first for each in encoded])
         for place, text in enumerate(texts):
-            if not (cut[place] or (text.isascii() and len(text) <= self._short)):
+            if not (cut[place] or (text.isascii() and len(text) < self._short)):
                 cut[place] = self.second.truncated([text], self.second.encode([text]))[0]
         return cut
 

@@ -24,7 +24,7 @@ ALONE = $(shell grep -l "mark\.alone" tests/*.py)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-ray test-spark test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -101,6 +101,10 @@ test-ray: $(TEST)  ## score on a Ray cluster of two nodes, one of which is lost,
 test-spark: $(TEST)  ## score on Spark with two executors, in an environment of its own on top of .venv; needs Java 17 or newer
 	$(call ON_TOP,spark,"pyspark>=4")
 	.venv-spark/bin/python -m pytest tests/test_spark.py
+
+test-postgres: $(TEST)  ## share a search in a PostgreSQL database; needs the server's programs (Debian's package postgresql)
+	$(call ON_TOP,postgres,"psycopg[binary]>=3.2")
+	PACKLIGHT_POSTGRES=1 .venv-postgres/bin/python -m pytest tests/test_search_database.py
 
 test-deploy: $(TEST)  ## start what `deploy` wrote as Docker and Kubernetes do; needs root on Linux, and util-linux
 	$(BIN)/python -m pytest -m root tests/test_serve_deploy_contained.py

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import platform
 import shutil
 import signal
 
@@ -250,6 +251,32 @@ def test_two_processes_share_a_search(begin, tmp_path):
     assert len(made) == len(set(made)), "no variant was made twice"
     assert [row.number for row in outcome.trials] == list(range(len(outcome.trials)))
     assert {row.state for row in outcome.trials} <= {"finished", "cut"}
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_two_machines_share_a_database_and_each_ships_what_it_has(begin, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    mine = begin(tmp_path / "mine", trials=2, storage=storage)
+    theirs = begin(tmp_path / "theirs", trials=4, storage=storage)
+    assert [row.variant for row in theirs.trials[:2]] == [row.variant for row in mine.trials]
+    places = [row.place.partition(":")[2] for row in finished(theirs) if row.same_as is None]
+    assert places == [str(tmp_path / "mine")] * 2 + [str(tmp_path / "theirs")] * (len(places) - 2)
+    here = {row.variant for row in finished(theirs)[2:]}
+    assert here
+    assert {member.variant for member in theirs.front} <= here
+    again = begin(tmp_path / "mine", trials=4, storage=storage)
+    assert again.trials == theirs.trials
+    best = {outcome.pick for outcome in (again, theirs)}
+    said = [remark for outcome in (again, theirs) for remark in outcome.remarks if "on all machines" in remark]
+    assert len(said) == 1, "the machine that doesn't have the best"
+    (named,) = [name for name in best if f"{name} is the one to ship" in said[0]]
+    place = "mine" if named == again.pick else "theirs"
+    assert f"It is in {platform.node()}:{tmp_path / place}: rerun" in said[0]
+    other = tmp_path / ("theirs" if place == "mine" else "mine")
+    shutil.copytree(tmp_path / place / "variants" / named, other / "variants" / named)
+    moved = begin(other, trials=4, storage=storage)
+    assert moved.pick == named, "a copied artifact counts"
+    assert not [remark for remark in moved.remarks if "on all machines" in remark]
 
 
 def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, given_teacher, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from optuna.storages.journal import JournalFileBackend
 
 import invented
 from packlight.analysis.recommend import Constraints
+from packlight.search.journal import Journal
 from packlight.search.rows import Row
 from packlight.search.space import Space
 from packlight.search.store import Store
@@ -26,7 +27,7 @@ class Killed(BaseException):
 
 
 def opened(out, **limits):
-    return Store(out, Constraints(percentile="mean", **limits), SPACE, seed=0)
+    return Store(Journal(out), Constraints(percentile="mean", **limits), SPACE, seed=0)
 
 
 @pytest.fixture(scope="module")

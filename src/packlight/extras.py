@@ -24,6 +24,7 @@ EXTRA_OF = {
     "httptools": "serve",
     "opentelemetry": "otel",
     "optuna": "search",
+    "psycopg": "postgres",
     "sklearn": "sklearn",
     "ray": "ray",
     "pyspark": "spark",

@@ -60,6 +60,14 @@ def search(
         list[str] | None,
         typer.Option(help=f"Kind of model to try: {', '.join(KINDS)}. Can be repeated. Defaults to all."),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a database that several machines share their trials in, such as postgresql://user@host/name or "
+            "sqlite:///search.db. Needs --teacher. Defaults to a file in --out.",
+            metavar="URL",
+        ),
+    ] = None,
     threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     no_texts: options.NoTexts = False,
@@ -67,8 +75,8 @@ def search(
 ) -> None:
     """Search for the best recipe: try many within a time budget, keep the best trade-offs, pick one and say why.
 
-    If a search is interrupted, rerun the command to resume. Several terminals with the same --out share one search. The
-    exit status is 3 if no trial keeps the limits.
+    If a search is interrupted, rerun the command to resume. Several terminals with the same --out share one search, and
+    several machines with the same --storage. The exit status is 3 if no trial keeps the limits.
 
     Example: `packlight search --data intents.csv --max-latency-ms 3 --min-accuracy 0.9 --max-size-mb 10 --minutes 60`
     """
@@ -101,6 +109,7 @@ def search(
         max_length=max_length,
         long_texts=long_texts,
         abstain=abstain,
+        storage=storage,
     )
     if as_json:
         show_json(outcome)
@@ -153,7 +162,7 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
         yield milliseconds(row.known.latency_ms) if row.known and row.known.latency_ms else NONE
         yield megabytes(row.known.size_mb) if row.known else NONE
     yield f"{row.seconds:.0f} s"
-    yield f"{row.state}: {row.why}" if row.why else ""
+    yield f"{row.state}: {row.why}" if row.why else row.place or ""
 
 
 def _said(outcome: "SearchOutcome") -> list[str]:

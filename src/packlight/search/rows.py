@@ -54,6 +54,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """the highest accuracy on val that a cut trial could have reached"""
     measured: Measurement | None = None
     """its figures on val, with latencies scaled to the search's reference latency"""
+    place: str | None = None
+    """host and folder of its artifact, in a search on several machines"""
     right: str = ""
     """1 for each text of val that it classifies correctly, otherwise 0"""
 

@@ -7,9 +7,12 @@ The folder
     resolved.json            values that steps leave to the machine, from the first call
     measurements.json        the front's figures on `test`, with all the files that `packlight run` writes
     work/                    the study, checkpoints and locks, for resuming
+
+With a database for the trials, each machine has such a folder. Its front is that of the artifacts that it has.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,9 @@ from packlight.recipes.recipe import VERSION, Recipe, load_recipe, with_head, wi
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.search.chain import steps_of
+from packlight.search.database import Database, reachable
 from packlight.search.front import advise, members_of
+from packlight.search.journal import Journal
 from packlight.search.locks import Deadline, OutOfTime, SearchLock, as_one, hold_lock
 from packlight.search.measure_trial import TRIAL_EFFORT
 from packlight.search.metadata import Metadata, check, record
@@ -84,6 +89,7 @@ def search(
     max_length: int | None = None,
     long_texts: str | None = None,
     abstain: float | None = None,
+    storage: str | None = None,
 ) -> SearchOutcome:
     """Search for the recipe to ship within limits, or resume a search.
 
@@ -110,10 +116,12 @@ def search(
         max_length: maximum number of tokens in a text. Chosen from the training texts by default.
         long_texts: how to handle longer texts: `head`, `head+tail` or `windows`.
         abstain: in-scope accuracy on val that each trial's variant gives up by abstaining from uncertain texts.
+        storage: URL of a database that several machines keep their trials in. By default, a file in `out` keeps them.
 
     Raises:
-        PacklightError: if neither minutes nor trials are given, if the folder has another search, or if the time is up
-            before the teacher is trained.
+        PacklightError: if neither minutes nor trials are given, if the folder has another search, if the time is up
+            before the teacher is trained, or if the database can't be reached.
+        MissingExtraError: if the database's driver is not installed.
     """
     if minutes is None and trials is None:
         raise PacklightError("give minutes, trials or both")
@@ -131,9 +139,15 @@ def search(
             f"{option}: sets how to train a teacher, but --teacher {teacher} is trained already; use `--model "
             f"{teacher}` instead, or train it with `packlight finetune --model {teacher} {option} …`"
         )
+    if storage is not None and teacher is None:
+        raise RecipeError(
+            "--storage: machines can share trials only if all start from the same teacher; train one with `packlight "
+            "finetune`, copy its folder to each of them, and pass it with --teacher"
+        )
     step = _first(stated) if teacher is None else _teaching()
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
-    with SearchLock(out) as seat:
+    asked: AbstractContextManager[None] = nullcontext() if storage is None else reachable(storage)
+    with asked, SearchLock(out) as seat:
         # Other processes may be using the folder, so a search that is rejected replaces nothing in it.
         check(out, about)
         with as_one(out):
@@ -151,7 +165,8 @@ def search(
                 "and --teacher starts from one that is trained"
             ) from error
         space = space or space_of(origin, data, families)
-        store = Store(out, limits, space, seed=seed)
+        whole = msgspec.structs.replace(about, teacher=origin.manifest.fingerprint)
+        store = Store(Journal(out) if storage is None else Database(storage, out, whole), limits, space, seed=seed)
         shop = TrialRunner(
             data=data,
             out=out,
@@ -309,7 +324,8 @@ def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> Search
 
 def _conclude(shop: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
     """Choose what to ship, and write the outcome and the recipes. With an effort, measure the front first."""
-    rows = shop.store.rows()
+    trials = shop.store.rows()
+    rows = [row for row in trials if row.state != "finished" or _here(row, shop)]
     advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
     members = members_of(rows, shop.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
     tested = _measure(shop, members, effort) if members and effort is not None else {}
@@ -319,13 +335,39 @@ def _conclude(shop: TrialRunner, effort: BenchmarkConfig | None = None) -> Searc
         folder=str(shop.out),
         limits=shop.limits,
         teacher=shop.teacher.name,
-        trials=tuple(rows),
+        trials=trials,
         front=tuple(_member(row, tested) for row in members),
         advice=advice,
-        remarks=tuple(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
+        remarks=(
+            *(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
+            *_elsewhere(advice.pick if advice else None, trials, shop),
+        ),
     )
     atomic_write(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
     return outcome
+
+
+def _here(row: Row, shop: TrialRunner) -> bool:
+    """Whether a finished trial's artifact is in this folder. Other machines keep theirs."""
+    if shop.store.place is None:
+        return True
+    # The name comes out of a database, and becomes a path.
+    name = str(row.variant)
+    return Path(name).name == name and (shop.out / "variants" / name / MANIFEST).is_file()
+
+
+def _elsewhere(pick: str | None, trials: Sequence[Row], shop: TrialRunner) -> list[str]:
+    """Where the artifact lies that would be picked of all machines' trials, if it isn't the pick of this folder."""
+    if all(row.state != "finished" or _here(row, shop) for row in trials):
+        return []
+    best = advise(trials, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
+    if best is None or best.pick is None or best.pick == pick:
+        return []
+    row = next(row for row in trials if row.variant == best.pick and row.state == "finished")
+    where = f"copy variants/{best.pick} from there to {shop.out / 'variants'} and rerun it here"
+    return [
+        f"Of the trials on all machines, {best.pick} is the one to ship. It is in {row.place}: rerun the command there, or {where}."
+    ]
 
 
 def _measure(shop: TrialRunner, members: Sequence[Row], effort: BenchmarkConfig) -> dict[str, Measurement]:

@@ -1,33 +1,29 @@
-"""The study on disk: a journal file that several processes append to, and that outlives each of them.
+"""The study of a search, in a folder's journal or in a database.
 
-    work/search.journal     Optuna's log of all trials
-
-Limits are part of the study's name. Other limits, families or ranges start a new study in the same file. It adopts
-finished trials, so only what the new limits change is repeated.
+Limits are part of the study's name. Other limits, families or ranges start a new study beside it. It adopts finished
+trials, so only what the new limits change is repeated.
 """
 
 import hashlib
-import time
 import warnings
-from pathlib import Path
-from typing import Any, Literal
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
 
 import msgspec
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
 from packlight.analysis.recommend import Constraints
-from packlight.locks import try_lock
+from packlight.errors import PacklightError
+from packlight.progress import info
 from packlight.search.front import LIMITS
-from packlight.search.locks import POLL, as_one
 from packlight.search.rows import Row
 from packlight.search.space import Design, Space
 
 ROW = "row"
-WORKER = "worker"
 REFERENCE = "reference_ms"
 WORKERS = "workers"
 BEGUN = "begun"
@@ -36,28 +32,61 @@ STARTUP = 8
 """number of random trials before the sampler uses known ones"""
 
 
+class Trials(Protocol):
+    """Where trials are kept, and how their processes know of each other."""
+
+    prefix: str
+    """of the names of this search's studies"""
+
+    @property
+    def storage(self) -> BaseStorage:
+        """Optuna's."""
+
+    @property
+    def place(self) -> str | None:
+        """Host and folder of the artifacts that this process makes; None if there is only one folder."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes out while a block runs."""
+
+    def join(self, study: Study, worker: int) -> None:
+        """Take part in a study."""
+
+    def begin(self, trial: Trial) -> None:
+        """Work on a trial."""
+
+    def end(self) -> None:
+        """Work on none."""
+
+    def fail_killed(self, study: Study) -> list[FrozenTrial]:
+        """End the unfinished trials of dead processes, and return them."""
+
+    def close(self) -> None:
+        """Take part no more."""
+
+
 class Store:
     """The trials of one search."""
 
-    def __init__(self, out: Path, limits: Constraints, space: Space, *, seed: int) -> None:
+    def __init__(self, trials: Trials, limits: Constraints, space: Space, *, seed: int) -> None:
         """Open the study, or start it."""
-        self._out = out
-        self._work = out / "work"
+        self._trials = trials
         self._space = space
         self._limits = limits
-        with as_one(out):
-            storage = _open_storage(self._work / "search.journal")
-            names = optuna.get_all_study_names(storage)
-            name = _name(limits, space)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=ExperimentalWarning)
+        with trials.alone():
+            storage = trials.storage
+            names = [name for name in optuna.get_all_study_names(storage) if name.startswith(trials.prefix)]
+            name = trials.prefix + _name(limits, space)
             self._study = optuna.create_study(
                 study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True
             )
-            self._worker = int(self._study.user_attrs.get(WORKERS, 0))
-            self._study.set_user_attr(WORKERS, self._worker + 1)
+            worker = int(self._study.user_attrs.get(WORKERS, 0))
+            self._study.set_user_attr(WORKERS, worker + 1)
             # Processes that start at the same time must not all propose the same.
-            self._study.sampler = _sampler(seed + self._worker)
-            self._life = self._lock_file(self._worker).open("a")
-            try_lock(self._life)
+            self._study.sampler = _sampler(seed + worker)
+            trials.join(self._study, worker)
             # The existence of a study proves nothing: a killed process may have left it half started.
             if not self._study.user_attrs.get(BEGUN):
                 others = (other for other in names if other != name)
@@ -66,18 +95,38 @@ class Store:
 
     def close(self) -> None:
         """Leave the study. Unfinished trials of this process can be adopted by others."""
-        self._life.close()
+        self._trials.close()
+
+    @property
+    def place(self) -> str | None:
+        """Host and folder of the artifacts that this process makes; None if the search has one folder only."""
+        return self._trials.place
 
     def ask(self) -> tuple[Trial, Design]:
         """A new trial and its design."""
-        with as_one(self._out):
+        with self._trials.alone():
+            self._take_over_killed()
             trial = self._study.ask()
-            trial.set_user_attr(WORKER, self._worker)
+            self._trials.begin(trial)
             design = self._space.suggest(trial)
         return trial, design
 
     def tell(self, trial: Trial, row: Row) -> None:
         """Record how a trial ended. A stopped trial is queued again."""
+        self._trials.end()
+        if row.state == "finished" and row.same_as is None:
+            row = msgspec.structs.replace(row, place=self.place)
+        try:
+            self._tell(trial, row)
+        except UpdateFinishedTrialError:
+            # This process was thought dead, and another one has the trial now. A result is a result all the same.
+            info(
+                f"trial {trial.number}: was taken over by another process, which heard nothing of this one for too long"
+            )
+            if row.state == "finished" and row.design is not None:
+                self._add(row, row.design)
+
+    def _tell(self, trial: Trial, row: Row) -> None:
         trial.set_user_attr(ROW, msgspec.to_builtins(row))
         for name, beyond in violations(row, self._limits).items():
             trial.set_constraint(name, beyond)
@@ -97,16 +146,11 @@ class Store:
 
     def reference(self, baseline_ms: float) -> float:
         """The baseline's latency that all others are scaled to: the first one that was recorded."""
-        with as_one(self._out):
+        with self._trials.alone():
             known = self._study.user_attrs.get(REFERENCE)
             if known is None:
                 self._study.set_user_attr(REFERENCE, baseline_ms)
             return float(baseline_ms if known is None else known)
-
-    def _lock_file(self, worker: int) -> Path:
-        folder = self._work / "workers"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{self._study.study_name[-8:]}-{worker}"
 
     def _begin(self, others: list[optuna.Study]) -> None:
         """Adopt finished trials of studies with other limits, and queue plain designs first.
@@ -143,52 +187,8 @@ class Store:
 
     def _take_over_killed(self) -> None:
         """Queue the unfinished trials of dead processes again."""
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            worker = trial.user_attrs.get(WORKER)
-            if worker is not None and not _gone(self._lock_file(worker)):
-                continue
-            self._study.tell(trial.number, state=TrialState.FAIL)
+        for trial in self._trials.fail_killed(self._study):
             self._study.enqueue_trial(trial.params)
-
-
-class _FlockLock(JournalFileOpenLock):
-    """A lock on the journal that a killed process doesn't leave behind."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(str(file))
-        self._file = file
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._stream = self._file.open("a")
-        while not try_lock(self._stream):
-            time.sleep(POLL / 10)
-        return True
-
-    def release(self) -> None:
-        """Free it."""
-        self._stream.close()
-
-
-def _open_storage(file: Path) -> JournalStorage:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=ExperimentalWarning)
-    lock = _FlockLock(file.with_suffix(".lock"))
-    lock.acquire()
-    try:
-        _mend(file)
-    finally:
-        lock.release()
-    return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
-
-
-def _mend(file: Path) -> None:
-    """Remove an incomplete last line, because text appended to it would be unreadable."""
-    if not file.is_file():
-        return
-    with file.open("rb+") as stream:
-        content = stream.read()
-        stream.truncate(content.rfind(b"\n") + 1)
 
 
 def _within(design: Design, space: Space) -> bool:
@@ -199,11 +199,6 @@ def _within(design: Design, space: Space) -> bool:
             return space.suggest(FixedTrial(design.parameters)) == design
         except (ValueError, UserWarning):
             return False
-
-
-def _gone(lock: Path) -> bool:
-    with lock.open("a") as stream:
-        return try_lock(stream)
 
 
 def _name(limits: Constraints, space: Space) -> str:
@@ -248,4 +243,9 @@ def _row(trial: FrozenTrial) -> Row:
             return Row(number=trial.number, state="running")
         return Row(number=trial.number, state="stopped", why="its process was killed")
     # An adopted trial has another number here.
-    return msgspec.structs.replace(msgspec.convert(known, Row), number=trial.number)
+    try:
+        return msgspec.structs.replace(msgspec.convert(known, Row), number=trial.number)
+    except msgspec.ValidationError as error:
+        raise PacklightError(
+            f"trial {trial.number}: not in this version's form ({error}); give another --out or --storage"
+        ) from error

@@ -13,6 +13,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.models import resolve
 from packlight.models.adoption import plan_head, read_label_map
+from packlight.models.labels import label_mapping
 from packlight.pipeline.variant import make_variant
 from packlight.runtime.predictor import Predictor
 from packlight.steps.finetune.options import Finetune
@@ -141,6 +142,30 @@ def test_extended_labels_keep_the_rows_that_are_known(foreign, tiny, tmp_path):
     assert sum(a == b for a, b in zip(new, right, strict=True)) / len(right) > 0.7, "the new row knows its class"
     with pytest.raises(ModelError, match="--extend-labels to keep its 3 known labels and add the other 1"):
         adopt(folder, data, tmp_path)
+
+
+@pytest.mark.parametrize("names", [("LABEL_0", "LABEL_1", "LABEL_2"), ("no", "yes", "perhaps")])
+def test_numbers_past_the_models_are_added(foreign, names):
+    checkpoint = resolve(foreign("bert", names))
+    with pytest.raises(ModelError, match="--extend-labels to keep its 3 known labels and add the other 2"):
+        plan_head(checkpoint, ("0", "1", "2", "3", "4"))
+    plan = plan_head(checkpoint, ("0", "1", "2", "3", "4"), extend=True)
+    assert (plan.own, plan.added) == (3, ("3", "4"))
+    assert label_mapping(plan.labels, ("0", "1", "2", "3", "4")).columns == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("labels", [("1", "2", "3", "4"), ("0", "1", "2", "7"), ("00", "01", "02", "03")])
+def test_numbers_that_do_not_count_from_0_are_never_guessed(foreign, labels):
+    with pytest.raises(ModelError, match="labels don't match"):
+        plan_head(resolve(foreign("bert", ("LABEL_0", "LABEL_1", "LABEL_2"))), labels, extend=True)
+
+
+def test_more_labels_than_a_numbered_model_has_are_mapped_and_extended(foreign):
+    checkpoint = resolve(foreign("bert", ("LABEL_0", "LABEL_1")))
+    with pytest.raises(ModelError, match=r"--label-map .* \(and --extend-labels to add the 1 that it lacks\)"):
+        plan_head(checkpoint, ("buy", "sell", "rent"))
+    plan = plan_head(checkpoint, ("buy", "sell", "rent"), label_map={"LABEL_0": "buy", "LABEL_1": "sell"}, extend=True)
+    assert plan.labels == ("buy", "sell", "rent")
 
 
 def test_nothing_is_extended_where_no_label_is_known(foreign):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from safetensors.numpy import load_file, save_file
 
 import packlight.hub
 from packlight.errors import ModelError
@@ -129,6 +130,23 @@ def test_an_adapter_is_to_be_merged_first(folder):
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"PEFT adapter.*merge it first"):
+        resolve(folder)
+
+
+@pytest.mark.parametrize("with_config", [True, False])
+def test_an_adapter_beside_its_own_configuration_or_model_is_none_the_less_one(folder, with_config):
+    (folder / "adapter_config.json").write_text("{}")
+    if with_config:
+        (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"PEFT adapter.*merge it first"):
+        resolve(folder)
+
+
+@pytest.mark.parametrize("name", ["query.lora_A.default.weight", "query.base_layer.weight"])
+def test_an_adapter_within_the_weights_is_to_be_merged_first(folder, name):
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {f"base_model.model.bert.{name}": np.ones((2, 2), np.float32)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=rf"adapter that is not merged \(.*{name}\); merge it first"):
         resolve(folder)
 
 

@@ -1,5 +1,6 @@
 """The first lines of a run say what it takes as it is, what it trains and what it leaves out."""
 
+import json
 import re
 
 import pytest
@@ -47,6 +48,15 @@ def test_a_classifier_is_taken_as_it_is(said, tiny, tmp_path):
         "taken as it is: teacher",
         "made without training: onnx",
     ]
+
+
+def test_a_vocabulary_alone_is_enough_to_count_tokens(said, tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    tokens = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(tokens, key=tokens.get)))
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "model_max_length": 24}')
+    assert said(folder)[1].startswith("  longest text 24 tokens; cut (head): ")
 
 
 def test_labels_by_number_and_labels_that_the_data_lacks_are_said(said, tiny, rows, tmp_path):

@@ -117,6 +117,9 @@ def _explained(reference: str, mismatch: LabelMismatchError, *, known: int) -> s
     extend = (
         f", --extend-labels to keep its {known} known labels and add the other {len(mismatch.missing)}" if known else ""
     )
+    more = len(mismatch.data_labels) - len(mismatch.model_labels)
+    if not known and more > 0:
+        extend = f" (and --extend-labels to add the {more} that it lacks)"
     only = f"  Only in the data: {some_labels(mismatch.missing, 10)}.\n" if known else ""
     return (
         f"{reference}: labels don't match\n{mismatch.lists}\n{only}"

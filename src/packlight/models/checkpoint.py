@@ -47,6 +47,10 @@ TOKENIZER_FILES = (
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 CODE_KEYS = ("auto_map", "custom_pipelines")
 """Entries of a configuration that import Python files from the repository."""
+MERGE = (
+    "merge it first: load it with peft, then `model.merge_and_unload().save_pretrained(folder)` and "
+    "`tokenizer.save_pretrained(folder)`"
+)
 _FRONT_MATTER = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
 
 
@@ -130,6 +134,8 @@ def open_folder(
     shapes = {
         tensor: shape for name in weights for tensor, shape in read_shapes(path / name, where, listed_in=INDEX).items()
     }
+    if lora := next((tensor for tensor in shapes if "lora_" in tensor or ".base_layer." in tensor), None):
+        raise ModelError(f"{where}: has a PEFT adapter that is not merged ({lora}); {MERGE}")
     files = {name: sha256_of(path / name) for name in (*small_files(names), *weights)}
     config = read_json(path / CONFIG, where)
     model_type = config.get("model_type")
@@ -179,11 +185,12 @@ def check_names(names: Collection[str], where: str) -> None:
     Raises:
         ModelError: if it is not. The message says what is missing and what to do.
     """
-    if ADAPTER in names and CONFIG not in names:
-        raise ModelError(
-            f"{where}: a PEFT adapter, not a whole model; merge it first: load it with peft, then "
-            "`model.merge_and_unload().save_pretrained(folder)` and `tokenizer.save_pretrained(folder)`"
-        )
+    if ADAPTER in names:
+        if WEIGHTS in names or INDEX in names:
+            raise ModelError(
+                f"{where}: a model with a PEFT adapter beside it; {MERGE}, or remove {ADAPTER} to use the model alone"
+            )
+        raise ModelError(f"{where}: a PEFT adapter, not a whole model; {MERGE}")
     if CONFIG not in names:
         raise ModelError(
             f"{where}: {CONFIG} is missing; a model folder is what `save_pretrained` of transformers writes"

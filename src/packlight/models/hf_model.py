@@ -19,7 +19,7 @@ from packlight.files import atomic_write
 from packlight.models import attention_heads, mean_pooling
 from packlight.models.checkpoint import INDEX, WEIGHTS, weight_files
 from packlight.models.labels import adopted_labels
-from packlight.models.weight_files import read_shapes, renaming
+from packlight.models.weight_files import NotFinite, missing_weights, read_shapes, renaming
 
 INT8_SCALE = ".weight_scale"
 """suffix of the names of int8 scales"""
@@ -166,10 +166,8 @@ def check_finite(model: PreTrainedModel, where: object) -> None:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             wrong = tensor[~torch.isfinite(tensor)]
-            kind = "not a number (NaN)" if wrong[0].isnan() else "infinite"
             raise ModelError(
-                f"{where}: weights are not finite: {name} has {len(wrong)} of {tensor.numel():,}, the first is {kind}. The "
-                "training that made them diverged, or they were too large for float16; give an earlier checkpoint"
+                f"{where}: {NotFinite(name, len(wrong), tensor.numel(), first_is_nan=bool(wrong[0].isnan()))}"
             )
 
 
@@ -192,10 +190,9 @@ def _weight_names(folder: Path) -> list[str]:
 
 def _missing(missing: Sequence[str], loading: Mapping[str, Collection[str]]) -> str:
     """A description of a checkpoint's missing weights, and its unknown ones."""
-    shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
     instead = sorted(loading["unexpected_keys"])
     has = f"; it has {instead[0]} and {len(instead) - 1} more that the architecture does not know" if instead else ""
-    return f"{len(missing)} weights are missing ({shown}){has}"
+    return f"{missing_weights(missing)}{has}"
 
 
 def set_labels(config: Any, labels: Sequence[str]) -> None:

@@ -46,7 +46,8 @@ def label_mapping(model_labels: Sequence[str], data_labels: Sequence[str]) -> La
     if missing:
         numbered = _by_number(model_labels, data_labels)
         if numbered is None:
-            raise LabelMismatchError(tuple(model_labels), tuple(data_labels), tuple(missing))
+            beyond = _beyond(data_labels, len(model_labels))
+            raise LabelMismatchError(tuple(model_labels), tuple(data_labels), beyond or tuple(missing))
         columns = list(numbered)
     found = [column for column in columns if column is not None]
     _refuse_shared(found, model_labels, data_labels)
@@ -103,6 +104,14 @@ def _by_number(model_labels: Sequence[str], data_labels: Sequence[str]) -> list[
         return None
     certain = unnamed(model_labels) or sorted(numbers) == list(range(len(model_labels)))
     return numbers if certain else None
+
+
+def _beyond(data_labels: Sequence[str], known: int) -> tuple[str, ...]:
+    """The labels that a classifier with fewer lacks, if the data's labels are the numbers from 0; else none."""
+    if any(not _NUMBER.fullmatch(label) for label in data_labels):
+        return ()
+    numbers = sorted(map(int, data_labels))
+    return tuple(map(str, numbers[known:])) if numbers == list(range(len(numbers))) else ()
 
 
 def unnamed(model_labels: Sequence[str]) -> bool:

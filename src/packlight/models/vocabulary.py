@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from packlight.errors import ModelError
+from packlight.formatting import counted
 from packlight.models.config_files import read_json
 
 WORTH_A_NOTE, WORTH_A_WARNING, MOST_UNKNOWN = 0.01, 0.1, 0.3
@@ -32,7 +33,7 @@ def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> Non
     if beyond:
         shown = ", ".join(map(repr, beyond[:3])) + (", …" if len(beyond) > 3 else "")
         raise ModelError(
-            f"{where}: its tokenizer has {len(beyond)} tokens beyond the {rows:,} rows of the model's embedding table "
+            f"{where}: its tokenizer has {counted(len(beyond), 'token')} beyond the {rows:,} rows of the model's embedding table "
             f"({shown}); save it with the tokenizer that it was trained with, or call "
             "`model.resize_token_embeddings(len(tokenizer))` and train it before you save it"
         )

@@ -2,10 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from packlight.errors import ModelError
+from packlight.formatting import counted
 
 INNER = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
 """prefixes that `torch.compile`, FSDP and activation checkpointing add to each module that they wrap"""
@@ -23,6 +28,16 @@ BARE = re.compile(
     r"(?:embeddings|word_embedding|wte|embed_tokens)\."
 )
 """the embeddings' names in transformers: of an encoder by itself, or below a head"""
+
+FLOATS: Mapping[str, tuple[str, int]] = {
+    "F64": ("<u8", 0x7FF0 << 48),
+    "F32": ("<u4", 0x7F80 << 16),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+}
+"""types of weights: how their bits are read, and the bits of the exponent, all of which are set if a number is not finite"""
+SCANNED = 1 << 22
+"""numbers that are looked at together"""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -61,6 +76,54 @@ def read_shapes(path: Path, where: str, *, listed_in: str = "") -> Shapes:
             f"{where}: {path.name} has {size:,} bytes, but its header says {8 + length + end:,}; download it again"
         )
     return shapes
+
+
+def missing_weights(names: Sequence[str]) -> str:
+    """A description of missing weights: `2 weights are missing (a, b)`."""
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{counted(len(names), 'weight')} {'is' if len(names) == 1 else 'are'} missing ({shown})"
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """A tensor with numbers that are infinite or NaN."""
+
+    name: str
+    """without wrappers' prefixes"""
+    wrong: int
+    """number of such numbers"""
+    size: int
+    """number of all"""
+    first_is_nan: bool
+
+    def __str__(self) -> str:
+        """What is wrong, and what to do."""
+        kind = "not a number (NaN)" if self.first_is_nan else "infinite"
+        return (
+            f"weights are not finite: {self.name} has {self.wrong:,} of {self.size:,}, the first is {kind}. The training that "
+            "made them diverged, or they were too large for float16; give an earlier checkpoint"
+        )
+
+
+def unfinished(path: Path) -> Iterator[NotFinite]:
+    """The tensors of a safetensors file with numbers that are not finite. The file was read by `read_shapes` before."""
+    content = np.memmap(path, np.uint8, "r")
+    start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+    entries = json.loads(content[8:start].tobytes())
+    entries.pop("__metadata__", None)
+    wrapper = wrapper_of(entries)
+    for name, entry in entries.items():
+        if entry["dtype"] not in FLOATS:
+            continue
+        kind, exponent = FLOATS[entry["dtype"]]
+        first, end = entry["data_offsets"]
+        bits = np.frombuffer(content[start + first : start + end], kind)
+        wrong = [part[(part & exponent) == exponent] for part in np.split(bits, range(SCANNED, len(bits), SCANNED))]
+        if count := sum(map(len, wrong)):
+            worst: npt.NDArray[np.unsignedinteger] = next(each for each in wrong if len(each))
+            fraction = int(worst[0]) & (exponent & -exponent) - 1
+            plain = INNER.sub(r"\1", name.removeprefix(wrapper))
+            yield NotFinite(plain, count, len(bits), first_is_nan=fraction != 0)
 
 
 def wrapper_of(names: Collection[str]) -> str:

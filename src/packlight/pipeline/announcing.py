@@ -7,6 +7,7 @@ from packlight.data.dataset import evenly_spaced
 from packlight.models import Checkpoint
 from packlight.models.labels import label_mapping, some_labels
 from packlight.models.structure import Structure
+from packlight.models.tokenizer import tokenizer_file
 from packlight.models.vocabulary import coverage
 from packlight.pipeline.lengths import PlannedLength
 from packlight.pipeline.preflight import Inspection
@@ -113,10 +114,7 @@ def _adopts(step: Step, checkpoints: Mapping[str, Checkpoint], data: Dataset) ->
 
 def _check_language(checkpoint: Checkpoint, data: Dataset) -> None:
     """Warn if the model's vocabulary hardly covers the texts."""
-    file = checkpoint.path / "tokenizer.json"
-    if not file.is_file():
-        return
-    found = coverage(file, evenly_spaced(data.train.texts, SAMPLED))
+    found = coverage(tokenizer_file(checkpoint), evenly_spaced(data.train.texts, SAMPLED))
     if found.warning:
         warn(f"warning: {checkpoint.reference}: {found.warning}")
     elif found.note:

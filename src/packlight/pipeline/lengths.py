@@ -10,6 +10,7 @@ import numpy.typing as npt
 from packlight.data import SPLITS, Dataset
 from packlight.data.dataset import evenly_spaced
 from packlight.models import Checkpoint
+from packlight.models.tokenizer import tokenizer_file
 from packlight.pipeline.preflight import Inspection
 from packlight.recipes.recipe import Recipe
 from packlight.steps.training.lengths import choose_length, listed
@@ -32,7 +33,7 @@ class PlannedLength:
     long_texts: str
     """how longer texts are handled"""
     longer: Mapping[str, float] = field(default_factory=dict)
-    """share of each split that is longer; empty if the tokenizer doesn't exist yet"""
+    """share of each split that is longer; empty if it is only known once the parent is built"""
     sampled: bool = False
     """whether the shares, and a length chosen from them, come from a sample"""
 
@@ -104,9 +105,7 @@ def _planned(
     assert limit is not None  # known of every checkpoint
     if step.max_length is not None:
         choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
-    file = checkpoint.path / "tokenizer.json"
-    if not file.is_file():
-        return PlannedLength(step.max_length, limit, step.long_texts) if step.max_length else None
+    file = tokenizer_file(checkpoint)
     if file not in counted:
         counted[file] = {name: _lengths(file, data.split(name).texts) for name in SPLITS if len(data.split(name))}
     lengths = counted[file]

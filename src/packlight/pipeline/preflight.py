@@ -8,11 +8,13 @@ import msgspec
 from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
 from packlight.models import Checkpoint
+from packlight.models.complete import check_weights, stated_limit
 from packlight.models.structure import Structure
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
 from packlight.steps.out_of_scope import has_oos_class
 from packlight.steps.step import SAME, Step
+from packlight.steps.training.lengths import choose_length
 
 
 def skipped_steps(recipe: Recipe) -> frozenset[str]:
@@ -81,6 +83,19 @@ def preflight(recipe: Recipe, data: Dataset) -> None:
     """
     for step in recipe.steps:
         step.check_data(data)
+
+
+def check_start(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
+    """Check the model that a step starts from by its files alone, in less than a second: labels, weights, length.
+
+    Raises:
+        ModelError: if its labels are not the data's, or if weights are missing or not finite.
+        RecipeError: if the step's maximum length is above the model's limit.
+    """
+    check_weights(checkpoint, step.head_plan(checkpoint, data.labels))
+    limit, stated = stated_limit(checkpoint), getattr(step, "max_length", None)
+    if limit is not None and stated is not None:
+        choose_length((limit,), limit=limit, stated=stated, name=step.name)
 
 
 @dataclass(frozen=True)

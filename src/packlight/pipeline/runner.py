@@ -24,7 +24,7 @@ from packlight.pipeline.announcing import announce
 from packlight.pipeline.lengths import plan_lengths
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import inspect_models, preflight, skipped_steps, with_abstention
+from packlight.pipeline.preflight import check_start, inspect_models, preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
 from packlight.progress import info, tell
@@ -137,7 +137,7 @@ def _building(
     skipped = set(skipped_steps(recipe))
     recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
-    checkpoints = _checkpoints(recipe, model)
+    checkpoints = _checkpoints(recipe, model, data)
     inspection = inspect_models(recipe, checkpoints, data, skipped)
     lengths = plan_lengths(recipe, checkpoints, data, inspection, skipped)
     announce(recipe, checkpoints, data, inspection, lengths, skipped)
@@ -182,8 +182,10 @@ def _building(
         yield artifacts, made
 
 
-def _checkpoints(recipe: Recipe, model: str) -> dict[str, Checkpoint]:
+def _checkpoints(recipe: Recipe, model: str, data: Dataset) -> dict[str, Checkpoint]:
     """Find and check the models that steps start from, by the step's name, before any work."""
-    named = {step.name: start for step in recipe.steps if (start := step.start_model(model))}
+    named = {step: start for step in recipe.steps if (start := step.start_model(model))}
     found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
-    return {name: found[reference] for name, reference in named.items()}
+    for step, reference in named.items():
+        check_start(step, found[reference], data)
+    return {step.name: found[reference] for step, reference in named.items()}

@@ -86,6 +86,7 @@ def run_step(
     from packlight.models import resolve  # with the next imports, takes seconds that --help should not
     from packlight.pipeline.announcing import announce_model
     from packlight.pipeline.locking import lock_artifact
+    from packlight.pipeline.preflight import check_start
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
     from packlight.pipeline.variant import check_parent, make_variant, open_parent
@@ -97,6 +98,7 @@ def run_step(
     start = step.start_model(DEFAULT_MODEL)
     checkpoint = resolve(start) if start else None
     if checkpoint is not None:
+        check_start(step, checkpoint, data)
         announce_model(step, checkpoint, data)
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}

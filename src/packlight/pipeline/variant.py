@@ -20,6 +20,7 @@ from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.models.adoption import plan_head
 from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.fingerprint import fingerprint
+from packlight.pipeline.preflight import check_start
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info
 from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_labels, read_manifest, write_manifest
@@ -178,6 +179,7 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
             "give texts with the model's labels in --data."
         ) from error
     step = Finetune(name=_name_of(checkpoint))
+    check_start(step, checkpoint, data)
     announce_model(step, checkpoint, data)
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]
 

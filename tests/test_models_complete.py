@@ -1,0 +1,131 @@
+"""A model that cannot be used is refused by its files alone: nobody waits for PyTorch to hear it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from packlight.errors import ModelError
+from packlight.models import resolve
+from packlight.models.adoption import HeadPlan, plan_head
+from packlight.models.complete import check_weights, stated_limit
+from packlight.models.hf_model import length_limit, open_classifier
+
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "deberta-v2")
+
+
+def change(folder, to):
+    weights = {name: value.contiguous() for name, value in to(load_file(folder / "model.safetensors")).items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def check(folder, tiny, *, new=False):
+    checkpoint = resolve(folder)
+    check_weights(checkpoint, HeadPlan(tiny.LABELS, 0) if new else plan_head(checkpoint, tiny.LABELS))
+
+
+def poke(end, value, dtype=torch.float32):
+    """A function that puts a value into one tensor, and all tensors into a type."""
+
+    def poked(weights):
+        changed = {name: each.to(dtype) for name, each in weights.items()}
+        next(each for name, each in changed.items() if name.endswith(end)).view(-1)[3] = value
+        return changed
+
+    return poked
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_transformers_saves_is_complete_and_the_limit_is_the_opened_model_s(tiny, tmp_path, family):
+    folder = tiny.make_foreign(family, tmp_path, tiny.LABELS)
+    check(folder, tiny)
+    assert stated_limit(resolve(folder)) == length_limit(open_classifier(folder), folder)
+    (folder / "tokenizer_config.json").unlink()
+    assert stated_limit(resolve(folder)) == length_limit(open_classifier(folder), folder)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_old_names_are_known(tiny, tmp_path, family):
+    folder = tiny.make_foreign(family, tmp_path, tiny.LABELS)
+    gamma = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+    def renamed(weights):
+        for new, old in gamma.items():
+            weights = {
+                f"module.{name.removeprefix('module.')}".replace(new, old): each for name, each in weights.items()
+            }
+        return weights
+
+    change(folder, renamed)
+    check(folder, tiny)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ("attention.self.query", r"4 weights are missing \(layer\.0\.attention\.self\.query\.bias, .*, …\)"),
+        ("layer.1.output.LayerNorm.bias", r"1 weight is missing \(layer\.1\.output\.LayerNorm\.bias\)"),
+        ("word_embeddings", r"missing \(embeddings\.word_embeddings\.weight\)"),
+        ("classifier", r"2 weights are missing \(classifier\.bias, classifier\.weight\)"),
+    ],
+)
+def test_missing_weights_are_named(tiny, tmp_path, lost, words):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    change(folder, lambda weights: {name: each for name, each in weights.items() if lost not in name})
+    with pytest.raises(ModelError, match=words):
+        check(folder, tiny)
+
+
+def test_a_new_head_needs_no_old_one(tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    change(folder, poke("classifier.weight", float("nan")))
+    with pytest.raises(ModelError, match=r"classifier\.weight has 1 of 128, the first is not a number \(NaN\)"):
+        check(folder, tiny)
+    check(folder, tiny, new=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("value", "words"), [("nan", "NaN"), ("inf", "infinite"), ("-inf", "infinite"), ("6e4", "")])
+def test_numbers_that_are_not_finite_are_found_in_every_type(tiny, tmp_path, dtype, value, words):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    change(folder, poke("layer.1.output.dense.bias", float(value), dtype))
+    if not words:
+        check(folder, tiny)
+        return
+    with pytest.raises(
+        ModelError, match=rf"layer\.1\.output\.dense\.bias has 1 of 32, the first is .*{words}.*earlier checkpoint"
+    ):
+        check(folder, tiny)
+
+
+@pytest.mark.parametrize("wrong", ["labels", "weights", "nan", "length"])
+def test_a_run_refuses_before_pytorch_is_imported(tiny, tmp_path, wrong):
+    folder = tiny.make_foreign("bert", tmp_path / "model", tiny.LABELS)
+    texts, labels = tiny.toy_texts()
+    rows = [(text, f"{label}s" if wrong == "labels" else label) for text, label in zip(texts, labels, strict=True)]
+    (tmp_path / "data.jsonl").write_text(
+        "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+    )
+    if wrong == "nan":
+        change(folder, poke("word_embeddings.weight", float("nan")))
+    if wrong == "weights":
+        change(folder, lambda weights: {name: each for name, each in weights.items() if "layer.0" not in name})
+    words = ["run", "--data", "data.jsonl", "--model", "model", *(["--max-length", "25"] if wrong == "length" else [])]
+    code = (
+        "import sys\nfrom packlight.__main__ import main\nstatus = None\n"
+        "try:\n    status = main()\nexcept SystemExit as end:\n    status = end.code\n"
+        "print(status, sorted({'torch', 'transformers'} & sys.modules.keys()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines()[-1] == "2 []", told.stderr
+    assert {
+        "labels": "labels don't match",
+        "weights": "16 weights are missing",
+        "nan": "not finite",
+        "length": "24 or less",
+    }[wrong] in told.stderr

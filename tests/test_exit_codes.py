@@ -13,6 +13,8 @@ import typer
 from invented import write_walk
 from packlight.cli import run
 from packlight.errors import Exit, PacklightError, ParityError
+from packlight.measure.results import read_measurements
+from packlight.pipeline.runner import RunOutcome
 
 pytest_plugins = ["command"]
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "exit-codes.md"
@@ -150,6 +152,17 @@ def test_what_ends_a_verb_decides_the_status(packlight, monkeypatch, error, stat
     answer = packlight("run")
     assert answer.status == status
     assert said in answer.err
+
+
+def test_a_run_with_a_variant_that_fails_its_check_shows_the_rest_and_fails(packlight, monkeypatch, run_folder):
+    measurements = read_measurements(run_folder)
+    outcome = RunOutcome(run_folder, measurements, (), measured=False, failed={"onnx": "onnx: its logits differ"})
+    monkeypatch.setattr("packlight.pipeline.run", lambda *_, **__: outcome, raising=False)
+    for words in ([], ["--json"]):
+        answer = packlight("run", "--out", run_folder, *words)
+        assert answer.status == Exit.CHECK_FAILED
+        assert answer.err.endswith("error: onnx: its logits differ\n")
+        assert measurements.measurements[0].variant in answer.out
 
 
 def test_every_error_has_a_status():

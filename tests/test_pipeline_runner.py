@@ -19,7 +19,7 @@ from packlight.measure.figures import derive
 from packlight.measure.results import Measurements, read_measurements, read_raw, read_truth
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run, runner
-from packlight.pipeline.measure_run import identity_of
+from packlight.pipeline.measure_run import identity_of, measure_run
 from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.artifact import Artifact
 
@@ -46,7 +46,7 @@ def again(tiny_run, data, four_layers, tmp_path):
         settings = {"model": str(four_layers), "threads": 1, "effort": EFFORT} | other
         return run(settings.pop("data", data), parse_recipe(recipe), tmp_path / "run", **settings)
 
-    carry_out.folder = tmp_path / "run"
+    carry_out.folder, carry_out.data = tmp_path / "run", data
     return carry_out
 
 
@@ -243,42 +243,86 @@ def test_an_altered_artifact_is_noticed_and_made_again_as_it_was(again, capsys, 
     assert (folder / "README.md").is_file()
 
 
-def test_parity_that_fails_stops_the_run_with_the_figures(again, monkeypatch):
+@pytest.fixture
+def wrong_export(monkeypatch):
+    """An export whose first graph has another bias than its parent."""
     import onnx  # slow to import
     from onnx import numpy_helper
 
     from packlight.steps.export import apply
 
-    right = apply.export
+    right, exported = apply.export, []
 
     def wrong(source, target, **options):
         parent = right(source, target, **options)
-        model = onnx.load(target)
-        bias = next(each for each in model.graph.initializer if list(each.dims) == [4])
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.25), bias.name))
-        onnx.save(model, target)
+        exported.append(target)
+        if len(exported) == 1:
+            model = onnx.load(target)
+            bias = next(each for each in model.graph.initializer if list(each.dims) == [4])
+            bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.25), bias.name))
+            onnx.save(model, target)
         return parent
 
     monkeypatch.setattr(apply, "export", wrong)
+
+
+@pytest.mark.usefixtures("wrong_export")
+def test_a_variant_that_fails_its_check_is_left_out_and_named(again, capsys):
     shutil.rmtree(again.folder / "variants" / "teacher-onnx")
-    with pytest.raises(
-        ParityError, match=r"teacher-onnx: .* by up to 0\.25, more than the tolerance of 0\.001"
-    ) as caught:
-        again()
-    assert re.search(r"\(\d+ of \d+ labels agree\)", str(caught.value))
+    outcome = again()
+    reason = r"its logits differ from the parent's by up to 0\.25, more than the tolerance of 0\.001 \(\d+ of \d+ labels agree\)"
+    assert re.match(f"teacher-onnx: {reason}", outcome.failed.pop("teacher-onnx"))
+    assert not outcome.failed
+    assert re.search(f"warning: teacher-onnx: not built: {reason}", capsys.readouterr().err)
     assert not (again.folder / "variants" / "teacher-onnx").exists()
     assert hidden_in(again.folder) == []
+    rows = [row.variant for row in outcome.measurements.measurements]
+    assert rows == [name for name in VARIANTS if name not in {"teacher-onnx", "teacher-onnx-int8"}], "the rest"
+    assert outcome.measurements.not_built["teacher-onnx-int8"] == "starts from teacher-onnx, which was not built"
+    for page in ("report.md", "report.html"):
+        assert "teacher-onnx: not built: its logits differ" in (again.folder / page).read_text(
+            encoding="utf-8"
+        ).replace("\\", "")
 
 
-def test_agreement_that_is_too_low_stops_the_run_with_the_figures(again, monkeypatch):
+def test_agreement_that_is_too_low_leaves_the_variant_out(again, monkeypatch):
     from packlight.steps import agreement  # beside its use
 
     monkeypatch.setattr(agreement, "AGREEMENT_TEXTS", 10)
     monkeypatch.setattr(agreement, "open_engine", lambda artifact: Answering(artifact.name == "student-torch-int8"))
     shutil.rmtree(again.folder / "variants" / "student-torch-int8")
-    with pytest.raises(ParityError, match=r"student-torch-int8: only 0\.0% of 10 validation texts"):
-        again()
+    outcome = again()
+    assert outcome.failed["student-torch-int8"].startswith("student-torch-int8: only 0.0% of 10 validation texts")
     assert not (again.folder / "variants" / "student-torch-int8").exists()
+    assert len(outcome.measurements.measurements) == len(VARIANTS) - 1
+
+
+@pytest.mark.usefixtures("wrong_export")
+def test_a_run_without_any_variant_left_is_a_failed_check(again):
+    only = """{version: 1, name: n, steps: [{step: finetune, as: teacher, measured: false, epochs: 2, min_updates: 0, batch_size: 16,
+        learning_rate: 4.0e-3, max_length: 24, bf16: false}, {step: export, as: teacher-onnx, fuse: false}]}"""
+    with pytest.raises(ParityError, match=r"teacher-onnx: its logits differ from the parent's by up to 0\.25"):
+        again(only)
+
+
+def test_what_was_not_built_is_told_anew_without_measuring(again):
+    outcome = again()
+    assert outcome.measured is False
+    measured, new = measure_run(
+        {
+            row.variant: Artifact.open(again.folder / "variants" / row.variant)
+            for row in outcome.measurements.measurements
+        },
+        again.data,
+        again.folder,
+        references=[],
+        threads=1,
+        seed=0,
+        effort=EFFORT,
+        not_built={"other": "no reason"},
+    )
+    assert (new, measured.not_built) == (False, {"other": "no reason"})
+    assert "other: not built: no reason" in (again.folder / "report.md").read_text()
 
 
 class Answering:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packlight.errors import ArtifactError, ModelError
+from packlight.errors import ArtifactError, ModelError, RecipeError, UnsupportedError
 from packlight.extras import installed
 from packlight.progress import console
 from packlight.runtime.artifact import read_manifest
+from packlight.runtime.predictor import Predictor
 
 pytestmark = pytest.mark.skipif(not installed("sklearn"), reason="needs the extra sklearn")
 TRAINING = {"epochs": 1, "min_updates": 0, "batch_size": 16, "learning_rate": 4e-3, "max_length": 24, "bf16": False}
@@ -54,6 +55,35 @@ def toys(tiny):
 @pytest.fixture(scope="module")
 def fitted(make, toys):
     return make().fit(*toys)
+
+
+def test_it_abstains_for_a_stated_loss(make, tiny):
+    texts, labels = zip(*(pair for pair in zip(*tiny.toy_texts(), strict=True) if pair[1] != "oos"), strict=True)
+    made = make(abstain=0.3).fit(texts, labels)
+    assert 0 < made.abstain_below_ < 1
+    unsure = made.abstains(texts)
+    assert unsure.dtype == bool
+    assert 0 < unsure.mean() < 1
+    sure = made.predict_proba(texts).max(axis=1) >= made.abstain_below_
+    assert (sure != unsure).all()
+    assert set(made.predict(texts)) <= set(labels), "always a label"
+    assert Predictor.open(made.artifact_path_).predict(list(texts))[0].out_of_scope == bool(unsure[0])
+
+
+def test_it_never_abstains_unless_asked_to(fitted, make, toys):
+    assert fitted.abstain_below_ is None
+    assert not fitted.abstains(toys[0]).any()
+    with pytest.raises(RecipeError, match=r"--abstain 0\.3: train has texts labelled 'oos'"):
+        make(abstain=0.3).fit(*toys)
+
+
+def test_a_variant_that_cannot_be_built_is_named(make, toys, monkeypatch):
+    def fail(*_, **__):
+        raise UnsupportedError("PyTorch does not export it")
+
+    monkeypatch.setattr("packlight.steps.export.apply.export", fail)
+    with pytest.raises(RecipeError, match="exported: cannot be built from"):
+        make(recipe=(*RECIPE, {"step": "export", "as": "exported"})).fit(*toys)
 
 
 def test_it_passes_the_checks_of_scikit_learn(make):

@@ -7,7 +7,7 @@
     ├── RecipeError              a recipe has an unknown key, a wrong value or an impossible order
     ├── ArtifactError            an artifact is incomplete, altered or of an unknown version
     ├── EngineError              a runtime or one of its providers is not available
-    ├── ParityError              a transformed model doesn't match its parent: exit status 1
+    ├── ParityError              a transformed model doesn't match its parent: exit status 1; a run carries out the other steps
     ├── MeasurementError         figures are missing or cannot be compared
     ├── NothingFitsError         no variant is within the limits; names the nearest: exit status 3
     └── MissingExtraError        an optional dependency is absent; carries the install line

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from packlight.data import Dataset, read_rows
 from packlight.data.oos_label import scope_label
 from packlight.data.splits import hold_out
-from packlight.errors import ArtifactError, DataError
+from packlight.errors import ArtifactError, DataError, RecipeError
 from packlight.extras import require
 from packlight.models.labels import label_mapping
 from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_lengths
@@ -56,6 +56,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         variant: the variant that predicts; the recipe's last one by default.
         folder: folder for the artifacts. Each fit gets a subfolder, and an identical fit reuses it. Defaults to a
             temporary folder that is removed when Python exits, so set one if you want to unpickle the estimator later.
+        label_map: maps labels of a fine-tuned classifier to labels of `y`.
+        new_head: train a new classification head, and discard the model's own.
+        extend_labels: keep the labels that a fine-tuned classifier knows, and add the other labels of `y` to its head.
+        max_length: truncate texts to this many tokens. Chosen from the texts by default, up to the model's limit.
+        long_texts: what to do with longer texts: `head`, `head+tail` or `windows`.
+        abstain: accuracy on the held-out tenth to give up by abstaining from uncertain texts, such as 0.02. `abstains` then says
+            which texts these are. Only if `y` has no out-of-scope label.
         threads: threads per prediction. Defaults to the container's CPU limit.
         random_state: Random seed.
 
@@ -63,6 +70,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         classes_: the labels [classes], sorted.
         artifact_path_: the artifact's folder, which `packlight serve` takes.
         artifact_sha256_: hash of its model file.
+        abstain_below_: the probability below which it abstains; None if it never does.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         extend_labels: bool = False,
         max_length: int | None = None,
         long_texts: str | None = None,
+        abstain: float | None = None,
         folder: str | Path | None = None,
         threads: int | None = None,
         random_state: int = 0,
@@ -88,6 +97,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         self.extend_labels = extend_labels
         self.max_length = max_length
         self.long_texts = long_texts
+        self.abstain = abstain
         self.folder = folder
         self.threads = threads
         self.random_state = random_state
@@ -121,6 +131,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         artifact = self._built(data)
         self.artifact_path_ = str(artifact.path.resolve())
         self.artifact_sha256_ = _model_sha256(artifact)
+        self.abstain_below_ = artifact.manifest.abstain_below
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -132,6 +143,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         check_is_fitted(self)
         labels: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return labels
+
+    def abstains(self, X: Any) -> npt.NDArray[np.bool_]:  # noqa: N803
+        """Whether the model is too uncertain about each text to answer, [texts]. `predict` still gives the most likely label.
+
+        Raises:
+            ArtifactError: if the artifact is gone or has been replaced.
+        """
+        unsure: npt.NDArray[np.bool_] = self.predict_proba(X).max(axis=1) < (self.abstain_below_ or 0.0)
+        return unsure
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         """The probability of each class, [texts, classes], in the order of `classes_`.
@@ -164,10 +184,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         wanted = self.variant or names[-1]
         if wanted not in names:
             raise ValueError(f"variant={wanted!r}: the recipe makes {', '.join(names)}")
-        settings = repr((data.sha256, str(self.model), recipe, self.random_state))
+        settings = repr((data.sha256, str(self.model), recipe, self.abstain, self.random_state))
         name = hashlib.sha256(settings.encode()).hexdigest()[:16]
         folder = Path(self.folder) if self.folder is not None else _temporary()
-        return build(data, recipe, folder / name, model=str(self.model), seed=self.random_state)[wanted]
+        built = build(data, recipe, folder / name, model=str(self.model), seed=self.random_state, abstain=self.abstain)
+        if wanted not in built:
+            raise RecipeError(
+                f"{wanted}: cannot be built from {self.model}; the lines above say why; choose another variant"
+            )
+        return built[wanted]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -136,7 +136,7 @@ def summarise(measurements: Measurements) -> Summary:
         chosen_on=measurements.chosen_on,
         stable=measurements.stable,
         findings=tuple(_finding(row.variant, row.change) for row in rows if row.change is not None),
-        footnotes=_footnotes(rows),
+        footnotes=(*_footnotes(rows), *_not_built(measurements)),
         environment=measurements.environment,
         data=measurements.data,
         machine=measurements.machine,
@@ -253,6 +253,10 @@ def _footnotes(rows: Sequence[Row]) -> tuple[Footnote, ...]:
         text = "Variants were measured with different numbers of threads; their latencies can't be compared."
         notes.append(Footnote(mark="", text=text))
     return tuple(notes)
+
+
+def _not_built(measurements: Measurements) -> list[Footnote]:
+    return [Footnote(mark="", text=f"{name}: not built: {reason}") for name, reason in measurements.not_built.items()]
 
 
 def _uncertain(rows: Sequence[Row]) -> list[Footnote]:

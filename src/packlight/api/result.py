@@ -139,6 +139,11 @@ class Result:
         """The interactive report, a self-contained page."""
         return self.folder / "report.html"
 
+    @property
+    def not_built(self) -> Mapping[str, str]:
+        """Variants of the recipe that could not be built, with the reason, such as one that doesn't match its parent."""
+        return self.measurements.not_built
+
     @cached_property
     def variants(self) -> Mapping[str, Variant]:
         """Every variant by its name. Reference models are not included, because the run has no artifacts of them."""

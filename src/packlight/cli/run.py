@@ -1,7 +1,7 @@
 """`packlight run`: run a recipe from start to end."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,9 +10,13 @@ from packlight.cli import options
 from packlight.cli.results import show_run
 from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
-from packlight.progress import info
+from packlight.errors import Exit
+from packlight.progress import info, warn
 from packlight.recipes.recipe import load_recipe, with_head, with_lengths, with_oos_rate
 from packlight.steps import modules_of
+
+if TYPE_CHECKING:
+    from packlight.pipeline import RunOutcome
 
 
 @with_data_options
@@ -40,7 +44,8 @@ def run(
 ) -> None:
     """Run a recipe: make every variant, measure them side by side, and write the report.
 
-    If a run is interrupted, rerun the command to resume. What has not changed is not done again.
+    If a run is interrupted, rerun the command to resume. What has not changed is not done again. If a converted model doesn't
+    match its parent, its variant is left out, and the exit status is 1.
 
     Example: `packlight run --data intents.csv --out runs/intents`
     """
@@ -74,7 +79,15 @@ def run(
     )
     if as_json:
         show_json(outcome.measurements)
-        return
+    else:
+        _show(out, outcome)
+    if outcome.failed:
+        for reason in outcome.failed.values():
+            warn(f"error: {reason}")
+        raise typer.Exit(Exit.CHECK_FAILED)
+
+
+def _show(out: Path, outcome: "RunOutcome") -> None:
     show_run(out, outcome.measurements)
     if not outcome.made and not outcome.measured:
         info("nothing has changed since the last run")

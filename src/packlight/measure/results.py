@@ -328,6 +328,8 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     stable: bool
     """whether every row is stable"""
     measurements: tuple[Measurement, ...]
+    not_built: dict[str, str] = {}
+    """variants of the recipe that have no row, because they could not be built, with the reason"""
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""
 

@@ -59,6 +59,7 @@ def measure_run(
     effort: BenchmarkConfig,
     remeasure: bool = False,
     quote: bool = True,
+    not_built: Mapping[str, str] | None = None,
 ) -> tuple[Measurements, bool]:
     """Measure variants side by side and write everything that is derived from that.
 
@@ -72,6 +73,7 @@ def measure_run(
         effort: how much to measure.
         remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts. A page that quotes none is kept while nothing changes.
+        not_built: variants of the recipe that could not be built, with the reason.
 
     Returns:
         The measurements, and whether anything was measured again.
@@ -90,7 +92,11 @@ def measure_run(
             # An artifact that was altered and built again with the same bytes has lost its figures and its card.
             if artifact.manifest.measurement is None or not (artifact.path / CARD).is_file():
                 _record(artifact, known)
-        if not quote:
+        if known.not_built != (not_built or {}):
+            known = msgspec.structs.replace(known, not_built=dict(not_built or {}))
+            write_run(known, [read_raw(out, row.variant) for row in known.measurements], data, out)
+            _write_page(out, quote=quote)
+        elif not quote:
             _write_page(out, quote=False)
         return known, False
     beside = _prepare(references, artifacts, data, out)
@@ -106,6 +112,7 @@ def measure_run(
     measurements = add_roofline(
         measurements, _counted(beside, artifacts), timed_texts(data, raws), threads=threads, kept=rates
     )
+    measurements = msgspec.structs.replace(measurements, not_built=dict(not_built or {}))
     (out / MEASURED).unlink(missing_ok=True)
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():

@@ -9,13 +9,13 @@ The run's folder
     work/                    checkpoints, caches and the journal of measurements, for resuming
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packlight.data import Dataset
-from packlight.errors import RecipeError, UnsupportedError
+from packlight.errors import ParityError, RecipeError, UnsupportedError
 from packlight.extras import REPORT_MODULES, require
 from packlight.measure.results import Measurements
 from packlight.measure.rounds import BenchmarkConfig
@@ -27,7 +27,7 @@ from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import check_start, inspect_models, preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.variant import make_variant
-from packlight.progress import info, tell
+from packlight.progress import info, tell, warn
 from packlight.recipes.recipe import Recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
@@ -45,6 +45,9 @@ class RunOutcome:
     """variants that were built in this run"""
     measured: bool
     """whether anything was measured in this run"""
+    failed: Mapping[str, str]
+    """variants that don't match their parent and so are not there, with the reason; those that start from them are not
+    listed"""
 
 
 def run(
@@ -80,13 +83,12 @@ def run(
 
     Raises:
         PacklightError: if something cannot be carried out, before any work if possible.
+        ParityError: if no measured variant is left, because one doesn't match its parent.
     """
     require(*REPORT_MODULES, purpose="`packlight run`")
     measuring_threads = processor.threads_for(threads)
-    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed, abstain=abstain) as (
-        artifacts,
-        made,
-    ):
+    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed, abstain=abstain) as built:
+        artifacts = built.artifacts
         measurements, measured = measure_run(
             {step.name: artifacts[step.name] for step in recipe.steps if step.measured and step.name in artifacts},
             data,
@@ -97,8 +99,9 @@ def run(
             effort=effort or BenchmarkConfig(),
             remeasure=remeasure,
             quote=quote,
+            not_built=built.not_built,
         )
-    return RunOutcome(out, measurements, tuple(made), measured)
+    return RunOutcome(out, measurements, tuple(built.made), measured, built.failed)
 
 
 def build(
@@ -109,17 +112,34 @@ def build(
     model: str = DEFAULT_MODEL,
     train_threads: int | None = None,
     seed: int = 0,
+    abstain: float | None = None,
 ) -> dict[str, Artifact]:
     """Build a recipe's variants, or resume building, without measuring. The arguments are those of `run`.
 
     Returns:
-        Every variant by its name, in the recipe's order, without those of optional steps that were skipped.
+        Every variant by its name, in the recipe's order, without those of steps that were skipped.
 
     Raises:
+        ParityError: if a variant doesn't match its parent. The others are built.
         PacklightError: if something cannot be carried out, before any work if possible.
     """
-    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed) as (artifacts, _):
-        return artifacts
+    with _building(data, recipe, out, model=model, train_threads=train_threads, seed=seed, abstain=abstain) as built:
+        if built.failed:
+            raise ParityError("\n".join(built.failed.values()))
+        return built.artifacts
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What became of a recipe's steps."""
+
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    """names of new variants"""
+    not_built: dict[str, str] = field(default_factory=dict)
+    """the others with the reason, without optional steps that this machine can't carry out"""
+    failed: dict[str, str] = field(default_factory=dict)
+    """those of them that don't match their parent"""
 
 
 @contextmanager
@@ -132,8 +152,8 @@ def _building(
     train_threads: int | None,
     seed: int,
     abstain: float | None = None,
-) -> Iterator[tuple[dict[str, Artifact], list[str]]]:
-    """The recipe's variants, and the names of new ones. The run's folder is locked within the block."""
+) -> Iterator[_Built]:
+    """The recipe's variants. The run's folder is locked within the block."""
     skipped = set(skipped_steps(recipe))
     recipe = with_abstention(recipe, data, abstain)
     preflight(recipe, data)
@@ -145,27 +165,25 @@ def _building(
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
         resolved = settle(out / FILE, threads=train_threads)
-        made: list[str] = []
-        artifacts: dict[str, Artifact] = {}
+        built = _Built(not_built=dict(inspection.impossible))
         for place, step in enumerate(recipe.steps):
             tell("variants", place, len(recipe.steps))
             origin = recipe.parent_of(step)
-            if (
-                step.name in skipped
-                or (origin and origin.name in skipped)
-                or not skipped.isdisjoint(step.other_parents)
-            ):
+            if step.name in skipped:
+                continue
+            if lost := skipped.intersection((*([origin.name] if origin else []), *step.other_parents)):
                 skipped.add(step.name)
+                built.not_built[step.name] = f"starts from {min(lost)}, which was not built"
                 continue
             try:
-                artifacts[step.name], new = make_variant(
+                built.artifacts[step.name], new = make_variant(
                     step,
                     out / "variants" / step.name,
                     out / "work" / step.name,
                     data,
-                    parent=artifacts[origin.name] if origin else None,
+                    parent=built.artifacts[origin.name] if origin else None,
                     checkpoint=checkpoints.get(step.name),
-                    other_parents={name: artifacts[name] for name in step.other_parents},
+                    other_parents={name: built.artifacts[name] for name in step.other_parents},
                     seed=seed,
                     resolved=resolved,
                     abstain=abstain,
@@ -174,12 +192,22 @@ def _building(
                 # This was not known of the architecture. Steps that don't start from this one can still be carried out.
                 info(f"{step.name}: skipped: {error}")
                 skipped.add(step.name)
+                built.not_built[step.name] = str(error)
                 continue
-            made += [step.name] if new else []
+            except ParityError as error:
+                reason = str(error).removeprefix(f"{step.name}: ")
+                warn(f"warning: {step.name}: not built: {reason}")
+                skipped.add(step.name)
+                built.failed[step.name] = str(error)
+                built.not_built[step.name] = reason
+                continue
+            built.made.extend([step.name] if new else [])
         tell("variants", len(recipe.steps), len(recipe.steps))
-        if not any(step.measured for step in recipe.steps if step.name in artifacts):
+        if not any(step.measured for step in recipe.steps if step.name in built.artifacts):
+            if built.failed:
+                raise ParityError("\n".join(built.failed.values()))
             raise RecipeError(f"{recipe.name}: none of its measured variants can be made from {model}")
-        yield artifacts, made
+        yield built
 
 
 def _checkpoints(recipe: Recipe, model: str, data: Dataset) -> dict[str, Checkpoint]:

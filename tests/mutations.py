@@ -1,6 +1,11 @@
 """Damaged files: what disks, editors, exports and people do to bytes, drawn by a seed."""
 
+import gzip
+import io
 import random
+import zipfile
+
+from spreadsheets import packed
 
 SNIPPETS = (
     *(
@@ -65,6 +70,32 @@ SNIPPETS = (
         b"...\n",
         b"<<: *a\n",
     ),
+    *(
+        b"\xe2\x80\x8b",
+        b"\xf0\x9f\x98\x80",
+        b"\xd8\x00",
+        b"\x00\xdc",
+        b"\x7f",
+        b"=1+1",
+        b"1:60",
+        b"0o7",
+        b"2020-01-01",
+        b"&a [*a]",
+        b"&a {x: &b [*a, *a]}",
+        b"!!binary x",
+        b"!<tag:x> ",
+        b"%TAG ! x\n",
+        b"| ",
+        b">-\n",
+        b"9" * 400,
+        b"1e-999",
+        b"-0",
+        b"'" * 999,
+        b"&#0;",
+        b"&x;",
+        b"</",
+        b"XFD1048576",
+    ),
     *(b"x" * 200_000, b'"""', b'"a\nb"', b"\\n", b"\\u0000", b"?", b"%YAML 9.9\n", b"@", b"`"),
 )
 
@@ -128,7 +159,50 @@ def _encode_otherwise(data, chooser):
     )
 
 
+def _mix_line_ends(data, chooser):
+    return b"".join(line + chooser.choice((b"\n", b"\r\n", b"\r", b"\n\n")) for line in data.split(b"\n"))
+
+
+def _join(data, chooser):
+    """Two exports in one file, as `cat` makes them."""
+    return data + chooser.choice((b"", b"\n", b"\xef\xbb\xbf")) + data
+
+
+def _stretch(data, chooser):
+    """Many more fields in one line."""
+    place = chooser.randint(0, len(data))
+    return (
+        data[:place]
+        + chooser.choice((b",", b";", b"\t", b" ", b'","')) * chooser.choice((2, 300, 20_000))
+        + data[place:]
+    )
+
+
+def _mojibake(data, _chooser):
+    """Decoded as if it were of another encoding, and written again."""
+    return data.decode("cp1252", errors="replace").encode()
+
+
+def inside(change):
+    """A function that changes what an archive holds, and packs it again, so that the damage is not found at once."""
+
+    def changed(data, chooser):
+        if data[:2] == b"\x1f\x8b":
+            return gzip.compress(change(gzip.decompress(data), chooser), mtime=0)
+        parts = {}
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        name = chooser.choice(sorted(parts))
+        return packed(parts | {name: change(parts[name], chooser)})
+
+    return changed
+
+
 ACCIDENTS = (
+    _mix_line_ends,
+    _join,
+    _stretch,
+    _mojibake,
     _insert,
     _insert,
     _replace,

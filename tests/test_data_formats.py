@@ -11,9 +11,10 @@ import zipfile
 import pytest
 
 from packlight.data import formats, load_dataset
-from packlight.data.formats import READERS, read_file
+from packlight.data.formats import READERS, read_file, spreadsheet_reader
 from packlight.data.table import Row
 from packlight.errors import DataError, MissingExtraError
+from spreadsheets import ods, packed, xlsx
 
 
 def pairs(rows):
@@ -261,77 +262,17 @@ def test_what_was_understood_is_noted():
     assert notes == ["a.csv: texts in 'text', labels in 'label', read as utf-16, not used: 'user'"]
 
 
+CELLS = (("text", "label"), ("wake me, please", "alarm"), ("", ""), ("play “jazz”", 7))
+"""a header, a row, a blank row, and one whose label is a number"""
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("suffix", ["xlsx", "ods"])
 def test_a_spreadsheet_is_read(suffix):
     pytest.importorskip("python_calamine")
-    data = SPREADSHEETS[suffix]()
+    data = {"xlsx": xlsx, "ods": ods}[suffix](CELLS)
     rows = read_file(f"a.{suffix}", data)["train"]
     assert rows == [Row(f"a.{suffix}", 2, "wake me, please", "alarm"), Row(f"a.{suffix}", 4, "play “jazz”", 7)]
-
-
-def xlsx():
-    """The smallest workbook: a header, a row, a blank row, and one whose label is a number."""
-    cells = (("text", "label"), ("wake me, please", "alarm"), (), ("play “jazz”", 7))
-    sheet = "".join(f"<row>{''.join(map(cell_of, row))}</row>" for row in cells)
-    parts = {
-        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
-        "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
-        f'Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{DOCUMENT}"><sheets>'
-        '<sheet name="Tabelle1" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
-        f'Type="{DOCUMENT}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{sheet}</sheetData></worksheet>',
-    }
-    return packed(parts)
-
-
-RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
-SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-OPEN = "urn:oasis:names:tc:opendocument:xmlns"
-
-
-def cell_of(value):
-    if isinstance(value, str):
-        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
-    return f"<c><v>{value}</v></c>"
-
-
-def ods():
-    rows = (
-        "<table:table-row>"
-        + "".join(
-            f'<table:table-cell office:value-type="float" office:value="{cell}"><text:p>{cell}</text:p></table:table-cell>'
-            if isinstance(cell, int)
-            else f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>'
-            for cell in row
-        )
-        + "</table:table-row>"
-        for row in (("text", "label"), ("wake me, please", "alarm"), ("", ""), ("play “jazz”", 7))
-    )
-    content = (
-        f'<office:document-content xmlns:office="{OPEN}:office:1.0" xmlns:table="{OPEN}:table:1.0" '
-        f'xmlns:text="{OPEN}:text:1.0"><office:body><office:spreadsheet><table:table table:name="Sheet1">'
-        f"{''.join(rows)}</table:table></office:spreadsheet></office:body></office:document-content>"
-    )
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
-    listed = (
-        f'<m:manifest xmlns:m="{OPEN}:manifest:1.0"><m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>'
-    )
-    return packed({"mimetype": kind, "META-INF/manifest.xml": listed, "content.xml": content})
-
-
-def packed(parts):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    return stream.getvalue()
-
-
-SPREADSHEETS = {"xlsx": xlsx, "ods": ods}
 
 
 def test_what_is_no_spreadsheet_is_refused():
@@ -397,6 +338,10 @@ EXPORTS = {
             label: {"utterances": [{"data": [{"text": text[:4]}, {"text": text[4:]}]}]} for text, label in ROWS
         },
     },
+    "Watson Assistant": {
+        "workspace_id": "w",
+        "intents": [{"intent": label, "examples": [{"text": text}]} for text, label in ROWS],
+    },
     "spaCy": [{"text": text, "cats": {"alarm": label == "alarm", "music": label == "music"}} for text, label in ROWS],
     "Argilla": [{"fields": {"text": text}, "responses": {"label": [{"value": label}]}} for text, label in ROWS],
     "OpenAI": [
@@ -420,6 +365,45 @@ def test_exports_of_other_tools_are_named_with_a_command_that_converts_them(tool
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
     rows = read_file("texts.csv", (tmp_path / "texts.csv").read_bytes())["train"]
     assert pairs(rows) == ROWS
+
+
+def test_a_benchmark_of_snips_is_named():
+    snips = {label: [{"data": [{"text": text[:4]}, {"text": text[4:]}]}] for text, label in ROWS}
+    assert "Snips's own format" in refusal("a.json", json.dumps(snips))
+
+
+def with_part(data, part, old, new):
+    """A workbook with other words in one of its files."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    return packed(parts | {part: parts[part].replace(old, new)})
+
+
+FAR = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+REPEATED = (
+    '<table:table-row table:number-rows-repeated="1045575"><table:table-cell table:number-columns-repeated="16384">{}'
+    "</table:table-cell></table:table-row></table:table>"
+)
+
+
+def test_a_cell_far_away_is_refused_because_it_would_end_the_process():
+    message = refusal("a.xlsx", with_part(xlsx(CELLS), "xl/worksheets/sheet1.xml", "</sheetData>", FAR))
+    assert "has a cell XFD1048576, so its sheet spans more than 20,000,000 cells" in message
+    filled = with_part(ods(CELLS), "content.xml", "</table:table>", REPEATED.format("<text:p>x</text:p>"))
+    assert "spans more than 20,000,000 cells" in refusal("a.ods", filled)
+
+
+def test_empty_cells_to_the_edge_of_a_sheet_are_none():
+    pytest.importorskip("python_calamine")
+    data = with_part(ods(CELLS), "content.xml", "</table:table>", REPEATED.format(""))
+    wide = '<table:table-cell table:number-columns-repeated="16382"/></table:table-row>'
+    rows = read_file("a.ods", with_part(data, "content.xml", "</table:table-row>", wide))["train"]
+    assert [row.number for row in rows] == [2, 4]
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(spreadsheet_reader, "LARGEST", 1000)
+    assert "unpacks to more than" in refusal("a.xlsx", xlsx(CELLS))
 
 
 def test_more_exports_in_one_json_file_are_named():

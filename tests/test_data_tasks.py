@@ -102,6 +102,34 @@ def test_lists_of_labels_are_refused_or_taken_out_where_each_holds_one(label):
     assert message.startswith("a.jsonl, row 5: several labels for a text (['x', 'y']), in 1 of 9 rows")
 
 
+@pytest.mark.parametrize("words", ["tokens", "words"])
+def test_labels_of_words_are_refused(words):
+    lines = [{words: text.split(), "ner_tags": [0] * len(text.split())} for text in WORDS]
+    message = refusal("a.jsonl", "\n".join(map(json.dumps, lines)).encode(), text_column=words, label_column="ner_tags")
+    assert message.startswith(f"a.jsonl: the column 'ner_tags' labels the words in '{words}' (token classification)")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_is_repeated_is_no_text(mark):
+    rows = [f"{WORDS[n % 4]} {n},{'ab'[n % 2]}" for n in range(4)]
+    data = "\n".join(["text,label", *rows, f"{mark}text,label", *rows, "text,label"]).encode()
+    with pytest.warns(DataWarning, match=r"a\.csv: repeats its header in 2 rows, not used; the first is row 6"):
+        found = read_file("a.csv", data)["train"]
+    assert [row.label for row in found] == ["a", "b"] * 4
+    records = json.dumps([{"text": "text", "label": "label"}, {"text": "a", "label": "b"}]).encode()
+    assert len(read_file("a.json", records)["train"]) == 2, "a format that names columns itself repeats no header"
+
+
+def test_whole_numbers_with_a_fraction_are_labels_as_in_a_data_frame():
+    notes = []
+    rows = [f"{WORDS[n % 4]} {n},{n % 2}.0" for n in range(8)]
+    found = read_file("a.csv", csv_of("text,label", *rows), notes=notes)["train"]
+    assert [row.label for row in found] == ["0", "1"] * 4
+    assert notes == ["a.csv: texts in 'text', labels in 'label' as whole numbers"]
+    versions = [f"{WORDS[n % 4]} {n},{('1.0', '1.1')[n % 2]}" for n in range(8)]
+    assert [row.label for row in read_file("a.csv", csv_of("text,label", *versions))["train"]] == ["1.0", "1.1"] * 4
+
+
 def test_scores_are_refused():
     rows = [f"{WORDS[n % 4]} {n},{n / 7:.3f}" for n in range(24)]
     assert "the column 'score' holds scores (0, 0.143, 0.286 …)" in refusal("a.csv", csv_of("text,score", *rows))

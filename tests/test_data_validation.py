@@ -164,6 +164,12 @@ def test_labels_in_several_spellings_are_a_warning():
         build(whole(train=[("u", "small talk"), ("v", "Small talk")]))
 
 
+@pytest.mark.parametrize("label", ["NaN", "null", "N/A"])
+def test_a_label_that_may_stand_for_a_missing_one_is_a_warning(label):
+    with pytest.warns(DataWarning, match=f"2 texts labelled '{label}', the first .*a class of its own"):
+        build(whole(train=[("u", label), ("v", label)]))
+
+
 def test_good_data_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

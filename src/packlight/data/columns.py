@@ -17,6 +17,8 @@ from packlight.data.tasks import (
     refuse_pairs,
     single_labels,
     unused_columns,
+    whole_numbers,
+    without_repeated_headers,
 )
 from packlight.errors import DataError
 
@@ -111,10 +113,11 @@ def labelled_rows(
     text, label = choose_columns(table, text_column=text_column, label_column=label_column)
     if names and label in names:
         table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), names[label])})
-    table = single_labels(table, label)
+    table = single_labels(without_repeated_headers(table, text, label), label)
+    table, whole = whole_numbers(table, label)
     refuse_other_tasks(table, text, label, text_given=given)
     unused = [name for name in unused_columns(table, text, label) if plain(name) not in PASSED_OVER]
-    what = [f"texts in {text!r}", f"labels in {label!r}", *table.notes]
+    what = [f"texts in {text!r}", f"labels in {label!r}{' as whole numbers' * whole}", *table.notes]
     what += [f"not used: {', '.join(map(repr, unused[:SHOWN]))}{' …' * (len(unused) > SHOWN)}"] if unused else []
     return table.rows(text, label), f"{table.file}: {', '.join(what)}"
 

@@ -11,6 +11,7 @@ from packlight.data.diagnostics import quoted, warn
 from packlight.data.names import plain
 from packlight.data.table import Table
 from packlight.errors import DataError
+from packlight.formatting import counted
 
 LATER = "packlight learns one label for each text"
 PAIRED = (
@@ -31,6 +32,7 @@ SCORE_NAMES = frozenset({"score", "similarity", "similarity_score", "relatedness
 MOST_NUMERIC_CLASSES = 10
 """labels that are numbers with fractions count as scores if there are more distinct ones than this"""
 WORDS_OF_A_TEXT = 3
+WHOLE = re.compile(r"-?\d+\.0+")
 PRODIGY = frozenset({"_input_hash", "_task_hash", "_view_id", "_session_id", "_annotator_id"})
 ANSWERS = frozenset({"accept", "reject", "ignore"})
 
@@ -167,6 +169,11 @@ def single_labels(table: Table, label: str) -> Table:
     if any(isinstance(item, list | tuple | Mapping) for item in items):
         raise DataError(f"{table.file}: the column {label!r} marks parts of a text ({quoted(items[0])}), and {LATER}")
     several = [place for place, each in enumerate(lists) if each is not None and len(each) > 1]
+    tokens = next((name for name in table.columns if name != label and _parallel(table.cells[name], lists)), None)
+    if tokens is not None:
+        raise DataError(
+            f"{table.file}: the column {label!r} labels the words in {tokens!r} (token classification), and {LATER}"
+        )
     if several:
         raise DataError(
             f"{table.file}, row {table.numbers[several[0]]}: several labels for a text ({quoted(lists[several[0]])}), in "
@@ -186,6 +193,50 @@ def single_labels(table: Table, label: str) -> Table:
         )
     warn(f"{table.file}: {len(table) - len(kept)} rows have an empty list of labels, and are not used")
     return single.take(kept)
+
+
+def _parallel(cells: Sequence[object], lists: Sequence[Sequence[object] | None]) -> bool:
+    """Whether a column has lists that are as long as these, such as the words of a text, and not all of them short."""
+    lengths = [len(cell) if isinstance(cell, list | tuple) else None for cell in cells]
+    return (
+        lengths == [None if each is None else len(each) for each in lists] and max(filter(None, lengths), default=0) > 1
+    )
+
+
+def without_repeated_headers(table: Table, text: str, label: str) -> Table:
+    """The table without rows that repeat its header, as files have that were joined from several.
+
+    Warns:
+        DataWarning: about such rows.
+    """
+    if table.header_row is None:
+        return table
+    pairs = zip(table.cells[text], table.cells[label], strict=True)
+    kept = [place for place, (a, b) in enumerate(pairs) if (_bare(a), _bare(b)) != (_bare(text), _bare(label))]
+    if len(kept) == len(table):
+        return table
+    first = next(number for place, number in enumerate(table.numbers) if place not in set(kept[: place + 1]))
+    warn(
+        f"{table.file}: repeats its header in {counted(len(table) - len(kept), 'row')}, not used; the first is row {first}"
+    )
+    return table.take(kept)
+
+
+def _bare(cell: object) -> str:
+    return str(cell).lstrip("\ufeff").strip()
+
+
+def whole_numbers(table: Table, label: str) -> tuple[Table, bool]:
+    """Write labels such as `0.0` and `1.0` without their fraction, as for a data frame, if all labels are such numbers.
+
+    Returns:
+        The table, and whether its labels were changed.
+    """
+    cells = table.cells[label]
+    given = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
+    if len(given) < len(cells) or not all(WHOLE.fullmatch(cell) for cell in given):
+        return table, False
+    return replace(table, cells={**table.cells, label: [cell.partition(".")[0] for cell in given]}), True
 
 
 def unused_columns(table: Table, *used: str) -> list[str]:

@@ -11,9 +11,12 @@ from packlight.data.dataset import Split
 from packlight.data.diagnostics import MAX_SHOWN, Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.table import Row
 from packlight.errors import DataError
+from packlight.formatting import counted
 
 MINIMUM_ROWS = 10
 MINIMUM_CLASSES = 2
+ABSENT = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "na"})
+"""labels, in lower case, that pandas, spreadsheets and databases write for a missing value"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
         text, labels = torn[0]
         warn(f"texts with more than one label: {len(torn)}; the first is {quoted(text)}: {', '.join(sorted(labels))}")
     _warn_of_twin_labels(set().union(*labels_of.values()))
+    _warn_of_absent_labels(parts)
 
 
 def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
@@ -136,6 +140,16 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
     if twins:
         warn(
             f"labels that differ only in spelling, each a class of its own: {len(twins)}; {'; '.join(twins[:MAX_SHOWN])}"
+        )
+
+
+def _warn_of_absent_labels(parts: Mapping[str, Sequence[Example]]) -> None:
+    """Warn about labels that other tools write where there is none."""
+    found = [example for examples in parts.values() for example in examples if example.label.casefold() in ABSENT]
+    if found:
+        warn(
+            f"{counted(len(found), 'text')} labelled {quoted(found[0].label)}, the first {found[0].file}, row {found[0].number}: "
+            "this is a class of its own; if it means that there is no label, remove those rows"
         )
 
 

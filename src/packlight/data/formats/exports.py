@@ -16,6 +16,10 @@ CLU = "Azure CLU", f"(echo text,label; jq -r '.assets.utterances[] | [.text, .in
 WIT = "Wit.ai", f"(echo text,label; jq -r '.utterances[] | [.text, .intent] {_CSV}"
 _BY_NAME = ".intents | to_entries[] | .key as $name | .value.utterances[] | [([.data[].text] | add), $name]"
 SNIPS = "Snips", f"(echo text,label; jq -r '{_BY_NAME} {_CSV}"
+_SNIPS_SET = "to_entries[] | .key as $name | .value[] | [([.data[].text] | add), $name]"
+SNIPS_SET = "Snips", f"(echo text,label; jq -r '{_SNIPS_SET} {_CSV}"
+_WATSON = ".intents[] | .intent as $name | .examples[] | [.text, $name]"
+WATSON = "Watson Assistant", f"(echo text,label; jq -r '{_WATSON} {_CSV}"
 _WITH_NAME = """jq -r '.[] | [([.data[].text] | add), "INTENT"] | @csv' {file} >> texts.csv"""
 DIALOGFLOW = "Dialogflow", f"write the line text,label first, then for each intent's file, with its name: {_WITH_NAME}"
 SPACY = "spaCy", f"(echo text,label; jq -r '[.text, (.cats | to_entries | max_by(.value).key)] {_CSV}"
@@ -58,12 +62,22 @@ def refuse_export(file: str, value: object) -> None:
             raise _error(file, *CLU)
         if isinstance(value.get("intents"), Mapping) and "language" in value:
             raise _error(file, *SNIPS)
+        if _first_has(value.get("intents"), "intent", "examples"):
+            raise _error(file, *WATSON)
+        if value and all(_first_has(each, "data") for each in value.values()):
+            raise _error(file, *SNIPS_SET)
     first = value[0] if isinstance(value, list) and value else None
     if isinstance(first, Mapping) and isinstance(first.get("data"), list) and "isTemplate" in first:
         raise _error(file, *DIALOGFLOW)
     refuse_record(file, first)
     if isinstance(first, Mapping) and "data" in first and {"annotations", "completions", "predictions"} & first.keys():
         raise _error(file, *LABEL_STUDIO)
+
+
+def _first_has(items: object, *keys: str) -> bool:
+    """Whether this is a list whose first item is an object with these keys."""
+    first = items[0] if isinstance(items, list) and items else None
+    return isinstance(first, Mapping) and first.keys() >= set(keys)
 
 
 def refuse_record(file: str, record: object) -> None:

@@ -1,11 +1,27 @@
 """Spreadsheets: the first sheet, whose first row names the columns."""
 
+import io
+import re
+import zipfile
+import zlib
 from typing import Any
 
 from packlight import extras
 from packlight.data.diagnostics import warn
 from packlight.data.table import Table
 from packlight.errors import DataError
+
+LARGEST = 2**30
+"""maximum size of an unpacked workbook in bytes"""
+MOST_CELLS = 20_000_000
+"""maximum number of cells of a sheet, empty ones included"""
+ODS_CONTENT = "content.xml"
+SHEET_PARTS = re.compile(r"xl/worksheets/[^/]+\.xml|content\.xml", re.IGNORECASE)
+CELL = re.compile(rb"\br=[\"']([A-Z]{1,3})(\d{1,7})[\"']")
+ODS_ROW = re.compile(rb"<table:table-row\b([^>]*[^/>])?>(.*?)</table:table-row>", re.DOTALL)
+ODS_CELL = re.compile(rb"<table:(?:covered-)?table-cell\b")
+ODS_TIMES = re.compile(rb"number-(?:rows|columns)-repeated=[\"'](\d{1,9})[\"']")
+ODS_VALUE = re.compile(rb"office:value|<text:p")
 
 
 def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Table:  # noqa: ARG001 - it states its own
@@ -18,11 +34,10 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
     Warns:
         DataWarning: if there are other sheets, which are not read.
     """
+    _check_size(file, data)
     calamine = extras.load("python_calamine", purpose=f"reading {file}")
-    from io import BytesIO
-
     try:
-        book = calamine.CalamineWorkbook.from_filelike(BytesIO(data))
+        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         names = book.sheet_names
         rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
     except (calamine.CalamineError, OSError, ValueError, IndexError) as error:
@@ -43,6 +58,63 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
         raise DataError(f"{file}, row {header_row}: a column name occurs twice; give each column its own name")
     cells = {titles[place]: [_cell(row[place]) for _, row in records] for place in used}
     return Table(file, [number for number, _ in records], cells, header_row, (f"sheet {names[0]!r}",))
+
+
+def _check_size(file: str, data: bytes) -> None:
+    """Reject a workbook that takes too much memory: python-calamine ends the process if it has none left.
+
+    It holds all cells between the first and the last one, so a single cell far away is enough.
+
+    Raises:
+        DataError: if it unpacks to too much, or has a cell too far away. The message names the cell.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > LARGEST:
+                raise DataError(f"{file} unpacks to more than {LARGEST // 2**30} GB; give a smaller file")
+            parts = {name: archive.read(name) for name in archive.namelist() if SHEET_PARTS.fullmatch(name)}
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError):
+        return  # not a zip archive, or a damaged one, which the library refuses
+    for name, content in parts.items():
+        if name == ODS_CONTENT:
+            _check_repeats(file, content)
+        rows, columns = 0, 0
+        for found in CELL.finditer(content):
+            row, column = int(found[2]), _column(found[1])
+            rows, columns = max(rows, row), max(columns, column)
+            if rows * columns > MOST_CELLS:
+                raise DataError(
+                    f"{file} has a cell {found[1].decode()}{row}, so its sheet spans more than {MOST_CELLS:,} cells; remove the cells "
+                    "that are far from the table, or save it as CSV in UTF-8"
+                )
+
+
+def _check_repeats(file: str, content: bytes) -> None:
+    """The same for OpenDocument, which states how often a row or a cell is repeated."""
+    cells = 0
+    for row in ODS_ROW.finditer(content):
+        width = end = 0
+        for cell in ODS_CELL.split(row[2])[1:]:
+            end += _times(cell.partition(b">")[0])
+            width = end if ODS_VALUE.search(cell) else width  # empty cells on the right are not kept
+        cells += _times(row[1] or b"") * width
+        if cells > MOST_CELLS:
+            raise DataError(
+                f"{file} spans more than {MOST_CELLS:,} cells; remove the cells that are far from the table, or save it as CSV in UTF-8"
+            )
+
+
+def _times(attributes: bytes) -> int:
+    found = ODS_TIMES.search(attributes)
+    return int(found[1]) if found else 1
+
+
+def _column(letters: bytes) -> int:
+    """The number of a column, from 1: `A` is 1, `AA` is 27."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - ord("A") + 1
+    return number
 
 
 def _cell(value: Any) -> object:

@@ -8,6 +8,12 @@ many workers as there are processors. All times include the start of the command
 on the machine changes, CPU time of all processes is taken. The labels of both commands are compared. `--rows` of `predict` can be
 fewer, with `--predict-rows`: it holds all rows in memory.
 
+A peer may take part in each round: infinity-emb in an environment of its own, which answers the first `--peer-rows` of the same texts at its batch
+endpoint. It serves the float32 parent in PyTorch, as its users do, and may use all processors. Its start is not counted:
+
+    python -m venv peer && peer/bin/pip install "infinity-emb[torch,server]"
+    python benchmarks/score.py … --peer peer/bin/infinity_emb --peer-model runs/clinc/variants/student
+
 Last comes one JSON document: texts per second and CPU microseconds per text of each command, the ratios of each round, memory, and for
 int8 graphs the share of the machine's int8 rate that a worker reaches, start not counted.
 """
@@ -23,10 +29,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import dataset, parquet
+from serve_rate import peer
 
 from packlight.data import load_dataset
 from packlight.measure.roofline import measure_machine, work_of
@@ -39,23 +49,37 @@ WORDS = ("please", "now", "just", "really", "thanks", "ok", "today", "again", "m
 COMMAND = (sys.executable, "-m", "packlight")
 LENGTHS_OF = 2000
 """texts whose tokens are counted"""
+PEER_TEXTS = 256
+"""texts of a request to the peer, which makes batches of 32 of them"""
+PEER_REQUESTS = 2
+"""requests to it at once, so that it never waits for one"""
 
 
 def main() -> None:
     options = arguments()
     queries = load_dataset(options.data).test.texts
-    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        place = Path(scratch)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
         texts = edited(queries, options.rows)
         fewer = texts[: options.predict_rows or options.rows]
         parquet.write_table(pa.table({"id": range(len(texts)), "text": texts}), place / "all.parquet")
         parquet.write_table(pa.table({"text": fewer}), place / "fewer.parquet")
         counts = (1, cpu_budget())
         commands = {"predict": len(fewer)} | {f"score {count}": len(texts) for count in counts}
+        if options.peer:
+            server = stack.enter_context(peer(options.peer, options.peer_model, None, threads=cpu_budget()))
+            commands["peer"] = options.peer_rows
         rounds: list[dict[str, dict[str, float]]] = []
         for number in range(options.rounds):
             order = [*commands][number % len(commands) :] + [*commands][: number % len(commands)]
-            rounds.append({name: run(name, options.artifact, place, commands[name]) for name in order})
+            rounds.append(
+                {
+                    name: ask(server.url, texts[: commands[name]])
+                    if name == "peer"
+                    else run(name, options.artifact, place, commands[name])
+                    for name in order
+                }
+            )
             print(json.dumps(rounds[-1]), flush=True)
         outcome = {
             "artifact": str(options.artifact),
@@ -69,6 +93,7 @@ def main() -> None:
                 for name in commands
             },
             "faster_than_predict": ratios(rounds, f"score {counts[1]}", "predict"),
+            "faster_than_peer": ratios(rounds, f"score {counts[1]}", "peer") if options.peer else None,
             "workers_gain": ratios(rounds, f"score {counts[1]}", "score 1"),
             "other_labels": differing(place, len(fewer)),
             "share_of_int8_rate": share_of_int8_rate(options.artifact, fewer, place),
@@ -107,6 +132,21 @@ def run(name: str, artifact: Path, place: Path, rows: int) -> dict[str, float]:
     return found
 
 
+def ask(url: str, texts: list[str]) -> dict[str, float]:
+    """The peer: texts per second of wall time at its batch endpoint."""
+
+    def classify(start: int) -> int:
+        body = json.dumps({"model": "peer", "input": texts[start : start + PEER_TEXTS], "raw_scores": False}).encode()
+        request = urllib.request.Request(f"{url}/classify", body, {"Content-Type": "application/json"})  # noqa: S310 - our own
+        return len(json.loads(urllib.request.urlopen(request).read())["data"])  # noqa: S310 - our own
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(PEER_REQUESTS) as pool:
+        answered = sum(pool.map(classify, range(0, len(texts), PEER_TEXTS)))
+    assert answered == len(texts)
+    return {"texts_per_second": len(texts) / (time.perf_counter() - start)}
+
+
 def cpu_seconds() -> float:
     """Of all processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -135,8 +175,11 @@ def edited(queries: list[str], rows: int) -> list[str]:
 def ratios(rounds: list[dict[str, dict[str, float]]], one: str, other: str) -> dict[str, object]:
     """How many times as fast one command is as another, in each round and in the middle; by wall time and by CPU time."""
     wall = [each[one]["texts_per_second"] / each[other]["texts_per_second"] for each in rounds]
+    found = {"wall": wall, "median": statistics.median(wall)}
+    if other == "peer":
+        return found
     cpu = [each[other]["cpu_us_per_text"] / each[one]["cpu_us_per_text"] for each in rounds]
-    return {"wall": wall, "median": statistics.median(wall), "cpu_median": statistics.median(cpu)}
+    return {**found, "cpu_median": statistics.median(cpu)}
 
 
 def differing(place: Path, rows: int) -> int:
@@ -167,6 +210,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--predict-rows", type=int, help="rows for `predict`; by default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="folder for the tables; by default the system's")
+    parser.add_argument("--peer", type=Path, help="the command infinity_emb of its own environment")
+    parser.add_argument("--peer-model", type=Path, help="the folder that it serves")
+    parser.add_argument("--peer-rows", type=int, default=10_000, help="rows for the peer")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

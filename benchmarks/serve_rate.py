@@ -122,12 +122,12 @@ def shares(before: dict[str, float], after: dict[str, float]) -> dict[str, float
 
 
 @contextmanager
-def peer(command: Path, model: Path, processors: frozenset[int] | None) -> Iterator[Process]:
-    """Infinity on the same processor with one thread, as long as the block lasts."""
+def peer(command: Path, model: Path, processors: frozenset[int] | None, *, threads: int = 1) -> Iterator[Process]:
+    """Infinity on the same processors with so many threads, as long as the block lasts."""
     port = free_port()
     words = [str(command), "v2", "--model-id", str(model.resolve()), "--served-model-name", "peer", "--port", str(port)]
     words += ["--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--no-model-warmup"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
         try:

@@ -342,9 +342,18 @@ def test_faults_are_said_in_words():
         fill("{", "a")
     with pytest.raises(PacklightError, match=r'no "\{text\}"'):
         fill("{}", "a")
-    with pytest.raises(PacklightError, match="--model"):
+    with pytest.raises(PacklightError, match=r"http://127.0.0.1:1: cannot be reached \(Connection refused\)"):
         model_of("http://127.0.0.1:1", None)
     assert model_of("http://127.0.0.1:1", "m") == "m"
+
+
+def test_a_url_of_another_scheme_is_no_folder(packlight):
+    answer = packlight("loadtest", "ftp://example.org")
+    assert (answer.status, answer.out) == (2, "")
+    assert (
+        "ftp://example.org: give a server's URL that begins with http:// or https://, or an artifact's folder"
+        in answer.err
+    )
 
 
 QUICK = ("--data", "sample", "--rate", "20", "--seconds", "0.5", "--p99", "60000")

@@ -125,6 +125,10 @@ def _target(
     if target.startswith(("http://", "https://")):
         running: Target = Running(target)
         return running, None
+    if "://" in target:
+        raise PacklightError(
+            f"{target}: give a server's URL that begins with http:// or https://, or an artifact's folder"
+        )
     count = len(processors) if processors else 1
     server = served(Path(target).resolve(), workers=workers or count, processors=processors)
     return stack.enter_context(server), count

@@ -200,6 +200,8 @@ def model_of(url: str, model: str | None, headers: Sequence[tuple[str, str]] = (
         names = [str(each["name"]) for each in msgspec.json.decode(listed)["models"]]
     except NeedsKeyError as error:
         raise PacklightError(f"{url} needs another API key; give it with --header 'X-API-Key: ...'") from error
+    except ConnectionError as error:
+        raise PacklightError(f"{url}: cannot be reached ({error})") from error
     except OSError as error:
         raise PacklightError(f"{url}: does not list its models ({error}); name one with --model") from error
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
@@ -236,5 +238,7 @@ def _get(url: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
     except urllib.error.HTTPError as error:
         kind = NeedsKeyError if error.code == HTTPStatus.UNAUTHORIZED else OSError
         raise kind(str(error)) from error
-    except (urllib.error.URLError, http.client.HTTPException) as error:
+    except urllib.error.URLError as error:
+        raise ConnectionError(str(getattr(error.reason, "strerror", None) or error.reason)) from error
+    except http.client.HTTPException as error:
         raise OSError(str(error)) from error

@@ -48,10 +48,9 @@ def as_hub_id(folder, hub, name):
     return f"org/{name}"
 
 
-@pytest.mark.parametrize("as_rows", [as_list, as_dataset])
-@pytest.mark.parametrize("as_model", [as_object, as_folder, as_hub_id])
+@pytest.mark.parametrize(("as_model", "as_rows"), [(as_object, as_list), (as_folder, as_dataset), (as_hub_id, as_list)])
 def test_the_snippets_run_as_they_stand(hub, teacher_folder, classifier_folder, rows, as_rows, as_model):
-    train_dataset, test_dataset = as_rows(rows[:104]), as_rows(rows[104:])
+    train_dataset, test_dataset = as_rows(rows[:104]), as_rows(rows[120:])
     model_name_or_path = str(teacher_folder)
     teacher_model = as_model(teacher_folder, hub, "teacher")
     student_model = as_model(classifier_folder("bert"), hub, "student")

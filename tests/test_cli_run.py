@@ -64,7 +64,19 @@ def finished(encoder_folder, tmp_path_factory):
     """A run of the real command, and how it ended."""
     folder = stranger(tmp_path_factory.mktemp("stranger"), ";")
     words = ["run", "--data", "anfragen.csv", "--text-column", "Frage", "--label-column", "Absicht"]
-    words += ["--model", encoder_folder("bert"), "--recipe", "quick.yaml", "--out", "out", "--threads", "1", "--json"]
+    words += [
+        "--model",
+        encoder_folder("bert"),
+        "--recipe",
+        "quick.yaml",
+        "--out",
+        "out",
+        "--threads",
+        "1",
+        "--seconds",
+        "0",
+        "--json",
+    ]
     answer = command(*words, cwd=folder)
     answer.words = words
     return folder, answer

@@ -64,6 +64,18 @@ def pruned(trained_folder, tiny, tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="module")
+def exported(pruned, tmp_path_factory):
+    """Family -> the graph of the pruned classifier, and the classifier that it was exported from; not to be written to."""
+
+    @cache
+    def make(family):
+        file = tmp_path_factory.mktemp(f"{family}-graph") / "full.onnx"
+        return file, export(pruned(family), file)
+
+    return make
+
+
 def silence(model):
     """Plant importance: nobody listens to the heads that are not in PLANTED."""
     with torch.no_grad():
@@ -149,11 +161,10 @@ def test_importance_is_the_change_of_the_loss_to_first_order(opened):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_graph_has_smaller_attention_and_int8_agrees(pruned, opened, tiny, tmp_path, family):
+def test_the_graph_has_smaller_attention_and_int8_agrees(exported, opened, tiny, tmp_path, family):
     _, encoder, _, _ = opened(family)
-    texts = tiny.toy_texts()[0]
-    full, small = tmp_path / "full.onnx", tmp_path / "int8.onnx"
-    parent = export(pruned(family), full)
+    texts, small = tiny.toy_texts()[0], tmp_path / "int8.onnx"
+    full, parent = exported(family)
     expected = logits_of(parent, encoder, texts).numpy()
     assert np.abs(ask(full, encoder, texts) - expected).max() < 1e-3
     graph = onnx.load_model(full).graph
@@ -193,9 +204,9 @@ def test_int8_in_torch_holds_no_padding(pruned, opened, tmp_path, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_only_what_runs_is_counted_as_work(pruned, tmp_path, family):
-    export(pruned(family), tmp_path / "full.onnx")
-    graph = work_of(tmp_path, "onnxruntime", [9], model_file="full.onnx")
+def test_only_what_runs_is_counted_as_work(pruned, exported, family):
+    file, _ = exported(family)
+    graph = work_of(file.parent, "onnxruntime", [9], model_file=file.name)
     tensors = work_of(pruned(family), "pipeline", [9])
     assert tensors.macs == graph.macs
     assert tensors.bytes == pytest.approx(graph.bytes, rel=0.1)

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -44,6 +45,27 @@ def measure(artifacts, data, tmp_path):
     return call
 
 
+@pytest.fixture(scope="module")
+def measured_once(tiny_run, data, tmp_path_factory):
+    """What measuring the two artifacts leaves, in a folder that each test copies."""
+    folder = tmp_path_factory.mktemp("measured")
+    for name in NAMES:
+        shutil.copytree(tiny_run / "variants" / name, folder / "artifacts" / name)
+    artifacts = {name: Artifact.open(folder / "artifacts" / name) for name in NAMES}
+    measurements, _ = measure_run(artifacts, data, folder / "out", references=(), threads=1, seed=0, effort=EFFORT)
+    return folder, measurements
+
+
+@pytest.fixture
+def first(measured_once, artifacts, tmp_path):
+    """The measurements that stand in the folder where `measure` measures."""
+    folder, measurements = measured_once
+    for name, artifact in artifacts.items():
+        shutil.copytree(folder / "artifacts" / name, artifact.path, dirs_exist_ok=True)
+    shutil.copytree(folder / "out", tmp_path / "out")
+    return measurements
+
+
 def test_rows_are_those_asked_for_in_their_order(measure, tmp_path):
     measurements, anew = measure()
     assert anew
@@ -65,8 +87,7 @@ def test_figures_and_card_come_to_the_artifact(measure, artifacts):
     assert "## Measured" in (again.path / "README.md").read_text()
 
 
-def test_nothing_is_measured_twice(measure):
-    first, _ = measure()
+def test_nothing_is_measured_twice(measure, first):
     again, anew = measure()
     assert (again, anew) == (first, False)
 
@@ -74,8 +95,7 @@ def test_nothing_is_measured_twice(measure):
 @pytest.mark.parametrize(
     "other", [{"seed": 1}, {"threads": 2}, {"effort": BenchmarkConfig(rounds=2, texts=5, seconds=0)}]
 )
-def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(measure, other, tmp_path):
-    first, _ = measure()
+def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(measure, first, other, tmp_path):
     between, anew = measure(**other)
     assert anew
     again, anew = measure()
@@ -88,24 +108,26 @@ def test_other_settings_are_measured_and_the_first_ones_go_by_their_own_journal(
 @pytest.mark.parametrize(
     "lost", ["measurements.json", "report.md", "plot.svg", "raw/teacher-onnx.json", "raw/_test.json", "raw/_val.json"]
 )
-def test_what_is_lost_is_written_again_from_the_journal(measure, tmp_path, lost):
-    first, _ = measure()
+def test_what_is_lost_is_written_again_from_the_journal(measure, first, tmp_path, lost):
     (tmp_path / "out" / lost).unlink()
     again, _ = measure()
     assert (tmp_path / "out" / lost).is_file()
-    assert again.measurements == first.measurements
+    # `first` was measured in the folder that was copied.
+    moved = [
+        msgspec.structs.replace(row, artifact=str(tmp_path / "artifacts" / row.variant)) for row in first.measurements
+    ]
+    assert list(again.measurements) == moved
 
 
+@pytest.mark.usefixtures("first")
 def test_a_new_processor_or_library_is_measured_anew(measure, monkeypatch):
-    measure()
     monkeypatch.setattr("packlight.measure.environment.cpu_name", lambda: "another processor")
     measurements, anew = measure()
     assert anew
     assert measurements.environment.cpu == "another processor"
 
 
-def test_another_artifact_of_the_same_name_is_measured_anew(measure, artifacts):
-    first, _ = measure()
+def test_another_artifact_of_the_same_name_is_measured_anew(measure, first, artifacts):
     static = artifacts["student-onnx-static"]
     measurements, anew = measure(artifacts={"student-onnx-static": static})
     assert anew
@@ -113,8 +135,7 @@ def test_another_artifact_of_the_same_name_is_measured_anew(measure, artifacts):
     assert first.baseline != measurements.baseline
 
 
-def test_again_measures_anew(measure):
-    first, _ = measure()
+def test_again_measures_anew(measure, first):
     second, anew = measure(remeasure=True)
     assert anew
     assert [row.latency_ms for row in second.measurements] != [row.latency_ms for row in first.measurements]

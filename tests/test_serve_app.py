@@ -238,6 +238,20 @@ def test_heads_without_end_are_cut_off(server):
         assert all_of(connection).startswith(b"HTTP/1.1 431")
 
 
+@pytest.mark.parametrize(("size", "status"), [(63 << 10, b"200"), (65 << 10, b"431"), (300 << 10, b"431")])
+def test_a_large_head_in_one_piece_is_counted_too(server, size, status):
+    with raw(server) as connection:
+        connection.settimeout(5)
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\nConnection: close\r\nContent-Length: 13\r\n\r\n" % (
+            b"a" * size
+        )
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(head + b'{"text":"hi"}')
+        answer = all_of(connection)
+        assert answer[9:12] == status or (status == b"431" and not answer), answer[:80]
+        assert answer.count(b"HTTP/1.1") <= 1
+
+
 def test_what_is_not_http_is_refused_in_json(server):
     with raw(server) as connection:
         connection.sendall(b"hello?\r\n\r\n")

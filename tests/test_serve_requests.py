@@ -142,7 +142,14 @@ def test_limits_are_413():
 def test_plain_requests():
     assert read_plain(b'{"text": "a"}', LIMITS).texts == ["a"]
     assert read_plain(b'{"text": ["a", "b"], "top_k": 3}', LIMITS).top_k == 3
-    for body in (b'{"text": []}', b'{"text": 1}', b"{}", b'{"text": "a", "top_k": 0}', b'{"text": "a", "topk": 1}'):
+    for body in (
+        b'{"text": []}',
+        b'{"text": 1}',
+        b"{}",
+        b'{"text": "a", "top_k": 0}',
+        b'{"text": "a", "top_k": 1000001}',
+        b'{"text": "a", "topk": 1}',
+    ):
         with pytest.raises(HTTPError, match=r"."):
             read_plain(body, LIMITS)
 

@@ -134,6 +134,13 @@ def _existing(folder: Path, wanted: Job) -> Job | None:
     return job
 
 
+def _shown(value: object) -> str:
+    """An option as it is given."""
+    if value is None:
+        return "not given"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 def _difference(job: Job, wanted: Job) -> str | None:
     """What two jobs differ in, in words; None if nothing matters."""
     if job.artifact_sha256 != wanted.artifact_sha256:
@@ -143,7 +150,7 @@ def _difference(job: Job, wanted: Job) -> str | None:
     for name in JobOptions.__struct_fields__:
         before, now = getattr(job.options, name), getattr(wanted.options, name)
         if before != now:
-            return f"its {name} was {before}, not {now}"
+            return f"its {name} was {_shown(before)} and is {_shown(now)} now"
     if job.sources != wanted.sources:
         before_, now_ = set(job.sources), set(wanted.sources)
         changed = sorted({each.file for each in before_ ^ now_})

@@ -21,6 +21,7 @@ CONNECTIONS = 4096
 """maximum number of connections per worker"""
 HEAD_BYTES = 64 << 10
 """maximum size of a request's line and headers"""
+TOO_LARGE = "the headers are too large"
 LOOKS = 4
 """number of checks of a connection within the time limit for headers"""
 LINGER_SECONDS = 1.0
@@ -44,6 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
         """data for the parser, starting with the current piece"""
         self._offered = False
         """whether the request offers another protocol"""
+        self._head_too_large = False
         super().connection_made(transport)
         self.transport = JoiningTransport(transport, self.loop)  # type: ignore[assignment]
         if len(self.connections) > CONNECTIONS:
@@ -73,7 +75,7 @@ class BoundedHttp(HttpToolsProtocol):
         elif goes_on:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._refuse(431, "Request Header Fields Too Large", "the headers are too large")
+                self._refuse(431, "Request Header Fields Too Large", TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Httptools: a request starts."""
@@ -83,6 +85,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Httptools: its headers are complete."""
+        if self._head_bytes + len(self._fed[0]) > HEAD_BYTES and self._head_size() > HEAD_BYTES:
+            self._head_too_large = True
+            raise ValueError(TOO_LARGE)  # ends parsing, and comes back as `send_400_response`
         self._offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
         if self._offered:
             return  # the request is parsed again, without the offer
@@ -98,7 +103,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Reject input that is not HTTP, with an error in the protocol's form."""
-        self._refuse(400, "Bad Request", msg)
+        if self._head_too_large:
+            self._refuse(431, "Request Header Fields Too Large", TOO_LARGE)
+        else:
+            self._refuse(400, "Bad Request", msg)
 
     def shutdown(self) -> None:
         """End a connection after its running request, or soon if there is none."""
@@ -106,6 +114,10 @@ class BoundedHttp(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self._end)
         else:
             super().shutdown()
+
+    def _head_size(self) -> int:
+        """Bytes of the request's path and headers."""
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Ignore an offer of another protocol: a new parser gets the same head without the offer, and then the rest.

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from packlight.serve.requests import MOST_TOP_K
+
 Text = Annotated[str, Meta(extra_json_schema={"maxLength": "text_bytes"})]
 Texts = Annotated[list[Text], Meta(min_length=1, extra_json_schema={"maxItems": "texts"})]
 Size = Annotated[int, Meta(ge=-1)]
@@ -60,7 +62,7 @@ class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /predict`: one text or several."""
 
     text: Text | Texts
-    top_k: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    top_k: Annotated[int, Meta(ge=1, le=MOST_TOP_K)] = 1
     model: str | None = None
     version: str | None = None
 

@@ -13,6 +13,7 @@ INPUT = "text"
 LABEL, SCORES, OUT_OF_SCOPE = "label", "scores", "out_of_scope"
 OUTPUTS = (LABEL, SCORES, OUT_OF_SCOPE)
 MICROSECONDS = 1e-6
+MOST_TOP_K = 1_000_000
 LONGEST_TIMEOUT = 1 << 63
 
 
@@ -101,8 +102,8 @@ def read_plain(body: bytes, limits: Limits) -> PlainRequest:
         HTTPError: 400 with the reason for anything malformed, 413 above a limit.
     """
     plain: PlainRequest = _decode(_plain, _without_mark(body))
-    if plain.top_k < 1:
-        raise malformed("top_k must be 1 or more")
+    if not 1 <= plain.top_k <= MOST_TOP_K:
+        raise malformed(f"top_k must be from 1 to {MOST_TOP_K}")
     if not plain.texts:
         raise malformed("text is an empty list; give one text or more")
     if len(plain.texts) > limits.texts:

@@ -11,8 +11,8 @@ from packlight.errors import DataError, RecipeError
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
 from packlight.runtime.predictor import Predictor
-from packlight.steps import distill_static
 from packlight.steps.calibrate.rule import Rule
+from packlight.steps.distill_static import apply as distill_static
 
 pytest_plugins = ["frontier_run"]
 NAMES = (
@@ -109,7 +109,7 @@ def test_a_stopped_run_goes_on_where_it_was(make_variants, frontier_run, frontie
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(distill_static.apply, "save_static", stop)
+        patch.setattr(distill_static, "save_static", stop)
         with pytest.raises(KeyboardInterrupt):
             make_variants(frontier_recipe, folder)
     assert not (folder / "variants" / "static").exists()

@@ -7,9 +7,11 @@ import os
 import platform
 import shutil
 import signal
+from functools import partial
 
 import msgspec
 import pytest
+import torch
 
 from packlight.analysis.recommend import Constraints
 from packlight.data import dataset_from_rows
@@ -35,27 +37,21 @@ STUDENT = {"batch_size": 16, "bf16": False}
 NGRAMS = {"epochs": 4, "hidden_size": 16, "batch_size": 16}
 
 
+def start(data, teacher, run, out, *, families=("static",), limits=None, **other):
+    """Search in a folder; by default for n-grams alone, which take a second."""
+    if not (out / "variants" / "teacher-onnx").exists():
+        # The very export that each search would make first.
+        shutil.copytree(run / "variants" / "teacher-onnx", out / "variants" / "teacher-onnx")
+    space = space_of(Artifact.open(teacher), data, families)
+    space = dataclasses.replace(space, epochs=(1, 2), student_options=STUDENT, ngram_options=NGRAMS)
+    settings = {"teacher": str(teacher), "threads": 1, "space": space, "trial_effort": EFFORT, "effort": EFFORT}
+    wanted = Constraints(percentile="mean", **(limits or {}))
+    return search(data, out, limits=wanted, **(settings | other))
+
+
 @pytest.fixture(scope="module")
 def begin(data, given_teacher, tiny_run):
-    """Search in a folder; by default for n-grams alone, which take a second."""
-
-    def start(out, *, families=("static",), limits=None, **other):
-        if not (out / "variants" / "teacher-onnx").exists():
-            # The very export that each search would make first.
-            shutil.copytree(tiny_run / "variants" / "teacher-onnx", out / "variants" / "teacher-onnx")
-        space = space_of(Artifact.open(given_teacher), data, families)
-        space = dataclasses.replace(space, epochs=(1, 2), student_options=STUDENT, ngram_options=NGRAMS)
-        settings = {
-            "teacher": str(given_teacher),
-            "threads": 1,
-            "space": space,
-            "trial_effort": EFFORT,
-            "effort": EFFORT,
-        }
-        wanted = Constraints(percentile="mean", **(limits or {}))
-        return search(data, out, limits=wanted, **(settings | other))
-
-    return start
+    return partial(start, data, given_teacher, tiny_run)
 
 
 @pytest.fixture(scope="module")
@@ -214,12 +210,13 @@ def search_in_child(begin, out, trials, *, die_after):
 
         _Trial._watch = watching
     running._measure = lambda *_: {}
+    torch.set_num_threads(1)  # two on a busy machine mostly wait for each other
     begin(out, trials=trials)
 
 
 def child(*given, **named):
-    # The models were imported by the parent; a child of one thread may be forked.
-    process = multiprocessing.get_context("fork").Process(target=search_in_child, args=given, kwargs=named)
+    # Not forked: PyTorch's threads, which a search leaves in this process, would be missing in the child, and it would hang.
+    process = multiprocessing.get_context("spawn").Process(target=search_in_child, args=given, kwargs=named)
     process.start()
     return process
 

@@ -8,7 +8,6 @@ import pytest
 
 from packlight.errors import DataError
 from packlight.runtime.predictor import Predictor
-from packlight.scoring.batches import batches
 from packlight.scoring.scorer import BatchDependenceWarning, Scorer
 from packlight.scoring.settings import READ_ERROR, ScorerSettings
 
@@ -83,17 +82,6 @@ def test_batch_dependent_artifacts_run_one_text_at_a_time_and_say_so(folder, tin
     alone = [opened(folder(kind))(batch_of([text])).to_pylist()[0]["score"] for text in texts[:5]]
     assert [row["score"] for row in scorer(batch_of(texts)).to_pylist()][:5] == alone
     assert set(sizes) == {1}
-
-
-def test_texts_of_one_length_run_together_within_the_budget():
-    lengths = [3, 9, 3, 5, 3, 9, 40]
-    assert list(batches(lengths, pads=True, together=True, budget=9)) == [[0, 2, 4], [3], [1], [5], [6]]
-    assert list(batches(lengths, pads=True, together=False, budget=9)) == [[place] for place in range(7)]
-    assert list(batches(lengths, pads=False, together=True, budget=9)) == [list(range(7))]
-    assert list(batches([], pads=True, together=True)) == []
-    many = list(batches([4] * 1000, pads=True, together=True, budget=512))
-    assert [len(each) for each in many] == [128] * 7 + [104]
-    assert sorted(place for each in many for place in each) == list(range(1000))
 
 
 def test_no_batch_is_padded(folder, tiny):

@@ -15,15 +15,19 @@ import pyarrow as pa
 
 from packlight.errors import DataError
 from packlight.runtime.artifact import Artifact
+from packlight.runtime.batches import by_length
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Logits
 from packlight.runtime.engines import open_engine
 from packlight.runtime.golden import has_golden, replay
-from packlight.scoring.batches import BATCH_TEXTS, batches
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import READ_ERROR, ScorerSettings
 from packlight.scoring.text_column import Bad, texts_of
 
+BATCH_TOKENS = 512
+"""tokens in a batch; 256 to 1,024 were equally fast on one thread, for students of 3 layers (docs/decisions/0032)"""
+BATCH_TEXTS = 256
+"""texts in a batch of an engine that runs each text by itself"""
 NOT_FINITE = "the model's logits are not finite"
 LONGEST_KEPT = 300
 """characters; a longer text is seldom equal to another, and would make the cache's memory anybody's guess"""
@@ -164,12 +168,18 @@ class Scorer:
         encoded = engine.encode(texts)
         cut = engine.truncated(texts, encoded)
         answers: list[Answer | None] = [None] * len(texts)
-        together = self.artifact.manifest.batch_invariant
-        for places in batches([len(each) for each in encoded], pads=engine.info.pads, together=together):
+        for places in self._batches([len(each) for each in encoded]):
             logits = engine.logits([encoded[place] for place in places])
             for place, answer in zip(places, self._decide(logits, [cut[place] for place in places]), strict=True):
                 answers[place] = answer
         return answers  # type: ignore[return-value] # each place comes once
+
+    def _batches(self, lengths: Sequence[int]) -> Sequence[Sequence[int]]:
+        """Indices of the texts that run together."""
+        if not self.artifact.manifest.batch_invariant:
+            return [[place] for place in range(len(lengths))]
+        # Padding would take most of the time, and float32 results depend on it. A table has enough texts of each length.
+        return by_length(lengths, budget=BATCH_TOKENS, padding=0) if self._engine.info.pads else [range(len(lengths))]
 
     def _decide(self, logits: Logits, cut: Sequence[bool]) -> list[Answer]:
         """As `decide` does it of one text, for [texts, labels] at once."""

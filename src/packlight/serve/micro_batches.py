@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence, Sized
 from typing import Generic, NamedTuple, TypeVar
 
+from packlight.runtime import batches as batching
+
 CALL_TOKENS = 4
 """overhead of a call of the runtime, in tokens: a text joins a batch if that adds less padding"""
 Owner = TypeVar("Owner")
@@ -34,11 +36,12 @@ def slice_length(items: Sequence[Item[Owner]], start: int, budget: int, *, pads:
         budget: maximum padded tokens in a micro-batch.
         pads: whether a batch is padded to its longest text.
     """
+    padding = CALL_TOKENS if pads else None
     whole, texts, longest = 0, 0, 0
     """tokens of complete micro-batches, and of the current one"""
     for place in range(start, len(items)):
         tokens = items[place].tokens
-        if texts and not _joins(tokens, texts, longest if pads else tokens, budget):
+        if texts and not batching.joins(tokens, texts, longest, budget, padding):
             whole, texts = whole + texts * longest, 0
         texts, longest = texts + 1, tokens
         if place > start and whole + texts * longest > budget:
@@ -57,20 +60,10 @@ def cut(items: Iterable[Item[Owner]], budget: int, *, pads: bool, together: bool
     """
     if not together:
         return [[item] for item in items]
-    batches: list[list[Item[Owner]]] = []
-    batch: list[Item[Owner]] = []
-    for item in sorted(items, key=_tokens):
-        longest = batch[-1].tokens if pads and batch else item.tokens
-        if batch and not _joins(item.tokens, len(batch), longest, budget):
-            batches.append(batch)
-            batch = []
-        batch.append(item)
-    return [*batches, batch] if batch else batches
-
-
-def _joins(tokens: int, texts: int, longest: int, budget: int) -> bool:
-    """Whether a text, at least as long as a batch's longest, costs less in it than in a separate call."""
-    return tokens * (texts + 1) <= budget and (tokens - longest) * texts <= CALL_TOKENS
+    queued = list(items)
+    lengths = [item.tokens for item in queued]
+    batches = batching.by_length(lengths, budget=budget, padding=CALL_TOKENS if pads else None)
+    return [[queued[place] for place in batch] for batch in batches]
 
 
 def _tokens(item: Item[Owner]) -> int:

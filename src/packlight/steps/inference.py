@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from packlight.models.hf_model import final_layer
 from packlight.progress import bar
+from packlight.runtime.batches import MOST_TOKENS, by_length
 from packlight.runtime.tokenization import TextEncoder
 from packlight.runtime.windows import parts_of
 
 BATCH = 64
-BATCH_TOKENS = 16_384
-"""maximum number of tokens in a batch, padding included, so that long texts don't exhaust the memory"""
+"""maximum number of texts in a batch"""
 
 
 def logits_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
@@ -64,12 +63,6 @@ def _pooled(seen: Tensor, mask: Tensor) -> Tensor:
 
 def _batches(encoder: TextEncoder, rows: Sequence[list[int]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Batches of rows of similar length: their indices, and their padded token ids and masks."""
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    start = 0
-    while start < len(rows):
-        places = order[start : start + BATCH]
-        # All rows are padded to the last one, which is the longest. Batches of long texts have fewer rows.
-        places = places[: max(1, BATCH_TOKENS // max(1, len(rows[places[-1]])))]
-        start += len(places)
-        tokens = encoder.pad([rows[place] for place in places])
-        yield torch.from_numpy(places), torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask)
+    for batch in by_length([len(row) for row in rows], budget=MOST_TOKENS, most=BATCH):
+        tokens = encoder.pad([rows[place] for place in batch])
+        yield torch.tensor(batch), torch.from_numpy(tokens.input_ids), torch.from_numpy(tokens.attention_mask)

@@ -9,7 +9,9 @@ import pytest
 import packlight  # noqa: F401 - before any test imports onnxruntime: see packlight.telemetry
 
 # Test modules import these before their own `pytest_plugins` name them.
-pytest.register_assert_rewrite("command", "deployed", "frontier_run", "loopback_hub", "searched", "served", "tiny_run")
+pytest.register_assert_rewrite(
+    "command", "deployed", "frontier_run", "lakes", "loopback_hub", "searched", "served", "tiny_run"
+)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
     # Each of xdist's workers has a processor of its own: two that both train on all of them wait for each other.

@@ -93,6 +93,7 @@ def test_messages_are_calm_and_ones_own(finished):
     _, answer = finished
     names = ("teacher", "student", "student-torch", "student-onnx", "student-dynamic", "student-static")
     lines = answer.stderr.splitlines()
+    assert sum("longest text" in line for line in lines) == 2, "each length is said once"
     epochs = [line for line in lines if line.startswith(("  teacher, epoch ", "  student, epoch "))]
     assert any(line.startswith("  teacher, epoch 1: val ") for line in epochs)
     lines = [line for line in lines if line not in epochs]

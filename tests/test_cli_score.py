@@ -11,12 +11,7 @@ from pyarrow import dataset, parquet
 from packlight.runtime.artifact import Artifact
 from packlight.scoring.report import ScoreReport
 
-pytest_plugins = ["frontier_run", "command"]
-
-
-@pytest.fixture
-def static(frontier_run):
-    return frontier_run / "variants" / "static-calibrated"
+pytest_plugins = ["lakes", "command"]
 
 
 @pytest.fixture

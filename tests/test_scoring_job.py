@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from pyarrow import csv, dataset, parquet
 
 import packlight
+from lakes import hashes, write_texts
 from packlight.errors import ArtifactError, DataError, MissingExtraError, PacklightError
 from packlight.progress import watching
 from packlight.runtime.predictor import Predictor
@@ -23,33 +23,19 @@ from packlight.scoring.job import JOURNAL
 from packlight.scoring.report import _covered
 from packlight.scoring.writers import output_file
 
-pytest_plugins = ["frontier_run"]
+pytest_plugins = ["lakes"]
 ROWS_PER_FILE = 2000
 
 
 @pytest.fixture(scope="module")
-def static(frontier_run):
-    return frontier_run / "variants" / "static-calibrated"
-
-
-@pytest.fixture(scope="module")
-def lake(tiny, tmp_path_factory):
+def lake(random_texts, tmp_path_factory):
     """Two files of 12,000 and 3,500 texts, some of them equal, some of them null."""
     folder = tmp_path_factory.mktemp("lake")
-    words = " ".join(tiny.toy_texts()[0]).split()
-    randomly = random.Random(0)
-    for name, rows in (("a", 12_000), ("b", 3_500)):
-        texts = [" ".join(randomly.choices(words, k=randomly.randint(1, 6))) for _ in range(rows)]
+    for seed, (name, rows) in enumerate((("a", 12_000), ("b", 3_500))):
+        texts = random_texts(rows, seed=seed)
         texts[5] = None
-        parquet.write_table(
-            pa.table({"id": range(rows), "text": texts}), folder / f"{name}.parquet", row_group_size=5000
-        )
+        write_texts(folder / f"{name}.parquet", texts, row_group_size=5000)
     return folder
-
-
-def hashes(folder):
-    files = [path for path in folder.rglob("*.*") if not path.name.startswith(("_", "."))]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +297,8 @@ def test_what_a_worker_refuses_is_the_callers_error(static, lake, tmp_path):
         ({"sample": 1.5}, "sample=1.5"),
         ({"format": "xlsx"}, "format='xlsx'"),
         ({"workers": 0}, "workers=0"),
+        ({"workers": 0, "inputs": "nowhere"}, "workers=0"),
+        ({"workers": 0, "engine": "ray"}, "workers=0"),
         ({"cache_texts": -1}, "cache_texts=-1"),
         ({"text_column": "txt"}, "has no column 'txt': .*did you mean 'text'"),
         ({"text_column": "id"}, "column 'id' is int64, not text"),
@@ -319,7 +307,7 @@ def test_what_a_worker_refuses_is_the_callers_error(static, lake, tmp_path):
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(static, lake, tmp_path, wrong, said):
     with pytest.raises(PacklightError, match=said):
-        packlight.score(static, lake, tmp_path / "out", **wrong)
+        packlight.score(**({"artifact": static, "inputs": lake, "out": tmp_path / "out"} | wrong))
     assert not (tmp_path / "out").exists()
 
 

@@ -1,38 +1,30 @@
 """Scoring on a real Ray cluster of two nodes on loopback, one of which is lost; `make test-ray` installs Ray."""
 
-import hashlib
 import io
 import shutil
 import tarfile
 import threading
 import time
 
-import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 import packlight
+from lakes import hashes, write_texts
 from packlight.errors import ArtifactError, DataError, MissingExtraError, PacklightError
 from packlight.scoring.on_ray import FragmentScorer
 from packlight.scoring.packed import Packed
 from packlight.scoring.settings import Setup, scorer_settings
 
-pytest_plugins = ["frontier_run"]
+pytest_plugins = ["lakes"]
 ROWS = 20_000
 
 
 @pytest.fixture(scope="module")
-def static(frontier_run):
-    return frontier_run / "variants" / "static-calibrated"
-
-
-@pytest.fixture(scope="module")
-def lake(tiny, tmp_path_factory):
+def lake(random_texts, tmp_path_factory):
     """One file of texts, in ten row groups."""
     folder = tmp_path_factory.mktemp("lake")
-    texts = [f"{text} {number}" for number in range(ROWS) for text in [tiny.toy_texts()[0][number % 20]]]
-    table = pa.table({"id": range(ROWS), "text": [*texts[:-1], None]})
-    parquet.write_table(table, folder / "texts.parquet", row_group_size=ROWS // 10)
+    write_texts(folder / "texts.parquet", [*random_texts(ROWS - 1), None], row_group_size=ROWS // 10)
     return folder
 
 
@@ -56,11 +48,6 @@ def connected(cluster):
     ray.init(address=cluster.address, log_to_driver=False)
     yield ray
     ray.shutdown()
-
-
-def hashes(folder):
-    files = sorted(folder.rglob("*.parquet"))
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_a_data_set_of_ray_gets_the_labels_of_the_local_engine(connected, static, lake, tmp_path):

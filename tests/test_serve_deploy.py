@@ -128,6 +128,7 @@ def test_everything_that_is_written_switches_usage_reports_off(folder):
         assert compose[name] == value
         for pod in pods:
             assert {"name": name, "value": value} in pod["containers"][0]["env"]
+    assert not any("RAY" in file.read_text() for file in folder.iterdir() if file.is_file() and file.suffix != ".whl")
 
 
 def test_there_is_time_to_drain(folder):

@@ -1,19 +1,13 @@
 """Scoring on Spark in local-cluster mode, with two executors; `make test-spark` installs PySpark, and needs Java."""
 
-import random
 import sys
 
 import pytest
 
 from packlight.errors import DataError
 
-pytest_plugins = ["frontier_run"]
+pytest_plugins = ["lakes"]
 ROWS = 20_000
-
-
-@pytest.fixture(scope="module")
-def static(frontier_run):
-    return frontier_run / "variants" / "static-calibrated"
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +26,9 @@ def spark():
 
 
 @pytest.fixture(scope="module")
-def frame(spark, tiny):
-    words = " ".join(tiny.toy_texts()[0]).split()
-    randomly = random.Random(0)
-    rows = [(number, " ".join(randomly.choices(words, k=randomly.randint(1, 6)))) for number in range(ROWS - 1)]
-    return spark.createDataFrame([*rows, (ROWS - 1, None)], "id long, text string").repartition(4)
+def frame(spark, random_texts):
+    rows = list(enumerate([*random_texts(ROWS - 1), None]))
+    return spark.createDataFrame(rows, "id long, text string").repartition(4)
 
 
 @pytest.mark.parametrize("shared", [False, True])

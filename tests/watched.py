@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from packlight.cli import CACHES
-from packlight.telemetry import SWITCHES
+from packlight.telemetry import RAY_SWITCH, SWITCHES
 
 CALLS = (
     "connect,sendto,sendmsg,sendmmsg,"
@@ -82,6 +82,7 @@ class Watched:
         self._trace = folder / "trace"
         dropped = (
             *SWITCHES,
+            *RAY_SWITCH,
             *CI,
             *CACHES,
             "PACKLIGHT_CACHE",

@@ -8,8 +8,10 @@ lists what each library does and how we found out.
 import os
 import sys
 
-SWITCHES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-"""environment variables: one for onnxruntime, one for huggingface_hub, hf-xet and transformers, and one for Ray"""
+SWITCHES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""environment variables: one for onnxruntime, and one for huggingface_hub, hf-xet and transformers"""
+RAY_SWITCH = {"RAY_USAGE_STATS_ENABLED": "0"}
+"""the environment variable for Ray, which no server has"""
 
 
 def switch_off() -> None:
@@ -18,7 +20,7 @@ def switch_off() -> None:
     Libraries that are already loaded have read their variables, so they are told directly. For onnxruntime, that stops
     only its optional events. To stop all of them, the variable must be set before its import.
     """
-    os.environ.update(SWITCHES)
+    os.environ.update(SWITCHES | RAY_SWITCH)
     if (runtime := sys.modules.get("onnxruntime")) is not None:
         runtime.disable_telemetry_events()
     if (constants := sys.modules.get("huggingface_hub.constants")) is not None:

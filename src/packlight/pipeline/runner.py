@@ -187,6 +187,7 @@ def _building(
                     seed=seed,
                     resolved=resolved,
                     abstain=abstain,
+                    lengths_shown=step.name in lengths and bool(lengths[step.name].longer),
                 )
             except UnsupportedError as error:
                 # This was not known of the architecture. Steps that don't start from this one can still be carried out.

@@ -47,6 +47,7 @@ def make_variant(
     resolved: Resolved | None = None,
     abstain: float | None = None,
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None,
+    lengths_shown: bool = False,
 ) -> tuple[Artifact, bool]:
     """Build the step's artifact in `folder`, unless it is there already.
 
@@ -65,6 +66,7 @@ def make_variant(
             default. If val has out-of-scope texts and train has none, they choose the threshold.
         on_epoch: called after each training epoch with its number, from 1, and the accuracy on val. An exception from
             it stops the training, which the same call resumes later.
+        lengths_shown: whether the user has been told already how long texts may be.
 
     Returns:
         The artifact, and whether it had to be made.
@@ -96,7 +98,8 @@ def make_variant(
     info(f"{step.name}: {step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
-        result = apply(step, StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch))
+        context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch, lengths_shown)
+        result = apply(step, context)
         manifest = manifest_of(
             step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=_oos_label(data, draft), parent=parent
         )

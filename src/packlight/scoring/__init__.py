@@ -95,7 +95,7 @@ def score(
         [str(each) for each in several],
         Path(out),
         options,
-        workers=workers,
+        workers=None if workers is None else whole_number("workers", workers),
         strict=strict,
         engine=engine,
         address=address,

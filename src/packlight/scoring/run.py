@@ -34,6 +34,8 @@ def run_job(
     address: str | None,
 ) -> ScoreReport:
     """Score tables; see `packlight.score`."""
+    if workers is not None and engine == "local":
+        checked_count("workers", workers, most_at_once())
     opened = Artifact.open(Path(artifact))
     files = input_files(inputs)
     _refuse_output_inside(out, files)
@@ -80,8 +82,7 @@ def _workers(engine: ScoringEngine, address: str | None, workers: int | None) ->
         with on_ray.connected(address) as cores:
             yield on_ray.score_fragments, min(workers or cores, cores)
     else:
-        count = cpu_budget() if workers is None else checked_count("workers", workers, most_at_once())
-        yield local.score_fragments, count
+        yield local.score_fragments, workers or cpu_budget()
 
 
 def _score(folder: JobFolder, setup: Setup, score_fragments: ScoreFragments, workers: int) -> None:

@@ -32,6 +32,8 @@ class StepContext:
     on_epoch: Callable[[int, float], None] = lambda _number, _accuracy: None
     """called after each training epoch with its number, from 1, and the accuracy on val; may raise to stop the
     training"""
+    lengths_shown: bool = False
+    """whether the user has been told already how long texts may be"""
 
     @property
     def parent(self) -> Artifact:

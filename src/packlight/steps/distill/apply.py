@@ -160,7 +160,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
             "work; omit it"
         )
     _check_relations(step, context, (student, encoder), teacher, lesson)
-    lengths = token_facts(context.data, encoder)
+    lengths = token_facts(context.data, encoder, shown=context.lengths_shown)
     lesson, teaching = teacher_outputs(
         context,
         teacher,

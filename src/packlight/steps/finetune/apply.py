@@ -102,13 +102,13 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
         limit = length_limit(model, tokenizer)
         length = choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
         encoder = TextEncoder(file, length, long_texts=step.long_texts)
-        facts["lengths"] = token_facts(context.data, encoder)
+        facts["lengths"] = token_facts(context.data, encoder, shown=context.lengths_shown)
     else:
         whole = TextEncoder(file, length_limit(model, tokenizer))
         lengths = [len(row) for row in whole.ids(context.data.train.texts)]
         length = choose_length(lengths, limit=whole.max_length, stated=step.max_length, name=step.name)
         encoder = TextEncoder(file, length, long_texts=step.long_texts)
-        facts["lengths"] = token_facts(context.data, encoder)
+        facts["lengths"] = token_facts(context.data, encoder, shown=context.lengths_shown)
         history = finetune(
             model,
             encoder,

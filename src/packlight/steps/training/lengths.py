@@ -54,6 +54,7 @@ def length_facts(
     unit: str,
     cut: str,
     longer: Truncated | None = None,
+    shown: bool = False,
 ) -> dict[str, Any]:
     """The share of each split that is truncated, for the manifest. It is also shown, as a warning if above 1 %.
 
@@ -64,14 +65,16 @@ def length_facts(
         unit: what it counts: tokens or words.
         cut: how longer texts are handled.
         longer: tells for texts whether they are read in windows; None if windows are not used.
+        shown: whether the share has been shown already, so that only the warning is left to show.
     """
     shares = _shares(data, truncated)
     facts: dict[str, Any] = {"max_length": max_length, "unit": unit, "cut": cut, "truncated": shares}
-    if longer is None:
-        info(f"  longest text {max_length} {unit}; cut ({cut}): {listed(shares)}")
-    else:
+    handled = f"cut ({cut}): {listed(shares)}"
+    if longer is not None:
         windowed = facts["windowed"] = _shares(data, longer)
-        info(f"  longest text {max_length} {unit}; read in windows of that length: {listed(windowed)}")
+        handled = f"read in windows of that length: {listed(windowed)}"
+    if not shown:
+        info(f"  longest text {max_length} {unit}; {handled}")
     long = [f"{share:.1%} of the {name} texts" for name, share in shares.items() if share > WORTH_A_WARNING]
     if long:
         warn(f"warning: {' and '.join(long)} are {_too_long(max_length, unit, windows=longer is not None)}")
@@ -94,7 +97,7 @@ def listed(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{share:.1%} of {name}" for name, share in shares.items())
 
 
-def token_facts(data: Dataset, encoder: TextEncoder) -> dict[str, Any]:
+def token_facts(data: Dataset, encoder: TextEncoder, *, shown: bool = False) -> dict[str, Any]:
     """The share of texts that a tokenizer truncates, as `length_facts` returns it."""
 
     def truncated(texts: Sequence[str]) -> list[bool]:
@@ -110,4 +113,5 @@ def token_facts(data: Dataset, encoder: TextEncoder) -> dict[str, Any]:
         unit="tokens",
         cut=encoder.long_texts,
         longer=longer if encoder.long_texts == "windows" else None,
+        shown=shown,
     )

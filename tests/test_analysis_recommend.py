@@ -129,9 +129,9 @@ def test_random_weights_are_never_recommended():
 
 
 def test_cautions():
-    noisy = row("a-int8", stable=False, batch_flips=72, artifact=None, accuracy=0.9)
+    noisy = row("a-int8", stable=False, batch_flips=72, accuracy=0.9)
     text = " ".join(advise(noisy, min_accuracy=0.895).cautions)
-    for words in ("within 5%", "72 of 5,500 val texts", "VNNI", "no artifact", "starts at 89.2%"):
+    for words in ("within 5%", "72 of 5,500 val texts", "VNNI", "starts at 89.2%"):
         assert words in text
     assert advise(row("calm", accuracy=0.9)).cautions == ()
 
@@ -152,10 +152,7 @@ def test_a_constraint_out_of_range_is_refused(wanted, words):
 
 @given(ROWS, st.sampled_from(PROFILES), st.one_of(st.none(), st.floats(0.5, 30)))
 def test_every_row_is_accounted_for_and_the_pick_keeps_the_constraints(figures, profile, limit):
-    rows = [
-        row(f"v{index}", ms=ms, accuracy=accuracy, size=size, step="reference")
-        for index, (ms, accuracy, size) in enumerate(figures)
-    ]
+    rows = [row(f"v{index}", ms=ms, accuracy=accuracy, size=size) for index, (ms, accuracy, size) in enumerate(figures)]
     advice = advise(*rows, profile=profile, max_latency_ms=limit, percentile="mean")
     picked = [each for each in rows if each.variant == advice.pick]
     if picked:
@@ -259,3 +256,19 @@ def test_a_pick_that_has_learnt_only_the_most_frequent_label_says_so(share, word
     found = [each for each in said if "always predicting 'ham'" in each]
     assert len(found) == (words is not None)
     assert words is None or f"Its test accuracy of 90.0% is {words} of always predicting" in found[0]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_reference_is_neither_picked_nor_what_others_are_compared_with(profile):
+    rows = (
+        row("mpnet", ms=50.0, accuracy=0.99, step="reference"),
+        row("teacher", ms=10.0, accuracy=0.90),
+    )
+    advice = advise(*rows, profile=profile)
+    assert advice.pick in {"teacher", None}
+    assert (
+        advice.pick is None
+        or next(other.why_not for other in advice.runners_up) == "it is a reference, to compare with"
+    )
+    assert not any("accura" in words and "mpnet" in words for words in (*advice.reasons, *advice.cautions))
+    assert "mpnet" not in {near.variant for near in advice.nearest}

@@ -1,7 +1,7 @@
 import pytest
 
 from packlight.errors import RecipeError
-from packlight.recipes.recipe import load_recipe, parse_recipe, with_oos_rate, write_recipe
+from packlight.recipes.recipe import load_recipe, parse_recipe, with_oos_rate, with_reference, write_recipe
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
@@ -189,3 +189,19 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 def test_yaml_cannot_run_code():
     with pytest.raises(RecipeError, match="line 1, column 1: a tag"):
         parse_recipe("!!python/object/apply:os.system ['true']")
+
+
+def test_a_reference_replaces_the_recipes_own_and_mpnet_is_fine_tuned_first():
+    plan = load_recipe("walk")
+    assert with_reference(plan, "distilbert").references == ("distilbert",)
+    trained = with_reference(plan, "mpnet")
+    assert trained.references == ()
+    assert trained.steps[1:] == plan.steps
+    assert (trained.steps[0].name, trained.steps[0].model, trained.steps[0].reference) == ("mpnet", "mpnet", True)
+
+
+def test_a_reference_that_there_is_not_and_one_that_a_variant_is_called_like_are_refused():
+    with pytest.raises(RecipeError, match="bert-base, distilbert and mpnet"):
+        with_reference(load_recipe("walk"), "bert-large")
+    with pytest.raises(RecipeError, match="two variants have the name 'mpnet'"):
+        with_reference(with_reference(load_recipe("walk"), "mpnet"), "mpnet")

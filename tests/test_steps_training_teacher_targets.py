@@ -16,6 +16,7 @@ from packlight.steps.context import StepContext
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.step import check_options
+from packlight.steps.training import teacher_targets
 from packlight.steps.training.soft_labels import read_answers
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 
@@ -104,7 +105,7 @@ def step(**options):
 
 
 def lesson(bench, **options):
-    return student_training_data(bench, bench.parent.labels, **options)
+    return student_training_data(bench, open_classifier(bench.parent.path), **options)
 
 
 def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and_test(bench, data, tmp_path):
@@ -272,3 +273,22 @@ def test_another_content_of_a_file_makes_the_student_again(bench, data, tmp_path
         file = write_answers(tmp_path / "a.jsonl", data, bench.parent.labels, more=[(word, "music")])
         marks.append(distilled(bench, tmp_path, soft_labels=file).manifest.fingerprint)
     assert marks[0] == marks[1] != marks[2]
+
+
+def test_texts_that_a_small_data_set_lacks_get_words_from_the_teachers_vocabulary(bench, data, monkeypatch):
+    monkeypatch.setattr(teacher_targets, "nearest_words", lambda *_: {"the": ("strangeword",)})
+    count = len(data.train)
+    assert "strangeword" not in " ".join(lesson(bench, augment=1.0).train_texts)
+    made = lesson(bench, augment=1.0, min_texts=4 * count).train_texts
+    assert "strangeword" in " ".join(made[-count:])
+
+
+def test_a_teacher_that_answers_in_bfloat16_answers_the_same_to_within_rounding(bench, teacher):
+    plain = lesson(bench)
+    model = open_classifier(teacher.path)
+    exact, rounded = (
+        teacher_outputs(bench, model, plain, max_length=24, bf16=bf16)[1].logits for bf16 in (False, True)
+    )
+    assert exact.dtype == rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(exact, rounded, rtol=0, atol=0.05 * float(exact.abs().max()))

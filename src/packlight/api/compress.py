@@ -12,7 +12,7 @@ from packlight.errors import ModelError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
 from packlight.progress import watching
-from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_oos_rate
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_oos_rate, with_reference
 from packlight.steps import Step
 from packlight.steps.step import OosRate
 
@@ -41,6 +41,7 @@ def compress(
     label_map: str | Path | Mapping[str, str] | None = None,
     new_head: bool = False,
     extend_labels: bool = False,
+    reference: str | None = None,
     threads: int = 1,
     train_threads: int | None = None,
     seconds: float = 60.0,
@@ -86,6 +87,8 @@ def compress(
             the data has the same names, or the labels' numbers.
         new_head: train a new classification head, and discard the model's own.
         extend_labels: keep the labels that a fine-tuned classifier knows, and add the data's other labels to its head.
+        reference: model to compare with instead of the recipe's references, in the first row: `bert-base`, `distilbert`, or
+            `mpnet`, which is as large as BERT-base and is fine-tuned first. It is never picked.
         threads: threads per inference of every measured variant. A worker of the server has one.
         train_threads: CPU threads for training. Defaults to the container's CPU limit.
         seconds: time limit for measuring speed, in seconds.
@@ -129,6 +132,8 @@ def compress(
         new_head=new_head,
         extend_labels=extend_labels,
     )
+    if reference is not None:
+        steps = with_reference(steps, reference)
     texts = as_dataset(data, text_column=text_column, label_column=label_column, oos_label=oos_label, seed=seed)
     with watching(on_progress):
         run(

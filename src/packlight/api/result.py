@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from packlight.analysis.recommend import Constraints, Recommendation, recommend
 from packlight.analysis.summary import Summary, summarise
 from packlight.api.saving import new_folder
@@ -182,7 +180,5 @@ def result_of(folder: Path, limits: Constraints) -> Result:
     measurements = read_measurements(folder)
     raws = [read_raw(folder, row.variant) for row in measurements.measurements]
     right = correct_by_variant(raws, read_truth(folder, measurements.chosen_on))
-    # Reference rows are for comparison only and can't be shipped.
-    rows = tuple(row for row in measurements.measurements if row.artifact is not None)
-    advice = recommend(msgspec.structs.replace(measurements, measurements=rows), limits, right=right)
+    advice = recommend(measurements, limits, right=right)
     return Result(folder, measurements, advice)

@@ -12,7 +12,7 @@ from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit
 from packlight.progress import info, warn
-from packlight.recipes.recipe import load_recipe, with_head, with_lengths, with_oos_rate
+from packlight.recipes.recipe import load_recipe, with_head, with_lengths, with_oos_rate, with_reference
 from packlight.steps import modules_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ def run(
     abstain: options.Abstain = None,
     max_length: options.MaxLength = None,
     long_texts: options.LongTexts = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with this model instead of the recipe's references, in the first row: `bert-base`, `distilbert`, or "
+            "`mpnet`, which is as large as BERT-base and is fine-tuned first."
+        ),
+    ] = None,
     threads: options.MeasuredThreads = 1,
     train_threads: options.TrainThreads = None,
     seconds: options.Seconds = 60.0,
@@ -58,6 +65,8 @@ def run(
         plan, label_map=None if label_map is None else str(label_map), new_head=new_head, extend_labels=extend_labels
     )
     plan = with_lengths(plan, max_length=max_length, long_texts=long_texts)
+    if reference is not None:
+        plan = with_reference(plan, reference)
     labelled = source.read()
     for line in labelled.describe():
         info(line)

@@ -26,6 +26,8 @@ from packlight.measure.environment import Environment
 T = TypeVar("T")
 FORMAT = 2
 FILE_NAME = "measurements.json"
+REFERENCE = "reference"
+"""`step` of a model to compare with, which is never recommended"""
 Judged = Literal["val", "test"]
 """splits that variants are evaluated on"""
 
@@ -160,7 +162,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """fp32, int8, …"""
     threads: int
     artifact: str | None
-    """the artifact's folder relative to the run's folder; null for a reference row"""
+    """the artifact's folder relative to the run's folder; null for a reference row that the run did not train"""
     note: str | None
     """a note for readers, such as 'random weights: size and latency only'"""
     batch_invariant: bool

@@ -15,6 +15,7 @@ from packlight.files import atomic_write
 from packlight.measure import environment, timing
 from packlight.measure.figures import VariantInfo, derive
 from packlight.measure.results import (
+    REFERENCE,
     DataSummary,
     Judged,
     Measurements,
@@ -152,7 +153,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
     return VariantInfo(
         variant=manifest.name,
         parent=next((name for name in ancestors if name in measured), manifest.parent),
-        step=manifest.step,
+        step=REFERENCE if manifest.options.get("reference") else manifest.step,
         engine=manifest.engine,
         precision=manifest.precision,
         artifact=artifact.path.relative_to(out).as_posix() if below else str(artifact.path),
@@ -252,7 +253,7 @@ def _identity_of_reference(reference: "Reference") -> VariantInfo:
     return VariantInfo(
         variant=reference.name,
         parent=None,
-        step="reference",
+        step=REFERENCE,
         engine="pipeline",
         precision="fp32",
         artifact=None,

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, get_args
 
 import msgspec
 
@@ -23,9 +23,12 @@ from packlight.errors import RecipeError
 from packlight.expected import problem_of, shown
 from packlight.files import atomic_write
 from packlight.steps import step_types
+from packlight.steps.finetune.options import Finetune
 from packlight.steps.step import SAME, OosRate, Step, check_options
 
 VERSION = 1
+ReferenceName = Literal["bert-base", "distilbert"]
+REFERENCES: tuple[str, ...] = get_args(ReferenceName)
 LONGEST_MESSAGE = 1000
 """characters"""
 
@@ -36,7 +39,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     version: Annotated[int, msgspec.Meta(description=f"Version of the recipe format: {VERSION}.")]
     name: Annotated[str, msgspec.Meta(description="Name of the recipe, for messages and the report.")]
     references: Annotated[
-        tuple[Literal["bert-base", "distilbert"], ...],
+        tuple[ReferenceName, ...],
         msgspec.Meta(description="Models to measure beside the variants, for comparison."),
     ] = ()
     steps: Annotated[
@@ -171,6 +174,27 @@ def with_lengths(recipe: Recipe, *, max_length: int | None = None, long_texts: s
     for step in steps:
         check_options(step)
     return msgspec.structs.replace(recipe, steps=tuple(steps))
+
+
+def with_reference(recipe: Recipe, name: str) -> Recipe:
+    """Compare with one model instead of the recipe's references. It becomes the first row, to which all speedups refer.
+
+    Args:
+        recipe: the recipe.
+        name: `bert-base` or `distilbert`, or `mpnet`, an encoder as large as BERT-base that is fine-tuned first.
+
+    Raises:
+        RecipeError: if there is no such reference, or if a variant has its name.
+    """
+    if name in REFERENCES:
+        changed = msgspec.structs.replace(recipe, references=(name,))
+    elif name == "mpnet":
+        first = Finetune(name=name, model=name, epochs=3, learning_rate=6e-5, reference=True)
+        changed = msgspec.structs.replace(recipe, references=(), steps=(first, *recipe.steps))
+    else:
+        raise RecipeError(f"there is no reference {name!r}; there are {', '.join(REFERENCES)} and mpnet")
+    _check_order(changed, recipe.name)
+    return changed
 
 
 def with_head(

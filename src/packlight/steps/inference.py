@@ -1,6 +1,7 @@
 """Inference with a PyTorch classifier for many texts, in length-sorted batches."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -27,11 +28,37 @@ def features_of(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
 
 
 @torch.no_grad()
-def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+def runs_in_bf16(model: PreTrainedModel, encoder: TextEncoder) -> bool:
+    """Whether an architecture takes a batch under autocast: some fill masks with numbers that bfloat16 does not have."""
+    tokens = encoder(["a", "a b"])
+    given = {name: torch.from_numpy(values).to(model.device) for name, values in tokens.feed().items()}
+    try:
+        with _bf16(model):
+            model(**given)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _bf16(model: PreTrainedModel) -> torch.autocast:
+    return torch.autocast(model.device.type, dtype=torch.bfloat16)
+
+
+@torch.no_grad()
+def forward_all(
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], *, bf16: bool = False
+) -> tuple[Tensor, Tensor]:
     """Logits [texts, labels] and the final layer's inputs [texts, hidden], both float32 on the CPU.
 
     For a text with several windows, both are the mean over its windows.
+
+    Args:
+        model: a sequence classifier.
+        encoder: its tokenizer.
+        texts: its inputs.
+        bf16: multiply in bfloat16 where the architecture allows it.
     """
+    bf16 = bf16 and runs_in_bf16(model, encoder)
     final = final_layer(model)
     rows = encoder.ids(texts)
     parts = [part for row in rows for part in parts_of(row)]
@@ -42,7 +69,7 @@ def forward_all(model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[st
     seen: list[Tensor] = []
     hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
     try:
-        with bar("answering", total=len(parts)) as progress:
+        with bar("answering", total=len(parts)) as progress, _bf16(model) if bf16 else nullcontext():
             for places, ids, mask in _batches(encoder, parts):
                 answer = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
                 logits.index_add_(0, text_of[places], answer.logits.float().cpu())

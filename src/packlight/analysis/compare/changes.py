@@ -18,6 +18,7 @@ from packlight.analysis.compare.intervals import (
 from packlight.analysis.compare.observed import METRICS, RESOLUTION, Metric, Observed, same_test
 from packlight.analysis.compare.warnings import cautions, times_compare
 from packlight.errors import MeasurementError
+from packlight.measure.results import REFERENCE
 from packlight.measure.statistics import difference_interval, mcnemar_exact
 
 SIGNIFICANT = 0.05
@@ -129,7 +130,7 @@ def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: b
     return VariantChange(
         before=old,
         after=new,
-        reference=second.step == "reference",
+        reference=second.step == REFERENCE,
         mended=int(np.sum(~right[0] & right[1])) if known else None,  # type: ignore[operator]
         broken=int(np.sum(right[0] & ~right[1])) if known else None,  # type: ignore[operator]
         changes=tuple(changes),

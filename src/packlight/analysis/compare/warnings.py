@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from packlight.analysis.compare.observed import Observed
 from packlight.formatting import signed
-from packlight.measure.results import Measurements
+from packlight.measure.results import REFERENCE, Measurements
 from packlight.measure.timing import PRECISION
 
 
@@ -86,6 +86,6 @@ def _drift(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]) 
         f"The reference {new}, which is the same in both runs, changed its latency by {signed(100 * change)}%. As much of the "
         "other changes may be machine drift."
         for old, new in pairs
-        if before.row(old).step == after.row(new).step == "reference"
+        if before.row(old).step == after.row(new).step == REFERENCE
         and abs(change := after.row(new).latency_ms.mean / before.row(old).latency_ms.mean - 1) >= 0.01
     ]

@@ -8,13 +8,13 @@ import msgspec
 from packlight.errors import PacklightError
 from packlight.expected import problem_of
 from packlight.formatting import digits, megabytes, milliseconds, percent, points
-from packlight.measure.results import Measurement, Measurements
+from packlight.measure.results import REFERENCE, Measurement, Measurements
 from packlight.steps import step_types
 
 Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-FOUND = ("reference", "compile", "openvino")
+FOUND = (REFERENCE, "compile", "openvino")
 """words in measurements that are not steps of a recipe, and don't train anything"""
 ONE_AT_A_TIME = ("edge",)
 """profiles for programs that classify one text at a time. The others serve traffic, where texts share batches."""
@@ -103,8 +103,8 @@ def _keeps_model(kind: str) -> bool:
 
 
 def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
-    """The row with the highest accuracy, the faster one if equal; None if no row has an accuracy."""
-    each = rows.values() if isinstance(rows, Mapping) else rows
+    """The row with the highest accuracy, the faster one if equal, without reference rows; None if none has an accuracy."""
+    each = [row for row in (rows.values() if isinstance(rows, Mapping) else rows) if row.step != REFERENCE]
     known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in each if row.choice is not None]
     return max(known, key=lambda one: one[:2])[2] if known else None
 
@@ -125,6 +125,8 @@ def _profile_violations(row: Measurement, measurements: Measurements, wanted: Co
     own = row.choice
     if own is None:
         yield Violation(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
+    elif row.step == REFERENCE:
+        yield Violation(constraint="profile", by=1.0, words="it is a reference, to compare with")
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
         yield Violation(constraint="profile", by=1.0, words="it needs a student")
     if wanted.profile == "portable" and not runs_on_onnxruntime(row):

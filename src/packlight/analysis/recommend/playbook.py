@@ -36,7 +36,7 @@ from packlight.formatting import (
     times,
     times_interval,
 )
-from packlight.measure.results import Judged, Measurement, Measurements
+from packlight.measure.results import REFERENCE, Judged, Measurement, Measurements
 from packlight.measure.statistics import difference_interval
 from packlight.measure.timing import PRECISION
 
@@ -238,8 +238,6 @@ def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     if pick.precision == "int8":
         has = "has" if case.measurements.environment.vnni else "lacks"
         yield f"int8 depends on the processor, and this one {has} VNNI. Measure again on the processor that you will use."
-    if pick.artifact is None:
-        yield "It is a reference model; the run has no artifact of it."
 
 
 def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
@@ -339,7 +337,7 @@ def _costs_more(row: Measurement, pick: Measurement, case: Case) -> str:
 def _nothing(
     measurements: Measurements, wanted: Constraints, broken: dict[str, tuple[Violation, ...]]
 ) -> Recommendation:
-    rows = [row for row in measurements.measurements if row.choice is not None]
+    rows = [row for row in measurements.measurements if row.choice is not None and row.step != REFERENCE]
     near = sorted(rows, key=lambda row: (sum(miss.by for miss in broken[row.variant]), row.latency_ms.mean))[:NEAREST]
     return Recommendation(
         constraints=wanted,

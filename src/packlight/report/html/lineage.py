@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from packlight.measure.results import REFERENCE
 from packlight.report.html.folder import Run
 
 
@@ -73,7 +74,7 @@ def _from_manifests(run: Run) -> Iterator[Node]:
 def _from_rows(run: Run) -> Iterator[Node]:
     """Rows whose artifacts are not in the run's folder, without reference rows."""
     for row in run.measurements.measurements:
-        if row.step != "reference":
+        if row.step != REFERENCE:
             yield Node(name=row.variant, parent=row.parent, step=row.step, options=(), measured=True)
 
 

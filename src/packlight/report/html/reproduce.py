@@ -3,6 +3,7 @@
 import shlex
 
 from packlight.data.dataset import as_options
+from packlight.measure.results import REFERENCE
 from packlight.report.html.folder import Run
 
 
@@ -34,5 +35,5 @@ def _model(run: Run) -> list[str]:
 
 
 def _references(run: Run) -> list[str]:
-    names = [row.variant for row in run.measurements.measurements if row.step == "reference"]
+    names = [row.variant for row in run.measurements.measurements if row.step == REFERENCE and row.artifact is None]
     return [word for name in names for word in ("--reference", name)]

@@ -24,7 +24,6 @@ from packlight.errors import ModelError, RecipeError
 from packlight.models.hf_model import (
     build_classifier,
     final_layer,
-    labels_of,
     length_limit,
     open_classifier,
 )
@@ -37,6 +36,7 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.training.announcing import announce
 from packlight.steps.training.attention_relations import StudentRelations, check_relations_known
 from packlight.steps.training.centroids import start_from_centroids
+from packlight.steps.training.devices import device_here
 from packlight.steps.training.history import EpochResult, started_from, training_facts
 from packlight.steps.training.lengths import choose_length, token_facts
 from packlight.steps.training.objectives import distillation_loss, hidden_loss
@@ -146,7 +146,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     teacher = open_classifier(context.parent.path)
     lesson = student_training_data(
         context,
-        labels_of(teacher),
+        teacher,
         augment=step.augment,
         unlabeled_texts=step.unlabeled_texts,
         min_texts=step.min_texts,
@@ -170,6 +170,8 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         teachers=step.teachers,
         features=step.hidden_weight > 0,
         relations=step.relation_weight > 0,
+        bf16=bool(step.bf16),
+        device=step.device or device_here(),
     )
     history = distill(
         student,

@@ -14,6 +14,7 @@ from packlight.steps.training.options import (
     Alpha,
     Augment,
     LogitWeight,
+    MinTexts,
     Temperature,
     Training,
     UnlabeledTexts,
@@ -86,10 +87,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         ),
     ] = 0.0
     augment: Augment = 0.0
-    min_texts: Annotated[
-        Count,
-        described("Generate unlabelled texts until there are this many training texts. Useful for small data sets."),
-    ] = 0
+    min_texts: MinTexts = 0
     unlabeled_texts: UnlabeledTexts = None
     epochs: Annotated[
         Positive | None,

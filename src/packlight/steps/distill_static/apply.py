@@ -24,6 +24,7 @@ from packlight.runtime.engines.static import CONFIG_KEY
 from packlight.runtime.ngrams import NGrams, Rows
 from packlight.steps.context import StepContext, StepResult, write_own_config
 from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.training.devices import device_here
 from packlight.steps.training.lengths import choose_length, length_facts
 from packlight.steps.training.objectives import distillation_loss
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
@@ -197,10 +198,19 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     """Train hashed n-gram embeddings and a small head on the teacher's logits."""
     parent = context.parent
     teacher = open_classifier(parent.path)
-    lesson = student_training_data(context, parent.labels, augment=step.augment, unlabeled_texts=step.unlabeled_texts)
+    lesson = student_training_data(
+        context, teacher, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
+    )
     words = [len(text.split()) for text in context.data.train.texts]
     length = choose_length(words, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")
-    lesson, teaching = teacher_outputs(context, teacher, lesson, max_length=parent.manifest.max_length)
+    lesson, teaching = teacher_outputs(
+        context,
+        teacher,
+        lesson,
+        max_length=parent.manifest.max_length,
+        bf16=bool(step.bf16),
+        device=device_here(),
+    )
     ngrams = NGrams(
         buckets=step.buckets,
         words=step.word_ngrams,

@@ -11,6 +11,7 @@ from packlight.steps.training.options import (
     Dropout,
     LogitWeight,
     MaxLength,
+    MinTexts,
     Temperature,
     Threads,
     UnlabeledTexts,
@@ -50,6 +51,7 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     temperature: Temperature = 2.0
     logit_weight: LogitWeight = 0.05
     augment: Augment = 2.0
+    min_texts: MinTexts = 0
     unlabeled_texts: UnlabeledTexts = None
     dropout: Annotated[Dropout, described("Share of a text's n-grams to leave out during training.")] = 0.3
     epochs: Annotated[Positive, described("Passes over the training texts.")] = 12
@@ -61,6 +63,9 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
             "Truncate texts to this many words.", null="the length that 99.9% of the training texts don't exceed"
         ),
     ] = None
+    bf16: Annotated[bool | None, described("Let the teacher answer in bfloat16.", null="if the device supports it")] = (
+        None
+    )
     threads: Threads = None
 
     @property

@@ -57,6 +57,11 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         bool, described("Keep the labels that a classifier knows, and add the data's other labels to its head.")
     ] = False
 
+    reference: Annotated[
+        bool,
+        described("Only compare with this model: its row is a reference like `bert-base`, and is never recommended."),
+    ] = False
+
     @property
     def contradiction(self) -> str | None:
         """Check for a new head together with an option for the old one."""

@@ -29,6 +29,13 @@ Augment = Annotated[
     Weight,
     described("Unlabelled texts to generate for each training text. The teacher labels them.", searched=Span(0, 3)),
 ]
+MinTexts = Annotated[
+    Count,
+    described(
+        "Generate unlabelled texts until there are this many training texts, also with words from the teacher's vocabulary. "
+        "Useful for small data sets."
+    ),
+]
 UnlabeledTexts = Annotated[
     str | None,
     described("File of unlabelled texts, one per line. The teacher labels them.", null="none", takes="file"),
@@ -79,7 +86,10 @@ class Training(Step, frozen=True, kw_only=True):
             "Stop after this many epochs without better accuracy on val. If epochs were added, train for a third of them first."
         ),
     ] = 2
-    bf16: Annotated[bool | None, described("Train with bfloat16 autocast.", null="if the device supports it")] = None
+    bf16: Annotated[
+        bool | None,
+        described("Train, and let teachers answer, with bfloat16 autocast.", null="if the device supports it"),
+    ] = None
     device: Annotated[
         Literal["cpu", "cuda", "mps", "xpu"] | None,
         described(

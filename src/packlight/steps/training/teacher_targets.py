@@ -23,6 +23,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -37,6 +38,7 @@ from packlight.steps.context import StepContext
 from packlight.steps.inference import forward_all
 from packlight.steps.training.attention_relations import TeacherRelations
 from packlight.steps.training.augment import augment as generate
+from packlight.steps.training.nearest_words import nearest_words
 from packlight.steps.training.soft_labels import LEAST, read_answers
 from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
 
@@ -60,6 +62,7 @@ def cached_answers(
     *,
     key: str,
     folder: Path,
+    bf16: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The teacher's logits [texts, labels] and the inputs of its last layer [texts, width], float32.
 
@@ -71,8 +74,9 @@ def cached_answers(
         texts: its inputs.
         key: a hash of the teacher's weights and tokenizer.
         folder: the cache's folder, with `.npz` files named by content.
+        bf16: multiply in bfloat16, which is faster and rounds to three digits.
     """
-    digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0{encoder.long_texts}\0".encode())
+    digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0{encoder.long_texts}\0{bf16}\0".encode())
     for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
     file = folder / f"answers-{digest.hexdigest()[:32]}.npz"
@@ -81,7 +85,7 @@ def cached_answers(
         damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
         with damage, np.load(file, allow_pickle=False) as known:
             return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])
-    logits, features = forward_all(teacher, encoder, texts)
+    logits, features = forward_all(teacher, encoder, texts, bf16=bf16)
     buffer = io.BytesIO()
     np.savez(buffer, logits=logits.numpy(), features=features.numpy())
     atomic_write(file, buffer.getvalue())
@@ -90,7 +94,7 @@ def cached_answers(
 
 def student_training_data(
     context: StepContext,
-    labels: tuple[str, ...],
+    teacher: PreTrainedModel,
     *,
     augment: float = 0.0,
     unlabeled_texts: str | None = None,
@@ -99,22 +103,27 @@ def student_training_data(
     """The training texts, followed by unlabelled ones: those of the file, and generated ones.
 
     Args:
-        context: what the step is given.
-        labels: the model's labels, in its order.
+        context: what the step is given. Its parent is the teacher.
+        teacher: the parent, opened.
         augment: texts to generate for each training text.
         unlabeled_texts: a file of texts, one per line.
-        min_texts: generate until there are this many training texts.
+        min_texts: generate until there are this many training texts. These also get words that no training text has, from
+            the teacher's vocabulary.
 
     Raises:
         DataError: if the file of texts cannot be read.
     """
-    lesson = training_data(context.data, labels)
+    lesson = training_data(context.data, context.parent.labels)
     # Texts of val and test must not be trained on, labelled or not.
     held_out = {*lesson.train_texts, *context.data.val.texts, *context.data.test.texts}
     given = read_lines(Path(unlabeled_texts)) if unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
-    count = max(round(augment * len(lesson.train_texts)), min_texts - len(lesson.train_texts) - len(given))
-    made = generate(lesson.train_texts, count, seed=context.seed) if count > 0 else []
+    made = generate(lesson.train_texts, round(augment * len(lesson.train_texts)), seed=context.seed)
+    missing = min_texts - len(lesson.train_texts) - len(given) - len(made)
+    if missing > 0:
+        tokenizer = Tokenizer.from_file(str(context.parent.tokenizer_path))
+        nearest = nearest_words(teacher, tokenizer, lesson.train_texts)
+        made += generate(lesson.train_texts, missing, seed=context.seed, nearest=nearest)
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         lesson,
@@ -133,6 +142,8 @@ def teacher_outputs(
     teachers: Sequence[str] = (),
     features: bool = False,
     relations: bool = False,
+    bf16: bool = False,
+    device: str = "cpu",
 ) -> tuple[TrainingData, TeacherOutputs]:
     """The teachers' outputs for the training texts: the mean of their logits.
 
@@ -145,6 +156,8 @@ def teacher_outputs(
         teachers: names of the other teachers.
         features: return the inputs of the teacher's last layer.
         relations: return the teacher's attention relations.
+        bf16: let the teachers multiply in bfloat16.
+        device: where the teachers run.
 
     Raises:
         DataError: if the file of soft labels cannot be read, or lacks a training text.
@@ -154,11 +167,13 @@ def teacher_outputs(
     if soft_labels is not None:
         lesson, logits = _from_file(Path(soft_labels), context, lesson)
     else:
-        logits, seen = _asked(context, context.parent, teacher, lesson, encoder.max_length)
+        logits, seen = _asked(context, context.parent, teacher, lesson, encoder.max_length, bf16=bf16, device=device)
         others = [context.other_parents[name] for name in teachers]
         for other in others:
             columns = label_mapping(other.labels, lesson.labels).columns
-            more, _ = _asked(context, other, open_classifier(other.path), lesson, encoder.max_length)
+            more, _ = _asked(
+                context, other, open_classifier(other.path), lesson, encoder.max_length, bf16=bf16, device=device
+            )
             logits = logits + more[:, list(columns)]
         logits = logits / (1 + len(others))
     known = TeacherRelations(teacher, encoder, lesson.train_texts) if relations else None
@@ -173,20 +188,32 @@ def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
 
 
 def _asked(
-    context: StepContext, artifact: Artifact, model: PreTrainedModel, lesson: TrainingData, length: int
+    context: StepContext,
+    artifact: Artifact,
+    model: PreTrainedModel,
+    lesson: TrainingData,
+    length: int,
+    *,
+    bf16: bool,
+    device: str,
 ) -> tuple[Tensor, Tensor]:
     files = artifact.manifest.files
-    return cached_answers(
-        model,
-        TextEncoder(
-            artifact.tokenizer_path,
-            min(length, artifact.manifest.max_length),
-            long_texts=artifact.manifest.long_texts,
-        ),
-        lesson.train_texts,
-        key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
-        folder=context.work_dir.parent / "teacher-answers",
-    )
+    model.to(device)  # type: ignore[arg-type]  # the signature of transformers' wrapper
+    try:
+        return cached_answers(
+            model,
+            TextEncoder(
+                artifact.tokenizer_path,
+                min(length, artifact.manifest.max_length),
+                long_texts=artifact.manifest.long_texts,
+            ),
+            lesson.train_texts,
+            key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
+            folder=context.work_dir.parent / "teacher-answers",
+            bf16=bf16,
+        )
+    finally:
+        model.cpu()
 
 
 def _from_file(file: Path, context: StepContext, lesson: TrainingData) -> tuple[TrainingData, Tensor]:

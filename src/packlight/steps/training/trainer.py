@@ -33,6 +33,7 @@ from packlight.models.mean_pooling import encoder_layers
 from packlight.progress import Bar, bar, info
 from packlight.runtime.tokenization import TextEncoder
 from packlight.runtime.windows import parts_of
+from packlight.steps.inference import runs_in_bf16
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
 from packlight.steps.training.devices import bf16_here, device_here
 from packlight.steps.training.history import EpochResult, History
@@ -112,7 +113,7 @@ def fit(
     epochs, patience = schedule(options, len(lesson.train_texts))
     train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
     bf16 = bf16_here(options.device or device_here()) if options.bf16 is None else options.bf16
-    if bf16 and not _runs_in_bf16(model, encoder):
+    if bf16 and not runs_in_bf16(model, encoder):
         info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
         bf16 = False
     vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
@@ -299,19 +300,6 @@ def _arguments(options: Training, epochs: int, work: Path, seed: int, *, bf16: b
         seed=seed,
         data_seed=seed,
     )
-
-
-@torch.no_grad()
-def _runs_in_bf16(model: PreTrainedModel, encoder: TextEncoder) -> bool:
-    """Whether an architecture takes a batch under autocast: some fill masks with numbers that bfloat16 does not have."""
-    tokens = encoder(["a", "a b"])
-    given = {name: torch.from_numpy(values).to(model.device) for name, values in tokens.feed().items()}
-    try:
-        with torch.autocast(model.device.type, dtype=torch.bfloat16):
-            model(**given)
-    except RuntimeError:
-        return False
-    return True
 
 
 def _optimizer(model: PreTrainedModel, options: Training) -> torch.optim.Optimizer:

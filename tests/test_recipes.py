@@ -205,3 +205,10 @@ def test_a_reference_that_there_is_not_and_one_that_a_variant_is_called_like_are
         with_reference(load_recipe("walk"), "bert-large")
     with pytest.raises(RecipeError, match="two variants have the name 'mpnet'"):
         with_reference(with_reference(load_recipe("walk"), "mpnet"), "mpnet")
+
+
+def test_a_problem_of_the_head_has_the_heads_place_whatever_is_wrong_below():
+    with pytest.raises(RecipeError, match=r"^recipe: line 1, column 1: version is missing"):
+        parse_recipe("steps:\n  - step: finetune\n    name: teacher\n")
+    with pytest.raises(RecipeError, match=r"^recipe: line 1, column 10: version is 'x', but must be a whole number"):
+        parse_recipe("version: x\nname: n\nsteps: []\n")

@@ -94,8 +94,14 @@ def _recipe_of(document: object, *, where: str, places: Mapping[str, Place] | No
     try:
         recipe = Recipe(**msgspec.structs.asdict(msgspec.convert(document, _document_type())))
     except msgspec.ValidationError as error:
-        place = _place_of(error, places or {})
-        raise RecipeError(f"{where}: {place}{_in_short(_problem(document) or str(error))}") from error
+        problem = _problem(document)
+        # With several problems, msgspec reports another one: a problem of the head has the head's place.
+        path = (
+            "$"
+            if problem is not None and not problem.startswith("step") and "steps" in _path_of(error)
+            else _path_of(error)
+        )
+        raise RecipeError(f"{where}: {_place_of(path, places or {})}{_in_short(problem or str(error))}") from error
     _check_order(recipe, where)
     return recipe
 
@@ -109,10 +115,14 @@ def _in_short(words: str) -> str:
     )
 
 
-def _place_of(error: msgspec.ValidationError, places: Mapping[str, Place]) -> str:
-    """The position of the value that an error is about, or of the nearest value around it: `line 4, column 3: `."""
+def _path_of(error: msgspec.ValidationError) -> str:
+    """The path of the value that an error is about, such as `$.steps[0].epochs`."""
     found = re.search(r"at `(\$[^`]*)`", str(error))
-    path = found[1] if found else "$"
+    return found[1] if found else "$"
+
+
+def _place_of(path: str, places: Mapping[str, Place]) -> str:
+    """The position of a value, or of the nearest value around it: `line 4, column 3: `."""
     while path not in places and len(path) > 1:
         path = re.sub(r"(\.[^.\[]*|\[[^\]]*\])$", "", path) if re.search(r"[.\[]", path) else "$"
     return f"{places[path]}: " if path in places else ""

@@ -63,8 +63,10 @@ def test_an_adopted_model_answers_as_transformers_pipeline_does(foreign, numbere
         assert [each.score for each in ours] == pytest.approx([each["score"] for each in theirs], abs=1e-4)
 
 
-def test_names_stay_where_the_data_has_only_numbers(foreign, numbered, tmp_path):
-    artifact = adopt(foreign("bert", ("no", "yes", "perhaps", "never")), numbered, tmp_path)
+def test_names_stay_where_the_data_has_only_numbers(foreign, numbered, tmp_path, capsys):
+    folder = foreign("bert", ("no", "yes", "perhaps", "never"))
+    artifact = adopt(folder, numbered, tmp_path)
+    assert capsys.readouterr().err.startswith(f"m: taken as it is from {folder}\n")
     assert artifact.labels == ("no", "yes", "perhaps", "never")
 
 

@@ -92,6 +92,15 @@ def test_the_pick_says_which_limit_binds_and_what_more_would_cost():
     assert "No trial within the limits is more accurate." in reasons
 
 
+def test_a_pick_no_better_than_the_most_frequent_label_is_said_to_be_so():
+    said = advice([trial(0, 0.5, 2.0, 8.0)])
+    assert any(
+        caution.startswith("Its val accuracy of 50.0% is no better than the 50.0% of always")
+        for caution in said.cautions
+    )
+    assert not any("always predicting" in caution for caution in advice([trial(0, 0.6, 2.0, 8.0)]).cautions)
+
+
 def test_a_more_accurate_trial_within_the_limits_is_priced():
     rows = [trial(0, 0.91, 4.0, 9.0), trial(1, 0.90, 2.0, 8.0)]
     said = advice(rows, max_size_mb=10)

@@ -88,6 +88,8 @@ def search(
     )
     families = _families(family)
     texts = source.read()
+    for line in texts.describe():
+        info(line)
     from packlight.search import search as carry_out  # imports torch
 
     outcome = carry_out(

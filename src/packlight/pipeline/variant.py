@@ -95,7 +95,8 @@ def make_variant(
     check_device(step)
     _prepare_work_dir(work, mark)
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
-    info(f"{step.name}: {step.kind} from {origin}")
+    adopted = checkpoint is not None and step.adopts(checkpoint, data.labels)
+    info(f"{step.name}: {'taken as it is' if adopted else step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
         context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch, lengths_shown)

@@ -74,6 +74,8 @@ def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baselin
             rows={"val": len(data.val)},
             labels=len(data.labels),
             oos_label=data.oos_label,
+            majority=data.majority_shares,
+            majority_label=data.majority_label,
         ),
         baseline=baseline,
         stable=all(_measured(row).stable for row in front),

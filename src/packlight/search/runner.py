@@ -27,8 +27,9 @@ from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
 from packlight.measure.rounds import BATCH, BenchmarkConfig
 from packlight.models import resolve
+from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import check_abstain
+from packlight.pipeline.preflight import check_abstain, check_start
 from packlight.pipeline.resolving import FILE as RESOLVED
 from packlight.pipeline.resolving import Resolved, complete
 from packlight.pipeline.resolving import settle as settle_here
@@ -198,7 +199,8 @@ def _train_teacher(
     """The teacher that the step makes."""
     with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
         checkpoint = resolve(step.start_model(model) or model)
-        step.head_plan(checkpoint, data.labels)
+        check_start(step, checkpoint, data)
+        announce_model(step, checkpoint, data)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
         mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
         check(out, msgspec.structs.replace(about, teacher=mark))

@@ -14,7 +14,9 @@ from packlight.errors import ModelError
 from packlight.models import resolve
 from packlight.models.adoption import plan_head, read_label_map
 from packlight.models.labels import label_mapping
+from packlight.pipeline.runner import build
 from packlight.pipeline.variant import make_variant
+from packlight.recipes.recipe import parse_recipe, with_head
 from packlight.runtime.predictor import Predictor
 from packlight.steps.finetune.options import Finetune
 
@@ -110,6 +112,15 @@ def test_a_label_map_names_the_logits(foreign, label_map):
     plan = plan_head(resolve(foreign("bert", ("LABEL_0", "LABEL_1"))), ("buy", "sell"), label_map=label_map)
     assert plan.labels == ("buy", "sell")
     assert plan.own == 2
+
+
+def test_a_run_takes_a_label_map_from_python(foreign, tiny, tmp_path):
+    folder = foreign("bert", ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"))
+    recipe = parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: m}]}")
+    plan = with_head(recipe, label_map={f"LABEL_{number}": label for number, label in enumerate(tiny.LABELS)})
+    data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)))
+    made = build(data, plan, tmp_path, model=str(folder), train_threads=1)
+    assert made["m"].labels == tiny.LABELS
 
 
 def test_a_label_map_that_names_nothing_is_refused(foreign):

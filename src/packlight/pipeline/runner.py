@@ -213,8 +213,8 @@ def _building(
 
 def _checkpoints(recipe: Recipe, model: str, data: Dataset) -> dict[str, Checkpoint]:
     """Find and check the models that steps start from, by the step's name, before any work."""
-    named = {step: start for step in recipe.steps if (start := step.start_model(model))}
-    found = {reference: resolve(reference) for reference in dict.fromkeys(named.values())}
-    for step, reference in named.items():
+    named = [(step, start) for step in recipe.steps if (start := step.start_model(model))]
+    found = {reference: resolve(reference) for reference in dict.fromkeys(start for _, start in named)}
+    for step, reference in named:
         check_start(step, found[reference], data)
-    return {step.name: found[reference] for step, reference in named.items()}
+    return {step.name: found[reference] for step, reference in named}

@@ -10,7 +10,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.measure import rounds
 from packlight.measure.rounds import BATCH, LOOK, BenchmarkConfig, journal_name, run_benchmark
-from packlight.measure.timing import judged, resample
+from packlight.measure.timing import resample, target_figures
 from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget
 
@@ -104,7 +104,7 @@ def told(monkeypatch):
 
 
 def measure(journal, data, **other):
-    settings = {"threads": 1, "effort": EFFORT, "seed": 0, "judged": ["a", "b"]} | other
+    settings = {"threads": 1, "effort": EFFORT, "seed": 0, "scored": ["a", "b"]} | other
     return run_benchmark(SUBJECTS, data, journal=journal, **settings)
 
 
@@ -266,7 +266,7 @@ def test_shaken_rounds_go_on_until_the_ratios_are_known(tmp_path, data, told):
     count = len(raws[0].latency_ms)
     assert 3 < count < 100
     drawn = [{raw.variant: resample(raw.latency_ms[:taken], seed=0) for raw in raws} for taken in (count, count - 1)]
-    stable = [all(each.stable for each in judged(each, "a").values()) for each in drawn]
+    stable = [all(each.stable for each in target_figures(each, "a").values()) for each in drawn]
     assert stable == [True, False]
 
 

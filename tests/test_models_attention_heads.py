@@ -43,8 +43,13 @@ def opened(trained_folder, tiny):
 
     def give(family):
         folder = trained_folder(family)
-        lesson = tiny.toy_lesson()
-        return open_classifier(folder), tiny.text_encoder(folder), lesson.train_texts[:6], lesson.train_labels[:6]
+        train_data = tiny.toy_train_data()
+        return (
+            open_classifier(folder),
+            tiny.text_encoder(folder),
+            train_data.train_texts[:6],
+            train_data.train_labels[:6],
+        )
 
     return give
 
@@ -56,8 +61,10 @@ def pruned(trained_folder, tiny, tmp_path_factory):
     @cache
     def make(family):
         origin, folder = trained_folder(family), tmp_path_factory.mktemp(f"{family}-heads")
-        lesson, encoder = tiny.toy_lesson(), tiny.text_encoder(origin)
-        smaller = prune(open_classifier(origin), encoder, lesson.train_texts[:16], lesson.train_labels[:16], TWO)
+        train_data, encoder = tiny.toy_train_data(), tiny.text_encoder(origin)
+        smaller = prune(
+            open_classifier(origin), encoder, train_data.train_texts[:16], train_data.train_labels[:16], TWO
+        )
         save_classifier(smaller, folder, tokenizer_from=origin, max_length=tiny.MAX_LENGTH)
         return folder
 
@@ -214,11 +221,13 @@ def test_only_what_runs_is_counted_as_work(pruned, exported, family):
 
 def test_layers_taken_of_it_keep_its_heads_and_are_distilled(pruned, opened, tmp_path, tiny):
     teacher, encoder, texts, _ = opened("bert")
-    lesson = tiny.toy_lesson(train=32)
+    train_data = tiny.toy_train_data(train=32)
     student = keep_layers(open_classifier(pruned("bert")), [1])
     before = logits_of(student, encoder, texts)
-    answers = logits_of(teacher, encoder, lesson.train_texts)
-    distill(student, encoder, TeacherOutputs(answers), lesson, tiny.options(Distill, epochs=1), work=tmp_path, seed=3)
+    answers = logits_of(teacher, encoder, train_data.train_texts)
+    distill(
+        student, encoder, TeacherOutputs(answers), train_data, tiny.options(Distill, epochs=1), work=tmp_path, seed=3
+    )
     expected = logits_of(student, encoder, texts)
     assert (expected - before).abs().max() > 1e-2
     save_classifier(student, tmp_path / "s", tokenizer_from=pruned("bert"), max_length=tiny.MAX_LENGTH)

@@ -61,9 +61,9 @@ def test_the_front_has_its_figures_and_its_legend():
 @pytest.mark.parametrize("rows", [walk(), *UNUSUAL.values()])
 def test_labels_do_not_overlap(rows):
     summary = summarise(measurements(*rows))
-    judged = [each for each in summary.rows if each.choice is not None]
+    scored = [each for each in summary.rows if each.choice is not None]
     bare = [each for each in summary.rows if each.choice is None]
-    lines, _ = _labels(judged, bare, _Frame.around(summary.rows, width=720, height=470))
+    lines, _ = _labels(scored, bare, _Frame.around(summary.rows, width=720, height=470))
     sizes = vega.text_sizes([(each["text"], each["size"], each["weight"]) for each in lines])
     boxes = [
         Box(each["x"] - width / 2, each["y"] - height / 2, each["x"] + width / 2, each["y"] + height / 2)

@@ -109,7 +109,7 @@ def test_a_worker_that_is_killed_ends_the_job_and_it_can_be_resumed(static, lake
     worker.send_signal(signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == 2
-    assert "a worker was killed by SIGKILL, perhaps because memory ran out" in said
+    assert "a worker was killed by SIGKILL, possibly because memory ran out" in said
     assert "Run the same command again to resume." in said
     packlight.score(static, lake, out, workers=1, rows_per_file=ROWS_PER_FILE)
     assert hashes(out) == hashes(scored[0])

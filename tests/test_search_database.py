@@ -233,7 +233,7 @@ def test_the_folder_of_the_best_trial_is_named_where_it_is_elsewhere(tmp_path, m
     (tmp_path / "variants" / "here" / "packlight.json").touch()
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "packlight.json").touch()
-    shop = SimpleNamespace(
+    trial_runner = SimpleNamespace(
         out=tmp_path,
         store=SimpleNamespace(place="a:/a"),
         limits=None,
@@ -241,11 +241,11 @@ def test_the_folder_of_the_best_trial_is_named_where_it_is_elsewhere(tmp_path, m
         threads=1,
         baseline=SimpleNamespace(name=""),
     )
-    assert [runner._here(row, shop) for row in rows] == [True, False, False], "a name is no path"
+    assert [runner._here(row, trial_runner) for row in rows] == [True, False, False], "a name is no path"
     monkeypatch.setattr(runner, "advise", lambda *_, **__: SimpleNamespace(pick="there"))
-    (said,) = runner._elsewhere("here", rows, shop)
+    (said,) = runner._elsewhere("here", rows, trial_runner)
     assert said.startswith(
         "Of the trials on all machines, there is the one to ship. It is in b:/b: rerun the command there"
     )
-    assert runner._elsewhere("here", rows[:1], shop) == []
-    assert runner._elsewhere("there", rows, shop) == []
+    assert runner._elsewhere("here", rows[:1], trial_runner) == []
+    assert runner._elsewhere("there", rows, trial_runner) == []

@@ -122,7 +122,9 @@ def test_a_recipe_of_the_front_makes_the_same_model_again(whole, data, tmp_path,
 def test_the_same_command_again_does_nothing_and_more_trials_go_on(begin, tmp_path, monkeypatch):
     made = []
     real = TrialRunner.run
-    monkeypatch.setattr(TrialRunner, "run", lambda shop, *given: made.append(given[0]) or real(shop, *given))
+    monkeypatch.setattr(
+        TrialRunner, "run", lambda trial_runner, *given: made.append(given[0]) or real(trial_runner, *given)
+    )
     first = begin(tmp_path, trials=2)
     assert made == [0, 1]
     assert begin(tmp_path, trials=2).trials == first.trials
@@ -194,15 +196,15 @@ def test_a_folder_holds_one_search(begin, tmp_path):
 def search_in_child(begin, out, trials, *, die_after):
     """In a child: SIGKILL in the epoch after so many, or to the end."""
     if die_after is not None:
-        judged = []
+        scored = []
         watch = _Trial._watch
 
         def watching(trial, step):
             after = watch(trial, step)
 
             def epoch(number, accuracy):
-                judged.append(number)
-                if len(judged) > die_after:
+                scored.append(number)
+                if len(scored) > die_after:
                     os.kill(os.getpid(), signal.SIGKILL)
                 after(number, accuracy)
 
@@ -306,7 +308,7 @@ def test_the_given_teacher_must_be_one(begin, tiny_run, tmp_path):
 @pytest.mark.usefixtures("unmeasured")
 def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, data, tmp_path, monkeypatch):
     quick = Finetune(name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, bf16=False)
-    monkeypatch.setattr(running, "_teaching", lambda: quick)
+    monkeypatch.setattr(running, "_teacher_step", lambda: quick)
     small = {"ngram_options": NGRAMS, "student_options": STUDENT}
     monkeypatch.setattr(running, "space_of", lambda *given: dataclasses.replace(space_of(*given), **small))
     folder = tiny.make_foreign("bert", tmp_path / "model", ("alarm", "music", "weather"))

@@ -22,7 +22,7 @@ STUDENT = SPACE.first()[1].student
 
 
 @pytest.fixture
-def shop(tmp_path):
+def trial_runner(tmp_path):
     return TrialRunner(
         data=None,
         out=tmp_path,
@@ -50,13 +50,13 @@ def timed(monkeypatch):
 
 
 @pytest.mark.parametrize("other", [{"int8": "static"}, {"embeddings": "int4"}])
-def test_an_export_that_probes_share_is_not_dropped_under_one_of_them(shop, timed, monkeypatch, other):
+def test_an_export_that_probes_share_is_not_dropped_under_one_of_them(trial_runner, timed, monkeypatch, other):
     alike = msgspec.structs.replace(STUDENT, **other)
     mine, others = (probe_of(each, SPACE, "teacher") for each in (STUDENT, alike))
     assert mine[-2] == others[-2]
     assert mine[-1].name != others[-1].name
-    hasty = dataclasses.replace(shop, deadline=Deadline(0.0))
-    export = shop.out / "variants" / mine[-2].name
+    hasty = dataclasses.replace(trial_runner, deadline=Deadline(0.0))
+    export = trial_runner.out / "variants" / mine[-2].name
 
     def make(_shop, _steps, _made, _watch):
         export.mkdir(parents=True)
@@ -65,17 +65,17 @@ def test_an_export_that_probes_share_is_not_dropped_under_one_of_them(shop, time
         assert export.is_dir()
 
     monkeypatch.setattr(TrialRunner, "make", make)
-    assert shop.probe(STUDENT) == timed
+    assert trial_runner.probe(STUDENT) == timed
     assert not export.exists()
     assert hasty.probe(STUDENT) == timed, "it is kept"
 
 
-def test_a_damaged_probe_is_measured_again(shop, timed, monkeypatch):
-    kept = shop.out / "work" / "probes" / f"{probe_of(STUDENT, SPACE, 'teacher')[-1].name}.json"
+def test_a_damaged_probe_is_measured_again(trial_runner, timed, monkeypatch):
+    kept = trial_runner.out / "work" / "probes" / f"{probe_of(STUDENT, SPACE, 'teacher')[-1].name}.json"
     monkeypatch.setattr(TrialRunner, "make", lambda *_: None)
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b'{"latency_ms": "\xff"}')
-    assert shop.probe(STUDENT) == timed
+    assert trial_runner.probe(STUDENT) == timed
     assert b"\xff" not in kept.read_bytes()
 
 
@@ -88,10 +88,10 @@ def test_the_last_to_ask_is_alone_and_who_asked_in_vain_has_left(tmp_path):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_nothing_is_written_after_another_may_be_alone(shop, monkeypatch, alone):
+def test_nothing_is_written_after_another_may_be_alone(trial_runner, monkeypatch, alone):
     told = []
     outcome = SearchOutcome(
-        folder="", limits=shop.limits, teacher="teacher", trials=(), front=(), advice=None, remarks=()
+        folder="", limits=trial_runner.limits, teacher="teacher", trials=(), front=(), advice=None, remarks=()
     )
 
     def conclude(_shop, effort=None):
@@ -104,5 +104,5 @@ def test_nothing_is_written_after_another_may_be_alone(shop, monkeypatch, alone)
             return alone
 
     monkeypatch.setattr(running, "_conclude", conclude)
-    assert running._end(shop, Asked(), effort=object()) is outcome
+    assert running._end(trial_runner, Asked(), effort=object()) is outcome
     assert told == ["written", "asked", "measured"][: 3 if alone else 2]

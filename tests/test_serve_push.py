@@ -40,11 +40,11 @@ def is_private(asked):
 
 
 def test_packing_lists_what_the_manifest_lists_and_sends_nothing(hub, folder):
-    parcel = pack(folder, REPO)
-    names = [name for name, _ in parcel.files]
+    plan = pack(folder, REPO)
+    names = [name for name, _ in plan.files]
     assert names == sorted([*Artifact.open(folder).manifest.files, "packlight.json", "README.md"])
-    assert parcel.size_bytes == sum((folder / name).stat().st_size for name in names)
-    assert parcel.remarks == ()
+    assert plan.size_bytes == sum((folder / name).stat().st_size for name in names)
+    assert plan.remarks == ()
     assert hub.requests == []
 
 

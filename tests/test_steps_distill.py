@@ -170,26 +170,26 @@ def test_a_damaged_cache_is_written_anew(answers, classifier_folder, tiny, tmp_p
 
 @pytest.fixture
 def classroom(trained_folder, tiny):
-    """A trained teacher, its tokenizer, the lesson, and the teacher's answers to it."""
+    """A trained teacher, its tokenizer, the training data, and the teacher's answers to it."""
     folder: Path = trained_folder("bert")
-    teacher, encoder, lesson = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_lesson()
-    return teacher, encoder, lesson, logits_of(teacher, encoder, lesson.train_texts)
+    teacher, encoder, train_data = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_train_data()
+    return teacher, encoder, train_data, logits_of(teacher, encoder, train_data.train_texts)
 
 
 def test_a_student_learns_what_its_teacher_knows_and_not_the_labels(classroom, tiny, tmp_path):
-    teacher, encoder, lesson, answers = classroom
-    mistaken = replace(lesson, train_labels=[0] * len(lesson.train_labels))
+    teacher, encoder, train_data, answers = classroom
+    mistaken = replace(train_data, train_labels=[0] * len(train_data.train_labels))
     student = keep_layers(teacher, 1)
     with torch.no_grad():
         student.classifier.weight.zero_()
     options = tiny.options(Distill, epochs=8, patience=8, alpha=0.0)
     distill(student, encoder, TeacherOutputs(answers), mistaken, options, work=tmp_path, seed=3)
-    said = logits_of(student, encoder, lesson.train_texts).argmax(1)
+    said = logits_of(student, encoder, train_data.train_texts).argmax(1)
     assert (said == answers.argmax(1)).float().mean() > 0.85
 
 
 def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
-    teacher, encoder, lesson, answers = classroom
+    teacher, encoder, train_data, answers = classroom
     given = []
 
     def loss(student, teacher_logits, labels, *, weights, **rest):
@@ -201,8 +201,10 @@ def weights_given(monkeypatch, classroom, tiny, tmp_path, boost):
     options = tiny.options(
         Distill, epochs=2, learning_rate=1e-6, head_learning_rate=None, batch_size=56, hard_class_weight=boost
     )
-    history = distill(keep_layers(teacher, 1), encoder, TeacherOutputs(answers), lesson, options, work=tmp_path, seed=3)
-    return given, [lesson.labels.index(label) for label, _ in history[0].weak_classes]
+    history = distill(
+        keep_layers(teacher, 1), encoder, TeacherOutputs(answers), train_data, options, work=tmp_path, seed=3
+    )
+    return given, [train_data.labels.index(label) for label, _ in history[0].weak_classes]
 
 
 def test_weak_classes_weigh_more_after_an_epoch(monkeypatch, classroom, tiny, tmp_path):

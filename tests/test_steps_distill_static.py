@@ -25,9 +25,9 @@ ODD = ["", "alarm", "🙂 größer", "will it rain in oslo " * 30, "ALARM"]
 @pytest.fixture(scope="module")
 def taught(tiny):
     """A student that was taught by sharp answers, and its history."""
-    lesson = tiny.toy_lesson()
-    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(lesson.train_labels), 4).float()
-    return distill_static(lesson, teacher, NGRAMS, OPTIONS, seed=1)
+    train_data = tiny.toy_train_data()
+    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(train_data.train_labels), 4).float()
+    return distill_static(train_data, teacher, NGRAMS, OPTIONS, seed=1)
 
 
 def write(student, folder, labels):
@@ -50,17 +50,17 @@ def opened(tiny, folder):
 
 def test_it_learns_the_toy_texts(taught, tiny):
     student, history = taught
-    lesson = tiny.toy_lesson()
-    said = answers(student, [NGRAMS.rows(text) for text in lesson.val_texts]).argmax(1)
-    accuracy = (said == np.array(lesson.val_labels)).mean()
+    train_data = tiny.toy_train_data()
+    said = answers(student, [NGRAMS.rows(text) for text in train_data.val_texts]).argmax(1)
+    accuracy = (said == np.array(train_data.val_labels)).mean()
     assert accuracy == max(epoch.accuracy for epoch in history) > 0.85
     assert [epoch.epoch for epoch in history] == list(range(1, 9))
 
 
 def test_the_same_seed_teaches_the_same_and_unlabelled_texts_teach_too(tiny):
-    lesson = tiny.toy_lesson()
-    unlabelled = type(lesson)(**vars(lesson) | {"train_labels": [-100] * len(lesson.train_labels)})
-    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(lesson.train_labels), 4).float()
+    train_data = tiny.toy_train_data()
+    unlabelled = type(train_data)(**vars(train_data) | {"train_labels": [-100] * len(train_data.train_labels)})
+    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(train_data.train_labels), 4).float()
     one, two = (distill_static(unlabelled, teacher, NGRAMS, OPTIONS, seed=4) for _ in range(2))
     assert torch.equal(one[0].embedding, two[0].embedding)
     assert max(epoch.accuracy for epoch in one[1]) > 0.8

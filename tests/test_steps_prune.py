@@ -24,8 +24,13 @@ def opened(classifier_folder, tiny):
 
     def give(family):
         folder = classifier_folder(family)
-        lesson = tiny.toy_lesson()
-        return open_classifier(folder), tiny.text_encoder(folder), lesson.train_texts[:6], lesson.train_labels[:6]
+        train_data = tiny.toy_train_data()
+        return (
+            open_classifier(folder),
+            tiny.text_encoder(folder),
+            train_data.train_texts[:6],
+            train_data.train_labels[:6],
+        )
 
     return give
 

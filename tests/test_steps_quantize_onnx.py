@@ -22,7 +22,7 @@ def quantized(onnx_file, trained_folder, tiny, tmp_path_factory):
     @cache
     def make(family, **options):
         target = tmp_path_factory.mktemp(family) / "int8.onnx"
-        encoder, texts = tiny.text_encoder(trained_folder(family)), tiny.toy_lesson().train_texts
+        encoder, texts = tiny.text_encoder(trained_folder(family)), tiny.toy_train_data().train_texts
         step = QuantizeOnnx(name="int8", **({"mode": "dynamic"} | options))
         quantize_onnx(onnx_file(family), target, step, encoder=encoder, calibration_texts=texts)
         return target

@@ -100,15 +100,15 @@ def test_unknown_architectures_and_narrow_models_are_refused(classifier_folder):
 
 def test_relations_are_what_a_student_learns_when_nothing_else_counts(classifier_folder, tiny, tmp_path):
     folder = classifier_folder("bert")
-    teacher, encoder, lesson = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_lesson(train=32)
+    teacher, encoder, train_data = open_classifier(folder), tiny.text_encoder(folder), tiny.toy_train_data(train=32)
     student = keep_layers(teacher, [1])
-    before = distance(student, teacher, encoder, lesson.train_texts, [0, 1, 2]).item()
+    before = distance(student, teacher, encoder, train_data.train_texts, [0, 1, 2]).item()
     options = tiny.options(
         Distill, epochs=3, patience=3, alpha=0.0, temperature=0.01, relation_weight=30.0, learning_rate=1e-2
     )
-    teaching = TeacherOutputs(
-        logits_of(teacher, encoder, lesson.train_texts),
-        relations=TeacherRelations(teacher, encoder, lesson.train_texts),
+    targets = TeacherOutputs(
+        logits_of(teacher, encoder, train_data.train_texts),
+        relations=TeacherRelations(teacher, encoder, train_data.train_texts),
     )
-    distill(student, encoder, teaching, lesson, options, work=tmp_path, seed=1)
-    assert distance(student, teacher, encoder, lesson.train_texts, [0, 1, 2]).item() < 0.9 * before
+    distill(student, encoder, targets, train_data, options, work=tmp_path, seed=1)
+    assert distance(student, teacher, encoder, train_data.train_texts, [0, 1, 2]).item() < 0.9 * before

@@ -104,7 +104,7 @@ def step(**options):
     return Distill(name="student", **(quick | options))
 
 
-def lesson(bench, **options):
+def train_data(bench, **options):
     return student_training_data(bench, open_classifier(bench.parent.path), **options)
 
 
@@ -112,7 +112,7 @@ def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and
     given = ["a new text", "  ", "a new text", data.val.texts[0], data.test.texts[3], data.train.texts[1], "another"]
     (tmp_path / "extra.txt").write_text("\n".join(given))
     count = len(data.train)
-    made = lesson(bench, unlabeled_texts=str(tmp_path / "extra.txt"), augment=2.0)
+    made = train_data(bench, unlabeled_texts=str(tmp_path / "extra.txt"), augment=2.0)
     assert list(made.train_texts[: count + 2]) == [*data.train.texts, "a new text", "another"]
     assert set(made.train_labels[count:]) == {-100}
     assert len(made.train_labels) == len(made.train_texts)
@@ -124,28 +124,28 @@ def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and
 def test_a_small_data_set_gets_more_texts_and_a_large_one_does_not(bench, data, tmp_path):
     count = len(data.train)
     (tmp_path / "extra.txt").write_text("a new text\nanother\n")
-    made = lesson(bench, min_texts=3 * count, unlabeled_texts=str(tmp_path / "extra.txt"))
+    made = train_data(bench, min_texts=3 * count, unlabeled_texts=str(tmp_path / "extra.txt"))
     assert list(made.train_texts[: count + 2]) == [*data.train.texts, "a new text", "another"]
     assert 2.9 * count < len(made.train_texts) <= 3 * count
     assert set(made.train_labels[count:]) == {-100}
-    assert list(lesson(bench, min_texts=count).train_texts) == list(data.train.texts)
-    assert len(lesson(bench, min_texts=count, augment=1.0).train_texts) > 1.5 * count
+    assert list(train_data(bench, min_texts=count).train_texts) == list(data.train.texts)
+    assert len(train_data(bench, min_texts=count, augment=1.0).train_texts) > 1.5 * count
 
 
 def test_without_either_there_are_the_training_texts_alone(bench, data):
-    assert list(lesson(bench).train_texts) == list(data.train.texts)
+    assert list(train_data(bench).train_texts) == list(data.train.texts)
 
 
 def test_several_teachers_are_averaged_each_with_its_own_tokenizer_and_labels(bench, teacher, other, tiny):
-    plain = lesson(bench)
-    _, teaching = teacher_outputs(bench, open_classifier(teacher.path), plain, max_length=24, teachers=("other",))
+    plain = train_data(bench)
+    _, targets = teacher_outputs(bench, open_classifier(teacher.path), plain, max_length=24, teachers=("other",))
     parts = []
     for artifact in (teacher, other):
         logits = logits_of(open_classifier(artifact.path), tiny.text_encoder(artifact.path), plain.train_texts)
         parts.append(logits[:, [artifact.labels.index(label) for label in teacher.labels]])
-    torch.testing.assert_close(teaching.logits, (parts[0] + parts[1]) / 2, rtol=0, atol=1e-4)
-    assert teaching.features is None
-    assert teaching.relations is None
+    torch.testing.assert_close(targets.logits, (parts[0] + parts[1]) / 2, rtol=0, atol=1e-4)
+    assert targets.features is None
+    assert targets.relations is None
 
 
 def write_answers(file, data, labels, *, more=()):
@@ -159,10 +159,10 @@ def write_answers(file, data, labels, *, more=()):
 def test_a_file_of_answers_teaches_in_the_teachers_place_and_brings_its_own_texts(bench, data, tmp_path):
     held_out = [(data.val.texts[0], "oos"), (data.test.texts[0], "oos")]
     file = write_answers(tmp_path / "a.jsonl", data, bench.parent.labels, more=[("brand new", "music"), *held_out])
-    taught, teaching = teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
+    taught, targets = teacher_outputs(bench, None, train_data(bench), max_length=24, soft_labels=file)
     assert list(taught.train_texts) == [*data.train.texts, "brand new"]
     assert taught.train_labels[-1] == -100
-    probabilities = torch.softmax(teaching.logits, dim=1)
+    probabilities = torch.softmax(targets.logits, dim=1)
     wanted = [*data.train.labels, "music"]
     assert [bench.parent.labels[best] for best in probabilities.argmax(1)] == wanted
     np.testing.assert_allclose(probabilities.max(1).values, 0.91, atol=1e-5)
@@ -172,7 +172,7 @@ def test_a_training_text_without_an_answer_is_named(bench, data, tmp_path):
     short = SimpleNamespace(train=SimpleNamespace(texts=data.train.texts[1:], labels=data.train.labels[1:]))
     file = write_answers(tmp_path / "a.jsonl", short, bench.parent.labels)
     with pytest.raises(DataError, match="has no row for the training text"):
-        teacher_outputs(bench, None, lesson(bench), max_length=24, soft_labels=file)
+        teacher_outputs(bench, None, train_data(bench), max_length=24, soft_labels=file)
 
 
 @pytest.mark.parametrize(
@@ -278,13 +278,13 @@ def test_another_content_of_a_file_makes_the_student_again(bench, data, tmp_path
 def test_texts_that_a_small_data_set_lacks_get_words_from_the_teachers_vocabulary(bench, data, monkeypatch):
     monkeypatch.setattr(teacher_targets, "nearest_words", lambda *_: {"the": ("strangeword",)})
     count = len(data.train)
-    assert "strangeword" not in " ".join(lesson(bench, augment=1.0).train_texts)
-    made = lesson(bench, augment=1.0, min_texts=4 * count).train_texts
+    assert "strangeword" not in " ".join(train_data(bench, augment=1.0).train_texts)
+    made = train_data(bench, augment=1.0, min_texts=4 * count).train_texts
     assert "strangeword" in " ".join(made[-count:])
 
 
 def test_a_teacher_that_answers_in_bfloat16_answers_the_same_to_within_rounding(bench, teacher):
-    plain = lesson(bench)
+    plain = train_data(bench)
     model = open_classifier(teacher.path)
     exact, rounded = (
         teacher_outputs(bench, model, plain, max_length=24, bf16=bf16)[1].logits for bf16 in (False, True)

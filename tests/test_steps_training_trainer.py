@@ -14,7 +14,7 @@ from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import logits_of
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, History
-from packlight.steps.training.trainer import _judge, fit, schedule
+from packlight.steps.training.trainer import _epoch_result, fit, schedule
 from packlight.steps.training.training_data import TrainingData
 
 
@@ -30,7 +30,7 @@ def fitting(encoder_folder, tiny):
         work,
         *,
         family="bert",
-        lesson=None,
+        train_data=None,
         on_epoch=lambda _: None,
         frozen=(0, 0),
         objective=None,
@@ -41,12 +41,12 @@ def fitting(encoder_folder, tiny):
         model, encoder = build_classifier(folder, tiny.LABELS, seed=1), tiny.text_encoder(folder)
         if made is not None:
             made.append(model)
-        lesson = lesson or tiny.toy_lesson()
-        start_from_centroids(model, encoder, lesson)
+        train_data = train_data or tiny.toy_train_data()
+        start_from_centroids(model, encoder, train_data)
         history = fit(
             model,
             encoder,
-            lesson,
+            train_data,
             objective or (lambda logits, labels, _: cross_entropy(logits, labels)),
             tiny.options(**options),
             work=work,
@@ -82,25 +82,25 @@ def test_a_trivial_task_is_learned(fitting, tmp_path, encoder_folder, tiny, fami
     assert max(epoch.accuracy for epoch in history) > 0.9
     assert [epoch.epoch for epoch in history] == list(range(1, epochs + 1))
     # The model is left with the weights of its best epoch, whole again, and able to be trained on.
-    lesson, encoder = tiny.toy_lesson(), tiny.text_encoder(encoder_folder(family))
-    right = logits_of(model, encoder, lesson.val_texts).argmax(1) == torch.tensor(lesson.val_labels)
+    train_data, encoder = tiny.toy_train_data(), tiny.text_encoder(encoder_folder(family))
+    right = logits_of(model, encoder, train_data.val_texts).argmax(1) == torch.tensor(train_data.val_labels)
     assert right.float().mean().item() == pytest.approx(max(epoch.accuracy for epoch in history))
     assert model.get_input_embeddings().num_embeddings == tiny.VOCABULARY
     assert not model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_the_objective_gets_logits_labels_and_rows_of_the_lesson(fitting, tmp_path, tiny):
-    lesson, rows_seen = tiny.toy_lesson(), []
+def test_the_objective_gets_logits_labels_and_rows_of_the_training_data(fitting, tmp_path, tiny):
+    train_data, rows_seen = tiny.toy_train_data(), []
 
     def objective(logits, labels, rows):
         assert logits.shape == (len(rows), len(tiny.LABELS))
-        assert labels.tolist() == [lesson.train_labels[row] for row in rows]
+        assert labels.tolist() == [train_data.train_labels[row] for row in rows]
         rows_seen.extend(rows.tolist())
         return cross_entropy(logits, labels)
 
-    fitting(tmp_path, lesson=lesson, objective=objective, epochs=1)
-    assert sorted(rows_seen) == list(range(len(lesson.train_texts)))
+    fitting(tmp_path, train_data=train_data, objective=objective, epochs=1)
+    assert sorted(rows_seen) == list(range(len(train_data.train_texts)))
 
 
 @pytest.mark.parametrize("family", ["bert", "mpnet"])
@@ -263,8 +263,8 @@ class Prediction:
 
 
 def test_an_epoch_is_judged_by_class_and_scope():
-    lesson = TrainingData([], [], [], [], ("a", "b", "oos", "unseen"), "oos")
-    epoch = _judge(Prediction([0, 0, 0, 1, 2, 0], [0, 0, 1, 1, 2, 2], 4), lesson, 7)
+    train_data = TrainingData([], [], [], [], ("a", "b", "oos", "unseen"), "oos")
+    epoch = _epoch_result(Prediction([0, 0, 0, 1, 2, 0], [0, 0, 1, 1, 2, 2], 4), train_data, 7)
     assert epoch == EpochResult(
         epoch=7,
         accuracy=pytest.approx(4 / 6),
@@ -275,10 +275,10 @@ def test_an_epoch_is_judged_by_class_and_scope():
 
 
 def test_without_scope_every_text_is_in_scope():
-    lesson = TrainingData([], [], [], [], ("a", "b"), None)
-    assert _judge(Prediction([0, 0], [0, 1], 2), lesson, 1).in_scope_accuracy == 0.5
+    train_data = TrainingData([], [], [], [], ("a", "b"), None)
+    assert _epoch_result(Prediction([0, 0], [0, 1], 2), train_data, 1).in_scope_accuracy == 0.5
     only_oos = TrainingData([], [], [], [], ("a", "oos"), "oos")
-    assert _judge(Prediction([0, 1], [1, 1], 2), only_oos, 1).in_scope_accuracy == 0.5
+    assert _epoch_result(Prediction([0, 1], [1, 1], 2), only_oos, 1).in_scope_accuracy == 0.5
 
 
 @pytest.mark.parametrize(
@@ -312,4 +312,6 @@ def test_a_training_that_diverges_ends_with_the_remedy(encoder_folder, tiny, tmp
     model = build_classifier(encoder_folder("bert"), tiny.LABELS, seed=1)
     options = tiny.options(learning_rate=rate, head_learning_rate=None)
     with pytest.raises(ModelError, match=r"training diverged: .* lower the learning rate"):
-        finetune(model, tiny.text_encoder(encoder_folder("bert")), tiny.toy_lesson(), options, work=tmp_path, seed=1)
+        finetune(
+            model, tiny.text_encoder(encoder_folder("bert")), tiny.toy_train_data(), options, work=tmp_path, seed=1
+        )

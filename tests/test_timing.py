@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from packlight.errors import MeasurementError
 from packlight.formatting import milliseconds, times
-from packlight.measure.timing import judged, latency, ratio, resample, typical
+from packlight.measure.timing import latency, ratio, resample, target_figures, typical
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 5))
 
@@ -79,9 +79,9 @@ def test_texts_that_differ_are_what_keeps_a_cascade_uncertain():
 
 def test_a_run_of_one_is_judged_by_its_latency():
     drawn = {"a": resample([[1.0], [2.0], [3.0]], seed=0)}
-    assert judged(drawn, "a") == {"a": latency(drawn["a"])}
+    assert target_figures(drawn, "a") == {"a": latency(drawn["a"])}
     drawn["b"] = resample([[1.0], [2.0], [3.0]], seed=0)
-    assert judged(drawn, "a") == {"b": ratio(drawn["a"], drawn["b"])}
+    assert target_figures(drawn, "a") == {"b": ratio(drawn["a"], drawn["b"])}
 
 
 @pytest.mark.parametrize(

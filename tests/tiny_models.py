@@ -60,8 +60,8 @@ def toy_texts(*, seed=0):
     return [text for text, _ in rows], [label for _, label in rows]
 
 
-def toy_lesson(*, train=112):
-    """The toy data set as a lesson: the first rows to train on, the rest as val."""
+def toy_train_data(*, train=112):
+    """The toy data set to train on: the first rows to train on, the rest as val."""
     texts, labels = toy_texts()
     ids = [LABELS.index(label) for label in labels]
     return TrainingData(texts[:train], ids[:train], texts[train:], ids[train:], LABELS, "oos")
@@ -117,7 +117,7 @@ def make_encoder(family, folder):
 def make_classifier(encoder_folder, folder):
     """Save a classifier of the toy labels whose head starts from centroids, without any training."""
     model = build_classifier(encoder_folder, LABELS, seed=1)
-    start_from_centroids(model, text_encoder(encoder_folder), toy_lesson())
+    start_from_centroids(model, text_encoder(encoder_folder), toy_train_data())
     save_classifier(model, folder, tokenizer_from=encoder_folder, max_length=MAX_LENGTH)
     return folder
 
@@ -131,7 +131,7 @@ def options(kind=Finetune, **other):
 def make_trained(encoder_folder, folder, work, *, epochs=4):
     """Save a classifier that was fine-tuned until it knows the toy data set."""
     model = build_classifier(encoder_folder, LABELS, seed=1)
-    finetune(model, text_encoder(encoder_folder), toy_lesson(), options(epochs=epochs), work=work, seed=1)
+    finetune(model, text_encoder(encoder_folder), toy_train_data(), options(epochs=epochs), work=work, seed=1)
     save_classifier(model, folder, tokenizer_from=encoder_folder, max_length=MAX_LENGTH)
     return folder
 

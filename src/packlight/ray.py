@@ -37,7 +37,7 @@ def score(
         A `ray.data.Dataset`.
 
     Raises:
-        PacklightError: if `top_k` is no whole number of 1 or more.
+        PacklightError: if `top_k` is not a whole number of 1 or more.
         ArtifactError: if the folder is incomplete or was altered.
     """
     import ray

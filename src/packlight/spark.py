@@ -36,7 +36,7 @@ def score(
         A `pyspark.sql.DataFrame`.
 
     Raises:
-        PacklightError: if `top_k` is no whole number of 1 or more.
+        PacklightError: if `top_k` is not a whole number of 1 or more.
         ArtifactError: if the folder is incomplete or was altered.
         DataError: if the text column is missing, or a kept column has the name of a new one.
     """

@@ -132,16 +132,16 @@ class DistillationTrainer:
             train, val = hold_out(train, seed=self.config.seed)
         else:
             val = read_rows(val_dataset, name="val")
-        lesson = self._lesson(train, val)
-        self._oos_label = lesson.oos_label
-        self._data_sha256 = Dataset("memory", train, val, Split((), ()), lesson.oos_label).sha256
-        student = self._make_student(lesson)
+        train_data = self._training_data(train, val)
+        self._oos_label = train_data.oos_label
+        self._data_sha256 = Dataset("memory", train, val, Split((), ()), train_data.oos_label).sha256
+        student = self._make_student(train_data)
         with tempfile.TemporaryDirectory(prefix="packlight-") as work:
             self.history = distill(
                 student,
                 self._encoder(student, self._student_files),
-                self._teaching(lesson),
-                lesson,
+                self._teacher_outputs(train_data),
+                train_data,
                 self._step,
                 work=Path(work),
                 seed=self.config.seed,
@@ -193,9 +193,9 @@ class DistillationTrainer:
             finalize_variant(draft, manifest)
         return target
 
-    def _teaching(self, lesson: TrainingData) -> TeacherOutputs:
+    def _teacher_outputs(self, train_data: TrainingData) -> TeacherOutputs:
         encoder = self._encoder(self.teacher, self._teacher_files)
-        return TeacherOutputs(logits_of(self.teacher, encoder, lesson.train_texts))
+        return TeacherOutputs(logits_of(self.teacher, encoder, train_data.train_texts))
 
     def _trained(self) -> PreTrainedModel:
         if self.student is None:
@@ -208,7 +208,7 @@ class DistillationTrainer:
             raise ModelError(f"max_length {stated} is above the model's limit of {limit} tokens; state {limit} or less")
         return TextEncoder(files / "tokenizer.json", stated or limit)
 
-    def _lesson(self, train: Split, val: Split) -> TrainingData:
+    def _training_data(self, train: Split, val: Split) -> TrainingData:
         labels = labels_of(self.teacher)
         names = sorted({*train.labels, *val.labels})
         columns = dict(zip(names, label_mapping(labels, names).columns, strict=True))
@@ -222,20 +222,20 @@ class DistillationTrainer:
             oos_label=None if outside is None else labels[columns[outside]],
         )
 
-    def _make_student(self, lesson: TrainingData) -> PreTrainedModel:
+    def _make_student(self, train_data: TrainingData) -> PreTrainedModel:
         given = self.config.student_model
         if given is None:
             self._student_files = self._teacher_files
             return keep_layers(self.teacher, self.config.layers)
         if isinstance(given, str | Path) and not (checkpoint := _resolved(given)).is_classifier:
             self._student_files = tokenizer_folder(checkpoint, self._scratch / "student")
-            student = build_classifier(checkpoint.path, lesson.labels, seed=self.config.seed)
-            start_from_centroids(student, self._encoder(student, self._student_files), lesson)
+            student = build_classifier(checkpoint.path, train_data.labels, seed=self.config.seed)
+            start_from_centroids(student, self._encoder(student, self._student_files), train_data)
             return student
         student, self._student_files = _opened(given, self.config.tokenizer, self._scratch / "student")
-        if labels_of(student) != tuple(lesson.labels):
+        if labels_of(student) != tuple(train_data.labels):
             raise ModelError(
-                f"the student's labels are not the teacher's {len(lesson.labels)}: build it with the teacher's "
+                f"the student's labels are not the teacher's {len(train_data.labels)}: build it with the teacher's "
                 "id2label and label2id, or give an encoder",
             )
         return student

@@ -33,25 +33,25 @@ def push(
 
     Example: `packlight push runs/latest/variants/student-onnx-static my-team/intents-small --yes`
     """
-    parcel = pushing.pack(artifact, repo, private=not public)
-    for remark in parcel.remarks:
+    plan = pushing.pack(artifact, repo, private=not public)
+    for remark in plan.remarks:
         info(f"note: {remark}")
     if not yes and not as_json:
-        target = parcel.repo + (f"@{parcel.revision}" if parcel.revision else "")
-        print_tables(Text(f"{artifact} -> {target}", style="bold"), _table(parcel))
-    url = pushing.push(parcel, message=message) if yes else None
+        target = plan.repo + (f"@{plan.revision}" if plan.revision else "")
+        print_tables(Text(f"{artifact} -> {target}", style="bold"), _table(plan))
+    url = pushing.push(plan, message=message) if yes else None
     if as_json:
-        files = [{"name": name, "size": size} for name, size in parcel.files]
-        show_json({"repo": parcel.repo, "files": files, "remarks": parcel.remarks, "uploaded": yes, "commit": url})
+        files = [{"name": name, "size": size} for name, size in plan.files]
+        show_json({"repo": plan.repo, "files": files, "remarks": plan.remarks, "uploaded": yes, "commit": url})
     elif yes:
         info(f"uploaded: {url}")
     else:
         info("dry run; add --yes to upload")
 
 
-def _table(parcel: pushing.UploadPlan) -> Table:
+def _table(plan: pushing.UploadPlan) -> Table:
     table = Table("file", box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    table.add_column("size", justify="right", footer=megabytes(parcel.size_bytes / 1e6))
-    for name, size in parcel.files:
+    table.add_column("size", justify="right", footer=megabytes(plan.size_bytes / 1e6))
+    for name, size in plan.files:
         table.add_row(name, megabytes(size / 1e6) if size >= 1e5 else f"{size:,} B")  # 0.1 MB
     return table

@@ -143,15 +143,15 @@ def rows_by_split(table: Table) -> dict[str, Table]:
     column = next((c for c in table.columns if plain(c) == "split"), None)
     if column is None:
         return {"train": table}
-    faults, places = [], dict[str, list[int]]()
+    diagnostics, places = [], dict[str, list[int]]()
     for place, (number, cell) in enumerate(zip(table.numbers, table.cells[column], strict=True)):
         name = split_named(str(cell))
         if name is None:
             what = f"the split is {quoted(cell)}"
-            faults.append(Diagnostic(table.file, number, what, "write train, val or test, or remove the column"))
+            diagnostics.append(Diagnostic(table.file, number, what, "write train, val or test, or remove the column"))
         else:
             places.setdefault(name, []).append(place)
-    raise_row_errors(faults)
+    raise_row_errors(diagnostics)
     return {name: table.take(chosen) for name, chosen in places.items()}
 
 

@@ -110,8 +110,8 @@ class Dataset:
     @cached_property
     def majority_shares(self) -> dict[str, float]:
         """For `val` and `test`, the accuracy of always predicting the most frequent label of `train`."""
-        judged = {name: self.split(name).labels for name in ("val", "test")}
-        return {name: labels.count(self.majority_label) / len(labels) for name, labels in judged.items() if labels}
+        by_split = {name: self.split(name).labels for name in ("val", "test")}
+        return {name: labels.count(self.majority_label) / len(labels) for name, labels in by_split.items() if labels}
 
     def ids(self, split: Split) -> Sequence[int]:
         """The split's labels as indices."""

@@ -26,19 +26,19 @@ class Diagnostic:
         return f"{self.file}, row {self.number}: {self.what}; {self.remedy}"
 
 
-def raise_row_errors(faults: Sequence[Diagnostic]) -> None:
+def raise_row_errors(diagnostics: Sequence[Diagnostic]) -> None:
     """Raise all problems as one error, with the first five in full. Returns if there are none.
 
     Raises:
         DataError: if there is a problem.
     """
-    if not faults:
+    if not diagnostics:
         return
-    if len(faults) == 1:
-        raise DataError(str(faults[0]))
-    lines = [f"{len(faults)} rows cannot be used:", *(f"  {fault}" for fault in faults[:MAX_SHOWN])]
-    if len(faults) > MAX_SHOWN:
-        lines.append(f"  and {len(faults) - MAX_SHOWN} more")
+    if len(diagnostics) == 1:
+        raise DataError(str(diagnostics[0]))
+    lines = [f"{len(diagnostics)} rows cannot be used:", *(f"  {fault}" for fault in diagnostics[:MAX_SHOWN])]
+    if len(diagnostics) > MAX_SHOWN:
+        lines.append(f"  and {len(diagnostics) - MAX_SHOWN} more")
     raise DataError("\n".join(lines))
 
 

@@ -82,7 +82,7 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?(:.+)?")
 
 KINDS = (
     f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, also packed with gzip, a folder with train.csv "
-    "and perhaps val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
+    "and optionally val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
 )
 
 
@@ -110,7 +110,7 @@ def load_dataset(
         seed: random seed of the splits that are made if the source lacks them.
 
     Returns:
-        A data set with the splits train, val and test, none of them empty. Every label is in train, except perhaps the
+        A data set with the splits train, val and test, none of them empty. Every label is in train, except possibly the
         out-of-scope label.
 
     Raises:

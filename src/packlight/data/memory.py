@@ -222,7 +222,7 @@ def _column(values: Iterable[object], feature: Any) -> list[object]:
 
 def _by_records(rows: Iterable[Any], name: str) -> Table:
     """A table from mappings or pairs."""
-    records, faults = list[tuple[int, Mapping[str, object]]](), []
+    records, diagnostics = list[tuple[int, Mapping[str, object]]](), []
     for number, row in enumerate(rows, start=1):
         if isinstance(row, Mapping):
             records.append((number, row))
@@ -230,6 +230,6 @@ def _by_records(rows: Iterable[Any], name: str) -> Table:
             records.append((number, {"text": row[0], "label": row[1]}))
         else:
             remedy = 'give ("hello", "greeting") or {"text": "hello", "label": "greeting"}'
-            faults.append(Diagnostic(name, number, f"{quoted(row)} is neither a pair nor a mapping", remedy))
-    raise_row_errors(faults)
+            diagnostics.append(Diagnostic(name, number, f"{quoted(row)} is neither a pair nor a mapping", remedy))
+    raise_row_errors(diagnostics)
     return table_of(name, records)

@@ -35,7 +35,7 @@ def validate_rows(parts: Mapping[str, Iterable[Row]]) -> dict[str, list[Example]
     Raises:
         DataError: if rows lack a text or a label. The message has the first five and their number.
     """
-    outcomes = {name: [_judge(row) for row in rows] for name, rows in parts.items()}
+    outcomes = {name: [_validate(row) for row in rows] for name, rows in parts.items()}
     raise_row_errors([outcome for part in outcomes.values() for outcome in part if isinstance(outcome, Diagnostic)])
     return {name: [e for e in part if isinstance(e, Example)] for name, part in outcomes.items()}
 
@@ -115,10 +115,12 @@ def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
     labels_of = defaultdict[str, set[str]](set)
     for example in (e for examples in parts.values() for e in examples):
         labels_of[dedup_key(example.text)].add(example.label)
-    torn = [(text, labels) for text, labels in labels_of.items() if len(labels) > 1]
-    if torn:
-        text, labels = torn[0]
-        warn(f"texts with more than one label: {len(torn)}; the first is {quoted(text)}: {', '.join(sorted(labels))}")
+    conflicting = [(text, labels) for text, labels in labels_of.items() if len(labels) > 1]
+    if conflicting:
+        text, labels = conflicting[0]
+        warn(
+            f"texts with more than one label: {len(conflicting)}; the first is {quoted(text)}: {', '.join(sorted(labels))}"
+        )
     _warn_of_twin_labels(set().union(*labels_of.values()))
     _warn_of_absent_labels(parts)
 
@@ -136,10 +138,10 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
     spellings = defaultdict[str, list[str]](list)
     for label in sorted(labels):
         spellings[dedup_key(label)].append(label)
-    twins = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
-    if twins:
+    similar = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
+    if similar:
         warn(
-            f"labels that differ only in spelling, each a class of its own: {len(twins)}; {'; '.join(twins[:MAX_SHOWN])}"
+            f"labels that differ only in spelling, each a class of its own: {len(similar)}; {'; '.join(similar[:MAX_SHOWN])}"
         )
 
 
@@ -153,7 +155,7 @@ def _warn_of_absent_labels(parts: Mapping[str, Sequence[Example]]) -> None:
         )
 
 
-def _judge(row: Row) -> Example | Diagnostic:
+def _validate(row: Row) -> Example | Diagnostic:
     """The example of a row, or what is wrong with it."""
     if _is_missing(row.text) or (isinstance(row.text, str) and not row.text.strip()):
         return Diagnostic(row.file, row.number, "the text is empty", "write one or remove the row")

@@ -78,7 +78,7 @@ def ending(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
     name = signal.Signals(-status).name
-    return f"was killed by {name}" + (", perhaps because memory ran out" if name == "SIGKILL" else "")
+    return f"was killed by {name}" + (", possibly because memory ran out" if name == "SIGKILL" else "")
 
 
 def tail(log: BinaryIO) -> str:

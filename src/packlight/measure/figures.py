@@ -82,7 +82,7 @@ def _row(
     samples = np.ravel(raw.latency_ms)
     p50, p95, p99 = statistics.percentiles(samples, (50, 95, 99))
     latency, speedup = timing.latency(own), timing.ratio(drawn[baseline], own)
-    judged = timing.judged(drawn, baseline).get(identity.variant, speedup)
+    scored = timing.target_figures(drawn, baseline).get(identity.variant, speedup)
     parent = raws.get(identity.parent) if identity.parent else None
     return Measurement(
         variant=identity.variant,
@@ -100,8 +100,8 @@ def _row(
         latency_ms=Latency(mean=latency.value, ci95=latency.interval, p50=p50, p95=p95, p99=p99),
         latency_samples=len(samples),
         rounds=own.rounds,
-        stable=judged.stable,
-        limited_by=judged.limited_by,
+        stable=scored.stable,
+        limited_by=scored.limited_by,
         cpu_ms=timing.typical(raw.cpu_ms),
         steal=None if raw.steal is None else float(np.mean(raw.steal)),
         throughput_batch32=float(np.median(raw.throughput)),

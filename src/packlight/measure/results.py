@@ -338,8 +338,8 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def chosen_on(self) -> Judged:
         """The split that choices are made on: `val`, or `test` where no variant answered validation texts."""
-        judged = [row for row in self.measurements if row.choice is not None]
-        return "test" if judged and all(row.val is None for row in judged) else "val"
+        scored = [row for row in self.measurements if row.choice is not None]
+        return "test" if scored and all(row.val is None for row in scored) else "val"
 
     def __getitem__(self, variant: str) -> Measurement:
         """The row of one variant.

@@ -128,7 +128,7 @@ def run_benchmark(
     effort: BenchmarkConfig,
     seed: int,
     journal: Path,
-    judged: Sequence[str],
+    scored: Sequence[str],
     splits: Sequence[Judged] = ("val", "test"),
 ) -> list[Raw]:
     """Measure all targets side by side.
@@ -140,7 +140,7 @@ def run_benchmark(
         effort: rounds, texts and time.
         seed: random seed of the sample and the orders.
         journal: file to append to and to resume from. It belongs to these targets, data and settings only.
-        judged: the variants to evaluate. Others are only timed.
+        scored: the variants to evaluate. Others are only timed.
         splits: the splits to predict. Texts of the last one are timed.
 
     Raises:
@@ -155,7 +155,7 @@ def run_benchmark(
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
         # They open in parallel, and all are open, with matching labels, before the first is timed.
         labels = {process.subject.variant: process.labels for process in processes}
-        ids = {variant: _ids(labels[variant], data) for variant in judged}
+        ids = {variant: _ids(labels[variant], data) for variant in scored}
         pace = known.pace or _pace(processes, timed, effort, seed)
         if known.pace is None:
             _append(journal, pace)
@@ -197,7 +197,7 @@ def _enough(
         )
         for each in subjects
     }
-    return all(estimate.settled for estimate in timing.judged(drawn, subjects[0].variant).values())
+    return all(estimate.settled for estimate in timing.target_figures(drawn, subjects[0].variant).values())
 
 
 def _whole_rounds(pace: Pace, subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:

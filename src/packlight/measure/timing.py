@@ -179,7 +179,7 @@ def ratio(of: Resampled, over: Resampled) -> Estimate:
     )
 
 
-def judged(drawn: Mapping[str, Resampled], baseline: str) -> dict[str, Estimate]:
+def target_figures(drawn: Mapping[str, Resampled], baseline: str) -> dict[str, Estimate]:
     """The target figures of a run: every other variant's speedup, or the baseline's latency if it is alone."""
     others = {name: ratio(drawn[baseline], each) for name, each in drawn.items() if name != baseline}
     return others or {baseline: latency(drawn[baseline])}

@@ -102,9 +102,9 @@ def measure_run(
         return known, False
     beside = _prepare(references, artifacts, data, out)
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
-    judged = [*(reference.name for reference in beside if reference.trained), *artifacts]
+    scored = [*(reference.name for reference in beside if reference.trained), *artifacts]
     info(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
-    raws = run_benchmark(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, judged=judged)
+    raws = run_benchmark(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, scored=scored)
     identities = [
         *map(_identity_of_reference, beside),
         *(identity_of(each, out, measured=artifacts) for each in artifacts.values()),

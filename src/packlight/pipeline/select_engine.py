@@ -91,7 +91,7 @@ def _measure(
         effort=effort,
         seed=seed,
         journal=journal,
-        judged=[each.name for each in running],
+        scored=[each.name for each in running],
         splits=("val",),
     )
     by_name = {raw.variant: raw for raw in raws}
@@ -114,7 +114,7 @@ def _measure(
             for row in allowed(rows, max_accuracy_loss)
             if row is not winner and timing.ratio(drawn[row.name], drawn[winner.name]).level
         ),
-        stable=all(estimate.stable for estimate in timing.judged(drawn, baseline).values()),
+        stable=all(estimate.stable for estimate in timing.target_figures(drawn, baseline).values()),
         rounds=drawn[baseline].rounds,
         texts=min(len(raw.timed) for raw in raws),
         taken_at=here.taken_at,

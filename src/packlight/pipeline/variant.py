@@ -79,7 +79,7 @@ def make_variant(
     """
     other_parents, resolved = other_parents or {}, resolved or here()
     step = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-    mark = fingerprint_of(
+    wanted_fingerprint = fingerprint_of(
         step,
         data.sha256 if abstain is None else f"{data.sha256} abstain {abstain}",
         parent=parent,
@@ -87,13 +87,13 @@ def make_variant(
         other_parents=other_parents,
         seed=seed,
     )
-    if (done := _reusable_artifact(folder, mark, parent)) is not None:
+    if (done := _reusable_artifact(folder, wanted_fingerprint, parent)) is not None:
         # Left by a run that was killed after its last write.
         shutil.rmtree(work, ignore_errors=True)
         info(f"{step.name}: up to date")
         return done, False
     check_device(step)
-    _prepare_work_dir(work, mark)
+    _prepare_work_dir(work, wanted_fingerprint)
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
     adopted = checkpoint is not None and step.adopts(checkpoint, data.labels)
     info(f"{step.name}: {'taken as it is' if adopted else step.kind} from {origin}")
@@ -102,7 +102,12 @@ def make_variant(
         context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch, lengths_shown)
         result = apply(step, context)
         manifest = manifest_of(
-            step, result, fingerprint=mark, data_sha256=data.sha256, oos_label=_oos_label(data, draft), parent=parent
+            step,
+            result,
+            fingerprint=wanted_fingerprint,
+            data_sha256=data.sha256,
+            oos_label=_oos_label(data, draft),
+            parent=parent,
         )
         _add_abstention(draft, finalize_variant(draft, manifest), data, abstain)
     shutil.rmtree(work)
@@ -234,13 +239,13 @@ def _content(file: Path) -> str:
         raise DataError(f"{file}: cannot be read ({error.strerror}); give a file of texts") from error
 
 
-def _prepare_work_dir(work: Path, mark: str) -> None:
+def _prepare_work_dir(work: Path, wanted_fingerprint: str) -> None:
     """An empty work folder, or the one that this variant left when it was interrupted."""
     owner = work / "fingerprint"
-    if work.is_dir() and not (owner.is_file() and owner.read_text() == mark):
+    if work.is_dir() and not (owner.is_file() and owner.read_text() == wanted_fingerprint):
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
-    owner.write_text(mark)
+    owner.write_text(wanted_fingerprint)
 
 
 def _oos_label(data: Dataset, folder: Path) -> str | None:
@@ -267,7 +272,7 @@ def _share(share: float, texts: int) -> str:
     return f"{percent(share)} (95% interval {percent_interval(wilson_interval(round(share * texts), texts))})"
 
 
-def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Artifact | None:
+def _reusable_artifact(folder: Path, wanted_fingerprint: str, parent: Artifact | None) -> Artifact | None:
     """The finished artifact, if it is complete and has the right fingerprint. An altered one is built again.
 
     Raises:
@@ -281,7 +286,7 @@ def _reusable_artifact(folder: Path, mark: str, parent: Artifact | None) -> Arti
         )
     try:
         manifest = read_manifest(folder)
-        same = manifest.fingerprint == mark and manifest.parent == (parent.name if parent else None)
+        same = manifest.fingerprint == wanted_fingerprint and manifest.parent == (parent.name if parent else None)
         return Artifact.open(folder) if same else None
     except ArtifactError as error:
         info(f"{error}; building it again")

@@ -86,7 +86,7 @@ def place(labels: Sequence[Label], *, lines: Sequence[Box], frame: Box) -> list[
         Box(each.x - each.radius, each.y - each.radius, each.x + each.radius, each.y + each.radius) for each in labels
     ]
     spots = [
-        [_judged(spot, frame, bubbles, lines, own=index) for spot in _candidates(label)]
+        [_with_cost(spot, frame, bubbles, lines, own=index) for spot in _candidates(label)]
         for index, label in enumerate(labels)
     ]
     return _settle(spots)
@@ -120,7 +120,7 @@ def _candidates(label: Label) -> list[Spot]:
     return spots
 
 
-def _judged(spot: Spot, frame: Box, bubbles: Sequence[Box], lines: Sequence[Box], *, own: int) -> Spot:
+def _with_cost(spot: Spot, frame: Box, bubbles: Sequence[Box], lines: Sequence[Box], *, own: int) -> Spot:
     """The spot with the cost of leaving the frame, covering bubbles and lines, and being near another bubble."""
     box = spot.box
     area = (box.right - box.left) * (box.top - box.bottom)

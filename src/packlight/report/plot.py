@@ -55,13 +55,13 @@ def render_plot(summary: Summary) -> str:
     """
     chart = vega.chart("plot")
     frame = _Frame.around(summary.rows, width=chart["width"], height=chart["height"])
-    judged = [row for row in summary.rows if row.choice is not None]
+    scored = [row for row in summary.rows if row.choice is not None]
     bare = [row for row in summary.rows if row.choice is None]
     engines = {row.engine: engine_info(row.engine) for row in summary.rows}
     notes = "; ".join(sorted({row.note or "no accuracy was measured" for row in bare}))
-    labels, leaders = _labels(judged, bare, frame)
+    labels, leaders = _labels(scored, bare, frame)
     data = {
-        "judged": _bubbles(judged, summary),
+        "scored": _bubbles(scored, summary),
         "bare": _bubbles(bare, summary),
         "front": frame.front(summary.rows),
         "labels": labels,
@@ -203,14 +203,14 @@ def _words(row: Row, summary: Summary) -> str:
 
 
 def _labels(
-    judged: Sequence[Row], bare: Sequence[Row], frame: _Frame
+    scored: Sequence[Row], bare: Sequence[Row], frame: _Frame
 ) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
     """Lines of text with their centres, and the lines that join distant labels to their bubbles."""
-    detailed = sum(row.on_front for row in judged) <= DETAILED
-    texts = [_lines(row, detailed=detailed and row.on_front) for row in (*judged, *bare)]
+    detailed = sum(row.on_front for row in scored) <= DETAILED
+    texts = [_lines(row, detailed=detailed and row.on_front) for row in (*scored, *bare)]
     sizes = iter(vega.text_sizes([(line["text"], line["size"], line["weight"]) for lines in texts for line in lines]))
     measured = [[(line, next(sizes)) for line in lines] for lines in texts]
-    places = [(frame.x(row.latency.mean), frame.y(_accuracy(row))) for row in judged]
+    places = [(frame.x(row.latency.mean), frame.y(_accuracy(row))) for row in scored]
     places += [(frame.x(row.latency.mean), STRIP / 2) for row in bare]
     boxes = [
         Label(
@@ -219,11 +219,11 @@ def _labels(
             max(width for _, (width, _) in lines),
             sum(height for _, (_, height) in lines) + LINE_GAP * (len(lines) - 1),
         )
-        for row, centre, lines in zip((*judged, *bare), places, measured, strict=True)
+        for row, centre, lines in zip((*scored, *bare), places, measured, strict=True)
     ]
     plot = Box(0, frame.base, frame.width, frame.height).grown(-3)
-    spots = place(boxes[: len(judged)], lines=frame.lines(judged), frame=plot)
-    spots += place(boxes[len(judged) :], lines=[], frame=Box(0, 0, frame.width, STRIP).grown(-3))
+    spots = place(boxes[: len(scored)], lines=frame.lines(scored), frame=plot)
+    spots += place(boxes[len(scored) :], lines=[], frame=Box(0, 0, frame.width, STRIP).grown(-3))
     written = [entry for lines, spot in zip(measured, spots, strict=True) for entry in _written(lines, spot)]
     leaders = [_leader(box, spot) for box, spot in zip(boxes, spots, strict=True) if spot.joined]
     return written, leaders

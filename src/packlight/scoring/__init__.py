@@ -49,7 +49,7 @@ def score(
         top_k: number of labels for each text. Above 1 they are in the column `top`.
         prefix: for the names of the new columns `label`, `score`, `out_of_scope`, `top` and `error`.
         workers: processes, each with one thread. Defaults to the container's CPU limit.
-        limit: score the first so many rows only.
+        limit: number of rows to score, from the first; all by default.
         sample: score this share of the rows only, taken at random, from 0 to 1.
         strict: stop at the first row whose text is null or not UTF-8. Otherwise, such rows get an `error` and no label.
         rows_per_file: rows of a file of the output, about that many for formats without an index.

@@ -129,7 +129,7 @@ def _stem(name: str) -> str:
 
 
 def _limited(fragments: Sequence[Fragment], limit: int) -> list[Fragment]:
-    """The fragments that hold the first so many rows."""
+    """The fragments that hold the first rows, up to a limit."""
     chosen, left = [], limit
     for fragment in fragments:
         if left <= 0:

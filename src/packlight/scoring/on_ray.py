@@ -86,7 +86,7 @@ def _check_listening(address: str | None) -> None:
 
 
 def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers: int) -> Iterator[Moved | Done]:
-    """Score fragments with so many actors; yields what is complete.
+    """Score fragments with several actors, and yield what is complete.
 
     Raises:
         PacklightError: what an actor reports.

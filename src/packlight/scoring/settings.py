@@ -56,7 +56,7 @@ def scorer_settings(*, text_column: str, keep: Sequence[str] | None, top_k: int,
     """Settings from the arguments of a Python function.
 
     Raises:
-        PacklightError: if `top_k` is no whole number of 1 or more.
+        PacklightError: if `top_k` is not a whole number of 1 or more.
     """
     return ScorerSettings(
         text_column=text_column,
@@ -70,7 +70,7 @@ def whole_number(name: str, value: int, least: int = 1) -> int:
     """The value of an argument.
 
     Raises:
-        PacklightError: if it is no whole number, or below the least.
+        PacklightError: if it is not a whole number, or below the minimum.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise PacklightError(f"{name}={value!r}: give a whole number of {least} or more")
@@ -88,7 +88,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: OutputFormat = "parquet"
     rows_per_file: int = ROWS_PER_FILE
     limit: int | None = None
-    """score the first so many rows only"""
+    """number of rows to score, from the first"""
     sample: Share | None = None
     """score this share of the rows only, taken at random"""
 
@@ -113,7 +113,7 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     likely_rows: int = 0
     """the same, or an estimate"""
     most: int | None = None
-    """score the first so many rows only"""
+    """number of rows to score, from the first"""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup"):
@@ -142,7 +142,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
-    """From a worker: so many more rows are scored."""
+    """From a worker: the number of rows that were scored since the last message."""
 
     rows: int
 

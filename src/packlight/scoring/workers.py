@@ -19,7 +19,7 @@ HEARTBEAT = 0.5
 
 
 def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers: int) -> Iterator[Moved | Done]:
-    """Score fragments in so many processes; yields what they report as they do.
+    """Score fragments in several processes, and yield their reports as they come.
 
     Raises:
         PacklightError: of the class and with the message that a worker reports, or if one ends unexpectedly.

@@ -49,7 +49,7 @@ class Database:
             about: what identifies the search among others in the database.
 
         Raises:
-            PacklightError: if it is no such URL, or the database can't be reached.
+            PacklightError: if it is not such a URL, or the database can't be reached.
             MissingExtraError: if the driver is not installed.
         """
         self._url = database_url(given)
@@ -122,7 +122,7 @@ class Database:
             try:
                 self.storage.record_heartbeat(number)
             except (SQLAlchemyError, StorageInternalError):
-                continue  # perhaps it can be reached again in time
+                continue  # it may be reachable again in time
 
 
 def database_url(given: str) -> URL:

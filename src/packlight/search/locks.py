@@ -12,7 +12,7 @@ from packlight.locks import try_lock, unlock
 from packlight.pipeline.locking import LOCK
 
 
-class OutOfTime(Exception):  # noqa: N818 - it is no error: what was begun is gone on with later
+class OutOfTime(Exception):  # noqa: N818 - it is not an error: what was begun is resumed later
     """The time is up. Checkpoints are kept."""
 
 

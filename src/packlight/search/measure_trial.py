@@ -52,7 +52,7 @@ def observe_on_val(
     threads: int,
     seed: int,
     effort: BenchmarkConfig,
-    judged: bool = True,
+    scored: bool = True,
 ) -> Observed:
     """Time a variant together with the baseline, and evaluate it on `val`. `test` is not read.
 
@@ -64,7 +64,7 @@ def observe_on_val(
         threads: threads per inference of both.
         seed: random seed of the timed texts and the order of the turns.
         effort: how much to measure.
-        judged: whether to predict all of val, and not only to time the variant.
+        scored: whether to predict all of val, and not only to time the variant.
 
     Raises:
         MeasurementError: if it cannot be opened, or if its process ends.
@@ -79,7 +79,7 @@ def observe_on_val(
         effort=effort,
         seed=seed,
         journal=journal,
-        judged=[artifact.name] if judged else [],
+        scored=[artifact.name] if scored else [],
         splits=("val",),
     )
     journal.unlink()

@@ -145,10 +145,10 @@ def search(
             "--storage: machines can share trials only if all start from the same teacher; train one with `packlight "
             "finetune`, copy its folder to each of them, and pass it with --teacher"
         )
-    step = _first(stated) if teacher is None else _teaching()
+    step = _first(stated) if teacher is None else _teacher_step()
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
     asked: AbstractContextManager[None] = nullcontext() if storage is None else reachable(storage)
-    with asked, SearchLock(out) as seat:
+    with asked, SearchLock(out) as lock:
         # Other processes may be using the folder, so a search that is rejected replaces nothing in it.
         check(out, about)
         with as_one(out):
@@ -168,7 +168,7 @@ def search(
         space = space or space_of(origin, data, families)
         whole = msgspec.structs.replace(about, teacher=origin.manifest.fingerprint)
         store = Store(Journal(out) if storage is None else Database(storage, out, whole), limits, space, seed=seed)
-        shop = TrialRunner(
+        runner = TrialRunner(
             data=data,
             out=out,
             teacher=origin,
@@ -187,8 +187,8 @@ def search(
         )
         try:
             effort = effort or BenchmarkConfig()
-            _try(shop, trials, effort)
-            return _end(shop, seat, effort)
+            _try(runner, trials, effort)
+            return _end(runner, lock, effort)
         finally:
             store.close()
 
@@ -202,8 +202,8 @@ def _train_teacher(
         check_start(step, checkpoint, data)
         announce_model(step, checkpoint, data)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-        mark = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
-        check(out, msgspec.structs.replace(about, teacher=mark))
+        fingerprint = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
+        check(out, msgspec.structs.replace(about, teacher=fingerprint))
         artifact, _ = make_variant(
             step,
             out / "variants" / TEACHER,
@@ -236,7 +236,7 @@ def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadli
         return Artifact.open(place)
 
 
-def _teaching() -> Step:
+def _teacher_step() -> Step:
     """The steps of the built-in recipe that make its teacher."""
     return msgspec.structs.replace(load_recipe("walk").steps[0], name=TEACHER)
 
@@ -252,7 +252,7 @@ def _first(stated: Mapping[str, Any]) -> Step:
     Raises:
         RecipeError: if options contradict each other or are out of range.
     """
-    recipe = Recipe(version=VERSION, name=TEACHER, steps=(_teaching(),))
+    recipe = Recipe(version=VERSION, name=TEACHER, steps=(_teacher_step(),))
     lengths = {name: value for name, value in stated.items() if name in ("max_length", "long_texts")}
     head = {name: value for name, value in stated.items() if name not in lengths}
     return with_lengths(with_head(recipe, **head), **lengths).steps[0]
@@ -268,27 +268,29 @@ def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: 
         )[0]
 
 
-def _try(shop: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None:
+def _try(runner: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None:
     """Carry out trials until there are enough, the time is up, or nothing new is proposed."""
     repeated = 0
     while repeated < REPEATED:
-        rows = shop.store.rows()
-        shop.deadline.keep(_seconds_to_measure(rows, shop, effort))
-        if shop.deadline.over() or (trials is not None and _tried(rows) >= trials):
+        rows = runner.store.rows()
+        runner.deadline.keep(_seconds_to_measure(rows, runner, effort))
+        if runner.deadline.over() or (trials is not None and _tried(rows) >= trials):
             return
-        trial, design = shop.store.ask()
-        name = shop.name_of(design)
+        trial, design = runner.store.ask()
+        name = runner.name_of(design)
         same = next((row for row in rows if row.variant == name and row.state in TRIED), None)
         if same is not None:
             repeated += 1
-            shop.store.tell(trial, msgspec.structs.replace(same, number=trial.number, seconds=0.0, same_as=same.number))
+            runner.store.tell(
+                trial, msgspec.structs.replace(same, number=trial.number, seconds=0.0, same_as=same.number)
+            )
             continue
         repeated = 0
-        info(f"trial {trial.number}: {name}{shop.deadline}")
-        row = shop.run(trial.number, design)
-        shop.store.tell(trial, row)
-        report_trial(row, shop.deadline)
-        _give_up(shop.store.rows())
+        info(f"trial {trial.number}: {name}{runner.deadline}")
+        row = runner.run(trial.number, design)
+        runner.store.tell(trial, row)
+        report_trial(row, runner.deadline)
+        _give_up(runner.store.rows())
     info("no new proposals; the search ends")
 
 
@@ -304,90 +306,90 @@ def _give_up(rows: Sequence[Row]) -> None:
         raise PacklightError(f"none of {len(tried)} trials could be built; the last one: {tried[-1].why}")
 
 
-def _seconds_to_measure(rows: Sequence[Row], shop: TrialRunner, effort: BenchmarkConfig) -> float:
+def _seconds_to_measure(rows: Sequence[Row], runner: TrialRunner, effort: BenchmarkConfig) -> float:
     """The estimated time for the final measurement of the front."""
-    members = [row.values[1] for row in members_of(rows, shop.limits, MOST_MEMBERS)]
+    members = [row.values[1] for row in members_of(rows, runner.limits, MOST_MEMBERS)]
     reference = max(members, default=10.0)
-    texts = effort.rounds * (effort.texts + BATCH) + 2 * len(shop.data.test)
+    texts = effort.rounds * (effort.texts + BATCH) + 2 * len(runner.data.test)
     return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
 
 
-def _end(shop: TrialRunner, seat: SearchLock, effort: BenchmarkConfig) -> SearchOutcome:
+def _end(runner: TrialRunner, lock: SearchLock, effort: BenchmarkConfig) -> SearchOutcome:
     """The outcome, measured by the last process."""
     # If this process doesn't get the lock, another may become the last one, clean the folder and write these files. So
     # they are written before, and again by the last process, because others may have added trials.
-    outcome = _conclude(shop)
-    if seat.alone():
-        return _conclude(shop, effort)
+    outcome = _conclude(runner)
+    if lock.alone():
+        return _conclude(runner, effort)
     if outcome.front:
-        info(f"{shop.out}: another process is still searching; the last one to finish measures the front on test")
+        info(f"{runner.out}: another process is still searching; the last one to finish measures the front on test")
     return outcome
 
 
-def _conclude(shop: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
+def _conclude(runner: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
     """Choose what to ship, and write the outcome and the recipes. With an effort, measure the front first."""
-    trials = shop.store.rows()
-    rows = [row for row in trials if row.state != "finished" or _here(row, shop)]
-    advice = advise(rows, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
-    members = members_of(rows, shop.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
-    tested = _measure(shop, members, effort) if members and effort is not None else {}
+    trials = runner.store.rows()
+    rows = [row for row in trials if row.state != "finished" or _here(row, runner)]
+    advice = advise(rows, runner.limits, runner.data, baseline=runner.baseline.name, threads=runner.threads)
+    members = members_of(rows, runner.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
+    tested = _measure(runner, members, effort) if members and effort is not None else {}
     for row in members:
-        _write_recipe(shop, row)
+        _write_recipe(runner, row)
     outcome = SearchOutcome(
-        folder=str(shop.out),
-        limits=shop.limits,
-        teacher=shop.teacher.name,
+        folder=str(runner.out),
+        limits=runner.limits,
+        teacher=runner.teacher.name,
         trials=trials,
         front=tuple(_member(row, tested) for row in members),
         advice=advice,
         remarks=(
-            *(_remarks(advice.pick, tested, shop.limits) if advice and advice.pick else ()),
-            *_elsewhere(advice.pick if advice else None, trials, shop),
+            *(_remarks(advice.pick, tested, runner.limits) if advice and advice.pick else ()),
+            *_elsewhere(advice.pick if advice else None, trials, runner),
         ),
     )
-    atomic_write(shop.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+    atomic_write(runner.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
     return outcome
 
 
-def _here(row: Row, shop: TrialRunner) -> bool:
+def _here(row: Row, runner: TrialRunner) -> bool:
     """Whether a finished trial's artifact is in this folder. Other machines keep theirs."""
-    if shop.store.place is None:
+    if runner.store.place is None:
         return True
     # The name comes out of a database, and becomes a path.
     name = str(row.variant)
-    return Path(name).name == name and (shop.out / "variants" / name / MANIFEST).is_file()
+    return Path(name).name == name and (runner.out / "variants" / name / MANIFEST).is_file()
 
 
-def _elsewhere(pick: str | None, trials: Sequence[Row], shop: TrialRunner) -> list[str]:
+def _elsewhere(pick: str | None, trials: Sequence[Row], runner: TrialRunner) -> list[str]:
     """Where the artifact lies that would be picked of all machines' trials, if it isn't the pick of this folder."""
-    if all(row.state != "finished" or _here(row, shop) for row in trials):
+    if all(row.state != "finished" or _here(row, runner) for row in trials):
         return []
-    best = advise(trials, shop.limits, shop.data, baseline=shop.baseline.name, threads=shop.threads)
+    best = advise(trials, runner.limits, runner.data, baseline=runner.baseline.name, threads=runner.threads)
     if best is None or best.pick is None or best.pick == pick:
         return []
     row = next(row for row in trials if row.variant == best.pick and row.state == "finished")
-    where = f"copy variants/{best.pick} from there to {shop.out / 'variants'} and rerun it here"
+    where = f"copy variants/{best.pick} from there to {runner.out / 'variants'} and rerun it here"
     return [
         f"Of the trials on all machines, {best.pick} is the one to ship. It is in {row.place}: rerun the command there, or {where}."
     ]
 
 
-def _measure(shop: TrialRunner, members: Sequence[Row], effort: BenchmarkConfig) -> dict[str, Measurement]:
-    for folder in (shop.out, shop.out / "variants", shop.out / "work"):
+def _measure(runner: TrialRunner, members: Sequence[Row], effort: BenchmarkConfig) -> dict[str, Measurement]:
+    for folder in (runner.out, runner.out / "variants", runner.out / "work"):
         remove_stale_temp(folder)
-    variants = shop.out / "variants"
-    artifacts = {each.name: each for each in (shop.teacher, shop.baseline)}
+    variants = runner.out / "variants"
+    artifacts = {each.name: each for each in (runner.teacher, runner.baseline)}
     artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
-    _write_run_recipe(shop, members)
+    _write_run_recipe(runner, members)
     known, _ = measure_run(
         artifacts,
-        shop.data,
-        shop.out,
+        runner.data,
+        runner.out,
         references=(),
-        threads=shop.threads,
-        seed=shop.seed,
+        threads=runner.threads,
+        seed=runner.seed,
         effort=effort,
-        quote=shop.quote,
+        quote=runner.quote,
     )
     return {row.variant: row for row in known.measurements}
 
@@ -417,22 +419,22 @@ def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) 
     return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
 
 
-def _write_recipe(shop: TrialRunner, row: Row) -> None:
+def _write_recipe(runner: TrialRunner, row: Row) -> None:
     assert row.design is not None  # it is finished
-    steps = steps_of(row.design, shop.space, shop.teacher.name)
-    recipe = Recipe(version=VERSION, name=str(row.variant), steps=(shop.first, *steps))
-    write_recipe(recipe, shop.out / "recipes" / f"{row.variant}.yaml")
+    steps = steps_of(row.design, runner.space, runner.teacher.name)
+    recipe = Recipe(version=VERSION, name=str(row.variant), steps=(runner.first, *steps))
+    write_recipe(recipe, runner.out / "recipes" / f"{row.variant}.yaml")
 
 
-def _write_run_recipe(shop: TrialRunner, members: Sequence[Row]) -> None:
+def _write_run_recipe(runner: TrialRunner, members: Sequence[Row]) -> None:
     """One recipe of everything that is measured, for the report."""
-    baseline = Export(name=shop.baseline.name, parent=shop.teacher.name)
-    steps: dict[str, Step] = {step.name: step for step in (shop.first, baseline)}
+    baseline = Export(name=runner.baseline.name, parent=runner.teacher.name)
+    steps: dict[str, Step] = {step.name: step for step in (runner.first, baseline)}
     for row in members:
         assert row.design is not None  # it is finished
-        steps |= {step.name: step for step in steps_of(row.design, shop.space, shop.teacher.name)}
+        steps |= {step.name: step for step in steps_of(row.design, runner.space, runner.teacher.name)}
     recipe = Recipe(version=VERSION, name="search", steps=tuple(steps.values()))
-    write_recipe(recipe, shop.out / "recipe.yaml")
+    write_recipe(recipe, runner.out / "recipe.yaml")
 
 
 def _full(reference: str) -> str:

@@ -123,7 +123,7 @@ class TrialRunner:
             raise
         return artifact
 
-    def observe(self, artifact: Artifact, *, judged: bool) -> tuple[Observed, float]:
+    def observe(self, artifact: Artifact, *, scored: bool) -> tuple[Observed, float]:
         """Measure a variant with the baseline, one process at a time, and return the reference latency."""
         with hold_lock(self._lock("stopwatch"), self.deadline):
             seen = observe_on_val(
@@ -134,7 +134,7 @@ class TrialRunner:
                 threads=self.threads,
                 seed=self.seed,
                 effort=self.effort,
-                judged=judged,
+                scored=scored,
             )
         return seen, self.store.reference(seen.baseline_ms)
 
@@ -150,7 +150,7 @@ class TrialRunner:
             except (OSError, *DAMAGED_JSON):
                 pass
             artifact = self.make(steps, {self.teacher.name: self.teacher}, lambda _: lambda _number, _accuracy: None)
-            seen, reference = self.observe(artifact, judged=False)
+            seen, reference = self.observe(artifact, scored=False)
             row = seen.beside(reference)
             known = ProbeResult(latency_ms=row.latency_ms.mean, size_mb=row.size_mb)
             atomic_write(kept, msgspec.json.encode(known))
@@ -171,11 +171,11 @@ class TrialRunner:
 class _Trial:
     """A trial in progress."""
 
-    def __init__(self, shop: TrialRunner, number: int, design: Design) -> None:
-        self._shop = shop
+    def __init__(self, runner: TrialRunner, number: int, design: Design) -> None:
+        self._shop = runner
         self._number = number
         self._design = design
-        self._steps = steps_of(design, shop.space, shop.teacher.name)
+        self._steps = steps_of(design, runner.space, runner.teacher.name)
         self._known: ProbeResult | None = None
         self._curve: list[Point] = []
         self._hopeful: float | None = None
@@ -207,28 +207,28 @@ class _Trial:
             OutOfTime: at the deadline.
             PacklightError: if it cannot be built.
         """
-        shop = self._shop
+        runner = self._shop
         self._known = self._foreseen()
-        if (reason := skip_reason(self._known, shop.limits)) is not None:
+        if (reason := skip_reason(self._known, runner.limits)) is not None:
             raise TrialPruned(reason)
-        made = {shop.teacher.name: shop.teacher}
+        made = {runner.teacher.name: runner.teacher}
         # Two trials of the same student share its export, which the first of them removes when it is done.
         exports = [step for step in self._steps if step.makes == "onnx"]
         trained = self._steps.index(exports[0]) if exports else len(self._steps)
-        shop.make(self._steps[:trained], made, self._watch, ends=not exports)
+        runner.make(self._steps[:trained], made, self._watch, ends=not exports)
         self._remember(made)
         artifact = self._ship(self._steps[trained:], exports, made)
-        seen, reference = shop.observe(artifact, judged=True)
+        seen, reference = runner.observe(artifact, scored=True)
         return self.row("finished", measured=seen.beside(reference), right=seen.right)
 
     def _ship(self, steps: Sequence[Step], exports: Sequence[Step], made: Mapping[str, Artifact]) -> Artifact:
-        shop, known = self._shop, dict(made)
+        runner, known = self._shop, dict(made)
         if not exports:
             return known[self._steps[-1].name]
-        with hold_lock(shop.out / "work" / "locks" / f"{exports[0].name}.shipping", shop.deadline):
-            artifact = shop.make(steps, known, self._watch, ends=True)
+        with hold_lock(runner.out / "work" / "locks" / f"{exports[0].name}.shipping", runner.deadline):
+            artifact = runner.make(steps, known, self._watch, ends=True)
             for export in exports:
-                shop.drop(export.name)
+                runner.drop(export.name)
         return artifact
 
     def _remember(self, made: Mapping[str, Artifact]) -> None:
@@ -243,14 +243,14 @@ class _Trial:
 
     def _foreseen(self) -> ProbeResult:
         """Figures of the untrained model: size and latency of a student, and only the size of n-grams."""
-        shop, design = self._shop, self._design
+        runner, design = self._shop, self._design
         size = latency = 0.0
         if design.ngrams is not None:
-            size += ngram_bytes(design.ngrams, shop.space, len(shop.teacher.labels)) / 1e6
+            size += ngram_bytes(design.ngrams, runner.space, len(runner.teacher.labels)) / 1e6
         if design.student is not None:
-            if skip_reason(ProbeResult(latency_ms=0.0, size_mb=size), shop.limits):
+            if skip_reason(ProbeResult(latency_ms=0.0, size_mb=size), runner.limits):
                 return ProbeResult(latency_ms=0.0, size_mb=size)
-            known = shop.probe(design.student)
+            known = runner.probe(design.student)
             size += known.size_mb
             # The share of texts that a cascade passes on is unknown until both models are trained.
             latency = known.latency_ms if design.ngrams is None else 0.0
@@ -259,7 +259,7 @@ class _Trial:
     def _watch(self, step: Step) -> Callable[[int, float], None]:
         def after(number: int, accuracy: float) -> None:
             if self._decides(step):
-                self._judge(Point(share=number / step.planned_epochs, accuracy=accuracy))
+                self._prune_if_hopeless(Point(share=number / step.planned_epochs, accuracy=accuracy))
 
         return after
 
@@ -267,14 +267,14 @@ class _Trial:
         """Whether this step's training decides the trial's accuracy. In a cascade, the student's does."""
         return step.trains is not None and (step.makes == "torch" or self._design.student is None)
 
-    def _judge(self, point: Point) -> None:
-        shop = self._shop
+    def _prune_if_hopeless(self, point: Point) -> None:
+        runner = self._shop
         self._curve.append(point)
-        rows = shop.store.rows()
+        rows = runner.store.rows()
         self._hopeful = projected_accuracy(point, self._design.family, rows)
         if self._hopeful is None or self._known is None or point.share >= 1:
             return
-        if (reason := prune_reason(self._hopeful, self._known, shop.limits, rows)) is not None:
+        if (reason := prune_reason(self._hopeful, self._known, runner.limits, rows)) is not None:
             raise TrialPruned(reason)
 
 

@@ -129,7 +129,7 @@ def _remove_abandoned(path: str) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(mode):
-        raise PacklightError(f"--uds {path}: exists and is no socket; remove it or choose another path")
+        raise PacklightError(f"--uds {path}: exists but is not a socket; remove it or choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)

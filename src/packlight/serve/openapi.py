@@ -104,17 +104,20 @@ def _predict() -> Schema:
     return _post("Labels of one or more texts, in simple JSON.", "PredictRequest", ("Prediction", "Predictions"), 404)
 
 
-def _get(summary: str, schema: str, *faults: int) -> Schema:
-    return {"summary": summary, "responses": {"200": _response("As asked.", schema), **_faults(401, *faults)}}
+def _get(summary: str, schema: str, *statuses: int) -> Schema:
+    return {
+        "summary": summary,
+        "responses": {"200": _response("As asked.", schema), **_error_responses(401, *statuses)},
+    }
 
 
-def _post(summary: str, asked: str, given: tuple[str, ...], *faults: int) -> Schema:
+def _post(summary: str, asked: str, given: tuple[str, ...], *statuses: int) -> Schema:
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(asked)}}},
         "responses": {
             "200": _response("As asked.", *given),
-            **_faults(400, 401, *faults, 408, 413, 415, 429, 500, 503, 504),
+            **_error_responses(400, 401, *statuses, 408, 413, 415, 429, 500, 503, 504),
         },
     }
 
@@ -133,7 +136,7 @@ FAULTS = {
 }
 
 
-def _faults(*statuses: int) -> Schema:
+def _error_responses(*statuses: int) -> Schema:
     return {str(status): _response(FAULTS[status], "Error") for status in statuses}
 
 

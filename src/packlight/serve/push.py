@@ -62,7 +62,7 @@ def pack(folder: Path, repo: str, *, private: bool = True) -> UploadPlan:
     return UploadPlan(artifact, parsed[0], parsed[1], private, files, _remarks(artifact))
 
 
-def push(parcel: UploadPlan, *, message: str | None = None) -> str:
+def push(plan: UploadPlan, *, message: str | None = None) -> str:
     """Upload everything as one commit, and create the repository if necessary.
 
     Returns:
@@ -78,33 +78,33 @@ def push(parcel: UploadPlan, *, message: str | None = None) -> str:
         disable_progress_bars()
     api = HfApi(library_name="packlight")
     try:
-        api.create_repo(parcel.repo, private=parcel.private, exist_ok=True)
-        if parcel.revision is not None:
-            api.create_branch(parcel.repo, branch=parcel.revision, exist_ok=True)
+        api.create_repo(plan.repo, private=plan.private, exist_ok=True)
+        if plan.revision is not None:
+            api.create_branch(plan.repo, branch=plan.revision, exist_ok=True)
         commit = api.create_commit(
-            parcel.repo,
-            _operations(parcel),
-            commit_message=message or f"Upload {parcel.artifact.name} with packlight",
-            revision=parcel.revision,
+            plan.repo,
+            _operations(plan),
+            commit_message=message or f"Upload {plan.artifact.name} with packlight",
+            revision=plan.revision,
         )
     except errors.LocalTokenNotFoundError as error:
         raise ModelError("no token: log in with `hf auth login`, or set HF_TOKEN") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no"
         raise ModelError(
-            f"the Hub rejected the push to {parcel.repo} (status {status}): {_first_line(error)}; log in with "
+            f"the Hub rejected the push to {plan.repo} (status {status}): {_first_line(error)}; log in with "
             "`hf auth login` with a token that has write access"
         ) from error
     except (errors.HTTPError, OSError, ValueError) as error:  # type: ignore[attr-defined]
-        raise ModelError(f"the push to {parcel.repo} failed: {_first_line(error)}; rerun the command") from error
+        raise ModelError(f"the push to {plan.repo} failed: {_first_line(error)}; rerun the command") from error
     return str(commit.commit_url)
 
 
-def _operations(parcel: UploadPlan) -> "list[CommitOperationAdd]":
+def _operations(plan: UploadPlan) -> "list[CommitOperationAdd]":
     from huggingface_hub import CommitOperationAdd  # (slow to import)
 
-    folder = parcel.artifact.path
-    return [CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name, _ in parcel.files]
+    folder = plan.artifact.path
+    return [CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name, _ in plan.files]
 
 
 def _remarks(artifact: Artifact) -> tuple[str, ...]:

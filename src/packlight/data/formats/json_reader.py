@@ -17,7 +17,7 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
     Raises:
         DataError: if the encoding is wrong, or if lines are not JSON objects.
     """
-    records, faults = list[tuple[int, Mapping[str, object]]](), []
+    records, diagnostics = list[tuple[int, Mapping[str, object]]](), []
     # Only line feeds end a line. splitlines would also split at separators that JSON allows inside strings.
     for number, line in enumerate(decode(file, data, encoding).text.split("\n"), start=1):
         if not line.strip():
@@ -26,10 +26,10 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
             value = json.loads(line)
         except json.JSONDecodeError as error:
             what = f"invalid JSON ({error.msg} at character {error.pos + 1})"
-            faults.append(Diagnostic(file, number, what, "write one object per line"))
+            diagnostics.append(Diagnostic(file, number, what, "write one object per line"))
             continue
         except (RecursionError, ValueError) as error:
-            faults.append(Diagnostic(file, number, _excess(error), "write one object with a text and its label"))
+            diagnostics.append(Diagnostic(file, number, _excess(error), "write one object with a text and its label"))
             continue
         if isinstance(value, dict):
             if not records:
@@ -37,8 +37,10 @@ def read_json_lines(file: str, data: bytes, encoding: str | None = None) -> Tabl
             records.append((number, value))
         else:
             what = f"{quoted(value)} is not a JSON object"
-            faults.append(Diagnostic(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}'))
-    raise_row_errors(faults)
+            diagnostics.append(
+                Diagnostic(file, number, what, 'write lines such as {"text": "hello", "label": "greeting"}')
+            )
+    raise_row_errors(diagnostics)
     return table_of(file, records)
 
 
@@ -103,7 +105,7 @@ def _excess(error: RecursionError | ValueError) -> str:
 
 def _table(file: str, items: list[object]) -> Table:
     """A table of records that are objects or pairs. A record's number is its position in the list."""
-    records, faults = list[tuple[int, Mapping[str, object]]](), []
+    records, diagnostics = list[tuple[int, Mapping[str, object]]](), []
     for number, item in enumerate(items, start=1):
         if isinstance(item, dict):
             records.append((number, item))
@@ -111,8 +113,8 @@ def _table(file: str, items: list[object]) -> Table:
             records.append((number, {"text": item[0], "label": item[1]}))
         else:
             remedy = 'write ["hello", "greeting"] or {"text": "hello", "label": "greeting"}'
-            faults.append(Diagnostic(file, number, f"{quoted(item)} is neither a pair nor an object", remedy))
-    raise_row_errors(faults)
+            diagnostics.append(Diagnostic(file, number, f"{quoted(item)} is neither a pair nor an object", remedy))
+    raise_row_errors(diagnostics)
     return table_of(file, records)
 
 

@@ -17,7 +17,7 @@ PROBE = 1 << 16
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 ROW_BYTES = 128
-"""bytes that a row of text is expected to have: a fragment of so many rows has so many times these"""
+"""expected size of a row of text in bytes, from which the size of a fragment follows"""
 
 
 def probe(file: str, packing: str | None) -> bytes:

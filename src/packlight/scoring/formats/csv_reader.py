@@ -42,7 +42,7 @@ class CsvReader(Reader):
         lines = _Counted(lines_of(fragment))
         with open_random(found.location) as stream:
             lines.read = len(UTF8_MARK) if stream.read(len(UTF8_MARK)) == UTF8_MARK else 0
-        parts, start, number = [], 0, -1  # the header is no row
+        parts, start, number = [], 0, -1  # the header is not a row
         for record in _records(lines, self._header(found.location, packing)[1]):
             number += record is None or bool(record)
             if number == rows:

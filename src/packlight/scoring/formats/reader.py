@@ -36,7 +36,7 @@ class Reader(ABC):
 
     @abstractmethod
     def cut(self, found: Found, packing: str | None, rows: int) -> list[Part]:
-        """The parts of a file, each with about so many rows; none for a file without rows.
+        """The parts of a file, each with about that number of rows; none for a file without rows.
 
         Raises:
             DataError: if it is not a file of this kind.

@@ -34,9 +34,9 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
     manifest = parent.manifest
     check_one_label(parent, where=step.name)
     check_oos_examples(data, where=step.name)
-    lesson = training_data(data, parent.labels)
-    truth = np.array(lesson.val_labels)
-    oos = parent.labels.index(lesson.oos_label) if lesson.oos_label is not None else None
+    train_data = training_data(data, parent.labels)
+    truth = np.array(train_data.val_labels)
+    oos = parent.labels.index(train_data.oos_label) if train_data.oos_label is not None else None
     weights = None if step.oos_rate is None else oos_rate_weights(data, step.oos_rate, where=step.name)
     answered = predict_logits(parent, data.val.texts)
     inside = [place for place, label in enumerate(data.val.labels) if label in data.label_set]
@@ -62,7 +62,7 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
     else:
         recall, in_scope = _recall_and_inside(after, truth, oos)
         facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": in_scope}
-        extra = {"distance": _nearness(context, lesson, oos)} if form_of(manifest) == "torch" else {}
+        extra = {"distance": _nearness(context, train_data, oos)} if form_of(manifest) == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
         info(f"  on val {in_scope:.1%} in scope, out-of-scope recall {recall:.0%}")
@@ -104,11 +104,11 @@ def _recall_and_inside(logits: Floats, truth: np.ndarray, oos: int) -> tuple[flo
     return float(right[outside].mean()), float(right[~outside].mean())
 
 
-def _nearness(context: StepContext, lesson: TrainingData, oos: int) -> Floats:
+def _nearness(context: StepContext, train_data: TrainingData, oos: int) -> Floats:
     parent, data = context.parent, context.data
     model = open_classifier(parent.path)
     encoder = encoder_of(parent)
     rows = evenly_spaced(range(len(data.train)), FEATURE_TEXTS)
     train = features_of(model, encoder, [data.train.texts[row] for row in rows]).numpy().astype(float)
     val = features_of(model, encoder, data.val.texts).numpy().astype(float)
-    return class_distance(val, train, [lesson.train_labels[row] for row in rows], oos)
+    return class_distance(val, train, [train_data.train_labels[row] for row in rows], oos)

@@ -22,12 +22,12 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
         raise RecipeError(f"{step.name}: {first.name} and {second.name} have different labels")
     for each in (first, second):
         check_one_label(each, where=step.name)
-    lesson = training_data(data, second.labels)
-    truth = np.array(lesson.val_labels)
+    train_data = training_data(data, second.labels)
+    truth = np.array(train_data.val_labels)
     weights = oos_rate_weights(data, step.oos_rate, where=step.name)
     order = [first.labels.index(label) for label in second.labels]
-    quick = predict_logits(first, lesson.val_texts)[:, order]
-    slow = predict_logits(second, lesson.val_texts)
+    quick = predict_logits(first, train_data.val_texts)[:, order]
+    slow = predict_logits(second, train_data.val_texts)
     choice = choose_threshold(
         confidence(quick),
         quick.argmax(axis=1) == truth,

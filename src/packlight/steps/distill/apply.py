@@ -54,8 +54,8 @@ from packlight.steps.training.training_data import NO_LABEL, TrainingData
 def distill(
     student: PreTrainedModel,
     encoder: TextEncoder,
-    teaching: TeacherOutputs,
-    lesson: TrainingData,
+    targets: TeacherOutputs,
+    train_data: TrainingData,
     options: Distill,
     *,
     work: Path,
@@ -67,8 +67,8 @@ def distill(
     Args:
         student: a classifier with the labels of the training data.
         encoder: its tokenizer.
-        teaching: the teacher's outputs for the training texts.
-        lesson: texts and labels.
+        targets: the teacher's outputs for the training texts.
+        train_data: texts and labels.
         options: the step's options.
         work: folder for checkpoints.
         seed: of batches and dropout.
@@ -77,37 +77,37 @@ def distill(
     Returns:
         The results on `val` after each epoch.
     """
-    class_weights = torch.ones(len(lesson.labels))
+    class_weights = torch.ones(len(train_data.labels))
 
     def objective(logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         chosen = rows.cpu()
         loss = distillation_loss(
             logits,
-            teaching.logits[chosen].to(logits.device),
+            targets.logits[chosen].to(logits.device),
             labels,
             alpha=options.alpha,
             temperature=options.temperature,
             logit_weight=options.logit_weight,
             weights=_weights(class_weights.to(logits.device), labels) if options.hard_class_weight > 1 else None,
         )
-        if teaching.features is not None:
-            wanted = teaching.features[chosen].to(logits.device)
+        if targets.features is not None:
+            wanted = targets.features[chosen].to(logits.device)
             loss = loss + options.hidden_weight * hidden_loss(watched.seen, wanted)
-        if teaching.relations is not None and relations is not None:
-            loss = loss + options.relation_weight * relations.distance(teaching.relations, chosen.tolist())
+        if targets.relations is not None and relations is not None:
+            loss = loss + options.relation_weight * relations.distance(targets.relations, chosen.tolist())
         return loss
 
     def after(epoch: EpochResult) -> None:
         class_weights.fill_(1.0)
-        class_weights[[lesson.labels.index(label) for label, _ in epoch.weak_classes]] = options.hard_class_weight
+        class_weights[[train_data.labels.index(label) for label, _ in epoch.weak_classes]] = options.hard_class_weight
         on_epoch(epoch)
 
     with _FinalLayerInput(student) as watched, ExitStack() as stack:
-        relations = stack.enter_context(StudentRelations(student)) if teaching.relations is not None else None
+        relations = stack.enter_context(StudentRelations(student)) if targets.relations is not None else None
         return fit(
             student,
             encoder,
-            lesson,
+            train_data,
             objective,
             options,
             work=work,
@@ -144,7 +144,7 @@ class _FinalLayerInput:
 def apply(step: Distill, context: StepContext) -> StepResult:
     """Train the student on the labels and on the teacher's logits."""
     teacher = open_classifier(context.parent.path)
-    lesson = student_training_data(
+    train_data = student_training_data(
         context,
         teacher,
         augment=step.augment,
@@ -152,19 +152,19 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         min_texts=step.min_texts,
     )
     # A student that cannot be built fails here, before the teacher runs on every text.
-    student, encoder, tokenizer = _student(step, context, teacher, lesson)
+    student, encoder, tokenizer = _student(step, context, teacher, train_data)
     _check_width(step, student, teacher)
     if encoder.long_texts == "windows" and step.weight_of_inner_states:
         raise RecipeError(
             f"{step.name}: {context.parent.name} reads long texts in windows, with which {step.weight_of_inner_states} does not "
             "work; omit it"
         )
-    _check_relations(step, context, (student, encoder), teacher, lesson)
+    _check_relations(step, context, (student, encoder), teacher, train_data)
     lengths = token_facts(context.data, encoder, shown=context.lengths_shown)
-    lesson, teaching = teacher_outputs(
+    train_data, targets = teacher_outputs(
         context,
         teacher,
-        lesson,
+        train_data,
         max_length=step.max_length or context.parent.manifest.max_length,
         soft_labels=step.soft_labels,
         teachers=step.teachers,
@@ -176,26 +176,26 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     history = distill(
         student,
         encoder,
-        teaching,
-        lesson,
+        targets,
+        train_data,
         step,
         work=context.work_dir / "training",
         seed=context.seed,
         on_epoch=lambda epoch: announce(step.name, epoch, context),
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
-    facts |= {"texts": len(lesson.train_texts), "lengths": lengths}
+    facts |= {"texts": len(train_data.train_texts), "lengths": lengths}
     return trained_result(student, encoder, tokenizer, facts, context.output_dir)
 
 
 def _student(
-    step: Distill, context: StepContext, teacher: PreTrainedModel, lesson: TrainingData
+    step: Distill, context: StepContext, teacher: PreTrainedModel, train_data: TrainingData
 ) -> tuple[PreTrainedModel, TextEncoder, Path]:
     """The untrained student, its tokenizer, and the folder of the tokenizer."""
     checkpoint = context.checkpoint
     if step.start is not None:
         start = context.other_parents[step.start]
-        if start.labels != tuple(lesson.labels):
+        if start.labels != tuple(train_data.labels):
             raise ModelError(
                 f"{step.name}: {step.start} has different labels from its teacher, or in another order; start from a variant of "
                 f"{context.parent.name}"
@@ -205,8 +205,8 @@ def _student(
         parent = context.parent
         return keep_layers(teacher, step.layers), _encoder_like(step, parent), parent.path
     if checkpoint.labels is None:
-        student = build_classifier(checkpoint.path, lesson.labels, seed=context.seed)
-    elif checkpoint.labels == tuple(lesson.labels):
+        student = build_classifier(checkpoint.path, train_data.labels, seed=context.seed)
+    elif checkpoint.labels == tuple(train_data.labels):
         student = open_classifier(checkpoint.path)
     else:
         raise ModelError(f"{checkpoint.reference}: its labels are not the teacher's; give its encoder instead")
@@ -217,7 +217,7 @@ def _student(
     length = choose_length(lengths, limit=whole.max_length, stated=step.max_length, name=step.name)
     encoder = TextEncoder(file, length, long_texts=step.long_texts)
     if checkpoint.labels is None:
-        start_from_centroids(student, encoder, lesson)
+        start_from_centroids(student, encoder, train_data)
     return student, encoder, tokenizer
 
 
@@ -244,7 +244,7 @@ def _check_relations(
     context: StepContext,
     untrained: tuple[PreTrainedModel, TextEncoder],
     teacher: PreTrainedModel,
-    lesson: TrainingData,
+    train_data: TrainingData,
 ) -> None:
     """Relations are compared token by token, so both must split texts into the same number of tokens."""
     if step.relation_weight == 0:
@@ -253,7 +253,9 @@ def _check_relations(
     for model in (student, teacher):
         check_relations_known(model)
     theirs = teacher_encoder(context, step.max_length or context.parent.manifest.max_length)
-    pairs = zip(lesson.train_texts, own.ids(lesson.train_texts), theirs.ids(lesson.train_texts), strict=True)
+    pairs = zip(
+        train_data.train_texts, own.ids(train_data.train_texts), theirs.ids(train_data.train_texts), strict=True
+    )
     for text, mine, given in pairs:
         if len(mine) != len(given):
             raise RecipeError(

@@ -95,7 +95,7 @@ class StaticEpoch:
 
 
 def distill_static(
-    lesson: TrainingData,
+    train_data: TrainingData,
     teacher_logits: Tensor,
     ngrams: NGrams,
     options: DistillStatic,
@@ -106,7 +106,7 @@ def distill_static(
     """Train a static student.
 
     Args:
-        lesson: texts and labels; label -100 for texts without one.
+        train_data: texts and labels; label -100 for texts without one.
         teacher_logits: the teacher's logits of the training texts, [texts, labels].
         ngrams: the n-grams to look up.
         options: the step's options.
@@ -118,10 +118,10 @@ def distill_static(
     """
     torch.manual_seed(seed)
     chooser = np.random.default_rng(seed)
-    student = StaticStudent(options, len(lesson.labels))
-    train = [ngrams.rows(text) for text in lesson.train_texts]
-    val = [ngrams.rows(text) for text in lesson.val_texts]
-    labels, truth = torch.tensor(lesson.train_labels), np.asarray(lesson.val_labels)
+    student = StaticStudent(options, len(train_data.labels))
+    train = [ngrams.rows(text) for text in train_data.train_texts]
+    val = [ngrams.rows(text) for text in train_data.val_texts]
+    labels, truth = torch.tensor(train_data.train_labels), np.asarray(train_data.val_labels)
     updates = -(-len(train) // options.batch_size)
     optimizer = torch.optim.AdamW(student.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=updates * options.epochs)
@@ -198,15 +198,15 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     """Train hashed n-gram embeddings and a small head on the teacher's logits."""
     parent = context.parent
     teacher = open_classifier(parent.path)
-    lesson = student_training_data(
+    train_data = student_training_data(
         context, teacher, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
     )
     words = [len(text.split()) for text in context.data.train.texts]
     length = choose_length(words, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")
-    lesson, teaching = teacher_outputs(
+    train_data, targets = teacher_outputs(
         context,
         teacher,
-        lesson,
+        train_data,
         max_length=parent.manifest.max_length,
         bf16=bool(step.bf16),
         device=device_here(),
@@ -218,8 +218,8 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         max_words=length,
     )
     student, history = distill_static(
-        lesson,
-        teaching.logits,
+        train_data,
+        targets.logits,
         ngrams,
         step,
         seed=context.seed,
@@ -232,7 +232,7 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         "best_epoch": best.epoch,
         "val_accuracy": best.accuracy,
         "epochs": [{"epoch": each.epoch, "val_accuracy": each.accuracy} for each in history],
-        "texts": len(lesson.train_texts),
+        "texts": len(train_data.train_texts),
     }
     facts["lengths"] = length_facts(
         context.data,

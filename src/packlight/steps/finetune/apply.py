@@ -36,7 +36,7 @@ from packlight.steps.training.training_data import TrainingData, training_data
 def finetune(
     model: PreTrainedModel,
     encoder: TextEncoder,
-    lesson: TrainingData,
+    train_data: TrainingData,
     options: Finetune,
     *,
     work: Path,
@@ -49,7 +49,7 @@ def finetune(
     Args:
         model: from `build_classifier`, or one that already classifies some or all of these labels.
         encoder: its tokenizer.
-        lesson: texts and labels.
+        train_data: texts and labels.
         options: the step's options.
         work: folder for checkpoints.
         seed: of batches and dropout.
@@ -61,15 +61,15 @@ def finetune(
         The results on `val` after each epoch; empty if there are no epochs.
     """
     if own_labels == 0:
-        start_from_centroids(model, encoder, lesson)
-    elif own_labels < len(lesson.labels):
-        extend_from_centroids(model, encoder, lesson, own_labels)
+        start_from_centroids(model, encoder, train_data)
+    elif own_labels < len(train_data.labels):
+        extend_from_centroids(model, encoder, train_data, own_labels)
     if options.epochs == 0:
         return []
     return fit(
         model,
         encoder,
-        lesson,
+        train_data,
         lambda logits, labels, _: label_loss(logits, labels),
         options,
         work=work,

@@ -126,14 +126,14 @@ def apply(step: Prune, context: StepContext) -> StepResult:
     """Remove layers, neurons and attention heads."""
     parent = context.parent
     model = open_classifier(parent.path)
-    lesson = training_data(context.data, labels_of(model))
-    rows = evenly_spaced(range(len(lesson.train_texts)), step.texts)
+    train_data = training_data(context.data, labels_of(model))
+    rows = evenly_spaced(range(len(train_data.train_texts)), step.texts)
     length = parent.manifest.max_length
     smaller = prune(
         model,
         encoder_of(parent),
-        [lesson.train_texts[row] for row in rows],
-        [lesson.train_labels[row] for row in rows],
+        [train_data.train_texts[row] for row in rows],
+        [train_data.train_labels[row] for row in rows],
         step,
     )
     save_classifier(smaller, context.output_dir, tokenizer_from=parent.path, max_length=length)

@@ -18,13 +18,13 @@ COSINE_SCALE = 20.0
 TEXTS_PER_CLASS = 200
 
 
-def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: TrainingData) -> None:
+def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, train_data: TrainingData) -> None:
     """Set the final layer to the scaled unit centroids of each class's labelled training texts, in place."""
-    chosen = _some_of_each(lesson.train_labels)
-    features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
+    chosen = _some_of_each(train_data.train_labels)
+    features = features_of(model, encoder, [train_data.train_texts[index] for index in chosen])
     family = mean_pooling.family_of(model) if mean_pooling.is_pooled(model) else None
     features = features - (family.head_shift if family else 0.0)
-    labels = torch.tensor([lesson.train_labels[index] for index in chosen])
+    labels = torch.tensor([train_data.train_labels[index] for index in chosen])
     final = final_layer(model)
     with torch.no_grad():
         sums = torch.zeros_like(final.weight).index_add_(0, labels, features)
@@ -33,15 +33,15 @@ def start_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: T
         final.bias.copy_(-(family.head_shift if family else 0.0) * weight.sum(dim=1))
 
 
-def extend_from_centroids(model: PreTrainedModel, encoder: TextEncoder, lesson: TrainingData, own: int) -> None:
+def extend_from_centroids(model: PreTrainedModel, encoder: TextEncoder, train_data: TrainingData, own: int) -> None:
     """Set the final layer's rows from the `own`-th on, in place. Earlier rows, which are already trained, don't change.
 
     A new row points from the mean of all texts to the mean of its class, has the average length of the known rows, and
     gives its class the same logit on average as the known classes get.
     """
-    chosen = _some_of_each(lesson.train_labels)
-    features = features_of(model, encoder, [lesson.train_texts[index] for index in chosen])
-    labels = torch.tensor([lesson.train_labels[index] for index in chosen])
+    chosen = _some_of_each(train_data.train_labels)
+    features = features_of(model, encoder, [train_data.train_texts[index] for index in chosen])
+    labels = torch.tensor([train_data.train_labels[index] for index in chosen])
     final = final_layer(model)
     with torch.no_grad():
         logits = nn.functional.linear(features, final.weight, final.bias)

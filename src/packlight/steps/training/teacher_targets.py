@@ -113,29 +113,29 @@ def student_training_data(
     Raises:
         DataError: if the file of texts cannot be read.
     """
-    lesson = training_data(context.data, context.parent.labels)
+    train_data = training_data(context.data, context.parent.labels)
     # Texts of val and test must not be trained on, labelled or not.
-    held_out = {*lesson.train_texts, *context.data.val.texts, *context.data.test.texts}
+    held_out = {*train_data.train_texts, *context.data.val.texts, *context.data.test.texts}
     given = read_lines(Path(unlabeled_texts)) if unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
-    made = generate(lesson.train_texts, round(augment * len(lesson.train_texts)), seed=context.seed)
-    missing = min_texts - len(lesson.train_texts) - len(given) - len(made)
+    made = generate(train_data.train_texts, round(augment * len(train_data.train_texts)), seed=context.seed)
+    missing = min_texts - len(train_data.train_texts) - len(given) - len(made)
     if missing > 0:
         tokenizer = Tokenizer.from_file(str(context.parent.tokenizer_path))
-        nearest = nearest_words(teacher, tokenizer, lesson.train_texts)
-        made += generate(lesson.train_texts, missing, seed=context.seed, nearest=nearest)
+        nearest = nearest_words(teacher, tokenizer, train_data.train_texts)
+        made += generate(train_data.train_texts, missing, seed=context.seed, nearest=nearest)
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
-        lesson,
-        train_texts=[*lesson.train_texts, *extra],
-        train_labels=[*lesson.train_labels, *[NO_LABEL] * len(extra)],
+        train_data,
+        train_texts=[*train_data.train_texts, *extra],
+        train_labels=[*train_data.train_labels, *[NO_LABEL] * len(extra)],
     )
 
 
 def teacher_outputs(
     context: StepContext,
     teacher: PreTrainedModel,
-    lesson: TrainingData,
+    train_data: TrainingData,
     *,
     max_length: int,
     soft_labels: str | None = None,
@@ -150,7 +150,7 @@ def teacher_outputs(
     Args:
         context: what the step is given. Its parent is the first teacher.
         teacher: the parent, opened.
-        lesson: texts and labels.
+        train_data: texts and labels.
         max_length: tokens that texts are truncated to.
         soft_labels: a file of class probabilities that replaces the teachers, and adds the texts that only it contains.
         teachers: names of the other teachers.
@@ -165,19 +165,21 @@ def teacher_outputs(
     encoder = teacher_encoder(context, max_length)
     seen = None
     if soft_labels is not None:
-        lesson, logits = _from_file(Path(soft_labels), context, lesson)
+        train_data, logits = _from_file(Path(soft_labels), context, train_data)
     else:
-        logits, seen = _asked(context, context.parent, teacher, lesson, encoder.max_length, bf16=bf16, device=device)
+        logits, seen = _asked(
+            context, context.parent, teacher, train_data, encoder.max_length, bf16=bf16, device=device
+        )
         others = [context.other_parents[name] for name in teachers]
         for other in others:
-            columns = label_mapping(other.labels, lesson.labels).columns
+            columns = label_mapping(other.labels, train_data.labels).columns
             more, _ = _asked(
-                context, other, open_classifier(other.path), lesson, encoder.max_length, bf16=bf16, device=device
+                context, other, open_classifier(other.path), train_data, encoder.max_length, bf16=bf16, device=device
             )
             logits = logits + more[:, list(columns)]
         logits = logits / (1 + len(others))
-    known = TeacherRelations(teacher, encoder, lesson.train_texts) if relations else None
-    return lesson, TeacherOutputs(logits, seen if features else None, known)
+    known = TeacherRelations(teacher, encoder, train_data.train_texts) if relations else None
+    return train_data, TeacherOutputs(logits, seen if features else None, known)
 
 
 def teacher_encoder(context: StepContext, max_length: int) -> TextEncoder:
@@ -191,7 +193,7 @@ def _asked(
     context: StepContext,
     artifact: Artifact,
     model: PreTrainedModel,
-    lesson: TrainingData,
+    train_data: TrainingData,
     length: int,
     *,
     bf16: bool,
@@ -207,7 +209,7 @@ def _asked(
                 min(length, artifact.manifest.max_length),
                 long_texts=artifact.manifest.long_texts,
             ),
-            lesson.train_texts,
+            train_data.train_texts,
             key="+".join(files[name].sha256 for name in (artifact.manifest.model_file, "tokenizer.json")),
             folder=context.work_dir.parent / "teacher-answers",
             bf16=bf16,
@@ -216,19 +218,21 @@ def _asked(
         model.cpu()
 
 
-def _from_file(file: Path, context: StepContext, lesson: TrainingData) -> tuple[TrainingData, Tensor]:
+def _from_file(file: Path, context: StepContext, train_data: TrainingData) -> tuple[TrainingData, Tensor]:
     """Logits from a file of soft labels: the logarithms of its probabilities."""
-    answers = read_answers(file, lesson.labels)
+    answers = read_answers(file, train_data.labels)
     held_out = {*context.data.val.texts, *context.data.test.texts}
-    known = set(lesson.train_texts)
+    known = set(train_data.train_texts)
     extra = [text for text in answers if text not in known and text not in held_out]
     texts, labels = [], []
-    for text, label in zip(lesson.train_texts, lesson.train_labels, strict=True):
+    for text, label in zip(train_data.train_texts, train_data.train_labels, strict=True):
         if text in answers:
             texts.append(text)
             labels.append(label)
         elif label != NO_LABEL:
             raise DataError(f"{file}: has no row for the training text {text!r}; add a row for every text of train")
-    lesson = dataclasses.replace(lesson, train_texts=[*texts, *extra], train_labels=[*labels, *[NO_LABEL] * len(extra)])
-    probabilities = np.array([answers[text] for text in lesson.train_texts], dtype=np.float32)
-    return lesson, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))
+    train_data = dataclasses.replace(
+        train_data, train_texts=[*texts, *extra], train_labels=[*labels, *[NO_LABEL] * len(extra)]
+    )
+    probabilities = np.array([answers[text] for text in train_data.train_texts], dtype=np.float32)
+    return train_data, torch.from_numpy(np.log(np.maximum(probabilities, LEAST)))

@@ -82,7 +82,7 @@ class Items(TorchDataset[Item]):
 def fit(
     model: PreTrainedModel,
     encoder: TextEncoder,
-    lesson: TrainingData,
+    train_data: TrainingData,
     objective: Objective,
     options: Training,
     *,
@@ -97,7 +97,7 @@ def fit(
     Args:
         model: a sequence classifier; changed in place.
         encoder: its tokenizer.
-        lesson: texts and labels.
+        train_data: texts and labels.
         objective: the loss.
         options: rates, epochs and the like.
         work: folder for checkpoints; an interrupted training in it is resumed.
@@ -110,8 +110,8 @@ def fit(
     Returns:
         The results on `val` after each epoch, including those of an interrupted run.
     """
-    epochs, patience = schedule(options, len(lesson.train_texts))
-    train_rows, val_rows = encoder.ids(lesson.train_texts), encoder.ids(lesson.val_texts)
+    epochs, patience = schedule(options, len(train_data.train_texts))
+    train_rows, val_rows = encoder.ids(train_data.train_texts), encoder.ids(train_data.val_texts)
     bf16 = bf16_here(options.device or device_here()) if options.bf16 is None else options.bf16
     if bf16 and not runs_in_bf16(model, encoder):
         info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
@@ -123,7 +123,7 @@ def fit(
         on_epoch(epoch)
 
     def record(prediction: EvalPrediction) -> dict[str, float]:
-        epoch = _judge(prediction, lesson, len(history.epochs) + 1)
+        epoch = _epoch_result(prediction, train_data, len(history.epochs) + 1)
         history.record(epoch)
         on_epoch(epoch)
         return {"accuracy": epoch.accuracy}
@@ -136,8 +136,8 @@ def fit(
                 model=model,
                 args=_arguments(options, epochs, work, seed, bf16=bf16, longest=longest),
                 data_collator=_Collator(encoder),
-                train_dataset=Items([vocabulary.map(row) for row in train_rows], lesson.train_labels),
-                eval_dataset=Items([vocabulary.map(row) for row in val_rows], lesson.val_labels),
+                train_dataset=Items([vocabulary.map(row) for row in train_rows], train_data.train_labels),
+                eval_dataset=Items([vocabulary.map(row) for row in val_rows], train_data.val_labels),
                 compute_metrics=record,
                 optimizers=(_optimizer(model, options), None),
                 callbacks=[
@@ -333,21 +333,21 @@ def _check_converging(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.in
         )
 
 
-def _judge(prediction: EvalPrediction, lesson: TrainingData, number: int) -> EpochResult:
+def _epoch_result(prediction: EvalPrediction, train_data: TrainingData, number: int) -> EpochResult:
     truth = np.asarray(prediction.label_ids)
     logits = np.asarray(prediction.predictions)
     _check_converging(logits, truth, number)
     right = logits.argmax(axis=-1) == truth
-    count = len(lesson.labels)
+    count = len(train_data.labels)
     seen = np.bincount(truth, minlength=count)
     per_class = np.divide(np.bincount(truth, weights=right, minlength=count), seen, out=np.ones(count), where=seen > 0)
-    in_scope = np.array([lesson.labels[index] != lesson.oos_label for index in truth])
+    in_scope = np.array([train_data.labels[index] != train_data.oos_label for index in truth])
     accuracy = float(right.mean())
     weak = [index for index in np.argsort(per_class, kind="stable")[:WEAK_CLASSES] if per_class[index] < accuracy]
     return EpochResult(
         epoch=number,
         accuracy=accuracy,
         in_scope_accuracy=float(right[in_scope].mean()) if in_scope.any() else accuracy,
-        weak_classes=tuple((lesson.labels[index], float(per_class[index])) for index in weak),
+        weak_classes=tuple((train_data.labels[index], float(per_class[index])) for index in weak),
         per_class=tuple(map(float, per_class)),
     )

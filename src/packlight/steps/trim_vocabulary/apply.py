@@ -80,11 +80,11 @@ def _compared(whole: Tokenizer, trimmed: Tokenizer, data: Dataset) -> dict[str, 
 
 def _right(before: Tensor, after: Tensor, labels: Sequence[str], data: Dataset) -> dict[str, Any]:
     """Accuracy on `val`, and on its out-of-scope texts alone, because they have the most unseen words."""
-    lesson = training_data(data, labels)
-    truth = torch.tensor(lesson.val_labels)
+    train_data = training_data(data, labels)
+    truth = torch.tensor(train_data.val_labels)
     figures = {"accuracy": torch.ones_like(truth, dtype=torch.bool)}
-    if lesson.oos_label is not None:
-        figures["oos_recall"] = truth == labels.index(lesson.oos_label)
+    if train_data.oos_label is not None:
+        figures["oos_recall"] = truth == labels.index(train_data.oos_label)
     return {
         name: {"before": _share((before == truth)[rows]), "after": _share((after == truth)[rows])}
         for name, rows in figures.items()

@@ -19,7 +19,7 @@ const drawCurves = async () => {
   const epochs = page.epochs.map((each) => ({
     ...each, colour: colour(each.variant), words: `${each.variant}, epoch ${each.epoch}: ${percent(each.accuracy)}`,
   }));
-  const judged = page.measurements.filter((row) => row.accuracy != null).map((row) => ({
+  const scored = page.measurements.filter((row) => row.accuracy != null).map((row) => ({
     variant: row.variant, colour: colour(row.variant), accuracy: row.accuracy,
     low: row.accuracy_ci95[0], high: row.accuracy_ci95[1], words: `${row.variant}: accuracy on test ${withInterval(row)}`,
   }));
@@ -29,7 +29,7 @@ const drawCurves = async () => {
     draw("scope", charts.scope, { points: scopes.flatMap(({ roc, variant }) => curve(roc.points, variant)), own }, { shown }),
     draw("coverage", charts.coverage, { points: covered.flatMap(({ coverage, variant }) => curve(coverage.points, variant)) }, { shown }),
     draw("learning", charts.learning, { epochs }),
-    draw("accuracy", { ...charts.accuracy, height: 30 * judged.length }, { rows: judged }),
+    draw("accuracy", { ...charts.accuracy, height: 30 * scored.length }, { rows: scored }),
   ]);
   for (const fieldset of document.querySelectorAll("fieldset.chips")) {
     const theirs = fieldset.dataset.charts.split(" ").map((name) => views[CURVES.indexOf(name)]).filter(Boolean);

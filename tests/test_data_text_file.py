@@ -31,6 +31,33 @@ def test_lines_in_another_encoding(tmp_path):
     assert texts_of_file(file_of(tmp_path, "a.txt", "où\nça\n".encode("cp850")), encoding="cp850") == ["où", "ça"]
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "text,label\nplay jazz,music\n",
+            r"'text,label', is the header of a table; give it as a file whose name ends in \.csv",
+        ),
+        ('"id";"Query"\n1;play jazz\n', "is the header of a table"),
+        ("intent\tutterance\nmusic\tplay jazz\n", "is the header of a table"),
+        (
+            '{"text": "play jazz"}\n\n{"text": "stop"}\n',
+            r"lines are JSON objects; give it as a file whose name ends in \.jsonl",
+        ),
+    ],
+)
+def test_a_table_under_another_name_is_refused(tmp_path, content, words):
+    with pytest.raises(DataError, match=words):
+        texts_of_file(file_of(tmp_path, "texts.txt", content))
+
+
+def test_texts_that_only_look_a_little_like_a_table_are_texts(tmp_path):
+    texts = ["text, please", "{play} jazz", "label", "category: jazz, label: blue note"]
+    for first in texts:
+        rest = [text for text in texts if text != first]
+        assert texts_of_file(file_of(tmp_path, "a.txt", "\n".join([first, *rest]))) == [first, *rest]
+
+
 CSV = 'label,text\nx,play jazz\ny,""\nx,"two\nlines"\n'
 LINES = [{"label": "x", "text": "play jazz"}, {"text": ""}, {"text": "two\nlines"}]
 

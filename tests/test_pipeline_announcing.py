@@ -83,7 +83,7 @@ def test_a_head_that_is_left_out_or_extended_is_said(said, tiny, tmp_path):
         in said(folder, with_head(recipe, new_head=True))[0]
     )
     extended = said(folder, with_head(recipe, extend_labels=True))[0]
-    assert extended.endswith("a classifier that knows 3 labels; oos added to its head, and trained")
+    assert extended.endswith("a classifier that knows 3 labels; added to its head, and trained: oos")
 
 
 def test_a_wrapper_and_skipped_steps_are_said(said, tiny, tmp_path):

@@ -50,10 +50,13 @@ def test_a_step_takes_a_transformers_folder_as_it_is(data, foreign, tmp_path):
     assert artifact.manifest.lineage[0]["step"] == "finetune"
 
 
-def test_what_must_be_done_first_is_said_of_the_folder_that_was_given(data, foreign, tmp_path):
-    with pytest.raises(RecipeError, match="run `packlight export") as refused:
+def test_what_must_be_done_first_is_said_of_the_folder_that_was_given_before_any_work(data, foreign, tmp_path, capsys):
+    with pytest.raises(
+        RecipeError, match="a transformers model, but quantize-onnx starts from onnx; run `packl"
+    ) as refused:
         packlight.quantize_onnx(foreign, data, out=tmp_path / "int8")
-    assert f"packlight export {foreign} --out {foreign}-onnx" in str(refused.value)
+    assert f"packlight export {foreign} --data {data.source} --out {foreign}-onnx" in str(refused.value)
+    assert "taken as it is" not in capsys.readouterr().err
     assert ".work" not in str(refused.value)
 
 

@@ -1,10 +1,15 @@
 """Texts without labels: one per line, or the rows of a table."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from packlight.data.diagnostics import quoted
 from packlight.data.formats import SUFFIXES, read_texts, stem_and_suffix
+from packlight.data.formats.csv_reader import DELIMITERS
 from packlight.data.formats.decoding import decode
 from packlight.data.formats.exports import refuse_kind
+from packlight.data.names import LABEL_NAMES, PASSED_OVER, TEXT_NAMES, plain
 from packlight.errors import DataError
 
 EXPECTED = "give texts, one per line"
@@ -60,4 +65,33 @@ def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> lis
     if not content.strip():
         raise DataError(f"{source}: no texts; {EXPECTED}")
     # Only line feeds end a line. splitlines would also split at separators that a text can contain.
-    return [line.strip() for line in decode(source, content, encoding).text.removesuffix("\n").split("\n")]
+    lines = [line.strip() for line in decode(source, content, encoding).text.removesuffix("\n").split("\n")]
+    _refuse_tables(source, lines)
+    return lines
+
+
+def _refuse_tables(source: str, lines: Sequence[str]) -> None:
+    """Reject a table under another name: its header and labels would be taken for texts.
+
+    Raises:
+        DataError: if there is a header of known column names, or if each line is a JSON object.
+    """
+    first = next(line for line in lines if line)
+    for delimiter in DELIMITERS:
+        names = [plain(name.strip('"')) for name in first.split(delimiter)]
+        if len(names) > 1 and {*names} & {*TEXT_NAMES} and {*names} <= {*TEXT_NAMES, *LABEL_NAMES, *PASSED_OVER}:
+            raise DataError(
+                f"{source}: its first line, {quoted(first)}, is the header of a table; give it as a file whose name ends in "
+                ".csv, or give the texts alone, one per line"
+            )
+    if all(line.startswith("{") and line.endswith("}") for line in lines if line) and _is_object(first):
+        raise DataError(
+            f"{source}: its lines are JSON objects; give it as a file whose name ends in .jsonl, or give the texts alone, one per line"
+        )
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

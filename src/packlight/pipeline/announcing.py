@@ -81,7 +81,7 @@ def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: St
         yield f"{what}, {head}; a new head for {len(plan.labels):,} labels is trained"
     elif plan.added:
         yield (
-            f"{what}, a classifier that knows {plan.own:,} labels; {some_labels(plan.added, 5)} added to its head, and trained"
+            f"{what}, a classifier that knows {plan.own:,} labels; added to its head, and trained: {some_labels(plan.added, 5)}"
         )
     else:
         end = "taken as it is" if step.adopts(checkpoint, data.labels) else "trained on"

@@ -11,7 +11,7 @@ from packlight.data import Dataset
 from packlight.errors import RecipeError
 from packlight.expected import problem_of
 from packlight.progress import warn
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.steps.option import options_of
 from packlight.steps.step import Step, variant_name
 
@@ -89,7 +89,7 @@ def run_step(
     from packlight.pipeline.preflight import check_start
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
-    from packlight.pipeline.variant import check_parent, make_variant, open_parent
+    from packlight.pipeline.variant import beside, check_parent, make_variant, open_parent
 
     starts = ({PARENT: parent} if parent else {}) | dict(other_parents or {})
     if any(Path(each).resolve() == out.resolve() for each in starts.values()):
@@ -100,6 +100,13 @@ def run_step(
     if checkpoint is not None:
         check_start(step, checkpoint, data)
         announce_model(step, checkpoint, data)
+    for name, each in starts.items():
+        needed = step.needs if name == PARENT else step.other_parents[name]
+        if "torch" not in needed and not (Path(each) / MANIFEST).is_file() and resolve(each).is_classifier:
+            raise RecipeError(
+                f"{each}: a transformers model, but {step.kind} starts from {' or '.join(needed)}; run `packlight export {each} "
+                f"--data {data.source} --out {beside(each)}-onnx` first, and start from that"
+            )
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}
         for name, artifact in opened.items():

@@ -213,11 +213,11 @@ def check_parent(
     if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
-            remedy = f"run `packlight export {place} --out {_beside(place)}-onnx` first"
+            remedy = f"run `packlight export {place} --out {beside(place)}-onnx` first"
         raise RecipeError(f"{place}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
 
 
-def _beside(place: str) -> str:
+def beside(place: str) -> str:
     """A place for what is built from a model: next to its folder, or in `artifacts` if it is on the Hub."""
     return place if Path(place).exists() else f"artifacts/{variant_name(Path(place).name)}"
 

@@ -5,7 +5,7 @@ r"""The memory of all processes of `packlight score` over the rows that it has s
 
 Each artifact labels a table of its number of rows: the data's test queries, edited and numbered so that no two are equal, in files of a
 million. Twice a second, the resident memory of the command and its workers is added up; pages that they share count for each, so
-it is an upper bound. Rows are those of completed output files. Last comes one JSON document with the samples of each artifact, thinned.
+it is an upper bound. Rows are those of completed output files, and evenly many in between. Last comes one JSON document with the samples of each artifact, thinned.
 """
 
 import argparse
@@ -123,12 +123,21 @@ def summary(report: dict[str, object], samples: list[tuple[int, float]]) -> dict
     }
 
 
+def spread(samples: list[tuple[int, float]], total: int) -> Iterator[tuple[float, float]]:
+    """The samples, with rows that grow evenly from one completed file to the next."""
+    stretches = [(rows, list(group)) for rows, group in itertools.groupby(samples, key=lambda each: each[0])]
+    ends = [*(rows for rows, _ in stretches[1:]), total]
+    for (rows, group), end in zip(stretches, ends, strict=True):
+        for place, (_, mb) in enumerate(group):
+            yield rows + (end - rows) * place / len(group), mb
+
+
 def draw(found: dict[str, dict[str, object]], workers: int, path: Path) -> None:
     """Memory over rows, a line for each artifact."""
     points = [
         {"artifact": name, "rows": rows / 1e6, "mb": mb}
         for name, each in found.items()
-        for rows, mb in each["samples"]  # type: ignore[attr-defined] # of `summary`
+        for rows, mb in spread(each["samples"], each["rows"])
     ]
     look = vega.chart("load")
     axes = [

@@ -2,17 +2,30 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file, save_file
 
-from packlight.errors import ArtifactError
+from packlight.errors import ArtifactError, RecipeError
 from packlight.runtime.artifact import STATIC
-from packlight.runtime.engines.static import CONFIG_KEY, StaticEngine, read_ngrams, read_tensors, scale_head
+from packlight.runtime.engines.static import (
+    CONFIG_KEY,
+    StaticEngine,
+    packed_int4,
+    read_ngrams,
+    read_tensors,
+    scale_head,
+    unpacked,
+)
 from packlight.runtime.ngrams import NGrams
 from packlight.steps.distill_static.apply import StaticStudent, answers, distill_static, save_static
 from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.step import check_options
 
 NGRAMS = NGrams(buckets=512, words=2, characters=(3, 4), max_words=16)
 OPTIONS = DistillStatic(
@@ -86,6 +99,43 @@ def test_outside_training_the_student_sees_the_rounded_embedding(tiny, tmp_path)
     np.testing.assert_array_equal(answers(student, [NGRAMS.rows(text)]), before)
     said = opened(tiny, write(student, tmp_path / "coarse", tiny.LABELS)).predict([text])
     np.testing.assert_allclose(said, before, atol=1e-4)
+
+
+def test_int4_takes_half_the_bytes_and_the_engine_says_what_the_student_says(tiny, tmp_path):
+    train_data = tiny.toy_train_data()
+    teacher = 6 * torch.nn.functional.one_hot(torch.tensor(train_data.train_labels), 4).float()
+    student, history = distill_static(
+        train_data, teacher, NGRAMS, msgspec.structs.replace(OPTIONS, embeddings="int4"), seed=1
+    )
+    assert max(epoch.accuracy for epoch in history) > 0.85
+    folder = write(student, tmp_path / "int4", tiny.LABELS)
+    stored = load_file(folder / STATIC)
+    assert (stored["embedding"].dtype, stored["embedding"].shape) == (np.uint8, (512, 8))
+    assert len(np.unique(unpacked(stored["embedding"]))) > 8
+    texts = [*tiny.toy_texts()[0][:20], *ODD]
+    wanted = answers(student, [NGRAMS.rows(text) for text in texts])
+    np.testing.assert_allclose(opened(tiny, folder).predict(texts), wanted, atol=1e-4)
+
+
+@given(
+    arrays(
+        np.int8, st.tuples(st.integers(1, 5), st.integers(1, 4).map(lambda half: 2 * half)), elements=st.integers(-7, 7)
+    )
+)
+def test_packed_int4_values_come_back(values):
+    assert np.array_equal(unpacked(packed_int4(values)), values)
+
+
+def test_an_odd_width_cannot_be_packed():
+    with pytest.raises(RecipeError, match="embedding_dim is 15; make it even"):
+        check_options(msgspec.structs.replace(OPTIONS, embeddings="int4", embedding_dim=15))
+
+
+def test_the_promised_size_is_that_of_the_tensors(tmp_path, tiny):
+    for embeddings in ("int8", "int4"):
+        options = msgspec.structs.replace(OPTIONS, embeddings=embeddings)
+        folder = write(StaticStudent(options, 4), tmp_path / embeddings, tiny.LABELS)
+        assert sum(each.nbytes for each in load_file(folder / STATIC).values()) == options.tensor_bytes(4)
 
 
 def test_a_batch_is_answered_as_each_text_alone(tiny, folder):

@@ -1,13 +1,15 @@
-"""The static engine: hashed n-gram embeddings in int8 and a small head, in NumPy.
+"""The static engine: hashed n-gram embeddings in int8 or int4 and a small head in int8, in NumPy.
 
     model_static.safetensors
-        embedding    int8     [buckets, width]    each n-gram's vector
-        scale        float32  [width]             of the embedding's columns
-        first        float32  [width, hidden]     and first_bias [hidden]
-        last         float32  [hidden, labels]    and last_bias [labels]
-    config.json, key packlight_ngrams             the n-grams to look up
+        embedding    int8     [buckets, width]     each n-gram's vector; int4 is uint8 [buckets, width / 2], two values
+                                                   per byte, the first one in the low bits, each plus 8
+        scale        float32  [width]              of the embedding's columns
+        first        int8     [width, hidden]      with first_scale and first_bias, float32 [hidden]
+        last         int8     [hidden, labels]     with last_scale and last_bias, float32 [labels]
+    config.json, key packlight_ngrams              the n-grams to look up
 
-logits = relu((sum of the n-grams' vectors / sqrt(their number)) first + first_bias) last + last_bias
+logits = relu((sum of the n-grams' vectors / sqrt(their number)) first + first_bias) last + last_bias, where each int8
+matrix is multiplied by its scale when the artifact is opened.
 """
 
 import json
@@ -32,7 +34,9 @@ LONGEST = 64
 """maximum length of a character n-gram in bytes, far beyond what is useful"""
 ONES = np.ones(1024, dtype=np.float32)
 """covers the usual number of n-grams; a text with more needs a new array"""
-TENSORS = ("embedding", "scale", "first", "first_bias", "last", "last_bias")
+TENSORS = ("embedding", "scale", "first", "first_scale", "first_bias", "last", "last_scale", "last_bias")
+INT4_OFFSET = 8
+"""added to an int4 value, from -7 to 7, so that it fits into half a byte without a sign"""
 
 
 class StaticEngine(Engine[Rows]):
@@ -66,11 +70,11 @@ class StaticEngine(Engine[Rows]):
         self.threads = 1
         self._ngrams = read_ngrams(artifact.path / "config.json")
         tensors = read_tensors(artifact.model_path)
-        self._embedding = tensors["embedding"]
         _check_shapes(tensors, self._ngrams.buckets, len(self.labels), artifact.path)
-        self._first = np.ascontiguousarray(tensors["scale"][:, None] * tensors["first"])
+        self._embedding = unpacked(tensors["embedding"])
+        self._first = np.ascontiguousarray(tensors["scale"][:, None] * (tensors["first"] * tensors["first_scale"]))
         self._first_bias = tensors["first_bias"]
-        self._last, self._last_bias = tensors["last"], tensors["last_bias"]
+        self._last, self._last_bias = tensors["last"] * tensors["last_scale"], tensors["last_bias"]
 
     def encode(self, texts: Sequence[str]) -> list[Rows]:
         """The table rows of each text's n-grams."""
@@ -118,18 +122,36 @@ class StaticEngine(Engine[Rows]):
 
 def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> None:
     """See the module's table."""
-    width, hidden = tensors["embedding"].shape[-1:], tensors["first_bias"].shape
+    width, hidden = tensors["scale"].shape, tensors["first_bias"].shape
+    packed = tensors["embedding"].dtype == np.uint8
     wanted = {
-        "embedding": (buckets, *width),
-        "scale": width,
+        "embedding": (buckets, *(each // 2 if packed else each for each in width)),
+        "scale": width[:1],
         "first": (*width, *hidden),
+        "first_scale": hidden[:1],
         "first_bias": hidden[:1],
         "last": (*hidden, labels),
+        "last_scale": (labels,),
         "last_bias": (labels,),
     }
     fits = all(tensors[name].shape == shape for name, shape in wanted.items())
-    if not fits or tensors["embedding"].dtype != np.int8:
+    kinds = {"embedding": (np.int8, np.uint8), "first": (np.int8,), "last": (np.int8,)}
+    if not fits or any(tensors[name].dtype not in each for name, each in kinds.items()):
         raise ArtifactError(f"{where}: its table doesn't match its configuration; build the artifact again")
+
+
+def packed_int4(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+    """Values from -7 to 7, [rows, width] with an even width, as two per byte: [rows, width / 2]."""
+    halves = (values + INT4_OFFSET).astype(np.uint8)
+    return (halves[:, 0::2] | (halves[:, 1::2] << 4)).astype(np.uint8)
+
+
+def unpacked(embedding: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """An embedding as int8 [rows, width]."""
+    if embedding.dtype == np.int8:
+        return embedding
+    halves = np.stack([embedding & 15, embedding >> 4], axis=-1).reshape(len(embedding), -1)
+    return halves.astype(np.int8) - np.int8(INT4_OFFSET)
 
 
 def read_ngrams(config: Path) -> NGrams:
@@ -173,6 +195,6 @@ def scale_head(file: Path, factor: Logits, offset: Logits) -> None:
     from safetensors.numpy import save_file
 
     tensors = read_tensors(file)
-    tensors["last"] = (tensors["last"] * factor).astype(np.float32)
+    tensors["last_scale"] = (tensors["last_scale"] * factor).astype(np.float32)
     tensors["last_bias"] = (tensors["last_bias"] * factor + offset).astype(np.float32)
     save_file(tensors, file)

@@ -2,8 +2,8 @@
 
 The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
 layer, trained on a transformer's logits for the training texts and for unlabelled texts generated from them (compare Tang et al.
-2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). Its embedding is stored in 8 bits with
-one scale for each column. Outside training, and on `val` too, the rounded embedding is used.
+2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). It is stored in int8, its embedding in
+int4 on request, with one scale for each column. Outside training, and on `val` too, the rounded matrices are used.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from packlight.models.hf_model import open_classifier
 from packlight.progress import bar
 from packlight.runtime.artifact import STATIC
-from packlight.runtime.engines.static import CONFIG_KEY
+from packlight.runtime.engines.static import CONFIG_KEY, packed_int4
 from packlight.runtime.ngrams import NGrams, Rows
 from packlight.steps.context import StepContext, StepResult, write_own_config
 from packlight.steps.distill_static.options import DistillStatic
@@ -30,7 +30,12 @@ from packlight.steps.training.objectives import distillation_loss
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 from packlight.steps.training.training_data import TrainingData
 
-INT8_LIMIT = 127
+INT8_LIMIT, INT4_LIMIT = 127, 7
+
+INT4_RANGE = 2.5
+"""standard deviations of a column that int4 covers; values beyond become the limit"""
+
+SMALLEST_SCALE = 1e-8
 
 START = 0.1
 """standard deviation of the embedding before training"""
@@ -45,7 +50,11 @@ WEIGHT_DECAY = 1e-4
 
 
 class StaticStudent(nn.Module):
-    """The student. See `engines.static` for the formula. Outside training, the float32 embedding is rounded."""
+    """The student. See `engines.static` for the formula. Outside training, all matrices are rounded as they are stored.
+
+    An int4 embedding is rounded in training too, and the gradient passes through unchanged (Bengio et al. 2013, Estimating
+    or Propagating Gradients Through Stochastic Neurons, section 4): its steps are too coarse to be rounded afterwards.
+    """
 
     def __init__(self, options: DistillStatic, labels: int) -> None:
         """Start with small random vectors. The caller sets the seed."""
@@ -54,36 +63,55 @@ class StaticStudent(nn.Module):
         self.first = nn.Linear(options.embedding_dim, options.hidden_size)
         self.last = nn.Linear(options.hidden_size, labels)
         self.drop = nn.Dropout(HEAD_DROPOUT)
-        self._rounded: Tensor | None = None
+        self.int4 = options.embeddings == "int4"
+        self._rounded: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def scale(self) -> Tensor:
-        """The step between two neighbouring int8 values of each column: [width]."""
-        return self.embedding.detach().abs().amax(dim=0).clamp_min(1e-8) / INT8_LIMIT
+    def stored_embedding(self) -> tuple[Tensor, Tensor]:
+        """The embedding as it is stored, int8 [buckets, width] with values in the range of its type, and its scale [width]."""
+        table = self.embedding.detach()
+        if self.int4:
+            scale = (table.std(dim=0) * INT4_RANGE / INT4_LIMIT).clamp_min(SMALLEST_SCALE)
+            return (table / scale).round().clamp(-INT4_LIMIT, INT4_LIMIT).to(torch.int8), scale
+        return _int8(table)
 
-    def int8(self) -> tuple[Tensor, Tensor]:
-        """The embedding as it is stored, int8 [buckets, width], and its scale."""
-        scale = self.scale()
-        return (self.embedding.detach() / scale).round().to(torch.int8), scale
+    def stored_head(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The two matrices of the head as they are stored, int8 [inputs, outputs], each with the scale of its outputs."""
+        first, last = (_int8(layer.weight.detach().T.contiguous()) for layer in (self.first, self.last))
+        return first, last
 
     def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Logits [texts, labels] of texts whose weighted n-grams are concatenated; each text starts at its offset."""
-        vectors = nn.functional.embedding_bag(rows, self._table(), offsets, mode="sum", per_sample_weights=weights)
-        hidden: Tensor = self.drop(torch.relu(self.first(vectors)))
-        logits: Tensor = self.last(hidden)
+        table, first, last = self._matrices()
+        vectors = nn.functional.embedding_bag(rows, table, offsets, mode="sum", per_sample_weights=weights)
+        hidden: Tensor = self.drop(torch.relu(vectors @ first + self.first.bias))
+        logits: Tensor = hidden @ last + self.last.bias
         return logits
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
-        """Switch between the trained embedding and the rounded one."""
+        """Switch between the trained matrices and the rounded ones."""
         self._rounded = None
         return super().train(mode)
 
-    def _table(self) -> Tensor:
+    def _matrices(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The embedding and the two matrices of the head."""
         if self.training:
-            return self.embedding
+            return self._trained_embedding(), self.first.weight.T, self.last.weight.T
         if self._rounded is None:
-            table, scale = self.int8()
-            self._rounded = table * scale
+            table, first, last = (values * scale for values, scale in (self.stored_embedding(), *self.stored_head()))
+            self._rounded = table, first, last
         return self._rounded
+
+    def _trained_embedding(self) -> Tensor:
+        if not self.int4:
+            return self.embedding
+        values, scale = self.stored_embedding()
+        return self.embedding + (values * scale - self.embedding.detach())
+
+
+def _int8(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix in int8, and the scale of each column."""
+    scale = (matrix.abs().amax(dim=0) / INT8_LIMIT).clamp_min(SMALLEST_SCALE)
+    return (matrix / scale).round().to(torch.int8), scale
 
 
 @dataclass(frozen=True)
@@ -170,13 +198,16 @@ def answers(student: StaticStudent, texts: Sequence[Rows]) -> np.ndarray:
 
 def save_static(student: StaticStudent, file: Path) -> None:
     """Write the tensors that `engines.static` reads."""
-    embedding, scale = student.int8()
+    embedding, scale = student.stored_embedding()
+    (first, first_scale), (last, last_scale) = student.stored_head()
     tensors = {
-        "embedding": embedding,
+        "embedding": torch.from_numpy(packed_int4(embedding.numpy())) if student.int4 else embedding,
         "scale": scale,
-        "first": student.first.weight.detach().T.contiguous(),
+        "first": first,
+        "first_scale": first_scale,
         "first_bias": student.first.bias.detach(),
-        "last": student.last.weight.detach().T.contiguous(),
+        "last": last,
+        "last_scale": last_scale,
         "last_bias": student.last.bias.detach(),
     }
     save_file(tensors, file)

@@ -1,6 +1,6 @@
 """Options of `distill-static`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -42,6 +42,12 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
         Annotated[int, msgspec.Meta(ge=4, le=1024)],
         described("Columns of the embedding table.", searched=(32, 64, 128)),
     ] = 128
+    embeddings: Annotated[
+        Literal["int8", "int4"],
+        described(
+            "Number format of the embedding table. `int4` halves it, so that twice the rows fit into the same size."
+        ),
+    ] = "int8"
     hidden_size: Annotated[Positive, described("Neurons in the hidden layer of the head.")] = 256
     word_ngrams: Annotated[Annotated[int, msgspec.Meta(ge=1, le=4)], described("Longest word n-gram, in words.")] = 2
     char_ngrams: Annotated[
@@ -74,15 +80,25 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
         return self.epochs
 
     @property
+    def contradiction(self) -> str | None:
+        """Check that int4 values come in pairs."""
+        if self.embeddings == "int4" and self.embedding_dim % 2:
+            return (
+                f"embeddings: int4 stores two values per byte, but embedding_dim is {self.embedding_dim}; make it even"
+            )
+        return None
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The unlabelled texts."""
         return (self.unlabeled_texts,) if self.unlabeled_texts else ()
 
     def tensor_bytes(self, labels: int) -> int:
-        """Bytes of the student's tensors: int8 rows, a scale for each column, and a float32 head.
+        """Bytes of the student's tensors: rows in int8 or int4, an int8 head, and float32 scales and biases.
 
         Args:
             labels: number of classes.
         """
-        head = (self.embedding_dim + 1) * self.hidden_size + (self.hidden_size + 1) * labels
-        return self.buckets * self.embedding_dim + 4 * (self.embedding_dim + head)
+        table = self.buckets * self.embedding_dim // (2 if self.embeddings == "int4" else 1)
+        head = (self.embedding_dim + labels) * self.hidden_size
+        return table + head + 4 * (self.embedding_dim + 2 * (self.hidden_size + labels))

@@ -66,6 +66,9 @@ SERIALIZED_FORMS = ("analysis", "report")
 """rooms that read results as plain data"""
 
 
+STEP_CLASSES = {base.__name__ for kind in step_types().values() for base in kind.__mro__} - {"Step", "Struct", "object"}
+
+
 def files():
     return [each for each in PACKAGE.rglob("*.py") if not (each.parent == PACKAGE and each.name.startswith("__"))]
 
@@ -145,6 +148,19 @@ def test_no_shared_file_of_the_steps_imports_a_steps():
         if name.startswith("steps.") and name.split(".")[1] in steps
     ]
     assert upward == []
+
+
+def test_nothing_outside_the_steps_asks_for_a_step_by_its_class():
+    asked = [
+        f"{module_of(file)}: {each.id}"
+        for file in files()
+        if not module_of(file).startswith("steps")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "isinstance"
+        for each in ast.walk(call.args[1])
+        if isinstance(each, ast.Name) and each.id in STEP_CLASSES
+    ]
+    assert asked == [], "say it on the class, as an attribute of Step"
 
 
 def test_what_applies_a_step_is_loaded_by_the_registry_and_the_trainer_alone():

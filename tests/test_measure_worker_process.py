@@ -78,7 +78,9 @@ def test_a_process_that_is_killed_is_reported(artifact):
     with Process(subject_of(artifact("teacher-onnx")), threads=1) as process:
         assert process.labels
         os.kill(process._child.pid, signal.SIGKILL)
-        with pytest.raises(MeasurementError, match="teacher-onnx: the measured process was killed by SIGKILL, perhaps"):
+        with pytest.raises(
+            MeasurementError, match="teacher-onnx: the measured process was killed by SIGKILL, possibly"
+        ):
             process.predict(TEXTS, batch=1)
 
 

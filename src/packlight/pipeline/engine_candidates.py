@@ -14,7 +14,7 @@ from packlight.pipeline.variant import make_variant
 from packlight.progress import info
 from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.engines import engine_infos
+from packlight.runtime.engines import engine_info, engine_infos
 from packlight.steps.step import Step
 
 
@@ -81,7 +81,7 @@ def gather(
 
 def _as_given(artifact: Artifact) -> Candidate:
     manifest = artifact.manifest
-    note = "answers on one thread" if manifest.engine == "static" else ""
+    note = engine_info(manifest.engine).note
     return Candidate(artifact.name, manifest.engine, manifest.precision, artifact, note, given=True)
 
 
@@ -126,7 +126,7 @@ def _tried(candidate: Candidate, threads: int) -> Candidate:
     """The candidate, after a trial to open its engine. A failure must not stop the others from being measured."""
     if candidate.artifact is None:
         return candidate
-    info(f"{candidate.name}: opening it" + (", which compiles it" * (candidate.engine == "torch-compiled")))
+    info(f"{candidate.name}: {engine_info(candidate.engine).opening}")
     try:
         with Process(candidate.subject, threads) as process:
             process.labels  # noqa: B018 - asking waits until it is open

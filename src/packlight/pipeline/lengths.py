@@ -13,8 +13,8 @@ from packlight.models import Checkpoint
 from packlight.models.tokenizer import tokenizer_file
 from packlight.pipeline.preflight import Inspection
 from packlight.recipes.recipe import Recipe
+from packlight.steps.step import LengthOptions, Step
 from packlight.steps.training.lengths import choose_length, listed
-from packlight.steps.training.options import Training
 
 SAMPLED = 20_000
 """number of texts in each split that are tokenized to estimate how many are longer"""
@@ -76,8 +76,8 @@ def plan_lengths(
         parent = recipe.parent_of(step)
         start = getattr(step, "start", None) or (parent.name if parent else None)
         before = known.get(start) if start else None
-        if isinstance(step, Training):
-            before = _planned(step, checkpoints.get(step.name), before, data, inspection, counted)
+        if (stated := step.length_options) is not None:
+            before = _planned(step, stated, checkpoints.get(step.name), before, data, inspection, counted)
             if before is not None:
                 planned[step.name] = before
         if before is not None:
@@ -86,7 +86,8 @@ def plan_lengths(
 
 
 def _planned(
-    step: Training,
+    step: Step,
+    stated: LengthOptions,
     checkpoint: Checkpoint | None,
     parent: PlannedLength | None,
     data: Dataset,
@@ -97,26 +98,26 @@ def _planned(
     if checkpoint is None:
         if parent is None:
             return None
-        length = choose_length((parent.max_length,), limit=parent.max_length, stated=step.max_length, name=step.name)
-        kept = step.long_texts if step.long_texts != "head" else parent.long_texts
+        length = choose_length((parent.max_length,), limit=parent.max_length, stated=stated.max_length, name=step.name)
+        kept = stated.long_texts if stated.long_texts != "head" else parent.long_texts
         shorter = length < parent.max_length
         return PlannedLength(length, parent.limit, kept, {} if shorter else parent.longer, parent.sampled)
     limit = inspection.structures[step.name].longest_text
     assert limit is not None  # known of every checkpoint
-    if step.max_length is not None:
-        choose_length((limit,), limit=limit, stated=step.max_length, name=step.name)
+    if stated.max_length is not None:
+        choose_length((limit,), limit=limit, stated=stated.max_length, name=step.name)
     file = tokenizer_file(checkpoint)
     if file not in counted:
         counted[file] = {name: _lengths(file, data.split(name).texts) for name in SPLITS if len(data.split(name))}
     lengths = counted[file]
-    if step.max_length is None and step.adopts(checkpoint, data.labels):
+    if stated.max_length is None and step.adopts(checkpoint, data.labels):
         length = limit
     else:
         within = np.minimum(lengths["train"], limit).tolist()
-        length = choose_length(within, limit=limit, stated=step.max_length, name=step.name)
+        length = choose_length(within, limit=limit, stated=stated.max_length, name=step.name)
     longer = {name: float((each > length).mean()) for name, each in lengths.items()}
     sampled = any(len(each) < len(data.split(name)) for name, each in lengths.items())
-    return PlannedLength(length, limit, step.long_texts, longer, sampled)
+    return PlannedLength(length, limit, stated.long_texts, longer, sampled)
 
 
 def _lengths(file: Path, texts: Sequence[str]) -> Lengths:

@@ -61,6 +61,10 @@ class EngineInfo:
     """the source for counting multiply-accumulates; None if they can't be counted"""
     length_unit: Literal["tokens", "words"] = "tokens"
     """unit of its artifacts' `max_length`"""
+    note: str = ""
+    """what a comparison of engines says of its artifacts"""
+    opening: str = "opening it"
+    """what is done before the first prediction, for a message"""
     brings: str = "with its tokenizer"
     """what an artifact's size includes besides the model, in words, for the model card"""
     hub_tags: tuple[str, ...] = ()

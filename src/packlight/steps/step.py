@@ -84,6 +84,15 @@ OWN = ("name", "parent", "measured", "optional")
 """fields that every step has; the others are the step's options"""
 
 
+class LengthOptions(NamedTuple):
+    """What a step that trains an encoder states about the length of texts."""
+
+    max_length: int | None
+    """in tokens; None to choose it from the training texts"""
+    long_texts: str
+    """how longer texts are handled"""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="step"):
     """The fields of every step, and what packlight asks each step."""
 
@@ -144,6 +153,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def contradiction(self) -> str | None:
         """Why its options contradict each other; None if they don't."""
+        return None
+
+    @property
+    def length_options(self) -> "LengthOptions | None":
+        """The stated length of its texts; None if it doesn't train an encoder."""
         return None
 
     @property

@@ -51,6 +51,7 @@ class StaticEngine(Engine[Rows]):
         pads=False,
         exact_int8=True,  # int8 numbers are added, not multiplied
         length_unit="words",
+        note="answers on one thread",
         brings="and no tokenizer to go with it",
         hub_tags=("static",),
     )

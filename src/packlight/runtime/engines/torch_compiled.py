@@ -31,6 +31,7 @@ class CompiledEngine(TorchEngine):
         modules=("torch", "transformers"),
         opens=("torch",),
         golden_engine="torch",  # compiling takes minutes on each machine, and must not change predictions
+        opening="opening it, which compiles it",
         hub_tags=("torch-compiled",),
         loading_code=TRANSFORMERS,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.steps.step import Count, Positive, Rate, Share, Span, Step, Weight, described
+from packlight.steps.step import Count, LengthOptions, Positive, Rate, Share, Span, Step, Weight, described
 
 Alpha = Annotated[
     Share,
@@ -98,6 +98,11 @@ class Training(Step, frozen=True, kw_only=True):
         ),
     ] = None
     threads: Threads = None
+
+    @property
+    def length_options(self) -> LengthOptions:
+        """The stated length of its texts."""
+        return LengthOptions(self.max_length, self.long_texts)
 
     @property
     def planned_epochs(self) -> int:

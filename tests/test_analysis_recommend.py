@@ -1,3 +1,5 @@
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -126,6 +128,15 @@ def test_random_weights_are_never_recommended():
     advice = advise(row("bert-base", ms=0.1, **RANDOM), profile="balanced")
     assert (advice.pick, advice.nearest) == (None, ())
     assert "No variant has an accuracy" in advice.reasons[0]
+
+
+def test_an_uncertain_baseline_has_an_uncertain_latency_and_no_speedup():
+    said = advise(row("only", ms=10, stable=False)).cautions
+    assert any(
+        re.fullmatch(r"Its latency is not known to within 5%: the 95% interval is \S+ ms to \S+ ms\.", each)
+        for each in said
+    )
+    assert not any("speedup" in each for each in said)
 
 
 def test_cautions():

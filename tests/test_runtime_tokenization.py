@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 import tokenizers
+import transformers
 
 from packlight.errors import ArtifactError
-from packlight.runtime.tokenization import TextEncoder
+from packlight.runtime.tokenization import PADS_LEFT, PADS_LEFT_TYPES, TextEncoder
 
 
 @pytest.fixture
@@ -78,6 +79,32 @@ def test_the_sides_and_the_padding_token_that_the_tokenizer_states_count(encoder
     tokens, short = other(["in", long]), plain.ids(["in"])[0]
     assert tokens.attention_mask[0].tolist() == [0] * (6 - len(short)) + [1] * len(short)
     assert tokens.input_ids[0].tolist() == [4] * (6 - len(short)) + short
+
+
+@pytest.mark.parametrize(
+    ("settings", "config", "left"),
+    [
+        ({"tokenizer_class": "XLNetTokenizer"}, {"model_type": "xlnet"}, True),
+        ({"tokenizer_class": "XLNetTokenizerFast"}, {}, True),
+        ({"tokenizer_class": "XLNetTokenizer", "padding_side": "right"}, {"model_type": "xlnet"}, False),
+        ({"tokenizer_class": "BertTokenizer"}, {"model_type": "xlnet"}, False),
+        ({}, {"model_type": "xlnet"}, True),
+        ({}, {"model_type": "bert"}, False),
+    ],
+)
+def test_without_a_stated_side_the_tokenizers_class_tells_it(encoder_folder, tmp_path, settings, config, left):
+    (tmp_path / "tokenizer.json").write_bytes((encoder_folder("bert") / "tokenizer.json").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    mask = TextEncoder(tmp_path / "tokenizer.json", 16)(["in", "weather in paris"]).attention_mask[0].tolist()
+    assert mask == sorted(mask, reverse=not left)
+    assert 0 in mask
+
+
+def test_the_classes_that_pad_on_the_left_are_those_of_transformers():
+    for name in PADS_LEFT:
+        assert getattr(transformers, name).padding_side == "left"
+    assert transformers.XLNetConfig.model_type in PADS_LEFT_TYPES
 
 
 def test_a_tokenizer_without_a_padding_token_pads_with_its_last_one(encoder_folder, tmp_path):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Ids = npt.NDArray[np.int64]
 
 SIDES = ("left", "right")
+PADS_LEFT = frozenset({"XLNetTokenizer", "LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"})
+"""classes of transformers that pad on the left unless the configuration states a side; they don't write it there"""
+PADS_LEFT_TYPES = frozenset({"xlnet"})
+"""architectures whose tokenizer is one of these, if the configuration doesn't name its class"""
 LongTexts = Literal["head", "head+tail", "windows"]
 HEAD_SHARE = 4
 """for `head+tail`, the inverse of the head's share"""
@@ -40,8 +44,8 @@ class Tokens:
 class TextEncoder:
     """A fast tokenizer with a maximum length, which pads each batch to its longest text.
 
-    Texts are padded and truncated on the side that `tokenizer_config.json` states, by default the right. Otherwise a
-    model that uses the last token, such as XLNet, would see padding.
+    Texts are padded and truncated on the side that `tokenizer_config.json` states, by default that of the class that it names.
+    Otherwise a model that uses the last token, such as XLNet, would see padding.
     """
 
     def __init__(self, file: Path, max_length: int, *, long_texts: LongTexts = "head") -> None:
@@ -75,7 +79,7 @@ class TextEncoder:
             self._whole = Tokenizer.from_file(str(file))
             self._whole.no_padding()
             self._whole.no_truncation()
-        self._pads_left = settings.get("padding_side") == "left"
+        self._pads_left = _pads_left(settings, file)
         self.pad_id = self._find_pad_id(settings)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -171,10 +175,24 @@ def _split(whole: "Tokenizer", text: str) -> tuple[list[int], list[int], list[in
     return encoding.ids[:start], encoding.ids[start:end], encoding.ids[end:]
 
 
+def _pads_left(settings: Mapping[str, Any], file: Path) -> bool:
+    """Whether transformers would pad on the left."""
+    if (stated := settings.get("padding_side")) in SIDES:
+        return bool(stated == "left")
+    if isinstance(name := settings.get("tokenizer_class"), str):
+        return name.removesuffix("Fast") in PADS_LEFT
+    return _document(file.with_name("config.json")).get("model_type") in PADS_LEFT_TYPES
+
+
 def _settings(file: Path) -> dict[str, Any]:
     """The configuration next to a tokenizer; empty if there is none."""
+    return _document(file.with_name("tokenizer_config.json"))
+
+
+def _document(file: Path) -> dict[str, Any]:
+    """A JSON object; empty if there is none."""
     try:
-        document = json.loads(file.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

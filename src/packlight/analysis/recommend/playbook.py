@@ -227,7 +227,10 @@ def _kept(pick: Measurement, wanted: Constraints) -> Iterator[str]:
 
 def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     yield from _accuracy_cautions(pick, case)
-    if not pick.stable:
+    if not pick.stable and pick.variant == case.measurements.baseline:
+        ends = " to ".join(map(milliseconds, pick.latency_ms.ci95))
+        yield f"Its latency is not known to within {PRECISION:.0%}: the 95% interval is {ends}."
+    elif not pick.stable:
         yield f"Its speedup is not known to within {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
     if depends_on_batch(pick, case.measurements):
         whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "No other variant is within the limits, but its"

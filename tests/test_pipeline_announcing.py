@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -48,6 +49,16 @@ def test_a_classifier_is_taken_as_it_is(said, tiny, tmp_path):
         "taken as it is: teacher",
         "made without training: onnx",
     ]
+
+
+def test_the_guide_shows_what_is_said_of_a_strangers_model(said, tiny, rows, tmp_path, monkeypatch):
+    guide = (Path(__file__).parent.parent / "docs" / "guides" / "own-model.md").read_text(encoding="utf-8")
+    shown = guide.partition("## What the first lines mean")[2].split("```")[1].splitlines()[3:]
+    tiny.make_foreign("bert", tmp_path / "my-bert", [f"LABEL_{number}" for number in range(6)])
+    monkeypatch.chdir(tmp_path)
+    data = dataset_from_rows([(text, number % 6) for number, (text, _) in enumerate(rows)])
+    lines = said("./my-bert", load_recipe("walk"), data=data)
+    assert [re.sub("longest text 24", "longest text 64", line) for line in lines] == shown
 
 
 def test_a_vocabulary_alone_is_enough_to_count_tokens(said, tiny, tmp_path):

@@ -13,7 +13,7 @@ from packlight.recipes.recipe import recipe_of
 from packlight.report.table import render_markdown, render_text
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.predictor import Predictor
-from packlight.steps.abstention import OUTSIDE, choose_abstention
+from packlight.steps.abstention import OUTSIDE, choose_abstention, describe
 from tiny_run import on_one_thread
 
 pytest_plugins = ["tiny_run"]
@@ -27,6 +27,17 @@ def validation():
     logits = chooser.normal(0, 1, (400, 3))
     logits[np.arange(300), truth[:300]] += 3.0
     return 2.5 * logits, truth
+
+
+def test_a_loss_below_one_text_is_said_to_abstain_never(validation):
+    logits, truth = (each[:30] for each in validation)
+    chosen = choose_abstention(logits, truth, loss=0.02)
+    assert chosen.threshold == 0
+    said = describe(chosen, 30)
+    assert said.startswith("never abstains: answers 100.0% of val in scope, ")
+    assert said.endswith("; on 30 texts, one fewer right costs 3.3%")
+    more = choose_abstention(logits, truth, loss=0.2)
+    assert describe(more, 30).startswith(f"abstains below {more.threshold:.4f}: answers ")
 
 
 @pytest.mark.parametrize("loss", [0.001, 0.02, 0.2, 0.5])

@@ -128,7 +128,7 @@ def _add_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: flo
         return
     facts = manifest.facts | {"abstention": msgspec.to_builtins(chosen)}
     write_manifest(draft, msgspec.structs.replace(manifest, abstain_below=chosen.threshold, facts=facts))
-    info(f"  {describe(chosen)}")
+    info(f"  {describe(chosen, len(data.val))}")
 
 
 def fingerprint_of(

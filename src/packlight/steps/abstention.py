@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from packlight.data import Dataset
+from packlight.formatting import counted
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import probabilities
 from packlight.steps.artifact_inference import predict_logits
@@ -117,9 +118,15 @@ def _running(counted: Bools, order: Labels) -> Floats:
     return np.concatenate([[0.0], np.cumsum(counted[order])])
 
 
-def describe(chosen: Abstention) -> str:
-    """Describe an abstention on `val`, for the progress output."""
-    words = (
-        f"abstains below {chosen.threshold:.4f}: answers {chosen.coverage:.1%} of val in scope, {chosen.risk:.1%} wrong"
-    )
+def describe(chosen: Abstention, texts: int) -> str:
+    """Describe an abstention on `val`, which has this number of texts, for the progress output."""
+    answered = f"answers {chosen.coverage:.1%} of val in scope, {chosen.risk:.1%} wrong"
+    if chosen.threshold == 0:
+        least = (
+            f"; on {counted(texts, 'text')}, one fewer right costs {1 / texts:.1%}"
+            if chosen.chosen_by == "loss"
+            else ""
+        )
+        return f"never abstains: {answered}{least}"
+    words = f"abstains below {chosen.threshold:.4f}: {answered}"
     return words if chosen.oos_recall is None else f"{words}; out-of-scope recall {chosen.oos_recall:.1%}"

@@ -58,7 +58,7 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
         abstention = choose_abstention(rule.apply(answered), everything, loss=step.abstain, oos_rate=step.oos_rate)
         threshold = abstention.threshold
         facts["abstention"] = msgspec.to_builtins(abstention)
-        info(f"  {describe(abstention)}")
+        info(f"  {describe(abstention, len(context.data.val))}")
     else:
         recall, in_scope = _recall_and_inside(after, truth, oos)
         facts |= {"val_oos_recall": recall, "val_in_scope_accuracy": in_scope}

@@ -96,6 +96,11 @@ def main() -> None:
             "faster_than_predict": ratios(rounds, f"score {counts[1]}", "predict"),
             "faster_than_peer": ratios(rounds, f"score {counts[1]}", "peer") if options.peer else None,
             "workers_gain": ratios(rounds, f"score {counts[1]}", "score 1"),
+            "workers_gain_once_started": [
+                each[f"score {counts[1]}"]["texts_per_second_once_started"]
+                / each["score 1"]["texts_per_second_once_started"]
+                for each in rounds
+            ],
             "other_labels": differing(place, len(fewer)),
             "share_of_int8_rate": share_of_int8_rate(options.artifact, fewer, place),
         }
@@ -129,7 +134,11 @@ def run(name: str, artifact: Path, place: Path, rows: int) -> dict[str, float]:
     seconds = time.perf_counter() - start
     found = {"texts_per_second": rows / seconds, "cpu_us_per_text": 1e6 * (cpu_seconds() - before) / rows}
     if verb == "score":
-        found["peak_memory_mb"] = json.loads((place / f"{out.name}.json").read_bytes())["peak_memory_mb"]
+        report = json.loads((place / f"{out.name}.json").read_bytes())
+        found |= {
+            "peak_memory_mb": report["peak_memory_mb"],
+            "texts_per_second_once_started": report["texts_per_second"],
+        }
     return found
 
 

@@ -18,7 +18,7 @@ from optuna import Study
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -145,6 +145,20 @@ def database_url(given: str) -> URL:
         extras.require("psycopg", purpose="--storage postgresql://…")
         url = url.set(drivername="postgresql+psycopg")
     return url
+
+
+def check_database(given: str) -> None:
+    """Connect once, before work that would be lost.
+
+    Raises:
+        PacklightError: if it is no URL of a database, or the database can't be reached.
+        MissingExtraError: if the driver is not installed.
+    """
+    url = database_url(given)
+    with reachable(given):
+        engine = create_engine(url)
+        engine.connect().close()
+        engine.dispose()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import RecipeError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
+from packlight.pipeline.runner import build
 from packlight.recipes.recipe import recipe_of
 from packlight.report.table import render_markdown, render_text
 from packlight.runtime.artifact import Artifact
@@ -99,13 +100,17 @@ STEPS = (
 )
 
 
-def carried_out(tiny, model, out, *, splits, **options):
+def data_with_outside(tiny, splits):
     rows = [(text, label) for text, label in zip(*tiny.toy_texts(), strict=True)]
     inside, outside = [row for row in rows if row[1] != "oos"], [row for row in rows if row[1] == "oos"]
     parts = {"train": inside[:72], "val": inside[72:90], "test": inside[90:]}
     for place, split in enumerate(splits):
         parts[split] = parts[split] + outside[18 * place : 18 * (place + 1)]
-    data = dataset_from_rows(parts["train"], parts["val"], parts["test"])
+    return dataset_from_rows(parts["train"], parts["val"], parts["test"])
+
+
+def carried_out(tiny, model, out, *, splits, **options):
+    data = data_with_outside(tiny, splits)
     with pytest.MonkeyPatch.context() as patch:
         on_one_thread(patch)
         effort = BenchmarkConfig(rounds=2, texts=4, seconds=0)
@@ -156,7 +161,8 @@ def test_out_of_scope_texts_in_test_alone_are_measured_and_choose_nothing(tiny, 
 
 def test_calibrate_takes_the_stated_loss(tiny, four_layers, tmp_path):
     steps = (STEPS[0], {"step": "calibrate", "as": "calibrated"})
-    carried_out(tiny, four_layers, tmp_path / "run", splits=("test",), steps=steps, abstain=0.1)
+    data = data_with_outside(tiny, ("test",))
+    build(data, recipe_of(steps), tmp_path / "run", model=str(four_layers), train_threads=1, abstain=0.1)
     manifest = Artifact.open(tmp_path / "run" / "variants" / "calibrated").manifest
     assert manifest.options["abstain"] == 0.1
     assert manifest.facts["abstention"]["loss"] <= 0.1

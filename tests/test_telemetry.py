@@ -62,7 +62,20 @@ def made(data, encoder_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched") / "run"
     recipe = data.parent / "tiny.yaml"
     recipe.write_text(RECIPE)
-    options = ("--data", data, "--model", encoder_folder("bert"), "--recipe", recipe, "--threads", 1, "--out", "out")
+    options = (
+        "--data",
+        data,
+        "--model",
+        encoder_folder("bert"),
+        "--recipe",
+        recipe,
+        "--threads",
+        1,
+        "--seconds",
+        0,
+        "--out",
+        "out",
+    )
     seen = packlight(folder, "run", *options, may_write=("out",)).end()
     return seen, folder / "work" / "out" / "variants"
 
@@ -115,7 +128,7 @@ def test_without_the_switch_predict_leaves_a_device_id(made, tmp_path):
 @pytest.mark.usefixtures("servers")
 def test_engines_keeps_to_itself(made, data, tmp_path):
     _, variants = made
-    effort = ("--rounds", 2, "--texts", 4, "--threads", 1, "--max-accuracy-loss", 0.99)
+    effort = ("--rounds", 2, "--texts", 4, "--seconds", 0, "--threads", 1, "--max-accuracy-loss", 0.99)
     words = ("engines", variants / "teacher", "--data", data, *effort, "--out", "out")
     assert_nothing_left(packlight(tmp_path / "watched", *words, may_write=("out",)).end())
 

@@ -182,8 +182,10 @@ def test_all_that_start_at_once_find_the_tables(tmp_path):
     ],
 )
 def test_a_storage_that_is_none_is_refused_in_one_line(given, words, tmp_path):
+    texts = SimpleNamespace(sha256="d")
     with pytest.raises(PacklightError, match=words) as caught:
-        Database(given, tmp_path, ABOUT)
+        runner.search(texts, tmp_path / "out", trials=1, teacher="teacher", storage=given)
+    assert not (tmp_path / "out").exists(), "before any work"
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
 

@@ -40,7 +40,7 @@ from packlight.recipes.recipe import VERSION, Recipe, load_recipe, with_head, wi
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.search.chain import steps_of
-from packlight.search.database import Database, reachable
+from packlight.search.database import Database, check_database, reachable
 from packlight.search.front import advise, members_of
 from packlight.search.journal import Journal
 from packlight.search.locks import Deadline, OutOfTime, SearchLock, as_one, hold_lock
@@ -147,6 +147,8 @@ def search(
         )
     step = _first(stated) if teacher is None else _teacher_step()
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
+    if storage is not None:
+        check_database(storage)
     asked: AbstractContextManager[None] = nullcontext() if storage is None else reachable(storage)
     with asked, SearchLock(out) as lock:
         # Other processes may be using the folder, so a search that is rejected replaces nothing in it.

@@ -6,12 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import pytest
 
 from packlight.data import formats, load_dataset
-from packlight.data.formats import READERS, read_file, spreadsheet_reader
+from packlight.data.diagnostics import DataWarning
+from packlight.data.formats import READERS, read_file, read_texts, spreadsheet_reader
 from packlight.data.table import Row
 from packlight.errors import DataError, MissingExtraError
 from spreadsheets import ods, packed, xlsx
@@ -228,6 +230,19 @@ def test_a_long_text_is_a_text():
     assert pairs(read_file("a.csv", f"text,label\n{long},a\nshort,b\n".encode())["train"])[0] == (long, "a")
 
 
+def test_a_quote_that_may_swallow_texts_without_labels_is_a_warning():
+    rows = [f"text {number}" for number in range(40)]
+    rows[3], rows[9] = '"say hello', 'turn it up"'
+    with pytest.warns(
+        DataWarning, match=r"a\.csv, row 5: a quoted text of 7 lines, where most texts have one; if a stray"
+    ):
+        assert len(read_texts("a.csv", "\n".join(["text", *rows]).encode())) == 34
+    poems = "\n".join(["text", *(f'"{row}\nand on"' for row in rows[10:])]).encode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_texts("a.csv", poems)) == 30
+
+
 def test_stray_quotes_that_swallow_rows_are_refused_by_row():
     rows = [f"text number {n},{'xyz'[n % 3]}" for n in range(30)]
     rows[4] = '"text number 4,y'
@@ -236,7 +251,7 @@ def test_stray_quotes_that_swallow_rows_are_refused_by_row():
     assert message.startswith("a.csv, row 6: a double quote opens a text that ends 16 rows later, with rows such as ")
     rows[5] = 'text number 5",z'
     rows[20] = "text number 20,z"
-    assert "ends 1 rows later" in refusal("a.csv", "\n".join(["text,label", *rows]))
+    assert "ends 1 row later" in refusal("a.csv", "\n".join(["text,label", *rows]))
     first = [",".join(reversed(row.split(","))) for row in rows]
     assert "a double quote opens a text" in refusal("a.csv", "\n".join(["label,text", *first]).replace('",z', ',z"'))
 

@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from itertools import dropwhile, islice
 from threading import Lock
 
-from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors
+from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.formats.decoding import decode
 from packlight.data.names import LABEL_NAMES, TEXT_NAMES
 from packlight.data.table import Table
 from packlight.errors import DataError
+from packlight.formatting import counted
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLED_ROWS = 200
+FEW = 10
+"""texts of several lines are few if they are at most one in so many"""
 STATED = re.compile(r'\s*"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
 """the first line in which spreadsheets state the delimiter"""
 
@@ -137,9 +140,21 @@ def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: s
 
     Raises:
         DataError: if there is one. The message names the rows where the quote opens and closes.
+
+    Warns:
+        DataWarning: if the file has one column, and few of its texts have several lines: no label shows what they are.
     """
     long = [(start, record) for start, record in rows if any("\n" in field for field in record)]
-    if not long or width == 1:
+    if not long:
+        return
+    if width == 1:
+        if FEW * len(long) <= len(rows):
+            start, record = max(long, key=lambda each: each[1][0].count("\n"))
+            lines = record[0].count("\n") + 1
+            warn(
+                f"{file}, row {start}: a quoted text of {lines} lines, where most texts have one; if a stray double quote opens it, "
+                "remove that quote"
+            )
         return
     fields = zip(*(record[:width] for _, record in rows if len(record) >= width), strict=True)
     counts = [Counter(column) for column in fields]
@@ -153,7 +168,7 @@ def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: s
         inside = [line for line in lines if _is_row(line, width, delimiter, repeated)]
         if len(inside) > 1:
             raise DataError(
-                f"{file}, row {start}: a double quote opens a text that ends {len(lines) - 1} rows later, with rows such "
+                f"{file}, row {start}: a double quote opens a text that ends {counted(len(lines) - 1, 'row')} later, with rows such "
                 f"as {quoted(inside[-1].strip())} inside it; remove that quote, or write it twice in a quoted text"
             )
 

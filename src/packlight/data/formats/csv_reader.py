@@ -150,9 +150,8 @@ def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: s
     if width == 1:
         if FEW * len(long) <= len(rows):
             start, record = max(long, key=lambda each: each[1][0].count("\n"))
-            lines = record[0].count("\n") + 1
             warn(
-                f"{file}, row {start}: a quoted text of {lines} lines, where most texts have one; if a stray double quote opens it, "
+                f"{file}, row {start}: a quoted text of {len(record[0].splitlines())} lines, where most texts have one; if a stray double quote opens it, "
                 "remove that quote"
             )
         return

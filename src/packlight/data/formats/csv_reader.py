@@ -20,7 +20,7 @@ from packlight.formatting import counted
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLED_ROWS = 200
 FEW = 10
-"""texts of several lines are few if they are at most one in so many"""
+"""texts of several lines are few if at most one text in ten has them"""
 STATED = re.compile(r'\s*"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
 """the first line in which spreadsheets state the delimiter"""
 

@@ -18,7 +18,7 @@ from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.calibrate.fold import fold_into_graph, fold_into_model
 from packlight.steps.calibrate.options import Calibrate
 from packlight.steps.calibrate.rule import Rule, calibration_error, choose_rule
-from packlight.steps.calibrate.scores import Floats, class_distance, compare_scores
+from packlight.steps.calibrate.scores import Floats, class_distance, compare_scores, score_name
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.inference import features_of
 from packlight.steps.out_of_scope import check_one_label, check_oos_examples, oos_rate_weights
@@ -65,7 +65,11 @@ def apply(step: Calibrate, context: StepContext) -> StepResult:
         extra = {"distance": _nearness(context, train_data, oos)} if form_of(manifest) == "torch" else {}
         separations = compare_scores(logits, truth, oos, extra=extra)
         facts["scores"] = msgspec.to_builtins(separations)
-        info(f"  on val {in_scope:.1%} in scope, out-of-scope recall {recall:.0%}")
+        chosen = separations[score_name(rule.slope)]
+        info(
+            f"  on val {in_scope:.1%} in scope, out-of-scope recall {recall:.0%}; AUROC {chosen.auroc:.3f}, FPR95 "
+            f"{chosen.fpr_at_95_recall:.1%}"
+        )
     return StepResult(
         manifest.engine,
         manifest.precision,

@@ -38,6 +38,11 @@ def margin(logits: Floats, oos: int, slope: float) -> Floats:
     return largest(logits, oos) - slope * logits[:, oos]
 
 
+def score_name(slope: float) -> str:
+    """The name of `margin` with a slope in `compare_scores`."""
+    return f"margin {slope:g}" if slope else "largest logit"
+
+
 def largest(logits: Floats, oos: int) -> Floats:
     """The largest in-scope logit of each text: [texts]."""
     found: Floats = np.delete(logits, oos, axis=1).max(axis=1)
@@ -57,10 +62,10 @@ def compare_scores(
     """
     inside = np.delete(logits, oos, axis=1)
     scores: dict[str, Floats] = {
-        "largest logit": inside.max(axis=1),
+        score_name(0.0): inside.max(axis=1),
         "energy": logsumexp(inside, axis=1),
         "softmax": log_softmax(logits, axis=1)[:, [i for i in range(logits.shape[1]) if i != oos]].max(axis=1),
-        **{f"margin {slope:g}": margin(logits, oos, slope) for slope in SLOPES[1:]},
+        **{score_name(slope): margin(logits, oos, slope) for slope in SLOPES if slope},
         **(extra or {}),
     }
     in_scope = truth != oos

@@ -24,7 +24,7 @@ ALONE = $(shell grep -l "mark\.alone" tests/*.py)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-optimum test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -89,6 +89,10 @@ test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for t
 	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
 	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_serve_deploy_kserve.py
 
+test-optimum: $(TEST)  ## open an artifact with optimum-onnx, in an environment of its own with transformers 4 on top of .venv
+	$(call ON_TOP,optimum,--no-deps optimum-onnx "optimum~=2.1.0" "transformers<4.58" "huggingface-hub<1" "tokenizers<0.23" requests urllib3 regex)
+	PACKLIGHT_OPTIMUM_PYTHON=.venv-optimum/bin/python $(BIN)/python -m pytest tests/test_interoperability.py
+
 test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an environment of its own on top of .venv
 	$(call ON_TOP,openvino,"openvino>=2025" "nncf>=3")
 	.venv-openvino/bin/python -c "import openvino, nncf"
@@ -132,4 +136,4 @@ lock: $(TEST)  ## resolve anew what pyproject.toml asks for, with hashes, into r
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove the environment and caches, not the runs
-	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-openvino .venv-ray .venv-spark site .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-optimum .venv-openvino .venv-ray .venv-spark site .mypy_cache .pytest_cache .ruff_cache dist build

@@ -37,14 +37,14 @@ STUDENT = {"batch_size": 16, "bf16": False}
 NGRAMS = {"epochs": 4, "hidden_size": 16, "batch_size": 16}
 
 
-def start(data, teacher, run, out, *, families=("static",), limits=None, **other):
+def start(data, given, run, out, *, families=("static",), limits=None, **other):
     """Search in a folder; by default for n-grams alone, which take a second."""
     if not (out / "variants" / "teacher-onnx").exists():
         # The very export that each search would make first.
         shutil.copytree(run / "variants" / "teacher-onnx", out / "variants" / "teacher-onnx")
-    space = space_of(Artifact.open(teacher), data, families)
+    space = space_of(Artifact.open(given), data, families)
     space = dataclasses.replace(space, epochs=(1, 2), student_options=STUDENT, ngram_options=NGRAMS)
-    settings = {"teacher": str(teacher), "threads": 1, "space": space, "trial_effort": EFFORT, "effort": EFFORT}
+    settings = {"teacher": str(given), "threads": 1, "space": space, "trial_effort": EFFORT, "effort": EFFORT}
     wanted = Constraints(percentile="mean", **(limits or {}))
     return search(data, out, limits=wanted, **(settings | other))
 
@@ -306,7 +306,7 @@ def test_the_given_teacher_must_be_one(begin, tiny_run, tmp_path):
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, data, tmp_path, monkeypatch):
+def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, data, tmp_path, monkeypatch, capsys):
     quick = Finetune(name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, bf16=False)
     monkeypatch.setattr(running, "_teacher_step", lambda: quick)
     small = {"ngram_options": NGRAMS, "student_options": STUDENT}
@@ -315,7 +315,10 @@ def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, d
     settings = {"model": str(folder), "trials": 1, "families": ("static",), "trial_effort": EFFORT, "train_threads": 1}
     with pytest.raises(ModelError, match="--extend-labels to keep its 3 known labels"):
         search(data, tmp_path / "refused", **settings)
+    capsys.readouterr()
     search(data, tmp_path / "out", extend_labels=True, max_length=16, long_texts="windows", **settings)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.endswith("a classifier that knows 3 labels; added to its head, and trained: oos")
     teacher = read_manifest(tmp_path / "out" / "variants" / "teacher")
     assert (teacher.max_length, teacher.long_texts) == (16, "windows")
     assert Artifact.open(tmp_path / "out" / "variants" / "teacher").labels == ("alarm", "music", "weather", "oos")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from packlight.serve.metrics import SECONDS, Metrics, Snapshot, Tally
+from packlight.serve.metrics import SECONDS, Histogram, Metrics, Snapshot
 
 
 def samples(metrics):
@@ -37,10 +37,10 @@ def folder(tmp_path):
 
 
 def test_a_bound_belongs_to_the_bucket_below_it():
-    tally = Tally((1.0, 2.0))
+    histogram = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.0, 9.0):
-        tally.observe(value)
-    assert (tally.counts, tally.total) == ([2, 2, 1], 14.0)
+        histogram.observe(value)
+    assert (histogram.counts, histogram.total) == ([2, 2, 1], 14.0)
 
 
 def test_counts_are_of_all_workers(folder):

@@ -49,7 +49,7 @@ ROUTES = ("infer", "predict")
 Label = TypeVar("Label", str, int)
 
 
-class Tally:
+class Histogram:
     """The number of values in each bucket, and their sum."""
 
     __slots__ = ("_bounds", "counts", "total")
@@ -66,7 +66,7 @@ class Tally:
 
 
 class Counts(msgspec.Struct):
-    """A snapshot of a tally."""
+    """A snapshot of a histogram."""
 
     counts: list[int]
     total: float
@@ -107,12 +107,12 @@ class Metrics:
         """
         self._process = psutil.Process()
         self._folder = folder
-        stages = {name: Tally(SECONDS) for name in STAGES}
+        stages = {name: Histogram(SECONDS) for name in STAGES}
         self._stages = stages
         self.decode, self.tokenize, self.queue = stages["decode"], stages["tokenize"], stages["queue"]
         self.infer, self.encode = stages["infer"], stages["encode"]
-        self.request = {route: Tally(SECONDS) for route in ROUTES}
-        self.batch = Tally(TEXTS)
+        self.request = {route: Histogram(SECONDS) for route in ROUTES}
+        self.batch = Histogram(TEXTS)
         self.requests: Counter[tuple[str, int]] = Counter()
         """by route and status"""
         self.loads: Counter[tuple[str, str]] = Counter()
@@ -151,8 +151,8 @@ class Metrics:
         times = self._process.cpu_times()
         return Snapshot(
             pid=self._process.pid,
-            stages={name: _now(tally) for name, tally in self._stages.items()},
-            routes={name: _now(tally) for name, tally in self.request.items()},
+            stages={name: _now(histogram) for name, histogram in self._stages.items()},
+            routes={name: _now(histogram) for name, histogram in self.request.items()},
             batch=_now(self.batch),
             requests=[(*key, count) for key, count in self.requests.items()],
             loads=[(*key, count) for key, count in self.loads.items()],
@@ -222,8 +222,8 @@ class _Families(Collector):
         return family
 
 
-def _now(tally: Tally) -> Counts:
-    return Counts(list(tally.counts), tally.total)
+def _now(histogram: Histogram) -> Counts:
+    return Counts(list(histogram.counts), histogram.total)
 
 
 def _added(rows: Sequence[Sequence[tuple[str, Label, int]]]) -> dict[tuple[str, Label], int]:

@@ -130,6 +130,13 @@ def test_a_label_map_that_names_nothing_is_refused(foreign):
         plan_head(resolve(foreign("bert")), ("buy", "sell"), label_map={"LABEL_0": "rent"})
 
 
+def test_a_label_map_gives_each_label_one_of_its_own(foreign):
+    with pytest.raises(ModelError, match="the label map gives 'LABEL_0' and 'LABEL_1' the same label, 'buy'"):
+        plan_head(resolve(foreign("bert")), ("buy", "sell"), label_map={"LABEL_0": "buy", "LABEL_1": "buy"})
+    with pytest.raises(ModelError, match="keep its 1 known label and add the other 1"):
+        plan_head(resolve(foreign("bert")), ("buy", "sell"), label_map={"LABEL_0": "buy"})
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"a": 1}'])
 def test_a_label_map_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "map.json").write_text(content)

@@ -1,5 +1,6 @@
 """Decide before any work whether a checkpoint's classification head is kept, extended, or replaced by a new one."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from packlight.errors import ModelError
+from packlight.formatting import counted
 from packlight.models.checkpoint import Checkpoint
 from packlight.models.labels import LabelMismatchError, adopted_labels, some_labels
 
@@ -86,6 +88,11 @@ def mapped_labels(
                 f"  model: {some_labels(model_labels, 40)}\n  data:  {some_labels(data_labels, 40)}"
             )
         names[place] = ours
+    if twice := next((name for name, count in Counter(names).items() if count > 1 and name not in model_labels), None):
+        both = " and ".join(repr(label) for label, name in zip(model_labels, names, strict=True) if name == twice)
+        raise ModelError(
+            f"{reference}: the label map gives {both} the same label, {twice!r}; map each label to one of its own"
+        )
     return tuple(names)
 
 
@@ -115,7 +122,9 @@ def _place(model_labels: Sequence[str], name: str) -> int | None:
 
 def _explained(reference: str, mismatch: LabelMismatchError, *, known: int) -> str:
     extend = (
-        f", --extend-labels to keep its {known} known labels and add the other {len(mismatch.missing)}" if known else ""
+        f", --extend-labels to keep its {counted(known, 'known label')} and add the other {len(mismatch.missing)}"
+        if known
+        else ""
     )
     more = len(mismatch.data_labels) - len(mismatch.model_labels)
     if not known and more > 0:

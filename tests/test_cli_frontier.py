@@ -143,7 +143,11 @@ def test_answers_from_a_file_teach(made, step, tiny, tmp_path):
         ("distill-static", ["teacher", "--buckets", "3"], "buckets"),
         ("distill-static", ["teacher", "--unlabeled-texts", "nowhere.txt"], "nowhere.txt: cannot be read"),
         ("cascade", ["static", "--first", "static"], "is static, but cascade starts from onnx or onnx-int8 or torch"),
-        ("cascade", ["onnx", "--first", "teacher"], "is torch, but cascade starts from static or onnx-int8 or onnx"),
+        (
+            "cascade",
+            ["onnx", "--first", "teacher"],
+            "a transformers model, but cascade starts from static or onnx-int8 or onnx",
+        ),
         ("cascade", ["onnx", "--first", "static", "--max-accuracy-drop", "2"], "max-accuracy-drop"),
         ("cascade", ["onnx"], "--first"),
         ("cascade", ["onnx", "--first", "Not A Name"], "Not A Name: no such folder, and not a Hub id"),

@@ -128,7 +128,7 @@ def test_the_rest_of_a_recipe_is_carried_out(modernbert, data, tmp_path, capsys)
     assert list(made) == ["teacher", "narrow", "student", "student-onnx", "student-int8", "sure"]
     said = capsys.readouterr().err
     assert "heads: skipped: the attention heads of modernbert are not supported" in " ".join(said.split())
-    assert said.index("heads: skipped") < said.index("teacher: finetune from"), "before any work"
+    assert said.index("heads: skipped") < said.index("teacher: taken as it is from"), "before any work"
     config = json.loads((made["student"].path / "config.json").read_text())
     assert config["layer_types"] == ["full_attention", "full_attention"], "the first and the last of four"
     _, loading = AutoModelForSequenceClassification.from_pretrained(made["student"].path, output_loading_info=True)

@@ -104,7 +104,7 @@ def test_a_recipe_of_ones_own_is_for_run(packlight, tmp_path, monkeypatch):
     answer = packlight("recipes", "./mine.yaml")
     assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert "`packlight run --recipe ./mine.yaml`" in answer.err
-    assert "frontier, walk" in answer.err
+    assert "frontier, tiny, walk" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_design_is_proposed_again_by_its_parameters():
 
 def test_the_size_of_n_grams_is_known_before_they_are_taught():
     assert ngram_bytes(Ngrams(buckets=4096, width=32, ngram_augment=0), SPACE, labels=10) == (
-        4096 * 32 + 4 * (32 + 32 * 256 + 256 + 256 * 10 + 10)
+        4096 * 32 + 32 * 256 + 256 * 10 + 4 * (32 + 2 * (256 + 10))
     )
 
 

@@ -160,7 +160,7 @@ def test_what_lies_at_a_unix_sockets_path(tmp_path, monkeypatch):
     bind_uds("left").close()
     bind_uds("left").close()  # a killed server's socket is replaced
     (tmp_path / "file").touch()
-    with pytest.raises(PacklightError, match="is no socket"):
+    with pytest.raises(PacklightError, match="is not a socket"):
         bind_uds("file")
     with pytest.raises(PacklightError, match="longer than"):
         bind_uds("x" * 200)

@@ -67,7 +67,7 @@ LINES = [{"label": "x", "text": "play jazz"}, {"text": ""}, {"text": "two\nlines
     [
         ("a.csv", CSV),
         ("a.tsv", CSV.replace(",", "\t")),
-        ("a.csv.gz", gzip.compress(CSV.encode())),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("a.csv", 'text\nplay jazz\n""\n"two\nlines"\n'.replace('""', '" "')),
         ("a.jsonl", "\n".join(map(json.dumps, LINES))),
         ("a.json", json.dumps(LINES)),

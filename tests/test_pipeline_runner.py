@@ -285,6 +285,7 @@ def test_a_variant_that_fails_its_check_is_left_out_and_named(again, capsys):
         ).replace("\\", "")
 
 
+@pytest.mark.slow  # measures the whole run once more
 def test_agreement_that_is_too_low_leaves_the_variant_out(again, monkeypatch):
     from packlight.steps import agreement  # beside its use
 

@@ -17,7 +17,7 @@ LIGHT := $(addprefix tests/test_,$(addsuffix .py,measure_statistics measure_figu
     analysis_capacity_plan analysis_capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
-TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2 --no-loadscope-reorder
+TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
 # the files with tests that load a server: to collect the others takes ten seconds
 ALONE = $(shell grep -l "mark\.alone" tests/*.py)
 # tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file

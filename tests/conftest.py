@@ -21,31 +21,6 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 
 
-FIRST = (
-    "test_runtime_predictor",  # makes the tiny run that others wait for, beside files that need none
-    "test_telemetry",
-    "test_platforms",
-    "test_steps_quantize_onnx",
-    "test_steps_export",
-    "test_models_table",
-    "test_pipeline_kill",
-    "test_pipeline_runner",
-    "test_cli_run",
-    "test_pipeline_measure_run",
-    "test_pipeline_select_engine",
-    "test_scoring_job",
-    "test_steps_abstention",
-    "test_pipeline_architectures",
-    "test_docs",
-)
-"""the files that take longest, so that no worker ends with one while the other has nothing left"""
-
-
-def pytest_collection_modifyitems(items):
-    places = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Keep a file's tests on one worker, which shares its fixtures; the pages of the docs share nothing."""

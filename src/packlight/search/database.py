@@ -93,6 +93,7 @@ class Database:
         self.storage.engine.dispose()
 
     def _open(self) -> RDBStorage:
+        # Optuna calls heartbeats experimental, and warns that they belong to `optimize`, which a search does not use.
         warnings.filterwarnings("ignore", category=ExperimentalWarning)
         warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
         for attempt in range(OPENING):

@@ -74,7 +74,7 @@ class Store:
         self._space = space
         self._limits = limits
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.filterwarnings("ignore", category=ExperimentalWarning)
+        warnings.filterwarnings("ignore", category=ExperimentalWarning)  # of the sampler's options
         with trials.alone():
             storage = trials.storage
             names = [name for name in optuna.get_all_study_names(storage) if name.startswith(trials.prefix)]

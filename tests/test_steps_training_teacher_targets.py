@@ -16,7 +16,6 @@ from packlight.steps.context import StepContext
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.step import check_options
-from packlight.steps.training import teacher_targets
 from packlight.steps.training.soft_labels import read_answers
 from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
 
@@ -105,7 +104,7 @@ def step(**options):
 
 
 def train_data(bench, **options):
-    return student_training_data(bench, open_classifier(bench.parent.path), **options)
+    return student_training_data(bench, **options)
 
 
 def test_unlabelled_texts_come_after_the_training_texts_and_hold_none_of_val_and_test(bench, data, tmp_path):
@@ -273,14 +272,6 @@ def test_another_content_of_a_file_makes_the_student_again(bench, data, tmp_path
         file = write_answers(tmp_path / "a.jsonl", data, bench.parent.labels, more=[(word, "music")])
         marks.append(distilled(bench, tmp_path, soft_labels=file).manifest.fingerprint)
     assert marks[0] == marks[1] != marks[2]
-
-
-def test_texts_that_a_small_data_set_lacks_get_words_from_the_teachers_vocabulary(bench, data, monkeypatch):
-    monkeypatch.setattr(teacher_targets, "nearest_words", lambda *_: {"the": ("strangeword",)})
-    count = len(data.train)
-    assert "strangeword" not in " ".join(train_data(bench, augment=1.0).train_texts)
-    made = train_data(bench, augment=1.0, min_texts=4 * count).train_texts
-    assert "strangeword" in " ".join(made[-count:])
 
 
 def test_a_teacher_that_answers_in_bfloat16_answers_the_same_to_within_rounding(bench, teacher):

@@ -146,7 +146,6 @@ def apply(step: Distill, context: StepContext) -> StepResult:
     teacher = open_classifier(context.parent.path)
     train_data = student_training_data(
         context,
-        teacher,
         augment=step.augment,
         unlabeled_texts=step.unlabeled_texts,
         min_texts=step.min_texts,

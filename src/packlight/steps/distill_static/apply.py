@@ -230,7 +230,7 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     parent = context.parent
     teacher = open_classifier(parent.path)
     train_data = student_training_data(
-        context, teacher, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
+        context, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
     )
     words = [len(text.split()) for text in context.data.train.texts]
     length = choose_length(words, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")

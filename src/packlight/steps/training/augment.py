@@ -4,30 +4,23 @@ A small student differs from its teacher mostly on texts that belong to no class
 of these, but recombined ones do: half of one query and half of another, or a query with words exchanged, shuffled or
 left out. Their labels are unknown, so the student learns from the teacher's soft predictions (compare Jiao et al. 2020,
 TinyBERT, section 3.2, and Wei & Zou 2019, EDA).
-
-Recombined texts have no new words. Those that a small data set lacks come from the teacher's vocabulary (`nearest_words`).
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 Words = list[str]
 LEFT_OUT = 0.25
 EXCHANGED = 0.3
-REPLACED = 0.25
-"""share of the words that have near ones and are replaced by one of them"""
 
 
-def augment(
-    texts: Sequence[str], count: int, *, seed: int, nearest: Mapping[str, Sequence[str]] | None = None
-) -> list[str]:
+def augment(texts: Sequence[str], count: int, *, seed: int) -> list[str]:
     """Generate distinct new texts that differ from the given ones. Returns fewer if no more can be generated.
 
     Args:
         texts: training texts.
         count: number of texts to generate.
         seed: random seed.
-        nearest: words that can replace a word (`nearest_words`). With them, new texts contain new words.
     """
     chooser = random.Random(seed)  # noqa: S311 - no secret
     split = [words for text in texts if (words := text.split())]
@@ -39,15 +32,12 @@ def augment(
         _thin,
         _shuffle,
     )
-    if nearest:
-        ways = (*ways, _keep, _keep, _keep)
     known = set(texts)
     made: list[str] = []
     for _ in range(3 * count):
         if len(made) == count or not split:
             break
-        words = chooser.choice(ways)(chooser, split, vocabulary)
-        text = " ".join(_replace(chooser, words, nearest) if nearest else words)
+        text = " ".join(chooser.choice(ways)(chooser, split, vocabulary))
         if text and text not in known:
             known.add(text)
             made.append(text)
@@ -74,15 +64,3 @@ def _shuffle(chooser: random.Random, split: list[Words], _: Words) -> Words:
     """The words in another order."""
     words = chooser.choice(split)
     return chooser.sample(words, len(words))
-
-
-def _keep(chooser: random.Random, split: list[Words], _: Words) -> Words:
-    """A text as it is, for its words to be replaced."""
-    return chooser.choice(split)
-
-
-def _replace(chooser: random.Random, words: Words, nearest: Mapping[str, Sequence[str]]) -> Words:
-    """Some words replaced by one of their nearest."""
-    return [
-        chooser.choice(nearest[word]) if word in nearest and chooser.random() < REPLACED else word for word in words
-    ]

@@ -31,10 +31,7 @@ Augment = Annotated[
 ]
 MinTexts = Annotated[
     Count,
-    described(
-        "Generate unlabelled texts until there are this many training texts, also with words from the teacher's vocabulary. "
-        "Useful for small data sets."
-    ),
+    described("Generate unlabelled texts until there are this many training texts. Useful for small data sets."),
 ]
 UnlabeledTexts = Annotated[
     str | None,

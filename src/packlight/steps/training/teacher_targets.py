@@ -23,7 +23,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -38,7 +37,6 @@ from packlight.steps.context import StepContext
 from packlight.steps.inference import forward_all
 from packlight.steps.training.attention_relations import TeacherRelations
 from packlight.steps.training.augment import augment as generate
-from packlight.steps.training.nearest_words import nearest_words
 from packlight.steps.training.soft_labels import LEAST, read_answers
 from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
 
@@ -94,7 +92,6 @@ def cached_answers(
 
 def student_training_data(
     context: StepContext,
-    teacher: PreTrainedModel,
     *,
     augment: float = 0.0,
     unlabeled_texts: str | None = None,
@@ -104,11 +101,9 @@ def student_training_data(
 
     Args:
         context: what the step is given. Its parent is the teacher.
-        teacher: the parent, opened.
         augment: texts to generate for each training text.
         unlabeled_texts: a file of texts, one per line.
-        min_texts: generate until there are this many training texts. These also get words that no training text has, from
-            the teacher's vocabulary.
+        min_texts: generate until there are this many training texts.
 
     Raises:
         DataError: if the file of texts cannot be read.
@@ -118,12 +113,9 @@ def student_training_data(
     held_out = {*train_data.train_texts, *context.data.val.texts, *context.data.test.texts}
     given = read_lines(Path(unlabeled_texts)) if unlabeled_texts else []
     given = [text for text in dict.fromkeys(given) if text not in held_out]
-    made = generate(train_data.train_texts, round(augment * len(train_data.train_texts)), seed=context.seed)
-    missing = min_texts - len(train_data.train_texts) - len(given) - len(made)
-    if missing > 0:
-        tokenizer = Tokenizer.from_file(str(context.parent.tokenizer_path))
-        nearest = nearest_words(teacher, tokenizer, train_data.train_texts)
-        made += generate(train_data.train_texts, missing, seed=context.seed, nearest=nearest)
+    texts = len(train_data.train_texts)
+    count = max(round(augment * texts), min_texts - texts - len(given))
+    made = generate(train_data.train_texts, count, seed=context.seed) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return dataclasses.replace(
         train_data,

@@ -114,7 +114,7 @@ def test_machines_without_memory_for_a_worker_are_named(packlight, loaded):
         (["--measured", LOAD, "--variant", "student"], "--variant is for plans from a run"),
         (["runs/latest", "--headroom", "0.5"], "--headroom is for plans with --measured"),
         (["runs/latest", "--workers", "2"], "--workers is for plans with --measured"),
-        (["--measured", "nowhere.json"], "nowhere.json: not a result of"),
+        (["--measured", "nowhere.json"], "nowhere.json: cannot be read (No such file or directory); give a result of"),
         (["--measured", LOAD, "--workers", "3"], "2 worker(s) were tested, not 3"),
         (["--measured", LOAD, "--headroom", "1.5"], "headroom 1.5"),
         (["--measured", LOAD, "--rate", "0"], "rate 0"),

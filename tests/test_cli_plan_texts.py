@@ -103,7 +103,10 @@ def test_times_are_said_in_the_unit_that_fits():
         (["--measured", SCORE, "--texts", "1e9", "--headroom", "0.5"], "--headroom is for plans from a load test"),
         (["--measured", SCORE, "--hours", "6"], "--hours is for --texts"),
         (["--measured", SCORE], "score.json: not a result of `packlight loadtest`"),
-        (["--measured", "nowhere.json", "--texts", "5"], "nowhere.json: not a report of `packlight score`"),
+        (
+            ["--measured", "nowhere.json", "--texts", "5"],
+            "nowhere.json: cannot be read (No such file or directory); give a report of `packlight score",
+        ),
         (["runs/latest", "--texts", "5"], "--texts is for plans with --measured"),
     ],
 )

@@ -103,7 +103,7 @@ def test_messages_are_calm_and_ones_own(finished):
     assert "trained: teacher, student" in understood
     headers = [line for name in names for line in lines if line.startswith(f"{name}: ")]
     assert len(headers) == 2 * len(names), "each step has a line when it begins and one when it is done"
-    cut = ("  longest text 24 tokens; cut", "warning: ")  # the recipe states so few
+    cut = ("  longest text: 24 tokens; cut", "warning: ")  # the recipe states so few
     rest = [line for line in lines if line not in headers and not line.startswith(("  without VNNI ", *cut))]
     # The variants, and then the rates of the machine.
     assert [line.split()[0] for line in rest] == ["measuring"] * 2, "no library says anything"

@@ -47,7 +47,7 @@ def test_given_columns_are_taken_and_the_other_is_guessed():
 
 
 def test_among_several_known_names_one_is_taken_with_a_warning():
-    with pytest.warns(DataWarning, match="'intent' is taken as the label column, not 'category'; choose with --label"):
+    with pytest.warns(DataWarning, match="'intent' is used as the label column, not 'category'; choose with --label"):
         assert choose_columns(table(text=["a"], category=["x"], intent=["y"])) == ("text", "intent")
 
 

@@ -96,7 +96,7 @@ def test_a_stated_encoding_is_obeyed():
 @pytest.mark.parametrize(
     ("data", "encoding", "words"),
     [
-        (b"caf\xe9,b\n\xff,c", "utf-8", "a.csv is not in utf-8: byte 3 (0xe9), row 1; state another --encoding"),
+        (b"caf\xe9,b\n\xff,c", "utf-8", "a.csv is not in utf-8: byte 3 (0xe9), row 1; set another --encoding"),
         (b"a,b", "latin-99", "--encoding latin-99: no such encoding; try utf-8"),
         (b"a\nb\0c,d", None, "a.csv is not text: a zero byte in row 2"),
         (b"a", "utf-16", "a.csv is not in utf-16"),

@@ -98,7 +98,7 @@ def test_empty_columns_on_the_right_do_no_harm():
         ("a.csv", "text,label,text\na,b,c\n", "the column 'text' occurs twice"),
         ("a.docx", "x", "unknown file type '.docx': expected one of .csv"),
         ("a.csv.gz", "x", "a.csv.gz cannot be unpacked"),
-        ("a.zip", "x", "a.zip is packed: unpack it, or pack one file with gzip"),
+        ("a.zip", "x", "a.zip is an archive: unpack it, or compress one file with gzip"),
         ("a", "x", "unknown file type ''"),
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.json", "[]", "a.json has no rows"),
@@ -431,7 +431,7 @@ def test_more_exports_in_one_json_file_are_named():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"text,label\na,b\n", mtime=0), "packed with gzip: let its name end in .gz"),
+        (gzip.compress(b"text,label\na,b\n", mtime=0), "compressed with gzip: give it a name that ends in .gz"),
         (b"PK\x03\x04" + bytes(30), "a zip archive, or a workbook"),
         (b"%PDF-1.4 ", "is a PDF"),
         (b"<!DOCTYPE html><html>", "is a web page"),

@@ -100,7 +100,11 @@ def test_a_table_without_header_has_all_its_texts(tmp_path):
         ("texts.txt", b"\n \n", "no texts.*one per line"),
         ("texts.txt", b"\xff\xfe", "is empty"),
         ("texts.txt", b"PK\x00\x01 and more\xff", "is not in utf-8"),
-        ("a.csv", b"play jazz\nwake me\n", "'play jazz' may be the header or the first text; write `text` above it"),
+        (
+            "a.csv",
+            b"play jazz\nwake me\n",
+            "'play jazz' may be the header or the first text; put the header `text` above it",
+        ),
         (
             "a.csv",
             b"u,v\nplay jazz,wake me\nx,y\n",
@@ -108,7 +112,7 @@ def test_a_table_without_header_has_all_its_texts(tmp_path):
         ),
         ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2: None is not a text"),
         ("a.jsonl", b"play jazz\n", "row 1: invalid JSON"),
-        ("a.zip", b"PK", "is packed: unpack it"),
+        ("a.zip", b"PK", "is an archive: unpack it"),
     ],
 )
 def test_what_holds_no_readable_texts_is_one_error(tmp_path, name, content, said):

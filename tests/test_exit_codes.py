@@ -187,4 +187,4 @@ def test_suggestions_of_two_libraries_are_one(packlight, monkeypatch):
     twice = "No such command 'recomend'. Did you mean 'recommend'? Did you mean 'recommend'?"
     monkeypatch.setattr(run, "load_recipe", raising(typer.BadParameter.__base__(twice)))
     said = packlight("run").err
-    assert said.startswith("error: no such command 'recomend'. Did you mean `recommend`?; ")
+    assert said.startswith("error: no such command 'recomend'. Did you mean `recommend`? See `")

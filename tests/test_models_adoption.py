@@ -1,4 +1,4 @@
-"""A classifier that was trained elsewhere is taken as it is, or refused before any work."""
+"""A classifier that was trained elsewhere is used as is, or refused before any work."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ def test_an_adopted_model_answers_as_transformers_pipeline_does(foreign, numbere
 def test_names_stay_where_the_data_has_only_numbers(foreign, numbered, tmp_path, capsys):
     folder = foreign("bert", ("no", "yes", "perhaps", "never"))
     artifact = adopt(folder, numbered, tmp_path)
-    assert capsys.readouterr().err.startswith(f"m: taken as it is from {folder}\n")
+    assert capsys.readouterr().err.startswith(f"m: used as is from {folder}\n")
     assert artifact.labels == ("no", "yes", "perhaps", "never")
 
 

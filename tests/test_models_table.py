@@ -91,7 +91,7 @@ def _bound(value: float) -> str:
 
 
 HEAD = """\
-| architecture | layers | taken as it is: probabilities | skipped | ONNX: logits | static int8: same labels | served |
+| architecture | layers | used as is: probabilities | skipped | ONNX: logits | static int8: same labels | served |
 | --- | ---: | --- | --- | --- | ---: | --- |"""
 
 

@@ -44,10 +44,10 @@ def said(rows, capsys):
 def test_a_classifier_is_taken_as_it_is(said, tiny, tmp_path):
     lines = said(tiny.make_foreign("bert", tmp_path, tiny.LABELS))
     assert lines == [
-        f"teacher: starts from {tmp_path} (bert, 2 layers), a classifier of the data's labels, taken as it is",
-        "  longest text 24 tokens; cut (head): 0.0% of train, 0.0% of val, 0.0% of test",
-        "taken as it is: teacher",
-        "made without training: onnx",
+        f"teacher: starts from {tmp_path} (bert, 2 layers), a classifier of the data's labels, used as is",
+        "  longest text: 24 tokens; truncated (head): 0.0% of train, 0.0% of val, 0.0% of test",
+        "used as is: teacher",
+        "built without training: onnx",
     ]
 
 
@@ -58,7 +58,7 @@ def test_the_guide_shows_what_is_said_of_a_strangers_model(said, tiny, rows, tmp
     monkeypatch.chdir(tmp_path)
     data = dataset_from_rows([(text, number % 6) for number, (text, _) in enumerate(rows)])
     lines = said("./my-bert", load_recipe("walk"), data=data)
-    assert [re.sub("longest text 24", "longest text 64", line) for line in lines] == shown
+    assert [re.sub("longest text: 24", "longest text: 64", line) for line in lines] == shown
 
 
 def test_a_vocabulary_alone_is_enough_to_count_tokens(said, tiny, tmp_path):
@@ -67,7 +67,7 @@ def test_a_vocabulary_alone_is_enough_to_count_tokens(said, tiny, tmp_path):
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(tokens, key=tokens.get)))
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "model_max_length": 24}')
-    assert said(folder)[1].startswith("  longest text 24 tokens; cut (head): ")
+    assert said(folder)[1].startswith("  longest text: 24 tokens; truncated (head): ")
 
 
 def test_labels_by_number_and_labels_that_the_data_lacks_are_said(said, tiny, rows, tmp_path):
@@ -82,19 +82,19 @@ def test_labels_by_number_and_labels_that_the_data_lacks_are_said(said, tiny, ro
 def test_an_encoder_is_trained(said, encoder_folder):
     lines = said(encoder_folder("bert"))
     assert lines[0].endswith("(bert, 2 layers), an encoder; a new head for 4 labels is trained")
-    assert lines[1] == ("  longest text 24 tokens; cut (head): 0.0% of train, 0.0% of val, 0.0% of test")
-    assert lines[2:] == ["trained: teacher", "made without training: onnx"]
+    assert lines[1] == ("  longest text: 24 tokens; truncated (head): 0.0% of train, 0.0% of val, 0.0% of test")
+    assert lines[2:] == ["trained: teacher", "built without training: onnx"]
 
 
 def test_a_head_that_is_left_out_or_extended_is_said(said, tiny, tmp_path):
     folder = tiny.make_foreign("bert", tmp_path, ("alarm", "music", "weather"))
     recipe = parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: teacher}]}")
     assert (
-        "whose own head is left out; a new head for 4 labels is trained"
+        "whose own head is discarded; a new head for 4 labels is trained"
         in said(folder, with_head(recipe, new_head=True))[0]
     )
     extended = said(folder, with_head(recipe, extend_labels=True))[0]
-    assert extended.endswith("a classifier that knows 3 labels; added to its head, and trained: oos")
+    assert extended.endswith("a classifier that knows 3 labels; labels to add to its head and train: oos")
 
 
 def test_a_wrapper_and_skipped_steps_are_said(said, tiny, tmp_path):
@@ -102,7 +102,7 @@ def test_a_wrapper_and_skipped_steps_are_said(said, tiny, tmp_path):
     weights = load_file(folder / "model.safetensors")
     save_file({f"module.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
     lines = said(folder, load_recipe("walk"))
-    assert lines[1] == "  `module.` before the names of its weights is taken off"
+    assert lines[1] == "  removed the prefix `module.` from the names of its weights"
     assert "student: skipped: 3 layers cannot be kept: the model has 2" in lines
     assert "student-onnx: skipped: starts from student, which is skipped" in lines
 
@@ -117,7 +117,7 @@ def test_a_language_that_the_model_does_not_know_is_a_warning(said, tiny, tmp_pa
 
 @pytest.mark.parametrize("steps", ["[{step: finetune, as: teacher, max_length: 25}]", DISTILLED])
 def test_a_length_above_the_limit_is_refused_before_any_work(said, encoder_folder, steps):
-    with pytest.raises(RecipeError, match="max_length 25 is above the model's limit of 24 tokens; state 24 or less"):
+    with pytest.raises(RecipeError, match="max_length 25 is above the model's limit of 24 tokens; use 24 or less"):
         said(encoder_folder("bert"), parse_recipe(f"{{version: 1, name: n, steps: {steps}}}"))
 
 
@@ -127,11 +127,11 @@ def test_each_model_s_length_is_said_with_what_becomes_of_longer_texts(said, enc
     )
     recipe = parse_recipe(f"{{version: 1, name: n, steps: {both}}}")
     lines = said(encoder_folder("bert"), recipe)
-    words = "longest text 9 tokens of the 24 that the model takes; read in windows: "
+    words = "longest text: 9 tokens of the 24 that the model takes; read in windows: "
     assert lines[1].startswith(f"  {words}")
     assert lines[2].startswith(f"student: {words}")
     shares = [float(each) for each in re.findall(r"([0-9.]+)% of", lines[1])]
     assert all(10 < share < 60 for share in shares)
     assert len(shares) == 3
     adopted = with_lengths(parse_recipe("{version: 1, name: n, steps: [{step: finetune, as: teacher}]}"), max_length=6)
-    assert "longest text 6 tokens of the 24" in said(tiny.make_foreign("bert", tmp_path, tiny.LABELS), adopted)[1]
+    assert "longest text: 6 tokens of the 24" in said(tiny.make_foreign("bert", tmp_path, tiny.LABELS), adopted)[1]

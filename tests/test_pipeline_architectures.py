@@ -128,7 +128,7 @@ def test_the_rest_of_a_recipe_is_carried_out(modernbert, data, tmp_path, capsys)
     assert list(made) == ["teacher", "narrow", "student", "student-onnx", "student-int8", "sure"]
     said = capsys.readouterr().err
     assert "heads: skipped: the attention heads of modernbert are not supported" in " ".join(said.split())
-    assert said.index("heads: skipped") < said.index("teacher: taken as it is from"), "before any work"
+    assert said.index("heads: skipped") < said.index("teacher: used as is from"), "before any work"
     config = json.loads((made["student"].path / "config.json").read_text())
     assert config["layer_types"] == ["full_attention", "full_attention"], "the first and the last of four"
     _, loading = AutoModelForSequenceClassification.from_pretrained(made["student"].path, output_loading_info=True)
@@ -227,7 +227,7 @@ def test_the_first_layer_of_modernbert_stays(modernbert):
 def test_layers_that_a_model_does_not_have_are_named():
     structure = Structure(model_type="bert", layers=4, neurons=8, heads=2)
     assert structure.lacks_layers(4) is None
-    assert structure.lacks_layers((0, 2, 5)) == "layers 0, 2, 5 cannot be kept: give rising numbers from 0 to 3"
+    assert structure.lacks_layers((0, 2, 5)) == "layers 0, 2, 5 cannot be kept: give increasing indices from 0 to 3"
     assert structure.lacks("attention heads", 2, 3) == "3 attention heads can't be kept: there are only 2"
 
 

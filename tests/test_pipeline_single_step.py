@@ -56,7 +56,7 @@ def test_what_must_be_done_first_is_said_of_the_folder_that_was_given_before_any
     ) as refused:
         packlight.quantize_onnx(foreign, data, out=tmp_path / "int8")
     assert f"packlight export {foreign} --data {data.source} --out {foreign}-onnx" in str(refused.value)
-    assert "taken as it is" not in capsys.readouterr().err
+    assert "used as is" not in capsys.readouterr().err
     assert ".work" not in str(refused.value)
 
 
@@ -114,5 +114,5 @@ def test_a_single_step_says_how_it_read_a_model(data, foreign, tmp_path, capsys,
     else:
         packlight.quantize_torch(folder, data, out=tmp_path / "out", min_agreement=0.0)
     said = " ".join(capsys.readouterr().err.split())
-    assert f"starts from {folder} (bert), a classifier of the data's labels, taken as it is" in said
-    assert "`net.` before the names of its weights is taken off" in said
+    assert f"starts from {folder} (bert), a classifier of the data's labels, used as is" in said
+    assert "removed the prefix `net.` from the names of its weights" in said

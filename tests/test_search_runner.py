@@ -318,7 +318,7 @@ def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, d
     capsys.readouterr()
     search(data, tmp_path / "out", extend_labels=True, max_length=16, long_texts="windows", **settings)
     first = capsys.readouterr().err.splitlines()[0]
-    assert first.endswith("a classifier that knows 3 labels; added to its head, and trained: oos")
+    assert first.endswith("a classifier that knows 3 labels; labels to add to its head and train: oos")
     teacher = read_manifest(tmp_path / "out" / "variants" / "teacher")
     assert (teacher.max_length, teacher.long_texts) == (16, "windows")
     assert Artifact.open(tmp_path / "out" / "variants" / "teacher").labels == ("alarm", "music", "weather", "oos")

@@ -36,7 +36,7 @@ def test_a_loss_below_one_text_is_said_to_abstain_never(validation):
     assert chosen.threshold == 0
     said = describe(chosen, 30)
     assert said.startswith("never abstains: answers 100.0% of val in scope, ")
-    assert said.endswith("; on 30 texts, one fewer right costs 3.3%")
+    assert said.endswith("; on 30 texts, one more mistake costs 3.3%")
     more = choose_abstention(logits, truth, loss=0.2)
     assert describe(more, 30).startswith(f"abstains below {more.threshold:.4f}: answers ")
 
@@ -153,7 +153,7 @@ def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layer
 
 def test_out_of_scope_texts_in_test_alone_are_measured_and_choose_nothing(tiny, four_layers, tmp_path, capsys):
     _, found = carried_out(tiny, four_layers, tmp_path / "run", splits=("test",), steps=STEPS[:1])
-    assert "state the in-scope accuracy to give up, such as --abstain 0.02" in capsys.readouterr().err
+    assert "pass the in-scope accuracy to give up, such as --abstain 0.02" in capsys.readouterr().err
     assert found["teacher"].oos_recall == 0
     assert found["teacher"].coverage is None
     assert "coverage" not in render_text(summarise(found), width=160)

@@ -27,9 +27,7 @@ def test_the_length_is_that_of_nearly_all_training_texts(lengths, limit, expecte
 
 def test_a_stated_length_is_taken_up_to_the_limit():
     assert choose_length([5], limit=128, stated=100, name="teacher") == 100
-    with pytest.raises(
-        RecipeError, match="teacher: max_length 512 is above the model's limit of 128 tokens; state 128"
-    ):
+    with pytest.raises(RecipeError, match="teacher: max_length 512 is above the model's limit of 128 tokens; use 128"):
         choose_length([5], limit=128, stated=512, name="teacher")
 
 
@@ -48,8 +46,8 @@ def test_what_is_cut_is_counted_for_each_split_and_said(capsys):
         "truncated": {"train": 0, "val": 0.01, "test": 0.75},
     }
     said = capsys.readouterr().err
-    assert "longest text 5 words; cut (head): 0.0% of train, 1.0% of val, 75.0% of test" in said
-    assert "warning: 75.0% of the test texts are longer than 5 words and are cut" in said
+    assert "longest text: 5 words; truncated (head): 0.0% of train, 1.0% of val, 75.0% of test" in said
+    assert "warning: 75.0% of the test texts are longer than 5 words and will be truncated" in said
 
 
 @pytest.fixture

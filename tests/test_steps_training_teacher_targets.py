@@ -234,7 +234,7 @@ def test_what_the_student_cannot_do_is_said_before_the_teacher_is_asked(
     shorter = tiny.seal_variant(narrow.path, max_length=5, name="narrow")
     with pytest.raises(RecipeError, match=r"one tokenizer and length for student and teacher; .* has 5 tokens"):
         distilled(bench, tmp_path, {"narrow": shorter}, start="narrow", relation_weight=1.0, max_length=None)
-    with pytest.raises(RecipeError, match="max_length 24 is above the model's limit of 5 tokens; state 5 or less"):
+    with pytest.raises(RecipeError, match="max_length 24 is above the model's limit of 5 tokens; use 5 or less"):
         distilled(bench, tmp_path, {"narrow": shorter}, start="narrow", max_length=24)
 
 

@@ -106,5 +106,5 @@ def test_every_step_of_the_walk_is_carried_out_at_the_models_own_length(walked):
     recipe = load_recipe("walk")
     assert [row.variant for row in outcome.measurements.measurements] == [step.name for step in recipe.steps]
     teacher = read_manifest(outcome.folder / "variants" / "teacher")
-    assert "epochs" not in teacher.facts, "taken as it is"
+    assert "epochs" not in teacher.facts, "used as is"
     assert teacher.max_length == POSITIONS

@@ -166,7 +166,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         size = BATCH if artifact.manifest.batch_invariant else 1
         chunks = [engine.predict(texts[start : start + size]) for start in range(0, len(texts), size)]
         scores = probabilities(np.concatenate(chunks), artifact.activation)
-        # A model that was taken as it is may name what `y` only numbers.
+        # A model that was used as is may name what `y` only numbers.
         chosen: npt.NDArray[np.float32] = scores[:, list(label_mapping(engine.labels, self._labels).columns)]
         return chosen
 

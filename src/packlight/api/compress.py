@@ -92,7 +92,7 @@ def compress(
         threads: threads per inference of every measured variant. A worker of the server has one.
         train_threads: CPU threads for training. Defaults to the container's CPU limit.
         seconds: time limit for measuring speed, in seconds.
-        timed_texts: number of texts that the slowest variant is timed on, one at a time. Faster ones time more.
+        timed_texts: number of texts that the slowest variant is timed on, one at a time. Faster ones are timed on more.
         seed: random seed.
         remeasure: measure again even if nothing changed.
         on_progress: called as `on_progress(stage, done, total)` on every update. The stage `variants` counts the

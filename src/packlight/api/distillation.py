@@ -205,7 +205,7 @@ class DistillationTrainer:
     def _encoder(self, model: PreTrainedModel, files: Path) -> TextEncoder:
         limit, stated = length_limit(model, files), self.config.max_length
         if stated is not None and stated > limit:
-            raise ModelError(f"max_length {stated} is above the model's limit of {limit} tokens; state {limit} or less")
+            raise ModelError(f"max_length {stated} is above the model's limit of {limit} tokens; use {limit} or less")
         return TextEncoder(files / "tokenizer.json", stated or limit)
 
     def _training_data(self, train: Split, val: Split) -> TrainingData:

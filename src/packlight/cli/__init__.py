@@ -66,7 +66,8 @@ def _explain(error: Any) -> None:
     message, suggestion = _suggested(error.format_message().replace("Value error, ", ""))
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "packlight"
-    warn(f"error: {message[:1].lower()}{message[1:]}{suggestion}; `{name} --help` shows what can be given")
+    see = " See" if suggestion else "; see"
+    warn(f"error: {message[:1].lower()}{message[1:]}{suggestion}{see} `{name} --help`")
 
 
 def _suggested(message: str) -> tuple[str, str]:

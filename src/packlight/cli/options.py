@@ -40,7 +40,10 @@ Rounds = Annotated[
     int, typer.Option(min=2, help="Minimum number of rounds. Each round times every variant on its texts.")
 ]
 TimedTexts = Annotated[
-    int, typer.Option(min=1, help="Texts that the slowest variant is timed on, one at a time. Faster ones time more.")
+    int,
+    typer.Option(
+        min=1, help="Number of texts to time the slowest variant on, one at a time. Faster ones are timed on more."
+    ),
 ]
 Seconds = Annotated[
     float,

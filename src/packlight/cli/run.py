@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Run a recipe: make every variant, measure them side by side, and write the report.
 
-    If a run is interrupted, rerun the command to resume. What has not changed is not done again. If a converted model doesn't
+    If a run is interrupted, rerun the command to resume. Whatever has not changed is reused. If a converted model doesn't
     match its parent, its variant is left out, and the exit status is 1.
 
     Example: `packlight run --data intents.csv --out runs/intents`

@@ -59,7 +59,7 @@ def score(
         int, typer.Option(min=1, help="Rows per output file; approximate for CSV, JSONL and text.")
     ] = ROWS_PER_FILE,
     cache: Annotated[
-        int, typer.Option(min=0, help="Number of texts whose answers each worker keeps for equal ones. 0 keeps none.")
+        int, typer.Option(min=0, help="Number of texts whose predictions each worker caches. 0 turns the cache off.")
     ] = CACHE_TEXTS,
     engine: Annotated[
         ScoringEngine, typer.Option(help="Run on this machine's cores, or on a Ray cluster (the extra ray).")

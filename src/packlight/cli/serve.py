@@ -50,7 +50,9 @@ def serve(
     ] = LIMITS.body_bytes,
     cache: Annotated[
         int,
-        typer.Option(min=0, max=100_000_000, help="Number of texts whose answers each process keeps. 0 keeps none."),
+        typer.Option(
+            min=0, max=100_000_000, help="Number of texts whose predictions each process caches. 0 turns the cache off."
+        ),
     ] = 0,
     keep_alive: Annotated[
         float,
@@ -62,7 +64,7 @@ def serve(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds to keep accepting requests after SIGTERM, while readiness fails.")
     ] = 1.0,
-    drain: Annotated[float, typer.Option(min=1, help="Seconds that unfinished requests then have left.")] = 20.0,
+    drain: Annotated[float, typer.Option(min=1, help="Seconds that unfinished requests then have to finish.")] = 20.0,
     access_log: Annotated[bool, typer.Option(help="Log each request as a line of JSON, without its texts.")] = True,
     metrics: Annotated[bool, typer.Option(help="Serve Prometheus metrics at /metrics.")] = True,
     page: Annotated[bool, typer.Option(help="Serve the web page at /, and /docs and /models.")] = True,

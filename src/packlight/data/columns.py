@@ -72,8 +72,8 @@ def choose_text_column(table: Table, text_column: str | None = None) -> str:
         return text
     if len(table.columns) == 1 and table.header_row is not None:
         raise DataError(
-            f"{table.file}, row {table.header_row}: {quoted(table.columns[0])} may be the header or the first text; write "
-            "`text` above it, say --text-column, or name a file of texts, one per line, as .txt"
+            f"{table.file}, row {table.header_row}: {quoted(table.columns[0])} may be the header or the first text; put the "
+            "header `text` above it, pass --text-column, or, if the file has one text per line, name it .txt"
         )
     left = [name for name in table.columns if plain(name) not in PASSED_OVER and plain(name) not in LABEL_NAMES]
     if len(left) == 1:
@@ -186,7 +186,7 @@ def with_header(table: Table) -> Table:
             warn(f"{row} was read as the header; if it is the first text, put `text,label` above it")
         return table
     raise DataError(
-        f"{row} may be a header or the first text; put the header line `text,label` above it, or, when it is the header, "
+        f"{row} may be a header or the first text; put the header line `text,label` above it, or, if it is the header, "
         + FLAGS
     )
 
@@ -233,7 +233,7 @@ def _by_name(table: Table, names: Sequence[str], role: str, taken: Collection[st
     found = [c for name in names for c in table.columns if plain(c) == name and c not in taken]
     if len(found) > 1:
         others = ", ".join(map(repr, found[1:]))
-        warn(f"{table.file}: {found[0]!r} is taken as the {role} column, not {others}; choose with --{role}-column")
+        warn(f"{table.file}: {found[0]!r} is used as the {role} column, not {others}; choose with --{role}-column")
     return found[0] if found else None
 
 

@@ -93,8 +93,8 @@ class Dataset:
         sizes = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
         scope = ""
         if self.oos_label is not None:
-            where = " and ".join(name for name in SPLITS if self.oos_label in self.split(name).labels)
-            scope = f"; {self.oos_label!r} means out of scope (in {where})"
+            where = [name for name in SPLITS if self.oos_label in self.split(name).labels]
+            scope = f"; {self.oos_label!r} means out of scope (in {', '.join(where)})"
         return (*self.notes, f"one label for each text; {sizes} texts; {len(self.labels):,} labels{scope}")
 
     def split(self, name: str) -> Split:

@@ -81,7 +81,7 @@ SAMPLE = "sample"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?(:.+)?")
 
 KINDS = (
-    f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, also packed with gzip, a folder with train.csv "
+    f"`{SAMPLE}` (the built-in data), a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, gzipped or not, a folder with train.csv "
     "and optionally val.csv and test.csv, or a Hub id such as clinc/clinc_oos:plus"
 )
 
@@ -99,7 +99,7 @@ def load_dataset(
     """Read, check and complete labelled texts.
 
     Args:
-        source: the word `sample`, a CSV, TSV, JSONL, JSON, Parquet or spreadsheet file, also packed with gzip, a folder
+        source: the word `sample`, a CSV, TSV, JSONL, JSON, Parquet or spreadsheet file, gzipped or not, a folder
             of split files, or a Hub id with its configuration (`clinc/clinc_oos:plus`). Local paths take precedence
             over Hub ids.
         text_column: column with the texts. Detected by default.

@@ -94,7 +94,7 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
             without = [label for label in texts_of if not taken.get(label, {}).get(name)]
             if without:
                 warn(
-                    f"{name} was made with {FRACTIONS[name]:.0%} of the texts and has none of {len(without)} of "
+                    f"{name} was made with {FRACTIONS[name]:.0%} of the texts and lacks {len(without)} of the "
                     f"{len(texts_of)} labels: most labels have too few texts; its figures are for the others only"
                 )
     place = dict[str, str]()

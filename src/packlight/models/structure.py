@@ -39,11 +39,9 @@ class Structure:
             return f"{layers} layers cannot be kept: the model has {self.layers}" if layers > self.layers else None
         if not layers or sorted(set(layers)) != list(layers) or layers[-1] >= self.layers:
             shown = ", ".join(map(str, layers))
-            return f"layers {shown} cannot be kept: give rising numbers from 0 to {self.layers - 1}"
+            return f"layers {shown} cannot be kept: give increasing indices from 0 to {self.layers - 1}"
         if self.first_layer_stays and layers[0] != 0:
-            return (
-                f"the first layer of {self.model_type} is built unlike the others and must be kept: begin layers with 0"
-            )
+            return f"the first layer of {self.model_type} differs from the others and must be kept: begin layers with 0"
         return None
 
     def lacks(self, part: str, held: int | None, kept: int) -> str | None:

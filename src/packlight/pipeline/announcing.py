@@ -49,7 +49,7 @@ def announce(
     taken = [step.name for step in steps if _adopts(step, checkpoints, data)]
     trained = [step.name for step in steps if step.trains and step.name not in taken]
     rest = [step.name for step in steps if step.name not in taken and step.name not in trained]
-    for words, names in (("taken as it is", taken), ("trained", trained), ("made without training", rest)):
+    for words, names in (("used as is", taken), ("trained", trained), ("built without training", rest)):
         if names:
             info(f"{words}: {', '.join(names)}")
     for name, reason in inspection.impossible.items():
@@ -76,20 +76,20 @@ def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: St
         head = (
             "an encoder"
             if checkpoint.labels is None and checkpoint.other_task is None
-            else "whose own head is left out"
+            else "whose own head is discarded"
         )
         yield f"{what}, {head}; a new head for {len(plan.labels):,} labels is trained"
     elif plan.added:
         yield (
-            f"{what}, a classifier that knows {plan.own:,} labels; added to its head, and trained: {some_labels(plan.added, 5)}"
+            f"{what}, a classifier that knows {plan.own:,} labels; labels to add to its head and train: {some_labels(plan.added, 5)}"
         )
     else:
-        end = "taken as it is" if step.adopts(checkpoint, data.labels) else "trained on"
+        end = "used as is" if step.adopts(checkpoint, data.labels) else "trained further"
         yield f"{what}, a classifier of the data's labels, {end}"
         if matched := _matched(checkpoint, plan.labels, data):
             yield f"  {matched}"
     if checkpoint.wrapper:
-        yield f"  `{checkpoint.wrapper}` before the names of its weights is taken off"
+        yield f"  removed the prefix `{checkpoint.wrapper}` from the names of its weights"
 
 
 def _matched(checkpoint: Checkpoint, labels: tuple[str, ...], data: Dataset) -> str:

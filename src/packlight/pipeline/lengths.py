@@ -40,10 +40,10 @@ class PlannedLength:
     def __str__(self) -> str:
         """A description for the first lines of a run."""
         of = f" of the {self.limit} that the model takes" if self.limit > self.max_length else ""
-        words = f"longest text {'about ' * self.sampled}{self.max_length} tokens{of}"
+        words = f"longest text: {'about ' * self.sampled}{self.max_length} tokens{of}"
         if not self.longer:
             return words
-        cut = "read in windows" if self.long_texts == "windows" else f"cut ({self.long_texts})"
+        cut = "read in windows" if self.long_texts == "windows" else f"truncated ({self.long_texts})"
         return f"{words}; {cut}: {listed(self.longer)}"
 
 

@@ -50,7 +50,7 @@ def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Rec
         if only_test and not any(hasattr(step, "abstain") for step in recipe.steps):
             warn(
                 f"warning: only test has texts labelled {data.oos_label!r}, so variants can't learn when to abstain, "
-                f"and give them one of their labels; state the in-scope accuracy to give up, such as --abstain 0.02"
+                f"and give them one of their labels; pass the in-scope accuracy to give up, such as --abstain 0.02"
             )
         return recipe
     check_abstain(abstain, data)

@@ -96,7 +96,7 @@ def make_variant(
     _prepare_work_dir(work, wanted_fingerprint)
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
     adopted = checkpoint is not None and step.adopts(checkpoint, data.labels)
-    info(f"{step.name}: {'taken as it is' if adopted else step.kind} from {origin}")
+    info(f"{step.name}: {'used as is' if adopted else step.kind} from {origin}")
     start = time.monotonic()
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
         context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch, lengths_shown)

@@ -144,9 +144,9 @@ def _shown(value: object) -> str:
 def _difference(job: Job, wanted: Job) -> str | None:
     """What two jobs differ in, in words; None if nothing matters."""
     if job.artifact_sha256 != wanted.artifact_sha256:
-        return "its artifact was another one"
+        return "its artifact was a different one"
     if job.packlight != wanted.packlight:
-        return f"it was begun by packlight {job.packlight}"
+        return f"it was started by packlight {job.packlight}"
     for name in JobOptions.__struct_fields__:
         before, now = getattr(job.options, name), getattr(wanted.options, name)
         if before != now:

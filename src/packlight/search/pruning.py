@@ -71,5 +71,5 @@ def prune_reason(hopeful: float, known: ProbeResult, limits: Constraints, rows: 
         accuracy, latency, size = row.values
         smaller = size <= known.size_mb * (1 + ROUNDING)
         if accuracy > hopeful and smaller and latency <= known.latency_ms * (1 + PRECISION):
-            return f"at best {percent(hopeful)} on val, trial {row.number} has {percent(accuracy)} as small and as fast"
+            return f"at best {percent(hopeful)} on val, trial {row.number} has {percent(accuracy)} and is as small and as fast"
     return None

@@ -68,7 +68,7 @@ def bind_uds(path: str) -> socket.socket:
         raise PacklightError("--uds needs a system with Unix sockets; use --host and --port")
     if len(os.fsencode(path)) > LONGEST_UDS:
         raise PacklightError(
-            f"--uds {path}: is longer than {LONGEST_UDS} bytes, which no system takes; choose a shorter path"
+            f"--uds {path}: is longer than {LONGEST_UDS} bytes, which no system accepts; choose a shorter path"
         )
     _remove_abandoned(path)
     own = socket.socket(socket.AF_UNIX)

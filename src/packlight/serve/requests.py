@@ -162,7 +162,7 @@ def _outputs(outputs: list[_Output] | None, parameters: Parameters) -> tuple[Req
         if output.name not in OUTPUTS:
             raise malformed(f"there is no output {output.name[:40]!r}; there are: {', '.join(OUTPUTS)}")
         if any(other.name == output.name for other in wanted):
-            raise malformed(f"output {output.name!r} is asked for twice")
+            raise malformed(f"output {output.name!r} is requested twice")
         own = output.parameters or {}
         wanted.append(
             RequestedOutput(output.name, own.get("binary_data", all_binary) is True, _classes(output.name, own))

@@ -68,9 +68,8 @@ def serve(settings: Settings) -> None:
                 "one at a time",
                 model=name.model,
                 version=name.version,
-                reason="this artifact's int8 ranges are taken at run time, over the whole batch: a text's answer would "
-                "depend on its neighbours, so that texts are run one at a time; a statically quantized artifact may "
-                "share batches and is faster under load",
+                reason="its dynamic int8 predictions depend on the batch, so texts run one at a time; a statically quantized "
+                "artifact can run in batches and is faster under load",
             )
     runtime = Path(settings.runtime or _temporary())
     try:

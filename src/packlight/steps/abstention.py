@@ -123,7 +123,7 @@ def describe(chosen: Abstention, texts: int) -> str:
     answered = f"answers {chosen.coverage:.1%} of val in scope, {chosen.risk:.1%} wrong"
     if chosen.threshold == 0:
         least = (
-            f"; on {counted(texts, 'text')}, one fewer right costs {1 / texts:.1%}"
+            f"; on {counted(texts, 'text')}, one more mistake costs {1 / texts:.1%}"
             if chosen.chosen_by == "loss"
             else ""
         )

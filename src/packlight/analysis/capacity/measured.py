@@ -144,7 +144,11 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
     """
     try:
         load = msgspec.json.decode(path.read_bytes(), type=_Load)
-    except (OSError, *DAMAGED_JSON) as error:
+    except OSError as error:
+        raise MeasurementError(
+            f"{path}: cannot be read ({error.strerror}); give a result of `packlight loadtest --out`"
+        ) from error
+    except DAMAGED_JSON as error:
         raise MeasurementError(
             f"{path}: not a result of `packlight loadtest` ({error}); make one with `packlight loadtest --out`"
         ) from error

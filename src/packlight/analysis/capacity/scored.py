@@ -125,7 +125,11 @@ def read_score(path: Path) -> ScoreFigures:
     """
     try:
         score = msgspec.json.decode(path.read_bytes(), type=_Score)
-    except (OSError, *DAMAGED_JSON) as error:
+    except OSError as error:
+        raise MeasurementError(
+            f"{path}: cannot be read ({error.strerror}); give a report of `packlight score --json`"
+        ) from error
+    except DAMAGED_JSON as error:
         raise MeasurementError(
             f"{path}: not a report of `packlight score` with at least one row ({error}); make one with `packlight score "
             "--sample 0.01 --json`"

@@ -141,7 +141,7 @@ def _unpacked(file: str, data: bytes) -> bytes:
         with gzip.open(io.BytesIO(data)) as stream:
             found = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file} cannot be unpacked ({error}); pack it again") from error
+        raise DataError(f"{file} cannot be unpacked ({error}); compress it again") from error
     if len(found) > LARGEST:
         raise DataError(f"{file} unpacks to more than {LARGEST // 2**30} GB; give a smaller file")
     return found

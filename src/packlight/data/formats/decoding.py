@@ -172,4 +172,4 @@ def _invalid(file: str, data: bytes, encoding: str, error: UnicodeError) -> str:
     start = getattr(error, "start", 0)
     row = data.count(b"\n", 0, start) + 1
     byte = f"byte {start} (0x{data[start]:02x}), row {row}" if start < len(data) else "its end"
-    return f"{file} is not in {encoding}: {byte}; state another --encoding, or save the file as UTF-8"
+    return f"{file} is not in {encoding}: {byte}; set another --encoding, or save the file as UTF-8"

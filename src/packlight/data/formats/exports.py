@@ -28,7 +28,7 @@ _SAID = """(.messages[] | select(.role == "user").content), (.messages[] | selec
 CHAT = "OpenAI", f"(echo text,label; jq -r '[{_SAID}] {_CSV}"
 LABEL_STUDIO = (
     "Label Studio",
-    "export as CSV there, and say --text-column text --label-column choice (or what the columns are called)",
+    "export as CSV there, and pass --text-column text --label-column choice (or the names of your columns)",
 )
 FASTTEXT = (
     "fastText",
@@ -36,8 +36,8 @@ FASTTEXT = (
 )
 
 CONTENTS = {
-    b"\x1f\x8b": "is packed with gzip: let its name end in .gz",
-    b"pk\x03\x04": "is a zip archive, or a workbook: unpack it, or let its name end in .xlsx",
+    b"\x1f\x8b": "is compressed with gzip: give it a name that ends in .gz",
+    b"pk\x03\x04": "is a zip archive, or a workbook: unpack it, or give it a name that ends in .xlsx",
     b"%pdf": "is a PDF: export the table that it shows as CSV",
     b"version https://git-lfs": "is only a git-lfs pointer; run `git lfs pull` in its folder",
     b"<html": "is a web page: download the file itself, or export the table as CSV",
@@ -125,7 +125,7 @@ def refuse_kind(file: str, suffix: str, data: bytes) -> None:
     if data.lstrip().startswith(b"__label__"):
         raise _error(file, *FASTTEXT)
     if suffix in {".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"}:
-        raise DataError(f"{file} is packed: unpack it, or pack one file with gzip (texts.csv.gz)")
+        raise DataError(f"{file} is an archive: unpack it, or compress one file with gzip (texts.csv.gz)")
 
 
 def _error(file: str, tool: str, way: str) -> DataError:

@@ -15,7 +15,7 @@ CODE = """\
 import json
 import os
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # set before the import, or onnxruntime reports its use to its maker
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, or onnxruntime sends usage reports
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer

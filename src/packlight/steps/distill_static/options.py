@@ -21,7 +21,7 @@ from packlight.steps.training.options import (
 class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     """Train hashed n-gram embeddings with a small head on a teacher's predictions.
 
-    The result answers in microseconds and needs numpy only.
+    The result classifies a text in microseconds and needs only NumPy.
     """
 
     needs = ("torch",)
@@ -69,9 +69,7 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
             "Truncate texts to this many words.", null="the length that 99.9% of the training texts don't exceed"
         ),
     ] = None
-    bf16: Annotated[bool | None, described("Let the teacher answer in bfloat16.", null="if the device supports it")] = (
-        None
-    )
+    bf16: Annotated[bool | None, described("Run the teacher in bfloat16.", null="if the device supports it")] = None
     threads: Threads = None
 
     @property

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
     """Fine-tune a pretrained encoder on your labelled texts.
 
-    A classifier that already has the data's labels is used as it is. If its labels differ, use `label_map`,
-    `extend_labels` or `new_head`.
+    A classifier that already has the data's labels is used as is. If its labels differ, choose whether to map them, to
+    extend its head or to train a new head.
     """
 
     makes = "torch"

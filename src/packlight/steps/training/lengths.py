@@ -39,7 +39,7 @@ def choose_length(lengths: Sequence[int], *, limit: int, stated: int | None, nam
     if stated is not None:
         if stated > limit:
             raise RecipeError(
-                f"{name}: max_length {stated} is above the model's limit of {limit} {unit}; state {limit} or less"
+                f"{name}: max_length {stated} is above the model's limit of {limit} {unit}; use {limit} or less"
             )
         return stated
     wanted = int(np.percentile(lengths, PERCENTILE, method="higher"))
@@ -69,12 +69,12 @@ def length_facts(
     """
     shares = _shares(data, truncated)
     facts: dict[str, Any] = {"max_length": max_length, "unit": unit, "cut": cut, "truncated": shares}
-    handled = f"cut ({cut}): {listed(shares)}"
+    handled = f"truncated ({cut}): {listed(shares)}"
     if longer is not None:
         windowed = facts["windowed"] = _shares(data, longer)
         handled = f"read in windows of that length: {listed(windowed)}"
     if not shown:
-        info(f"  longest text {max_length} {unit}; {handled}")
+        info(f"  longest text: {max_length} {unit}; {handled}")
     long = [f"{share:.1%} of the {name} texts" for name, share in shares.items() if share > WORTH_A_WARNING]
     if long:
         warn(f"warning: {' and '.join(long)} are {_too_long(max_length, unit, windows=longer is not None)}")
@@ -83,9 +83,9 @@ def length_facts(
 
 def _too_long(max_length: int, unit: str, *, windows: bool) -> str:
     if windows:
-        return f"longer than the {MOST_TOKENS:,} {unit} that windows read, and are cut. Shorten the texts"
-    shorten = "--long-texts windows reads all of them" if unit == "tokens" else "shorten the texts"
-    return f"longer than {max_length} {unit} and are cut. State a longer --max-length (up to the model's limit), or {shorten}"
+        return f"longer than the {MOST_TOKENS:,} {unit} that windows read, and will be truncated. Shorten the texts"
+    shorten = "use --long-texts windows to read all of them" if unit == "tokens" else "shorten the texts"
+    return f"longer than {max_length} {unit} and will be truncated. Pass a larger --max-length (up to the model's limit), or {shorten}"
 
 
 def _shares(data: Dataset, such: Truncated) -> dict[str, float]:

@@ -85,7 +85,7 @@ class Training(Step, frozen=True, kw_only=True):
     ] = 2
     bf16: Annotated[
         bool | None,
-        described("Train, and let teachers answer, with bfloat16 autocast.", null="if the device supports it"),
+        described("Train, and run teachers, with bfloat16 autocast.", null="if the device supports it"),
     ] = None
     device: Annotated[
         Literal["cpu", "cuda", "mps", "xpu"] | None,

@@ -66,9 +66,12 @@ def test_old_names_are_known(tiny, tmp_path, family):
 @pytest.mark.parametrize(
     ("lost", "words"),
     [
-        ("attention.self.query", r"4 weights are missing \(layer\.0\.attention\.self\.query\.bias, .*, …\)"),
-        ("layer.1.output.LayerNorm.bias", r"1 weight is missing \(layer\.1\.output\.LayerNorm\.bias\)"),
-        ("word_embeddings", r"missing \(embeddings\.word_embeddings\.weight\)"),
+        (
+            "attention.self.query",
+            r"4 weights are missing \(bert\.encoder\.layer\.0\.attention\.self\.query\.bias, .*, …\)",
+        ),
+        ("layer.1.output.LayerNorm.bias", r"1 weight is missing \(bert\.encoder\.layer\.1\.output\.LayerNorm\.bias\)"),
+        ("word_embeddings", r"missing \(bert\.embeddings\.word_embeddings\.weight\)"),
         ("classifier", r"2 weights are missing \(classifier\.bias, classifier\.weight\)"),
     ],
 )
@@ -129,3 +132,48 @@ def test_a_run_refuses_before_pytorch_is_imported(tiny, tmp_path, wrong):
         "nan": "not finite",
         "length": "24 or less",
     }[wrong] in told.stderr
+
+
+def test_missing_layers_of_an_architecture_that_is_not_known_are_named(tiny, tmp_path):
+    folder = tiny.make_foreign("convbert", tmp_path, tiny.LABELS, num_hidden_layers=3)
+    check(folder, tiny)
+    change(folder, lambda weights: {name: each for name, each in weights.items() if ".layer.1." not in name})
+    with pytest.raises(ModelError, match=r"missing \(convbert\.encoder\.layer\.1\.attention"):
+        check(folder, tiny)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_model_that_stands_beside_others_is_not_guessed(tiny, tmp_path, new):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    change(
+        folder,
+        lambda weights: {f"student.{name}": each for name, each in weights.items()} | {"head.bias": torch.ones(3)},
+    )
+    with pytest.raises(
+        ModelError,
+        match=r"weights under `student\.bert\.`, and beside them 3 weights \(head\.bias, student\.classifier\.bias",
+    ):
+        check(folder, tiny, new=new)
+    change(folder, lambda weights: weights | {f"teacher.{name}": each + 1 for name, each in weights.items()})
+    with pytest.raises(ModelError, match=r"under `student\.bert\.` and `teacher\.student\.bert\.`"):
+        check(folder, tiny, new=new)
+
+
+@pytest.mark.parametrize("architecture", ["ForSequenceClassification", ""])
+def test_a_head_that_transformers_does_not_know_is_never_left_out_silently(tiny, tmp_path, architecture):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS, architecture=architecture)
+    own = "" if architecture else "bert."
+    change(
+        folder, lambda weights: {own + name: each for name, each in weights.items()} | {"fc.weight": torch.ones(4, 32)}
+    )
+    with pytest.raises(ModelError, match=r"no place in it for 1 weight \(fc\.weight\).*--new-head"):
+        check(folder, tiny)
+    check(folder, tiny, new=True)
+
+
+def test_a_classifier_that_calls_itself_an_encoder_does_not_lose_its_head(tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    config = json.loads((folder / "config.json").read_text()) | {"architectures": ["BertModel"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"an encoder \(bert\).*2 weights \(classifier\.bias, classifier\.weight\)"):
+        check(folder, tiny)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from packlight.errors import ModelError
 from packlight.models import resolve
 from packlight.models.hf_model import build_classifier, open_classifier
-from packlight.models.weight_files import plain_shapes, renaming, wrapper_of
+from packlight.models.weight_names import Naming, naming_of, plain, renaming, wrapper_of
 
 
 @pytest.fixture(params=["classifier", "encoder"])
@@ -107,12 +107,39 @@ def test_only_what_stands_before_all_names_is_a_wrapper():
     assert wrapper_of(["model.layers.0.w", "classifier.weight"]) == "", "ModernBERT's own name for its encoder"
     assert wrapper_of([]) == ""
     assert renaming(["a", "b"]) == {}
-    assert plain_shapes({"module.a._orig_mod.b": (1,)}) == {"a.b": (1,)}
+    assert plain({"module.a._orig_mod.b": (1,)}) == {"a.b": (1,)}
 
 
 def test_a_checkpoint_says_what_is_taken_off(encoder_folder, tmp_path):
     folder = shutil.copytree(encoder_folder("bert"), tmp_path / "model")
-    assert resolve(folder).wrapper == ""
+    assert resolve(folder).naming.wrapper == ""
     weights = load_file(folder / "model.safetensors")
     save_file({f"module.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
-    assert resolve(folder).wrapper == "module."
+    assert resolve(folder).naming.wrapper == "module."
+
+
+@pytest.mark.parametrize(
+    ("prefix", "extra"),
+    [
+        ("model.", "criterion.weight"),
+        ("model.", "loss_fn.weight"),
+        ("_orig_mod.", "_orig_mod.ce_loss.weight"),
+        ("module.model.", "module.val_f1.tp"),
+        ("net.", "net.train_metrics.accuracy.total"),
+        ("", "class_weights"),
+        ("", "criterion._orig_mod.weight"),
+    ],
+)
+def test_weights_that_only_training_uses_are_left_out(changed, prefix, extra):
+    plain = changed(lambda weights: weights).state_dict()
+    beside = changed(
+        lambda weights: {prefix + name: value for name, value in weights.items()} | {extra: torch.full([3], torch.inf)}
+    ).state_dict()
+    assert plain.keys() == beside.keys()
+    assert all(torch.equal(plain[name], beside[name]) for name in plain)
+
+
+def test_a_name_is_a_loss_or_a_metric_only_as_a_whole():
+    kept = ["transformer.word_embedding.weight", "lm_loss.bias", "accent.weight", "lossless.weight"]
+    assert naming_of(kept) == Naming("", ())
+    assert naming_of(["loss.a", "metric.b"]).training == (), "nothing would be left"

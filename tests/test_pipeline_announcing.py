@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from packlight.data import dataset_from_rows
@@ -105,6 +106,18 @@ def test_a_wrapper_and_skipped_steps_are_said(said, tiny, tmp_path):
     assert lines[1] == "  removed the prefix `module.` from the names of its weights"
     assert "student: skipped: 3 layers cannot be kept: the model has 2" in lines
     assert "student-onnx: skipped: starts from student, which is skipped" in lines
+
+
+def test_weights_that_are_left_out_are_said(said, tiny, tmp_path):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    weights = load_file(folder / "model.safetensors")
+    beside = {"criterion.weight": torch.ones(4), "fc.weight": torch.ones(4, 32)}
+    save_file(weights | beside, folder / "model.safetensors")
+    lines = said(folder, with_head(load_recipe("walk"), new_head=True))
+    assert lines[1:3] == [
+        "  left out, because only training uses them: criterion.weight",
+        "  left out, because transformers has no such weights: fc.weight",
+    ]
 
 
 def test_a_language_that_the_model_does_not_know_is_a_warning(said, tiny, tmp_path):

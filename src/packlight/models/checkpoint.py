@@ -18,9 +18,10 @@ from packlight.errors import ModelError
 from packlight.files import sha256_of
 from packlight.models.base_model import BaseModel
 from packlight.models.config_files import read_json
-from packlight.models.task_head import TAKEN, read_head, refusal
+from packlight.models.task_head import TAKEN, head_names, read_head, refusal
 from packlight.models.vocabulary import check_vocabulary
-from packlight.models.weight_files import plain_shapes, read_shapes, wrapper_of
+from packlight.models.weight_files import read_shapes
+from packlight.models.weight_names import PLAIN, Naming, foreign, naming_of, plain
 
 CARD = "README.md"
 CONFIG = "config.json"
@@ -76,8 +77,10 @@ class Checkpoint:
     """the license in its model card; None if there is none"""
     other_task: str | None = None
     """what its head does, if it does not assign one label to each text; None for a classifier and for an encoder"""
-    wrapper: str = ""
-    """the prefix that a training framework added to all names of weights, such as `module.`, and that is removed"""
+    naming: Naming = PLAIN
+    """the prefix that a training framework added to the names of weights, which is removed, and what it saved beside them"""
+    foreign: tuple[str, ...] = ()
+    """weights that transformers doesn't have in such a model, such as a head of the user's own"""
 
     @property
     def base_model(self) -> BaseModel:
@@ -145,7 +148,9 @@ def open_folder(
     if config.get("is_encoder_decoder"):
         raise ModelError(f"{where}: an encoder with a decoder ({model_type}); {TAKEN}")
     check_vocabulary(path, config, where)
-    head = read_head(config, plain_shapes(shapes), where)
+    own = plain(shapes)
+    head = read_head(config, own, where)
+    unlabelled = () if head.labels or head.other_task else head_names(own)
     return Checkpoint(
         path,
         where,
@@ -156,7 +161,8 @@ def open_folder(
         repo,
         license_of(path / CARD),
         head.other_task,
-        wrapper_of(shapes),
+        naming_of(shapes),
+        tuple(sorted({*foreign(own), *unlabelled})),
     )
 
 

@@ -1,19 +1,23 @@
 """Check a checkpoint's weights by its files alone, so that one that cannot be used is rejected before PyTorch is imported.
 
-`hf_model` checks every architecture again when it opens the model. Here are those that most checkpoints have.
+The weights of the architectures that most checkpoints have are known by name. In others, gaps show between layers.
+`hf_model` checks every architecture again when it opens the model.
 """
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from packlight.errors import ModelError
+from packlight.formatting import counted
 from packlight.models.adoption import HeadPlan
 from packlight.models.checkpoint import CONFIG, INDEX, TOKENIZER_CONFIG, Checkpoint
 from packlight.models.config_files import read_json
-from packlight.models.weight_files import missing_weights, plain_shapes, read_shapes, unfinished
+from packlight.models.labels import some_labels
+from packlight.models.layer_gaps import layer_gaps
+from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished
+from packlight.models.weight_names import plain, prefixes
 
-_LAYER = re.compile(r"(?:^|\.)layer\.(\d+)\.(.+)$")
 _HEADS = (
     "classifier",
     "pre_classifier",
@@ -41,17 +45,34 @@ _DISTILBERT = (
 _MPNET = (*(f"attention.attn.{part}" for part in "qkvo"), "attention.LayerNorm", *_BERT[-3:])
 _DEBERTA = (*(f"attention.self.{part}_proj" for part in ("query", "key", "value")), *_BERT[3:])
 _DENSE_HEAD = ("classifier.dense", "classifier.out_proj")
-_PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "bert": (_BERT, ("classifier",)),
-    "roberta": (_BERT, _DENSE_HEAD),
-    "xlm-roberta": (_BERT, _DENSE_HEAD),
-    "camembert": (_BERT, _DENSE_HEAD),
-    "electra": (_BERT, _DENSE_HEAD),
-    "distilbert": (_DISTILBERT, ("pre_classifier", "classifier")),
-    "mpnet": (_MPNET, _DENSE_HEAD),
-    "deberta-v2": (_DEBERTA, ("classifier",)),
+_KINDS = ("weight", "bias")
+
+
+@dataclass(frozen=True)
+class Family:
+    """The names of an architecture's weights."""
+
+    base: str
+    """the encoder below a head"""
+    layer: tuple[str, ...]
+    """modules of each layer, each with a weight and a bias"""
+    head: tuple[str, ...]
+    """the same for a classification head"""
+    layers: str = "encoder.layer"
+    """the list of layers"""
+
+
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family("bert", _BERT, ("classifier",)),
+    "roberta": Family("roberta", _BERT, _DENSE_HEAD),
+    "xlm-roberta": Family("roberta", _BERT, _DENSE_HEAD),
+    "camembert": Family("roberta", _BERT, _DENSE_HEAD),
+    "electra": Family("electra", _BERT, _DENSE_HEAD),
+    "distilbert": Family("distilbert", _DISTILBERT, ("pre_classifier", "classifier"), "transformer.layer"),
+    "mpnet": Family("mpnet", _MPNET, _DENSE_HEAD),
+    "deberta-v2": Family("deberta", _DEBERTA, ("classifier",)),
 }
-"""by architecture: the modules of each layer, and of a classification head, each with a weight and a bias"""
+"""by architecture"""
 _OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """architectures that count positions from the padding token"""
 
@@ -67,13 +88,16 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
         ModelError: if they are not. The message names the first ones.
     """
     where = checkpoint.reference
-    if missing := sorted(_missing(checkpoint, plan)):
+    names = plain(_shapes(checkpoint))
+    if misplaced := _misplaced(checkpoint, names):
+        raise ModelError(f"{where}: {misplaced}")
+    if missing := sorted(_missing(checkpoint, plan, names)):
         raise ModelError(
             f"{where}: {missing_weights(missing)}; these would start with random weights. Save the whole model under the names "
             "that transformers gives its weights, with `model.save_pretrained`"
         )
     for name in checkpoint.weights:
-        for problem in unfinished(checkpoint.path / name):
+        for problem in unfinished(checkpoint.path / name, checkpoint.naming):
             if plan.own or not problem.name.startswith(_HEADS):
                 raise ModelError(f"{where}: {problem}")
 
@@ -93,27 +117,41 @@ def stated_limit(checkpoint: Checkpoint) -> int | None:
     return min(limits, default=None)
 
 
-def _missing(checkpoint: Checkpoint, plan: HeadPlan) -> Iterator[str]:
-    parts = _PARTS.get(checkpoint.model_type)
-    if parts is None:
+def _misplaced(checkpoint: Checkpoint, shapes: Shapes) -> str | None:
+    """What is wrong if the model's weights are not where transformers expects them; None if they are."""
+    family, under = FAMILIES.get(checkpoint.model_type), prefixes(shapes)
+    if family is None or not set(under) - {"", f"{family.base}."}:
+        return None
+    shown = " and ".join(f"`{each}`" if each else "no prefix" for each in sorted(under))
+    beside = sorted(name for name in shapes if not name.startswith(under))
+    others = f", and beside them {counted(len(beside), 'weight')} ({some_labels(beside, 3)})" if beside else ""
+    return (
+        f"it has weights under {shown}{others}, so packlight can't tell which are the model's; save the model alone, under the names "
+        "that transformers gives its weights, with `save_pretrained` of the model inside"
+    )
+
+
+def _missing(checkpoint: Checkpoint, plan: HeadPlan, shapes: Shapes) -> Iterator[str]:
+    config: Mapping[str, Any] = read_json(checkpoint.path / CONFIG, checkpoint.reference)
+    family = FAMILIES.get(checkpoint.model_type)
+    if family is None:
+        yield from layer_gaps(shapes, config)
         return
-    where = checkpoint.reference
-    names = {_current(name) for name in plain_shapes(_shapes(checkpoint))}
-    layers, head = parts
-    found = {(int(match[1]), match[2]) for name in names if (match := _LAYER.search(name))}
-    config: Mapping[str, Any] = read_json(checkpoint.path / CONFIG, where)
+    names = {_current(name) for name in shapes}
+    base = f"{family.base}." if any(name.startswith(f"{family.base}.") for name in names) else ""
     depth = config.get("num_hidden_layers", config.get("n_layers"))
-    for number in range(depth if isinstance(depth, int) else 0):
-        for module in layers:
-            for kind in ("weight", "bias"):
-                if (number, f"{module}.{kind}") not in found:
-                    yield f"layer.{number}.{module}.{kind}"
-    if not any(name.endswith("embeddings.word_embeddings.weight") for name in names):
-        yield "embeddings.word_embeddings.weight"
+    needed = [
+        f"{family.layers}.{number}.{module}"
+        for number in range(depth if isinstance(depth, int) else 0)
+        for module in family.layer
+    ]
+    yield from (
+        f"{base}{module}.{kind}" for module in needed for kind in _KINDS if f"{base}{module}.{kind}" not in names
+    )
+    if (table := f"{base}embeddings.word_embeddings.weight") not in names:
+        yield table
     if plan.own:
-        yield from (
-            f"{module}.{kind}" for module in head for kind in ("weight", "bias") if f"{module}.{kind}" not in names
-        )
+        yield from (f"{module}.{kind}" for module in family.head for kind in _KINDS if f"{module}.{kind}" not in names)
 
 
 def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:

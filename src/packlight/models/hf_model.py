@@ -19,7 +19,8 @@ from packlight.files import atomic_write
 from packlight.models import attention_heads, mean_pooling
 from packlight.models.checkpoint import INDEX, WEIGHTS, weight_files
 from packlight.models.labels import adopted_labels
-from packlight.models.weight_files import NotFinite, missing_weights, read_shapes, renaming
+from packlight.models.weight_files import NotFinite, missing_weights, read_shapes
+from packlight.models.weight_names import renaming
 
 INT8_SCALE = ".weight_scale"
 """suffix of the names of int8 scales"""

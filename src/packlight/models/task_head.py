@@ -72,6 +72,12 @@ def read_head(config: Mapping[str, Any], shapes: Shapes, where: str) -> TaskHead
     return TaskHead(other_task=f"is a {name}")
 
 
+def head_names(shapes: Shapes) -> tuple[str, ...]:
+    """The names of a classification head's weights; none if there is no head."""
+    tops = {name.partition(".")[0] for name in FINAL if name in shapes}
+    return tuple(name for name in shapes if name.partition(".")[0] in tops)
+
+
 def refusal(reference: str, task: str) -> str:
     """Why a model with this task is rejected, and what to do."""
     return (

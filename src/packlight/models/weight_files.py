@@ -1,8 +1,7 @@
 """Names and shapes of the tensors in a model's safetensors files, without PyTorch."""
 
 import json
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +10,7 @@ import numpy.typing as npt
 
 from packlight.errors import ModelError
 from packlight.formatting import counted
-
-INNER = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
-"""prefixes that `torch.compile`, FSDP and activation checkpointing add to each module that they wrap"""
-WRAPPERS = (
-    "_orig_mod.",
-    "_fsdp_wrapped_module.",
-    "_checkpoint_wrapped_module.",
-    "_forward_module.",
-    "module.",
-    "model.",
-)
-"""prefixes that these, Lightning, DeepSpeed and DistributedDataParallel add to every name"""
-BARE = re.compile(
-    r"(?:(?:bert|roberta|distilbert|electra|mpnet|deberta|albert|mobilebert|longformer|transformer|model)\.)?"
-    r"(?:embeddings|word_embedding|wte|embed_tokens)\."
-)
-"""the embeddings' names in transformers: of an encoder by itself, or below a head"""
+from packlight.models.weight_names import Naming
 
 FLOATS: Mapping[str, tuple[str, int]] = {
     "F64": ("<u8", 0x7FF0 << 48),
@@ -105,15 +88,19 @@ class NotFinite:
         )
 
 
-def unfinished(path: Path) -> Iterator[NotFinite]:
-    """The tensors of a safetensors file with numbers that are not finite. The file was read by `read_shapes` before."""
+def unfinished(path: Path, naming: Naming) -> Iterator[NotFinite]:
+    """The model's tensors of a safetensors file with numbers that are not finite.
+
+    Args:
+        path: the file. It was read by `read_shapes` before.
+        naming: how its names differ from transformers'.
+    """
     content = np.memmap(path, np.uint8, "r")
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")
     entries = json.loads(content[8:start].tobytes())
     entries.pop("__metadata__", None)
-    wrapper = wrapper_of(entries)
     for name, entry in entries.items():
-        if entry["dtype"] not in FLOATS:
+        if entry["dtype"] not in FLOATS or name in naming.training:
             continue
         kind, exponent = FLOATS[entry["dtype"]]
         first, end = entry["data_offsets"]
@@ -122,54 +109,4 @@ def unfinished(path: Path) -> Iterator[NotFinite]:
         if count := sum(map(len, wrong)):
             worst: npt.NDArray[np.unsignedinteger] = next(each for each in wrong if len(each))
             fraction = int(worst[0]) & (exponent & -exponent) - 1
-            plain = INNER.sub(r"\1", name.removeprefix(wrapper))
-            yield NotFinite(plain, count, len(bits), first_is_nan=fraction != 0)
-
-
-def wrapper_of(names: Collection[str]) -> str:
-    """The prefix of all names, such as `module.` or `model._orig_mod.`; empty if there is none.
-
-    Besides the known prefixes of frameworks, it can be the attribute of a user's class, if the names after it are known
-    to transformers.
-    """
-    known = _peeled(names, _framework)
-    found = known + _peeled([name.removeprefix(known) for name in names], _own)
-    found += _peeled([name.removeprefix(found) for name in names], _framework)
-    rest = [INNER.sub(r"\1", name.removeprefix(found)) for name in names]
-    return found if any(BARE.match(name) for name in rest) else known
-
-
-def _peeled(names: Collection[str], next_prefix: Callable[[list[str]], str]) -> str:
-    """The joined prefixes that all names share."""
-    left, found = list(names), ""
-    while left and (prefix := next_prefix(left)):
-        left, found = [name.removeprefix(prefix) for name in left], found + prefix
-    return found
-
-
-def _framework(names: list[str]) -> str:
-    """The prefix of a framework."""
-    return next((each for each in WRAPPERS if all(name.startswith(each) for name in names)), "")
-
-
-def _own(names: list[str]) -> str:
-    """The first part of all names, if transformers knows none of them."""
-    if any(BARE.match(INNER.sub(r"\1", name)) for name in names):
-        return ""
-    first = f"{names[0].partition('.')[0]}."
-    return first if all(name.startswith(first) for name in names) else ""
-
-
-def renaming(names: Collection[str]) -> dict[str, str]:
-    """Regular expressions that remove wrappers' prefixes, with their replacements, for transformers' `key_mapping`."""
-    wrapper = wrapper_of(names)
-    mapping = {f"^{re.escape(wrapper)}": ""} if wrapper else {}
-    if any(INNER.search(name.removeprefix(wrapper)) for name in names):
-        mapping[INNER.pattern] = r"\1"
-    return mapping
-
-
-def plain_shapes(shapes: Shapes) -> Shapes:
-    """The same tensors, with names without wrappers."""
-    wrapper = wrapper_of(shapes)
-    return {INNER.sub(r"\1", name.removeprefix(wrapper)): shape for name, shape in shapes.items()}
+            yield NotFinite(naming.plain(name), count, len(bits), first_is_nan=fraction != 0)

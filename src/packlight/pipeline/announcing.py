@@ -88,8 +88,12 @@ def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: St
         yield f"{what}, a classifier of the data's labels, {end}"
         if matched := _matched(checkpoint, plan.labels, data):
             yield f"  {matched}"
-    if checkpoint.wrapper:
-        yield f"  removed the prefix `{checkpoint.wrapper}` from the names of its weights"
+    if checkpoint.naming.wrapper:
+        yield f"  removed the prefix `{checkpoint.naming.wrapper}` from the names of its weights"
+    if training := checkpoint.naming.training:
+        yield f"  left out, because only training uses them: {some_labels(training, 3)}"
+    if checkpoint.foreign and not plan.own:
+        yield f"  left out, because transformers has no such weights: {some_labels(checkpoint.foreign, 3)}"
 
 
 def _matched(checkpoint: Checkpoint, labels: tuple[str, ...], data: Dataset) -> str:

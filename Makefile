@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-install: $(ALL)  ## make the virtual environment and install packlight with all that its verbs need
+install: $(ALL)  ## create .venv and install packlight with everything in the extra `all`
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -43,39 +43,39 @@ $(DOCS): requirements/docs.txt pyproject.toml | $(BIN)/python
 	$(call LOCKED,docs)
 	@touch $@
 
-demo: $(DEMO)  ## run the walk on the embedded data, offline: table, plot, advice in runs/demo
+demo: $(DEMO)  ## run the full pipeline on the bundled sample, offline; results in runs/demo
 	HF_HUB_OFFLINE=1 $(BIN)/packlight run --out runs/demo
 
-test: $(TEST)  ## run the tests, a few minutes on 2 cores; `check` and the other `test-` targets run more
+test: $(TEST)  ## run the tests (minutes on 2 cores); `check` and the other `test-` targets run more
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PACKLIGHT_TEST_FOLDER=$$folder && set -x && \
 	$(BIN)/python -m pytest $(TOGETHER) && $(BIN)/python -m pytest -m "alone and not slow" $(ALONE)
 
-coverage: $(TEST)  ## run the tests that run side by side, and list the lines that none of them reaches
+coverage: $(TEST)  ## run the tests in parallel, and list the lines that they don't reach
 	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term-missing:skip-covered
 
-test-browser: $(TEST)  ## open the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
+test-browser: $(TEST)  ## test the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
 	$(BIN)/python -m pytest -m browser tests/browser
 
-test-models: $(TEST)  ## take eight architectures through every step and fill the table in docs/reference/models.md
+test-models: $(TEST)  ## test every step on eight architectures, and fill in the table in docs/reference/models.md
 	PACKLIGHT_MODELS_TABLE=docs/reference/models.md $(BIN)/python -m pytest tests/test_models_table.py
 
-test-slow: $(TEST)  ## run the tests that take minutes
+test-slow: $(TEST)  ## run the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
 test-fuzz: $(TEST)  ## read 3,000 damaged data files and 2,000 damaged recipes
 	PACKLIGHT_FUZZ_FILES=3000 PACKLIGHT_FUZZ_RECIPES=2000 $(BIN)/python -m pytest tests/test_data_fuzz.py tests/test_recipes_fuzz.py
 
-test-docs: $(TEST)  ## run the tutorial and the guides on the real sample data and compare what they print
+test-docs: $(TEST)  ## run the tutorial and the guides on real data, and compare what they print
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m docs tests/test_hands_on.py
 
-test-wheel: $(TEST)  ## build the wheel, install it with base dependencies alone into an environment of its own, and predict
+test-wheel: $(TEST)  ## install the built wheel with base dependencies only, in a separate environment, and predict
 	rm -rf dist .venv-wheel
 	$(BIN)/python -m hatchling build
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/packlight-*.whl
 	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(BIN)/python -m pytest tests/test_wheel.py
 
-test-lowest: $(TEST)  ## what needs no torch, on the lowest versions that pyproject.toml allows, in an environment of its own
+test-lowest: $(TEST)  ## run what needs no PyTorch with the lowest versions that pyproject.toml allows, in a separate environment
 	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python .venv-lowest/bin/python pyproject.toml \
 	    --extra serve --extra report --extra search --extra parquet --output-file .venv-lowest/lowest.txt
@@ -84,36 +84,36 @@ test-lowest: $(TEST)  ## what needs no torch, on the lowest versions that pyproj
 	.venv-lowest/bin/python -m pytest $(LIGHT)
 	PACKLIGHT_WHEEL_PYTHON=$(CURDIR)/.venv-lowest/bin/python $(BIN)/python -m pytest tests/test_wheel.py -k without_torch
 
-test-kserve: $(TEST)  ## ask a server with KServe's client and its classes for the manifest, in an environment of its own
+test-kserve: $(TEST)  ## test the server and the manifests with KServe's client and classes, in a separate environment
 	$(PYTHON) -m venv .venv-kserve
 	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check kserve
 	PACKLIGHT_KSERVE_PYTHON=.venv-kserve/bin/python $(BIN)/python -m pytest tests/test_serve_kserve.py tests/test_serve_deploy_kserve.py
 
-test-optimum: $(TEST)  ## open an artifact with optimum-onnx, in an environment of its own with transformers 4 on top of .venv
+test-optimum: $(TEST)  ## open an artifact with optimum-onnx and transformers 4, in an environment on top of .venv
 	$(call ON_TOP,optimum,--no-deps optimum-onnx "optimum~=2.1.0" "transformers<4.58" "huggingface-hub<1" "tokenizers<0.23" requests urllib3 regex)
 	PACKLIGHT_OPTIMUM_PYTHON=.venv-optimum/bin/python $(BIN)/python -m pytest tests/test_interoperability.py
 
-test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an environment of its own on top of .venv
+test-openvino: $(TEST)  ## convert to OpenVINO and predict with it, in an environment on top of .venv
 	$(call ON_TOP,openvino,"openvino>=2025" "nncf>=3")
 	.venv-openvino/bin/python -c "import openvino, nncf"
 	.venv-openvino/bin/python -m pytest tests/test_steps_openvino.py
 
-test-ray: $(TEST)  ## score on a Ray cluster of two nodes, one of which is lost, in an environment of its own on top of .venv
+test-ray: $(TEST)  ## score on a Ray cluster of two nodes and lose one, in an environment on top of .venv
 	$(call ON_TOP,ray,"ray[data]>=2.51")
 	.venv-ray/bin/python -m pytest tests/test_scoring_on_ray.py
 
-test-spark: $(TEST)  ## score on Spark with two executors, in an environment of its own on top of .venv; needs Java 17 or newer
+test-spark: $(TEST)  ## score on Spark with two executors, in an environment on top of .venv; needs Java 17 or newer
 	$(call ON_TOP,spark,"pyspark>=4")
 	.venv-spark/bin/python -m pytest tests/test_spark.py
 
-test-postgres: $(TEST)  ## share a search in a PostgreSQL database; needs the server's programs (Debian's package postgresql)
+test-postgres: $(TEST)  ## share a search in a PostgreSQL database; needs a PostgreSQL server (Debian's package postgresql)
 	$(call ON_TOP,postgres,"psycopg[binary]>=3.2")
 	PACKLIGHT_POSTGRES=1 .venv-postgres/bin/python -m pytest tests/test_search_database.py
 
-test-deploy: $(TEST)  ## start what `deploy` wrote as Docker and Kubernetes do; needs root on Linux, and util-linux
+test-deploy: $(TEST)  ## start the output of `deploy` as Docker and Kubernetes do; needs root on Linux, and util-linux
 	$(BIN)/python -m pytest -m root tests/test_serve_deploy_contained.py
 
-soak: $(ALL)  ## ten minutes of steady load on a server of runs/demo, with memory that must stay flat
+soak: $(ALL)  ## load a server with runs/demo for ten minutes, and check that its memory stays flat
 	$(BIN)/python benchmarks/serve_soak.py runs/demo/variants/student-onnx-static --minutes 10
 
 lint: $(TEST)  ## check style
@@ -123,17 +123,17 @@ lint: $(TEST)  ## check style
 types: $(TEST)  ## check types
 	$(BIN)/mypy
 
-check: lint types test test-browser docs  ## all that CI runs
+check: lint types test test-browser docs  ## run what CI runs: style, types, tests, browser tests, documentation
 
 docs: $(DOCS)  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-format: $(TEST)  ## mend style where that can be done by machine
+format: $(TEST)  ## fix style where that can be automated
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: $(TEST)  ## resolve anew what pyproject.toml asks for, with hashes, into requirements/; UPGRADE=1 takes the newest versions
+lock: $(TEST)  ## write exact versions with hashes to requirements/; UPGRADE=1 upgrades to the newest versions
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
-clean:  ## remove the environment and caches, not the runs
+clean:  ## remove environments and caches, but not runs
 	rm -rf $(VENV) .venv-wheel .venv-lowest .venv-kserve .venv-optimum .venv-openvino .venv-ray .venv-spark site .mypy_cache .pytest_cache .ruff_cache dist build

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_name("replaced_words.txt")
 SOURCE = sorted((ROOT / "src" / "packlight").rglob("*.py"))
 DOCUMENTATION = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "mkdocs.yml")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Makefile", "mkdocs.yml")
+    ),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for path in (ROOT / "examples").iterdir() if path.is_file()),
     *sorted((ROOT / ".github").rglob("*.yml")),

@@ -104,8 +104,11 @@ def test_numbers_that_are_not_finite_are_found_in_every_type(tiny, tmp_path, dty
         check(folder, tiny)
 
 
-@pytest.mark.parametrize("wrong", ["labels", "weights", "nan", "length"])
-def test_a_run_refuses_before_pytorch_is_imported(tiny, tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [("run", "labels"), ("run", "weights"), ("run", "nan"), ("run", "length"), ("search", "labels")],
+)
+def test_a_run_and_a_search_refuse_before_pytorch_is_imported(tiny, tmp_path, command, wrong):
     folder = tiny.make_foreign("bert", tmp_path / "model", tiny.LABELS)
     texts, labels = tiny.toy_texts()
     rows = [(text, f"{label}s" if wrong == "labels" else label) for text, label in zip(texts, labels, strict=True)]
@@ -116,7 +119,14 @@ def test_a_run_refuses_before_pytorch_is_imported(tiny, tmp_path, wrong):
         change(folder, poke("word_embeddings.weight", float("nan")))
     if wrong == "weights":
         change(folder, lambda weights: {name: each for name, each in weights.items() if "layer.0" not in name})
-    words = ["run", "--data", "data.jsonl", "--model", "model", *(["--max-length", "25"] if wrong == "length" else [])]
+    words = [
+        command,
+        "--data",
+        "data.jsonl",
+        "--model",
+        "model",
+        *(["--max-length", "25"] if wrong == "length" else []),
+    ]
     code = (
         "import sys\nfrom packlight.__main__ import main\nstatus = None\n"
         "try:\n    status = main()\nexcept SystemExit as end:\n    status = end.code\n"

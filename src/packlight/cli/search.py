@@ -90,7 +90,7 @@ def search(
     texts = source.read()
     for line in texts.describe():
         info(line)
-    from packlight.search import search as carry_out  # imports torch
+    from packlight.search import search as carry_out  # imports optuna
 
     outcome = carry_out(
         texts,

@@ -26,7 +26,7 @@ from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
 from packlight.measure.rounds import BATCH, BenchmarkConfig
-from packlight.models import resolve
+from packlight.models import Checkpoint, resolve
 from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import check_abstain, check_start
@@ -146,6 +146,10 @@ def search(
             "finetune`, copy its folder to each of them, and pass it with --teacher"
         )
     step = _first(stated) if teacher is None else _teacher_step()
+    checkpoint = None
+    if teacher is None:
+        checkpoint = resolve(step.start_model(model) or model)
+        check_start(step, checkpoint, data)
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
     if storage is not None:
         check_database(storage)
@@ -157,9 +161,9 @@ def search(
             resolved = settle_here(out / RESOLVED, threads=train_threads)
         try:
             origin = (
-                _train_teacher(step, data, out, model, about, deadline, resolved)
-                if teacher is None
-                else _adopt_teacher(teacher, data, out, about, deadline)
+                _train_teacher(step, checkpoint, data, out, about, deadline, resolved)
+                if checkpoint is not None
+                else _adopt_teacher(str(teacher), data, out, about, deadline)
             )
             baseline = _baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
@@ -196,12 +200,16 @@ def search(
 
 
 def _train_teacher(
-    step: Step, data: Dataset, out: Path, model: str, about: Metadata, deadline: Deadline, resolved: Resolved
+    step: Step,
+    checkpoint: Checkpoint,
+    data: Dataset,
+    out: Path,
+    about: Metadata,
+    deadline: Deadline,
+    resolved: Resolved,
 ) -> Artifact:
     """The teacher that the step makes."""
     with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
-        checkpoint = resolve(step.start_model(model) or model)
-        check_start(step, checkpoint, data)
         announce_model(step, checkpoint, data)
         whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
         fingerprint = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)

@@ -11,14 +11,8 @@ from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from packlight.data import Dataset
-from packlight.errors import RecipeError
-from packlight.models.attention_heads import num_heads
-from packlight.models.hf_model import open_classifier
-from packlight.models.layers import feed_forward_width
-from packlight.models.mean_pooling import encoder_layers, family_of
 from packlight.runtime.artifact import Artifact
 from packlight.steps.distill.options import Distill
 from packlight.steps.distill_static.options import DistillStatic
@@ -219,14 +213,19 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         data: labelled texts. `train` determines the tokens in use.
         families: the kinds of model to try.
     """
+    from packlight.models.hf_model import open_classifier  # with the next ones, imports torch
+    from packlight.models.inspecting import structure_of
+    from packlight.models.mean_pooling import encoder_layers
+
     model = open_classifier(teacher.path)
+    structure = structure_of(model)
     usual = max(PLAIN.planned_epochs, math.ceil(PLAIN.least_updates / math.ceil(len(data.train) / PLAIN.batch_size)))
     tokenizer = Tokenizer.from_file(str(teacher.tokenizer_path))
     used = {piece for coded in tokenizer.encode_batch(list(data.train.texts)) for piece in coded.ids}
     return Space(
         layers=len(encoder_layers(model)),
-        neurons=_neurons(model),
-        heads=_heads(model),
+        neurons=structure.neurons,
+        heads=structure.heads or None,
         pieces=len(used),
         vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
         epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
@@ -234,14 +233,3 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         max_length=teacher.manifest.max_length,
         families=tuple(families),
     )
-
-
-def _neurons(model: PreTrainedModel) -> int | None:
-    try:
-        return feed_forward_width(model)
-    except RecipeError:
-        return None
-
-
-def _heads(model: PreTrainedModel) -> int | None:
-    return None if family_of(model) is None else num_heads(model) or None

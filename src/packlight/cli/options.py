@@ -37,7 +37,10 @@ TrainThreads = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")]
 Remeasure = Annotated[bool, typer.Option("--remeasure", help="Measure again even if nothing changed.")]
 Rounds = Annotated[
-    int, typer.Option(min=2, help="Minimum number of rounds. Each round times every variant on its texts.")
+    int,
+    typer.Option(
+        min=2, help="Minimum number of rounds if --seconds allows it. Each round times every variant on its texts."
+    ),
 ]
 TimedTexts = Annotated[
     int,
@@ -48,7 +51,9 @@ TimedTexts = Annotated[
 Seconds = Annotated[
     float,
     typer.Option(
-        min=0, help="Time limit for measuring speed, in seconds. Stops earlier if every speedup is known to within 5%."
+        min=0,
+        help="Time limit for measuring speed, in seconds. Stops earlier if every speedup is known to within 5%. "
+        "Two rounds are measured in any case.",
     ),
 ]
 NoTexts = Annotated[

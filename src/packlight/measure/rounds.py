@@ -7,7 +7,7 @@ two. The number of texts in a block follows from a first look at each variant's 
 so that its turn is not too short.
 
 Rounds are added until every speedup is known to within 5 % (`packlight.measure.timing`), or until another round would
-exceed the time limit. Each turn is appended to a journal, from which an interrupted measurement resumes. The decision
+exceed the time limit. Two rounds are measured however long they take, because an interval needs them. Each turn is appended to a journal, from which an interrupted measurement resumes. The decision
 to stop depends only on the journal.
 """
 
@@ -34,7 +34,7 @@ from packlight.measure.steal import share_stolen, ticks
 from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.models import label_mapping
-from packlight.progress import bar
+from packlight.progress import bar, info
 from packlight.runtime.engines import engine_info
 
 BATCH = 32
@@ -51,6 +51,8 @@ LOOK = 5
 """number of texts for the first look at a variant's speed, after the same number of warm-up texts"""
 STRATUM = 8
 """number of the slowest variant's texts in each stratum of lengths"""
+LEAST_ROUNDS = 2
+"""number of rounds that an interval needs, however long they take"""
 MOST_TEXTS = 4800
 """maximum number of texts that a variant times in a round; a cascade's mean is known to within 5 % from about half of
 that"""
@@ -60,12 +62,12 @@ class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much to measure."""
 
     rounds: int = 5
-    """at least"""
+    """at least, unless the time limit is reached before; two in any case"""
     most_rounds: int = 40
     texts: int = 40
     """minimum number of texts, each timed alone in every round. Throughput is always measured on the first 32."""
     seconds: float = 60.0
-    """time limit: after the minimum, no round is started that would end later. Time before a restart counts."""
+    """time limit: after two rounds, none is started that would end later. Time before a restart counts."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
@@ -182,11 +184,12 @@ def _enough(
 ) -> bool:
     """Whether to stop, according to the complete rounds."""
     whole = _whole_rounds(pace, subjects, known.turns)
+    if whole < LEAST_ROUNDS:
+        return False
+    if whole >= effort.most_rounds or _spent(known, whole) * (whole + 1) / whole > effort.seconds:
+        return True
     if whole < effort.rounds:
         return False
-    spent = sum(turn.seconds for turn in known.turns if turn.round < whole)
-    if whole >= effort.most_rounds or spent * (whole + 1) / whole > effort.seconds:
-        return True
     places, strata = _sample(split, pace, seed), _strata(split, pace)
     drawn = {
         each.variant: timing.resample(
@@ -198,6 +201,11 @@ def _enough(
         for each in subjects
     }
     return all(estimate.settled for estimate in timing.target_figures(drawn, subjects[0].variant).values())
+
+
+def _spent(known: Journal, rounds: int) -> float:
+    """Seconds that the first rounds took."""
+    return sum(turn.seconds for turn in known.turns if turn.round < rounds)
 
 
 def _whole_rounds(pace: Pace, subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
@@ -267,6 +275,12 @@ def _run_rounds(
                     _append(journal, turn)
                     turns.append(turn)
                     progress.advance()
+    taken = _spent(known, LEAST_ROUNDS)
+    if taken > effort.seconds > 0:
+        info(
+            f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: two rounds are the minimum, and the slowest variants "
+            "need so long for them. Time fewer texts (--texts), or leave those variants out"
+        )
 
 
 def _turn(process: Process, texts: Sequence[str], pace: Pace, number: int, block: int) -> RoundResult:

@@ -20,7 +20,7 @@ TORCH := $(BIN)/python scripts/install_torch.py
 TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
 # the files with tests that load a server: to collect the others takes ten seconds
 ALONE = $(shell grep -l "mark\.alone" tests/*.py)
-# tests start many interpreters; without bytecode each would compile packlight anew, and pytest each test file
+# tests start many interpreters; without bytecode each would compile packlight again, and pytest each test file
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help

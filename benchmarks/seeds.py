@@ -2,9 +2,9 @@
 
     python benchmarks/seeds.py --recipe frontier --data data_oos_plus.json --seeds 0 1 2 --out runs/seeds
 
-Each seed is a run of its own, `packlight run --seed N` into OUT/seed-N, one after another; started again, it goes on where
-it was. Every text of the splits is answered, but latency is sampled as little as possible: ignore the times in these
-folders. References are left out, for no seed changes them. The table goes to standard output, the figures to OUT/seeds.json.
+Each seed is a run of its own, `packlight run --seed N` into OUT/seed-N, one after another. Rerun the command to
+resume. Every text of the splits is predicted, but latency is sampled as little as possible: ignore the times in these
+folders. References are left out, because no seed changes them. The table goes to standard output, the figures to OUT/seeds.json.
 """
 
 import argparse

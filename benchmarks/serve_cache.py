@@ -1,4 +1,4 @@
-"""What the cache of answers brings: requests a second within a p99 bound with it and without, interleaved in one run.
+"""The gain from the cache: requests per second within a p99 bound with it and without, interleaved in one run.
 
     python benchmarks/serve_cache.py runs/clinc/variants/balanced --data clinc/clinc_oos:plus --rounds 3 --out cache.json
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def load(options: argparse.Namespace, texts: list[str], cache: int) -> LoadResult:
-    """One ramp on a fresh server with a cache of so many texts; 0 for none."""
+    """One ramp on a fresh server with a cache of this many texts; 0 for none."""
     server_side, generator_side = split_cpus()
     with served(options.artifact, workers=1, processors=server_side, name="loaded", cache_texts=cache) as server:
         return measure_load(

@@ -1,4 +1,4 @@
-"""Requests a second within a p99 bound, server on one core and generator on the other, a peer beside it.
+"""Requests per second within a p99 bound, server on one core and generator on the other, a peer beside it.
 
     python benchmarks/serve_rate.py runs/clinc/variants/student-onnx-static --data clinc/clinc_oos:plus --out rate.json
 
@@ -123,7 +123,7 @@ def shares(before: dict[str, float], after: dict[str, float]) -> dict[str, float
 
 @contextmanager
 def peer(command: Path, model: Path, processors: frozenset[int] | None, *, threads: int = 1) -> Iterator[Process]:
-    """Infinity on the same processors with so many threads, as long as the block lasts."""
+    """Infinity on the same processors with this many threads, as long as the block lasts."""
     port = free_port()
     words = [str(command), "v2", "--model-id", str(model.resolve()), "--served-model-name", "peer", "--port", str(port)]
     words += ["--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--no-model-warmup"]

@@ -2,7 +2,7 @@
 
     python benchmarks/skip_layer_norm.py --width 384 --tokens 10
 
-Two chains of so many layer norms, of which each takes the one before and the input, run in turn on one thread. Prints
+Two chains of layer norms, each of which takes the one before and the input, run in turn on one thread. Prints
 microseconds a layer norm, and how many times as fast the two nodes are, with the spread over the rounds.
 """
 

@@ -47,7 +47,7 @@ def pinned(name: str) -> str:
     """The version of torch that a file of the lock has."""
     found = re.search(r"^torch==([^\s;\\]+)", (REQUIREMENTS / f"{name}.txt").read_text(), re.MULTILINE)
     if found is None:
-        raise SystemExit(f"requirements/{name}.txt: holds no line torch==…; write it anew with `make lock`")
+        raise SystemExit(f"requirements/{name}.txt: holds no line torch==…; write it again with `make lock`")
     return found.group(1)
 
 

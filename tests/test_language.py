@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_name("replaced_words.txt")
-SOURCE = sorted((ROOT / "src" / "packlight").rglob("*.py"))
+SOURCE = [
+    *sorted(path for path in (ROOT / "src" / "packlight").rglob("*") if path.suffix in {".py", ".js", ".html", ".j2"}),
+    *sorted(path for path in (ROOT / "benchmarks").iterdir() if path.is_file()),
+    *sorted((ROOT / "scripts").glob("*.py")),
+]
 DOCUMENTATION = [
     *(
         ROOT / name

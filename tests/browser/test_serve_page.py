@@ -35,7 +35,7 @@ def test_a_text_is_classified_by_hand(page, server, artifact):
     assert meters == pytest.approx([each.score for each in said.top], abs=1e-5)
     verdict = "out of scope" if said.out_of_scope else said.label
     assert page.inner_text("#verdict") == verdict
-    assert page.inner_text("#latency").endswith("ms this request, network included")
+    assert page.inner_text("#latency").endswith("ms for this request, network included")
     assert "intent, version 1" in page.inner_text("#card-name")
     assert "MB" in page.inner_text("#figures")
     assert page.complaints == []

@@ -49,8 +49,8 @@ def check_origin(artifact: Artifact) -> None:
     if (manifest.engine, manifest.precision) != ("torch", "fp32"):
         origin = f", such as the one that it was made from ({manifest.parent})" if manifest.parent else ""
         raise ModelError(
-            f"{artifact.path}: is {manifest.precision} for {manifest.engine}, but all forms are made of a float32 torch "
-            f"artifact: give one first{origin}, and this one after it to take part as it is"
+            f"{artifact.path}: is {manifest.precision} for {manifest.engine}, but all candidates are made from a float32 torch "
+            f"artifact: give one first{origin}, and this one after it to compare it as is"
         )
 
 

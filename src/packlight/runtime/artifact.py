@@ -177,7 +177,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactError(
             f"{path}: a transformers model, not an artifact yet; convert it with `packlight finetune --model {path} "
             f"--data "
-            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which uses a classifier of your labels as it is"
+            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which uses a classifier of your labels as is"
         )
     if not file.is_file():
         raise ArtifactError(

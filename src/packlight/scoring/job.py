@@ -5,7 +5,7 @@
     _report.json     the report, once all are
     .lock            held while a process works on it
 
-A name that begins with `_` or `.` is passed over by what reads the folder as a table: pyarrow, Spark, DuckDB, Polars.
+A name that begins with `_` or `.` is skipped by tools that read the folder as a table: pyarrow, Spark, DuckDB, Polars.
 """
 
 import os

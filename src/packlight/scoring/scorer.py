@@ -1,7 +1,7 @@
 """The scorer: an Arrow batch in, the same rows with their labels out.
 
-It is all that runs on texts, whoever hands it batches: `packlight score`'s own workers, or an engine for clusters. Pickled, it
-is its artifact's path and its settings; unpickled elsewhere, it opens and verifies that folder there.
+Everything that labels tables calls it: the workers of `packlight score`, and engines for clusters. A pickled scorer holds its
+artifact's path and its settings. Unpickled elsewhere, it opens and verifies that folder there.
 """
 
 import warnings

@@ -37,7 +37,7 @@ class Found(NamedTuple):
 def find(given: str) -> list[Found]:
     """The files that a path, pattern or URL means, in the order of their names; all files below a folder.
 
-    Names that begin with `_` or `.` are passed over, as other readers of data lakes do, unless they are named so.
+    Names that begin with `_` or `.` are skipped, as other readers of data lakes do, unless they are named so.
 
     Raises:
         DataError: if there are none, or they can't be listed.

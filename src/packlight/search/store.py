@@ -121,7 +121,7 @@ class Store:
         except UpdateFinishedTrialError:
             # This process was thought dead, and another one has the trial now. A result is a result all the same.
             info(
-                f"trial {trial.number}: was taken over by another process, which heard nothing of this one for too long"
+                f"trial {trial.number}: was taken over by another process, because this one gave no sign of life for too long"
             )
             if row.state == "finished" and row.design is not None:
                 self._add(row, row.design)

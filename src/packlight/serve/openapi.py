@@ -66,10 +66,10 @@ def page(described: Schema) -> bytes:
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
-        "content='width=device-width, initial-scale=1'><title>packlight: interface</title>"
-        "<link rel='icon' href='icon.svg'><link rel='stylesheet' href='page.css'></head><body><main class='wide'><h1>Interface</h1>"
+        "content='width=device-width, initial-scale=1'><title>packlight: API</title>"
+        "<link rel='icon' href='icon.svg'><link rel='stylesheet' href='page.css'></head><body><main class='wide'><h1>API</h1>"
         "<p>The <a href='openapi.json'>OpenAPI document</a> of this server; <a href='./'>try it by hand</a>.</p>"
-        f"<pre>{example}</pre><table><thead><tr><th></th><th>route</th><th>gives</th><th>status</th></tr></thead>"
+        f"<pre>{example}</pre><table><thead><tr><th></th><th>route</th><th>returns</th><th>status</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table><h2>Schemas</h2>{schemas}</main></body></html>"
     ).encode()
 

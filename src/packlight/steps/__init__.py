@@ -1,6 +1,6 @@
 """The steps of a recipe, one folder each: `options.py` says what can be asked for, `apply.py` does it.
 
-A step is found by its place: a folder here with both files. Its `apply.py` is loaded when the step runs, so that reading
+A step is found by its location: a folder here with both files. Its `apply.py` is loaded when the step runs, so that reading
 a recipe needs no torch.
 """
 

@@ -197,10 +197,10 @@ def _reasons(pick: Measurement, case: Case) -> Iterator[str]:
     rule = RULES[case.wanted.profile].format(loss=points(case.wanted.allowed_loss).lstrip("+±"))
     yield f"Profile {case.wanted.profile}: {rule}."
     fitting = len(case.eligible) + len(case.unsteady)
-    unsteady = f" ({len(case.unsteady)} of them batch-dependent)" if case.unsteady else ""
+    unsteady = f" ({len(case.unsteady)} of these batch-dependent)" if case.unsteady else ""
     yield (
         f"{fitting} of {len(case.measurements.measurements)} variants are within every limit{unsteady}, "
-        f"{len(case.contenders)} of them accurate enough."
+        f"and {len(case.contenders)} accurate enough."
     )
     if pick.variant == case.best.variant:
         yield "No variant within the limits is more accurate."

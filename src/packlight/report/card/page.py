@@ -200,7 +200,7 @@ def _steps(artifact: Artifact) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
     golden = (
         " `golden.json` has 64 neutral texts, none from the training data, with this model's logits: `packlight verify .` checks "
-        "that you get the same on your machine."
+        "that you get the same predictions on your machine."
     )
     closing = (
         f"Made with {versions}. `packlight.json` has the SHA-256 of every file.{golden if has_golden(artifact) else ''}"

@@ -171,7 +171,7 @@ def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
     if row.oos_recall is None or row.in_scope_accuracy is None:
         return words + " How many are recognized was not measured."
     return (
-        f"{words} On the test texts **{percent(row.oos_recall)}** of them were recognized; the others got the label of some "
+        f"{words} On the test texts **{percent(row.oos_recall)}** of them were recognized; the others were assigned to a "
         f"class. The accuracy on texts that belong to a class was {percent(row.in_scope_accuracy)}."
     )
 

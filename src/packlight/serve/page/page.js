@@ -11,7 +11,7 @@ const figures = [
   ["accuracy", (f) => f.accuracy && `${(100 * f.accuracy).toFixed(1)}%`],
   ["in scope", (f) => f.in_scope_accuracy && `${(100 * f.in_scope_accuracy).toFixed(1)}%`],
   ["out-of-scope recall", (f) => f.oos_recall && `${(100 * f.oos_recall).toFixed(1)}%`],
-  ["texts a second, batches of 32", (f) => f.throughput_batch32 && f.throughput_batch32.toFixed(0)],
+  ["texts per second, batches of 32", (f) => f.throughput_batch32 && f.throughput_batch32.toFixed(0)],
 ];
 
 function headers() {
@@ -76,7 +76,7 @@ async function ask(event) {
   try {
     const started = performance.now();
     const answer = await call("predict", { text: at("text").value, top_k: 5, model: at("model").value || null });
-    at("latency").textContent = `${(performance.now() - started).toFixed(1)} ms this request, network included`;
+    at("latency").textContent = `${(performance.now() - started).toFixed(1)} ms for this request, network included`;
     bars(answer);
     show("");
   } catch (error) {

@@ -1,4 +1,4 @@
-"""What the reader, and whoever watches the run, is told after each epoch of a training."""
+"""What the reader, and anyone who watches the run, sees after each epoch of a training."""
 
 from packlight.progress import info
 from packlight.steps.context import StepContext

@@ -1,5 +1,5 @@
 // Charts are specifications of Vega and Vega-Lite; here they are given their data and put on the page. Colours are the
-// page's own custom properties, so that light, dark and print change them without drawing anew.
+// page's own custom properties, so that light, dark and print change them without drawing again.
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const CONFIG = {

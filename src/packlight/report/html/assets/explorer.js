@@ -82,8 +82,8 @@ const explain = (page, found) => {
     return `${which} Relax a limit.`;
   }
   const unsteady = found.fitting.length - found.eligible.length;
-  const left = unsteady ? ` (${unsteady} of them batch-dependent)` : "";
-  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} are within every limit${left}, ${found.contenders.length} of them accurate enough.${unsteadyPick(page, found)}`;
+  const left = unsteady ? ` (${unsteady} of these batch-dependent)` : "";
+  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} are within every limit${left}, and ${found.contenders.length} accurate enough.${unsteadyPick(page, found)}`;
   if (found.place === found.best) return `${counts} No variant within the limits is more accurate.`;
   const best = rows[found.best];
   return `${counts} Compared with the most accurate of them, ${best.variant} (${percent(choiceOf(best).accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;

@@ -90,7 +90,9 @@ def test_prices_are_shown_edited_and_used(packlight, folder, tmp_path):
 
 
 def test_recipes_are_listed_printed_and_explained(packlight, tmp_path):
-    assert "walk" in packlight("recipes").out.split()
+    listed = dict(line.split(maxsplit=1) for line in packlight("recipes").out.splitlines())
+    assert listed["walk"].strip() == "The baseline tutorial, with every step measured"
+    assert all(words.strip() for words in listed.values())
     printed = packlight("recipes", "walk").out
     (tmp_path / "mine.yaml").write_text(printed)
     assert load_recipe(tmp_path / "mine.yaml") == load_recipe("walk")

@@ -203,7 +203,7 @@ def test_files_that_differ_in_their_suffix_alone_have_outputs_of_their_own(tmp_p
         (["ftx://host/x.csv"], "neither pyarrow nor fsspec can open it"),
         (["bad.parquet"], "is not a readable Parquet file"),
         (["bad.arrow"], "is not a readable Arrow file"),
-        (["rows.parquet.gz"], "Parquet is compressed inside; unpack it"),
+        (["rows.parquet.gz"], "Parquet is compressed inside; decompress the file"),
         (["array.json"], "is a JSON array: expected JSON Lines"),
         (["wide.csv"], "is in UTF-16; convert it to UTF-8"),
         (["twice.csv"], "has two columns 'a'"),

@@ -1,8 +1,10 @@
 """`packlight recipes`: list recipes, and explain what they can contain."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +52,16 @@ def recipes(
             parts += [_headline(step), *_options(step)]
         print_tables(*parts)
     else:
-        typer.echo("\n".join(names))
+        print_tables(_built_in(folder, names))
+
+
+def _built_in(folder: Traversable, names: Sequence[str]) -> Table:
+    """Each built-in recipe with the first sentence of its file, up to a colon."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name in names:
+        comment = folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8").partition("\nversion:")[0]
+        table.add_row(name, Text(re.split(r"[.:](?=\s|$)", comment.replace("\n#", "").removeprefix("# "))[0]))
+    return table
 
 
 def _unknown_recipe(name: str, names: list[str]) -> str:

@@ -12,6 +12,7 @@ from packlight.data import SPLITS, Dataset
 from packlight.errors import MeasurementError, MissingExtraError
 from packlight.extras import installed, require
 from packlight.files import atomic_write
+from packlight.formatting import counted
 from packlight.measure import environment, timing
 from packlight.measure.figures import VariantInfo, derive
 from packlight.measure.results import (
@@ -103,7 +104,7 @@ def measure_run(
     beside = _prepare(references, artifacts, data, out)
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
     scored = [*(reference.name for reference in beside if reference.trained), *artifacts]
-    info(f"measuring {len(everything)} variants side by side on {threads} thread{'s' * (threads > 1)}")
+    info(f"measuring {counted(len(everything), 'variant')} side by side on {counted(threads, 'thread')}")
     raws = run_benchmark(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, scored=scored)
     identities = [
         *map(_identity_of_reference, beside),

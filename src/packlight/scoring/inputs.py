@@ -59,7 +59,7 @@ def input_files(given: Sequence[str]) -> list[InputFile]:
         if unknown or not known:
             name = (unknown or [each for each, *_ in found])[0].location
             raise DataError(
-                f"{name}: unknown kind of file: expected one of {', '.join(SUFFIXES)}, packed as {' or '.join(PACKINGS)} or not"
+                f"{name}: unknown kind of file: expected one of {', '.join(SUFFIXES)}, compressed as {' or '.join(PACKINGS)} or not"
             )
         kinds = Counter(each.kind for each in known)
         if len(kinds) > 1:

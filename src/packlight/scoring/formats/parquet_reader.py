@@ -50,7 +50,7 @@ class ParquetReader(Reader):
 
 def _open(file: str, packing: str | None) -> parquet.ParquetFile:
     if packing is not None:
-        raise DataError(f"{file}: Parquet is compressed inside; unpack it")
+        raise DataError(f"{file}: Parquet is compressed inside; decompress the file")
     try:
         return parquet.ParquetFile(open_random(file), buffer_size=BUFFER, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:

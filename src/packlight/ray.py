@@ -21,17 +21,17 @@ def score(
     prefix: str = "",
     actors: int | tuple[int, int] | None = None,
 ) -> Any:
-    """Add `label`, `score`, `out_of_scope` and `error` to the rows of a Ray data set, lazily.
+    """Add `label`, `score`, `out_of_scope` and `error` to the rows of a Ray Dataset, lazily.
 
     Args:
         dataset: a `ray.data.Dataset`.
-        artifact: an artifact's folder on this machine; it travels through the object store.
+        artifact: an artifact's folder on this machine; it is sent through the object store.
         text_column: column of the texts.
-        keep: columns that the result has too; all of them by default.
-        top_k: labels for each text. Above 1 they are in the column `top`.
-        prefix: for the names of the new columns.
-        actors: how many open the artifact, each on a core of its own, or the least and the most of them; by default as many as
-            the cluster has cores for.
+        keep: columns to keep in the result. Defaults to all.
+        top_k: number of labels to return for each text. Above 1, they are in the column `top`.
+        prefix: prefix for the names of the new columns.
+        actors: number of actors, each on one core, or their minimum and maximum. By default, from one
+            to as many as the cluster has cores for.
 
     Returns:
         A `ray.data.Dataset`.
@@ -55,7 +55,7 @@ def score(
 
 
 class BatchScorer:
-    """What an actor does with its batches."""
+    """The actor that scores batches."""
 
     def __init__(self, packed: Any, settings: ScorerSettings) -> None:
         """Open the artifact, once for each actor."""

@@ -50,7 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
     choose the best epoch.
 
     Args:
-        model: the model to start from: a Hub id, a folder, or `minilm`.
+        model: the model to start from: a Hub id, a folder, `minilm` or `mpnet`.
         recipe: a built-in recipe, a YAML file, or a list as for `packlight.compress`. By default the model
             is fine-tuned and exported to ONNX.
         variant: the variant that predicts; the recipe's last one by default.
@@ -64,7 +64,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         abstain: accuracy on the held-out tenth to give up by abstaining from uncertain texts, such as 0.02. `abstains` then says
             which texts these are. Only if `y` has no out-of-scope label.
         threads: threads per prediction. Defaults to the container's CPU limit.
-        random_state: Random seed.
+        random_state: random seed.
 
     Attributes:
         classes_: the labels [classes], sorted.

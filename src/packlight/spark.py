@@ -21,16 +21,16 @@ def score(
     prefix: str = "",
     shared: bool = False,
 ) -> Any:
-    """Add `label`, `score`, `out_of_scope` and `error` to the rows of a DataFrame, lazily, by `mapInArrow`.
+    """Add `label`, `score`, `out_of_scope` and `error` to the rows of a DataFrame, lazily, with `mapInArrow`.
 
     Args:
         df: a `pyspark.sql.DataFrame`.
         artifact: an artifact's folder on this machine, which Spark broadcasts to the executors.
         text_column: column of the texts.
-        keep: columns that the result has too; all of them by default.
-        top_k: labels for each text. Above 1 they are in the column `top`.
-        prefix: for the names of the new columns.
-        shared: whether every executor has the artifact at the same path, so that it need not travel.
+        keep: columns to keep in the result. Defaults to all.
+        top_k: number of labels to return for each text. Above 1, they are in the column `top`.
+        prefix: prefix for the names of the new columns.
+        shared: whether every executor has the artifact at the same path, so that it need not be sent.
 
     Returns:
         A `pyspark.sql.DataFrame`.

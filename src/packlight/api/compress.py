@@ -63,7 +63,7 @@ def compress(
     takes a second.
 
     Args:
-        model: the model to start from: a Hub id, a folder, or `minilm`.
+        model: the model to start from: a Hub id, a folder, `minilm` or `mpnet`.
         data: labelled texts: a pandas or polars data frame, a `DatasetDict`, a list of dicts or pairs, `(texts, labels)`,
             or a path, in any form that `packlight.data.as_dataset` accepts. A column `split` works as in a CSV file.
         recipe: a built-in recipe, a YAML file, or a list of steps: option objects, or dicts with the keys of a YAML

@@ -36,7 +36,7 @@ def score(
 ) -> "ScoreReport":
     """Score tables of any size with an artifact, and write the same rows with their labels.
 
-    Each part of the input becomes one file, which appears when it is complete. Call it again with the same arguments to resume
+    Each part of the input becomes one output file, which appears when it is complete. Call this again with the same arguments to resume
     after an interruption.
 
     Args:
@@ -44,25 +44,25 @@ def score(
         inputs: files, folders, patterns such as `lake/**/*.parquet`, or URLs that pyarrow or fsspec reads.
         out: folder for the output, on a local disk.
         text_column: column of the texts. Detected by its name or type by default.
-        keep: columns of the input that the output has too; all of them by default.
-        format: of the output.
-        top_k: number of labels for each text. Above 1 they are in the column `top`.
-        prefix: for the names of the new columns `label`, `score`, `out_of_scope`, `top` and `error`.
-        workers: processes, each with one thread. Defaults to the container's CPU limit.
-        limit: number of rows to score, from the first; all by default.
-        sample: score this share of the rows only, taken at random, from 0 to 1.
+        keep: columns of the input to keep in the output. Defaults to all.
+        format: format of the output.
+        top_k: number of labels to return for each text. Above 1, they are in the column `top`.
+        prefix: prefix for the names of the new columns `label`, `score`, `out_of_scope`, `top` and `error`.
+        workers: number of processes, each with one thread. Defaults to the container's CPU limit.
+        limit: score only this many rows, the first ones. Defaults to all.
+        sample: score only this share of the rows, at random, such as 0.01.
         strict: stop at the first row whose text is null or not UTF-8. Otherwise, such rows get an `error` and no label.
-        rows_per_file: rows of a file of the output, about that many for formats without an index.
-        cache_texts: texts of a file whose answers each worker keeps for equal ones.
-        engine: `local` runs processes on this machine, `ray` actors on a Ray cluster. There, `inputs` and `out` must have the
-            same paths on every machine.
-        address: of the Ray cluster, such as `auto`. Defaults to the one that Ray finds, or else a new one on this machine.
+        rows_per_file: rows per output file; approximate for CSV, JSONL and text.
+        cache_texts: number of texts whose predictions each worker caches while it scores a file. 0 turns the cache off.
+        engine: `local` for processes on this machine, `ray` for actors on a Ray cluster, where `inputs` and `out` must have
+            the same paths on every machine.
+        address: address of the Ray cluster, such as `auto`. Defaults to the one that Ray finds, or a new one.
 
     Raises:
-        DataError: if the input can't be read, or its columns don't fit.
+        DataError: if the input can't be read, or lacks a column.
         ArtifactError: if the artifact is incomplete or was altered.
         MissingExtraError: if pyarrow or the artifact's engine is not installed.
-        PacklightError: if the output can't be written, or holds that of another job.
+        PacklightError: if `out` can't be written to, or holds the output of another job.
     """
     if not installed("pyarrow"):
         raise MissingExtraError(f"packlight score needs pyarrow: {install_line('score')}")

@@ -12,49 +12,49 @@ from packlight.scoring.settings import Done, JobOptions
 
 
 class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `packlight score` did; `--json` prints it, and `_report.json` in the output's folder holds it.
+    """The result of `packlight score`, as printed by `--json` and stored in the output's folder as `_report.json`.
 
-    Rows of earlier runs of the same job are counted in.
+    It includes the rows of earlier runs of the same job.
     """
 
     format: Literal[1] = 1
     packlight: str = __version__
     artifact: str
     artifact_sha256: str
-    """of its manifest, which has the hash of every file"""
+    """hash of the artifact's manifest, which has the hash of every file"""
     inputs: tuple[str, ...]
     out: str
     options: JobOptions
     files: int
-    """of the output"""
+    """number of output files"""
     rows: int
-    """of the output; those without a label too"""
+    """number of output rows, including those without a label"""
     input_rows: int
-    """of the input that was read: more than `rows` if a sample was taken"""
+    """number of input rows that were read: more than `rows` if a sample was taken"""
     labels: dict[str, int]
-    """rows of each label, the most frequent first"""
+    """number of rows of each label, the most frequent first"""
     out_of_scope: float | None
-    """share of the labelled rows; None if there are none"""
+    """share of the labelled rows that are out of scope; None if no row has a label"""
     truncated: int
-    """rows whose text is longer than the model takes"""
+    """number of rows whose text is longer than the model takes"""
     failed: int
-    """rows without a label"""
+    """number of rows without a label"""
     errors: dict[str, int]
-    """these rows by what is wrong with their text"""
+    """number of rows without a label, by what is wrong with their text"""
     cache_hit_rate: float | None
     """share of the texts that were equal to one scored before"""
     workers: int
-    """processes of the last run"""
+    """number of processes of the last run"""
     seconds: float
-    """in which at least one file was being scored; starting the processes is not counted"""
+    """time in which at least one file was being scored, without the start of the processes"""
     worker_seconds: float
     """the same, added up over the workers"""
     texts_per_second: float | None
-    """rows of the output per second, of all workers together; None if no time was measured"""
+    """output rows per second, of all workers together; None if no time was measured"""
     peak_memory_mb: float
     """the most that a worker held, times the number of workers"""
     environment: Environment
-    """where the last run took place"""
+    """environment of the last run"""
 
 
 def summarize(

@@ -35,7 +35,7 @@ class _Score(msgspec.Struct, frozen=True):
 
 
 class ScoreFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What `packlight score` found, as far as a plan needs it."""
+    """The figures of `packlight score` that a plan needs."""
 
     artifact: str
     rows: int
@@ -43,7 +43,7 @@ class ScoreFigures(msgspec.Struct, frozen=True, kw_only=True):
     per_worker: float
     """texts per second of one worker, while the others worked beside it"""
     memory_mb: float
-    """of one worker"""
+    """memory of one worker"""
     cache_hit_rate: float | None
     """share of the texts that were equal to one scored before"""
     cpu: str
@@ -56,11 +56,11 @@ class TextsFit(msgspec.Struct, frozen=True, kw_only=True):
     workers_per_machine: int
     machines: int
     hours: float
-    """that they take"""
+    """time that they take"""
     usd: float
-    """for these hours"""
+    """cost of these hours"""
     usd_per_billion: float
-    """for a billion texts"""
+    """cost of a billion texts"""
 
 
 class TextsPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,30 +70,30 @@ class TextsPlan(msgspec.Struct, frozen=True, kw_only=True):
     texts: float
     hours_limit: float | None
     worker_hours: float
-    """of one worker that scores all texts"""
+    """time that one worker would take for all texts"""
     workers: int | None
-    """that are needed for the limit; None without a limit, where each fit is one machine"""
+    """number of workers needed for the time limit; None without a limit, where each fit is one machine"""
     fits: tuple[TextsFit, ...]
     """the cheapest first"""
     too_small: tuple[str, ...]
-    """machines on which not even one worker fits"""
+    """machines without room for a single worker"""
 
     @property
     def cheapest(self) -> TextsFit | None:
-        """The machines that score the texts for the least money; None when one worker fits on none."""
+        """The machines that score the texts for the least money; None if no machine has room for a worker."""
         return self.fits[0] if self.fits else None
 
 
 def plan_texts(
     figures: ScoreFigures, texts: float, *, hours: float | None = None, prices: PriceTable | None = None
 ) -> TextsPlan:
-    """Plan how a number of texts is scored: workers = ceil(texts / (texts per second of a worker x seconds)).
+    """Plan the scoring of a number of texts: workers = ceil(texts / (texts per second of a worker x seconds)).
 
     Args:
         figures: from `read_score`.
-        texts: how many there are, above 0.
-        hours: within which they must be scored; None for one machine of each kind, however long that takes.
-        prices: the machines; the shipped examples when None.
+        texts: number of texts, above 0.
+        hours: time limit in hours; None for one machine of each kind, however long that takes.
+        prices: the machines; None for the built-in examples.
 
     Raises:
         PacklightError: when a figure is out of range.

@@ -153,8 +153,8 @@ def test_duplicates_across_splits_are_a_warning_with_the_count():
 
 
 def test_texts_with_two_labels_are_a_warning():
-    with pytest.warns(DataWarning, match="more than one label: 1; the first is 'torn': a, b"):
-        build(whole(train=[("torn", "a"), ("torn", "b")]))
+    with pytest.warns(DataWarning, match="more than one label: 1; the first is 'undecided': a, b"):
+        build(whole(train=[("undecided", "a"), ("undecided", "b")]))
 
 
 def test_labels_in_several_spellings_are_a_warning():

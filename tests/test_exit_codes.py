@@ -142,7 +142,7 @@ def raising(error):
     ("error", "status", "said"),
     [
         (ParityError("other answers"), Exit.CHECK_FAILED, "error: other answers"),
-        (PacklightError("mend this"), Exit.ERROR, "error: mend this"),
+        (PacklightError("fix this"), Exit.ERROR, "error: fix this"),
         (ZeroDivisionError("ours"), Exit.BUG, "Traceback"),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "rerun the command to resume"),
     ],

@@ -152,7 +152,7 @@ def test_a_promise_about_batches_is_kept_only_where_it_holds(folder, monkeypatch
     manifest = read_manifest(folder)
     assert finalize_with_golden(folder, manifest).batch_invariant
     whole = OnnxEngine.logits
-    # As if the neighbours of a text had a say in what it gets.
+    # As if the other texts of a batch changed a prediction.
     monkeypatch.setattr(
         OnnxEngine, "logits", lambda self, encoded: whole(self, encoded) * (1 + 0.1 * (len(encoded) > 1))
     )

@@ -70,7 +70,7 @@ def run(
         data: labelled texts. `test` is only read for the final figures.
         recipe: from `load_recipe`.
         out: the run's folder, created if missing.
-        model: the model that `finetune` starts from: a Hub id, a folder or a word.
+        model: the model that `finetune` starts from: a Hub id, a folder, `minilm` or `mpnet`.
         threads: threads per inference of every measured variant.
         train_threads: CPU threads for steps that train and state none. Defaults to the number that the run started
             with, or to the container's CPU limit.

@@ -57,7 +57,7 @@ def described(
         text: a noun phrase or an imperative that stands alone, with the unit.
         null: what happens when the option is null.
         takes: what a string refers to: another variant of the recipe (an artifact's folder on the command line), a
-            model (a Hub id, a folder or a word), or a file.
+            model (a Hub id, a folder, `minilm` or `mpnet`), or a file.
         searched: what `packlight search` tries if it varies the option; None if it never does.
     """
     return msgspec.Meta(description=text, extra={"null": null, "takes": takes, "searched": searched})

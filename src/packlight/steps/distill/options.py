@@ -43,7 +43,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     student: Annotated[
         str | None,
         described(
-            "Model that the student starts from: a Hub id, a local folder, or a word such as `minilm`.",
+            "Model that the student starts from: a Hub id, a local folder, `minilm` or `mpnet`.",
             null="layers of the teacher",
             takes="model",
         ),

@@ -77,6 +77,11 @@ def test_a_folder_of_names_and_versions(artifact, tmp_path):
 def test_the_start_refuses_what_is_not_whole(artifact, tmp_path):
     with pytest.raises(ArtifactError, match="no artifact in it"):
         verify(tmp_path)
+    other = tmp_path / "two words"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"a transformers model.*finetune --model '.*/two words' --data YOUR_TEXTS"):
+        verify(other)
     bad = shutil.copytree(artifact, tmp_path / "bad")
     with (bad / "onnx/model_quantized.onnx").open("ab") as stream:
         stream.write(b"\0")

@@ -1,5 +1,6 @@
 """`packlight engines`: find the fastest engine on this machine that is accurate enough."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +70,7 @@ def engines(
         show_json(outcome)
     else:
         print_tables(_table(outcome), Text("\n".join(_said(outcome))))
-        info(f'artifact: {outcome.artifact}   next: packlight predict {outcome.artifact} "a text"')
+        info(f'artifact: {outcome.artifact}   next: packlight predict {shlex.quote(str(outcome.artifact))} "a text"')
 
 
 def _warn(paths: list[Path], data: "Dataset") -> None:

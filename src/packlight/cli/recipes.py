@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -67,7 +68,7 @@ def _built_in(folder: Traversable, names: Sequence[str]) -> Table:
 def _unknown_recipe(name: str, names: list[str]) -> str:
     known = f"the built-in ones are {', '.join(names)}"
     if Path(name).is_file():
-        return f"{name} is a file, not a built-in recipe: run it with `packlight run --recipe {name}`; {known}"
+        return f"{name} is a file, not a built-in recipe: run it with `packlight run --recipe {shlex.quote(name)}`; {known}"
     return f"no recipe {name!r}: {known}"
 
 

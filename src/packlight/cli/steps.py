@@ -123,15 +123,17 @@ def _value(word: Any) -> Any:
 
 def _next(artifact: Artifact, data: Dataset, parent: str | None) -> str:
     """The command that usually follows."""
-    manifest, path = artifact.manifest, artifact.path
+    manifest, path = artifact.manifest, shlex.quote(str(artifact.path))
     source = [] if data.source == SAMPLE else ["--data", data.source]
     texts = "".join(f" {shlex.quote(word)}" for word in (*source, *as_options(data.reading)))
     follows = step_types()[manifest.step].next_step or _by_form(artifact)
     if follows is None:
         return f'packlight predict {path} "a text"'
     if step_types()[manifest.step].needs_restoring:
-        return f"packlight {follows} {parent}{texts} --start {path} --out {path}-restored"
-    return f"packlight {follows} {path}{texts} --out {path}-{step_types()[follows].artifact_name or follows}"
+        out = shlex.quote(f"{artifact.path}-restored")
+        return f"packlight {follows} {shlex.quote(str(parent))}{texts} --start {path} --out {out}"
+    out = shlex.quote(f"{artifact.path}-{step_types()[follows].artifact_name or follows}")
+    return f"packlight {follows} {path}{texts} --out {out}"
 
 
 def _by_form(artifact: Artifact) -> str | None:

@@ -81,8 +81,8 @@ def open_classifier(folder: Path, *, attention: str | None = None) -> PreTrained
         raise ModelError(f"{folder}: its weights are int8; give the float32 variant that it was made from")
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(
-            f"{folder}: {_missing(missing, loading)}; is it a complete fine-tuned classifier, with the weight names "
-            "of transformers?"
+            f"{folder}: {_missing(missing, loading)}; these would start with random weights. Save the whole fine-tuned classifier "
+            "under the names that transformers gives its weights, with `model.save_pretrained`"
         )
     check_finite(model, folder)
     _fold(model, folder)

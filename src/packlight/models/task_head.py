@@ -117,7 +117,9 @@ def _labels(config: Mapping[str, Any], shapes: Shapes, where: str) -> tuple[str,
     try:
         labels = tuple(str(id2label[str(index)]) for index in range(len(id2label)))
     except (KeyError, TypeError) as error:
-        raise ModelError(f"{where}: id2label of config.json does not count from 0 to {len(id2label) - 1}") from error
+        raise ModelError(
+            f"{where}: id2label of config.json does not count from 0 to {len(id2label) - 1}; number its labels in the order of the logits"
+        ) from error
     if logits is not None and logits != len(labels):
         raise ModelError(
             f"{where}: config.json names {len(labels)} labels, but the weights give {logits} logits; fix id2label and "

@@ -1,5 +1,6 @@
 """Apply a single step, from one folder to another, for the commands and the Python functions of the steps."""
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,8 +105,8 @@ def run_step(
         needed = step.needs if name == PARENT else step.other_parents[name]
         if "torch" not in needed and not (Path(each) / MANIFEST).is_file() and resolve(each).is_classifier:
             raise RecipeError(
-                f"{each}: a transformers model, but {step.kind} starts from {' or '.join(needed)}; run `packlight export {each} "
-                f"--data {data.source} --out {beside(each)}-onnx` first, and start from that"
+                f"{each}: a transformers model, but {step.kind} starts from {' or '.join(needed)}; run `packlight export "
+                f"{shlex.quote(each)} --data {shlex.quote(data.source)} --out {shlex.quote(f'{beside(each)}-onnx')}` first, and start from that"
             )
     with lock_artifact(out) as work:
         opened = {name: open_parent(each, data, work) for name, each in starts.items()}

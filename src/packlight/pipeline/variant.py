@@ -4,6 +4,7 @@ A variant is done if its folder has a manifest with the right fingerprint. Folde
 kill a variant is either done or not started. Training resumes from its last checkpoint in `work`.
 """
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -178,13 +179,13 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
     checkpoint.check_task()
     if checkpoint.labels is None:
         raise ModelError(
-            f"{reference}: not a fine-tuned classifier; run `packlight finetune --model {reference}` first"
+            f"{reference}: not a fine-tuned classifier; run `packlight finetune --model {shlex.quote(reference)}` first"
         )
     try:
         plan_head(checkpoint, data.labels)
     except ModelError as error:
         raise ModelError(
-            f"{error}\n  `packlight finetune --model {reference}` takes these options; start from the artifact that it makes, or "
+            f"{error}\n  `packlight finetune --model {shlex.quote(reference)}` takes these options; start from the artifact that it makes, or "
             "give texts with the model's labels in --data."
         ) from error
     step = Finetune(name=_name_of(checkpoint))
@@ -213,7 +214,7 @@ def check_parent(
     if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
         if kind == "torch":
-            remedy = f"run `packlight export {place} --out {beside(place)}-onnx` first"
+            remedy = f"run `packlight export {shlex.quote(place)} --out {shlex.quote(f'{beside(place)}-onnx')}` first"
         raise RecipeError(f"{place}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
 
 

@@ -22,6 +22,7 @@ Format history of `packlight.json`
 """
 
 import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +167,15 @@ class Artifact:
         write_manifest(folder, self.manifest)
 
 
+def not_converted(path: Path) -> ArtifactError:
+    """The error for a transformers model where an artifact is expected, with the command that converts it."""
+    out = shlex.quote(f"artifacts/{path.resolve().name}")
+    return ArtifactError(
+        f"{path}: a transformers model, not an artifact yet; convert it with `packlight finetune --model {shlex.quote(str(path))} "
+        f"--data YOUR_TEXTS --out {out}`, which uses a classifier of your labels as is"
+    )
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read and check `packlight.json` without touching the other files.
 
@@ -174,11 +184,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     file = path / MANIFEST
     if not file.is_file() and (path / "config.json").is_file():
-        raise ArtifactError(
-            f"{path}: a transformers model, not an artifact yet; convert it with `packlight finetune --model {path} "
-            f"--data "
-            f"YOUR_TEXTS --out artifacts/{path.resolve().name}`, which uses a classifier of your labels as is"
-        )
+        raise not_converted(path)
     if not file.is_file():
         raise ArtifactError(
             f"{path}: not an artifact (no {MANIFEST}); `packlight run` writes artifacts under OUT/variants/"

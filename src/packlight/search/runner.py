@@ -11,6 +11,7 @@ The folder
 With a database for the trials, each machine has such a folder. Its front is that of the artifacts that it has.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -138,7 +139,7 @@ def search(
         option = f"--{next(iter(stated)).replace('_', '-')}"
         raise RecipeError(
             f"{option}: sets how to train a teacher, but --teacher {teacher} is trained already; use `--model "
-            f"{teacher}` instead, or train it with `packlight finetune --model {teacher} {option} …`"
+            f"{shlex.quote(teacher)}` instead, or train it with `packlight finetune --model {shlex.quote(teacher)} {option} …`"
         )
     if storage is not None and teacher is None:
         raise RecipeError(

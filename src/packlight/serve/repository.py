@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from packlight.errors import ArtifactError, PacklightError
-from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, not_converted, read_manifest
 from packlight.runtime.golden import ReplayError
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
@@ -243,6 +243,8 @@ def _open_quietly(name: Name, path: Path) -> Model:
 
 
 def _nothing(path: Path) -> ArtifactError:
+    if (path / "config.json").is_file():
+        return not_converted(path)
     return ArtifactError(
         f"{path}: no artifact in it; give an artifact's folder, or a folder with NAME/VERSION/{MANIFEST} in it"
     )

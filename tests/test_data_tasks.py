@@ -175,6 +175,14 @@ def test_prodigys_choices_are_its_labels():
     assert [row.label for row in read_file("a.jsonl", data)["train"]] == list("xyxyxyxy")
 
 
+def test_answers_beside_labels_are_prodigys_even_without_its_other_columns():
+    rows = [f"{WORDS[n % 4]} {n},{'xy'[n % 2]},{'reject' if n > 5 else 'accept'}" for n in range(8)]
+    with pytest.warns(DataWarning, match="Prodigy's 2 rejected rows are not used, only the 6 accepted ones"):
+        assert len(read_file("a.csv", csv_of("text,label,answer", *rows))["train"]) == 6
+    chosen = read_file("a.csv", csv_of("text,label,answer", *rows), label_column="answer")["train"]
+    assert [row.label for row in chosen].count("reject") == 2
+
+
 def test_an_answer_column_without_prodigys_marks_is_a_label():
     rows = (f"{WORDS[n % 4]} {n},{('accept', 'reject')[n % 2]}" for n in range(8))
     assert [row.label for row in read_file("a.csv", csv_of("text,answer", *rows))["train"]][:2] == ["accept", "reject"]

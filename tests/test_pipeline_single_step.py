@@ -55,7 +55,7 @@ def test_what_must_be_done_first_is_said_of_the_folder_that_was_given_before_any
         RecipeError, match="a transformers model, but quantize-onnx starts from onnx; run `packl"
     ) as refused:
         packlight.quantize_onnx(foreign, data, out=tmp_path / "int8")
-    assert f"packlight export {foreign} --data {data.source} --out {foreign}-onnx" in str(refused.value)
+    assert f"packlight export '{foreign}' --data {data.source} --out '{foreign}-onnx'" in str(refused.value)
     assert "used as is" not in capsys.readouterr().err
     assert ".work" not in str(refused.value)
 
@@ -64,7 +64,7 @@ def test_what_must_be_done_first_is_said_of_the_folder_that_was_given_before_any
 def test_a_transformers_folder_that_is_opened_names_the_command(foreign, opened):
     with pytest.raises(ArtifactError, match="a transformers model, not an artifact yet") as refused:
         opened(foreign)
-    assert f"packlight finetune --model {foreign} --data" in str(refused.value)
+    assert f"packlight finetune --model '{foreign}' --data" in str(refused.value)
 
 
 def test_a_benchmark_takes_the_tokenizer_that_it_is_given(tiny, foreign, tmp_path):

@@ -104,7 +104,8 @@ def labelled_rows(
     Warns:
         DataWarning: about rows and columns that are not used.
     """
-    table = accepted_rows(table)
+    if label_column != "answer":
+        table = accepted_rows(table)
     given = text_column is not None
     if not given:
         refuse_pairs(table)

@@ -47,7 +47,9 @@ def accepted_rows(table: Table) -> Table:
         DataWarning: about rows that are left out.
     """
     answers = table.cells.get("answer")
-    from_prodigy = PRODIGY & set(table.columns) or {"accept", "options"} <= set(table.columns)
+    from_prodigy = (
+        PRODIGY & set(table.columns) or {"accept", "options"} <= set(table.columns) or "label" in table.columns
+    )
     if answers is None or not from_prodigy or not ANSWERS.issuperset(filter(None, map(str, answers))):
         return table
     if "label" not in table.columns and "accept" not in table.columns:

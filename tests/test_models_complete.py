@@ -12,7 +12,7 @@ from packlight.errors import ModelError
 from packlight.models import resolve
 from packlight.models.adoption import HeadPlan, plan_head
 from packlight.models.complete import check_weights, stated_limit
-from packlight.models.hf_model import length_limit, open_classifier
+from packlight.models.hf_model import build_classifier, length_limit, open_classifier
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "deberta-v2")
 
@@ -152,21 +152,22 @@ def test_missing_layers_of_an_architecture_that_is_not_known_are_named(tiny, tmp
         check(folder, tiny)
 
 
-@pytest.mark.parametrize("new", [True, False])
-def test_a_model_that_stands_beside_others_is_not_guessed(tiny, tmp_path, new):
+def test_an_encoder_inside_a_class_of_ones_own_gets_a_new_head_only_on_purpose(tiny, tmp_path):
     folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
     change(
         folder,
         lambda weights: {f"student.{name}": each for name, each in weights.items()} | {"head.bias": torch.ones(3)},
     )
-    with pytest.raises(
-        ModelError,
-        match=r"weights under `student\.bert\.`, and beside them 3 weights \(head\.bias, student\.classifier\.bias",
-    ):
-        check(folder, tiny, new=new)
+    with pytest.raises(ModelError, match=r"no place in it for 3 weights \(head\.bias, student\.classifier\.bias"):
+        check(folder, tiny)
+    check(folder, tiny, new=True)
+    own = load_file(folder / "model.safetensors")
+    model = build_classifier(folder, tiny.LABELS, seed=0)
+    query = "bert.encoder.layer.1.attention.self.query.weight"
+    assert torch.equal(model.state_dict()[query], own[f"student.{query}"])
     change(folder, lambda weights: weights | {f"teacher.{name}": each + 1 for name, each in weights.items()})
     with pytest.raises(ModelError, match=r"under `student\.bert\.` and `teacher\.student\.bert\.`"):
-        check(folder, tiny, new=new)
+        check(folder, tiny, new=True)
 
 
 @pytest.mark.parametrize("architecture", ["ForSequenceClassification", ""])

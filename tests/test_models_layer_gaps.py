@@ -62,7 +62,7 @@ def test_no_architecture_of_transformers_has_gaps_or_names_that_are_not_its_own(
         below = {name.removeprefix(base): shape for name, shape in whole.items() if name.startswith(base)}
         for shapes in (whole, below):
             assert not list(layer_gaps(shapes, config)) or not shapes, family
-            assert foreign(shapes) == (), family
+            assert foreign(shapes, config["model_type"]) == (), family
             assert naming_of(shapes) == Naming("", ()) or family in OWN_SHARED, family
         checked += 1
     assert checked > 100

@@ -21,7 +21,7 @@ from packlight.models.config_files import read_json
 from packlight.models.task_head import TAKEN, head_names, read_head, refusal
 from packlight.models.vocabulary import check_vocabulary
 from packlight.models.weight_files import read_shapes
-from packlight.models.weight_names import PLAIN, Naming, foreign, naming_of, plain
+from packlight.models.weight_names import PLAIN, Naming, foreign, inside, naming_of, plain
 
 CARD = "README.md"
 CONFIG = "config.json"
@@ -81,6 +81,8 @@ class Checkpoint:
     """the prefix that a training framework added to the names of weights, which is removed, and what it saved beside them"""
     foreign: tuple[str, ...] = ()
     """weights that transformers doesn't have in such a model, such as a head of the user's own"""
+    inside: str = ""
+    """the prefix of an encoder that a user's class has beside other modules"""
 
     @property
     def base_model(self) -> BaseModel:
@@ -162,7 +164,8 @@ def open_folder(
         license_of(path / CARD),
         head.other_task,
         naming_of(shapes),
-        tuple(sorted({*foreign(own), *unlabelled})),
+        tuple(sorted({*foreign(own, model_type), *unlabelled})),
+        inside(own, model_type),
     )
 
 

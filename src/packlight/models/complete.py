@@ -16,7 +16,7 @@ from packlight.models.config_files import read_json
 from packlight.models.labels import some_labels
 from packlight.models.layer_gaps import layer_gaps
 from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished
-from packlight.models.weight_names import plain, prefixes
+from packlight.models.weight_names import BASES, plain, prefixes
 
 _HEADS = (
     "classifier",
@@ -52,8 +52,6 @@ _KINDS = ("weight", "bias")
 class Family:
     """The names of an architecture's weights."""
 
-    base: str
-    """the encoder below a head"""
     layer: tuple[str, ...]
     """modules of each layer, each with a weight and a bias"""
     head: tuple[str, ...]
@@ -63,14 +61,14 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "bert": Family("bert", _BERT, ("classifier",)),
-    "roberta": Family("roberta", _BERT, _DENSE_HEAD),
-    "xlm-roberta": Family("roberta", _BERT, _DENSE_HEAD),
-    "camembert": Family("roberta", _BERT, _DENSE_HEAD),
-    "electra": Family("electra", _BERT, _DENSE_HEAD),
-    "distilbert": Family("distilbert", _DISTILBERT, ("pre_classifier", "classifier"), "transformer.layer"),
-    "mpnet": Family("mpnet", _MPNET, _DENSE_HEAD),
-    "deberta-v2": Family("deberta", _DEBERTA, ("classifier",)),
+    "bert": Family(_BERT, ("classifier",)),
+    "roberta": Family(_BERT, _DENSE_HEAD),
+    "xlm-roberta": Family(_BERT, _DENSE_HEAD),
+    "camembert": Family(_BERT, _DENSE_HEAD),
+    "electra": Family(_BERT, _DENSE_HEAD),
+    "distilbert": Family(_DISTILBERT, ("pre_classifier", "classifier"), "transformer.layer"),
+    "mpnet": Family(_MPNET, _DENSE_HEAD),
+    "deberta-v2": Family(_DEBERTA, ("classifier",)),
 }
 """by architecture"""
 _OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet")
@@ -91,6 +89,7 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
     names = plain(_shapes(checkpoint))
     if misplaced := _misplaced(checkpoint, names):
         raise ModelError(f"{where}: {misplaced}")
+    names = {name.removeprefix(checkpoint.inside): shape for name, shape in names.items()}
     if missing := sorted(_missing(checkpoint, plan, names)):
         raise ModelError(
             f"{where}: {missing_weights(missing)}; these would start with random weights. Save the whole model under the names "
@@ -98,7 +97,7 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
         )
     for name in checkpoint.weights:
         for problem in unfinished(checkpoint.path / name, checkpoint.naming):
-            if plan.own or not problem.name.startswith(_HEADS):
+            if plan.own or not (problem.name.startswith(_HEADS) or problem.name in checkpoint.foreign):
                 raise ModelError(f"{where}: {problem}")
 
 
@@ -120,7 +119,7 @@ def stated_limit(checkpoint: Checkpoint) -> int | None:
 def _misplaced(checkpoint: Checkpoint, shapes: Shapes) -> str | None:
     """What is wrong if the model's weights are not where transformers expects them; None if they are."""
     family, under = FAMILIES.get(checkpoint.model_type), prefixes(shapes)
-    if family is None or not set(under) - {"", f"{family.base}."}:
+    if family is None or checkpoint.inside or not set(under) - {"", f"{BASES[checkpoint.model_type]}."}:
         return None
     shown = " and ".join(f"`{each}`" if each else "no prefix" for each in sorted(under))
     beside = sorted(name for name in shapes if not name.startswith(under))
@@ -138,7 +137,8 @@ def _missing(checkpoint: Checkpoint, plan: HeadPlan, shapes: Shapes) -> Iterator
         yield from layer_gaps(shapes, config)
         return
     names = {_current(name) for name in shapes}
-    base = f"{family.base}." if any(name.startswith(f"{family.base}.") for name in names) else ""
+    known = f"{BASES[checkpoint.model_type]}."
+    base = known if any(name.startswith(known) for name in names) else ""
     depth = config.get("num_hidden_layers", config.get("n_layers"))
     needed = [
         f"{family.layers}.{number}.{module}"

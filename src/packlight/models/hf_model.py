@@ -132,7 +132,7 @@ def build_classifier(encoder_folder: Path, labels: Sequence[str], *, seed: int) 
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
-            key_mapping=renaming(_weight_names(encoder_folder)),
+            key_mapping=renaming(_weight_names(encoder_folder), encoder=config.model_type),
             **_OPEN,
         )
         set_labels(config, labels)

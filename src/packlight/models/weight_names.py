@@ -38,6 +38,17 @@ HEADS = frozenset(
 """modules beside an encoder in transformers: heads for classes and for pretraining"""
 MORE_HEADS: Mapping[str, frozenset[str]] = {"model": frozenset({"head", "decoder", "dense", "unembedding_projection"})}
 """the same for some names of the encoder: ModernBERT, EuroBERT, NeoMME"""
+BASES: Mapping[str, str] = {
+    "bert": "bert",
+    "roberta": "roberta",
+    "xlm-roberta": "roberta",
+    "camembert": "roberta",
+    "electra": "electra",
+    "distilbert": "distilbert",
+    "mpnet": "mpnet",
+    "deberta-v2": "deberta",
+}
+"""what transformers calls the encoder below a head, by architecture"""
 NOT_OWN = "decoder."
 """all names of an OPT without a head"""
 
@@ -82,9 +93,15 @@ def wrapper_of(names: Collection[str]) -> str:
     return naming_of(names).wrapper
 
 
-def renaming(names: Collection[str]) -> dict[str, str]:
-    """Regular expressions that remove wrappers' prefixes, with their replacements, for transformers' `key_mapping`."""
+def renaming(names: Collection[str], *, encoder: str = "") -> dict[str, str]:
+    """Regular expressions that remove wrappers' prefixes, with their replacements, for transformers' `key_mapping`.
+
+    Args:
+        names: the names in the file.
+        encoder: the architecture, if only its encoder is opened and other modules may be beside it.
+    """
     wrapper = wrapper_of(names)
+    wrapper += inside([_plain(name, wrapper) for name in names], encoder)
     mapping = {f"^{re.escape(wrapper)}": ""} if wrapper else {}
     if any(INNER.search(name.removeprefix(wrapper)) for name in names):
         mapping[INNER.pattern] = r"\1"
@@ -97,15 +114,35 @@ def plain(tensors: Mapping[str, Value]) -> dict[str, Value]:
     return {naming.plain(name): each for name, each in tensors.items() if name not in naming.training}
 
 
-def foreign(names: Collection[str]) -> tuple[str, ...]:
+def inside(names: Collection[str], model_type: str) -> str:
+    """The prefix of an encoder that a user's class has beside other modules, such as `model.` beside `fc.weight`.
+
+    Args:
+        names: the model's names, without wrappers.
+        model_type: the architecture.
+
+    Returns:
+        The prefix of the encoder's own names; empty if they are where transformers expects them, if there are
+        several encoders, or if the architecture's names are not known here.
+    """
+    found = prefixes(names)
+    if len(found) != 1 or model_type not in BASES or found[0] in ("", f"{BASES[model_type]}."):
+        return ""
+    return found[0]
+
+
+def foreign(names: Collection[str], model_type: str) -> tuple[str, ...]:
     """The weights beside an encoder that transformers doesn't have there, such as a head of the user's own.
 
     Args:
         names: the model's names, without wrappers.
+        model_type: the architecture.
 
     Returns:
         Their names; none if the encoder's name is unknown.
     """
+    if prefix := inside(names, model_type):
+        return tuple(name for name in names if not name.startswith(prefix))
     bases = {match["base"] for name in names if (match := BARE.match(name)) and match["base"]}
     if len(bases) != 1:
         return ()

@@ -88,8 +88,8 @@ def model_lines(step: Step, checkpoint: Checkpoint, data: Dataset, structure: St
         yield f"{what}, a classifier of the data's labels, {end}"
         if matched := _matched(checkpoint, plan.labels, data):
             yield f"  {matched}"
-    if checkpoint.naming.wrapper:
-        yield f"  removed the prefix `{checkpoint.naming.wrapper}` from the names of its weights"
+    if prefix := checkpoint.naming.wrapper + checkpoint.inside:
+        yield f"  removed the prefix `{prefix}` from the names of its weights"
     if training := checkpoint.naming.training:
         yield f"  left out, because only training uses them: {some_labels(training, 3)}"
     if checkpoint.foreign and not plan.own:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from packlight.errors import ModelError
+from packlight.measure.opening import open_model
 from packlight.models import resolve
 from packlight.models.adoption import HeadPlan, plan_head
 from packlight.models.complete import check_weights, stated_limit
@@ -179,6 +180,8 @@ def test_a_head_that_transformers_does_not_know_is_never_left_out_silently(tiny,
     )
     with pytest.raises(ModelError, match=r"no place in it for 1 weight \(fc\.weight\).*--new-head"):
         check(folder, tiny)
+    with pytest.raises(ModelError, match="no place in it"):
+        open_model(folder)
     check(folder, tiny, new=True)
 
 

@@ -54,8 +54,6 @@ def plan_head(
     if new:
         return HeadPlan(tuple(data_labels), 0)
     checkpoint.check_task()
-    if checkpoint.foreign:
-        raise ModelError(_unknown_weights(checkpoint))
     if checkpoint.labels is None:
         if label_map or extend:
             raise ModelError(f"{checkpoint.reference}: an encoder without labels, so there is nothing to map or extend")
@@ -120,17 +118,6 @@ def _place(model_labels: Sequence[str], name: str) -> int | None:
     if name in model_labels:
         return list(model_labels).index(name)
     return int(name) if name.isdecimal() and int(name) < len(model_labels) else None
-
-
-def _unknown_weights(checkpoint: Checkpoint) -> str:
-    names = checkpoint.foreign
-    kind = "an encoder" if checkpoint.labels is None else "a classifier"
-    return (
-        f"{checkpoint.reference}: config.json describes {kind} ({checkpoint.model_type}), but transformers has no place in it for "
-        f"{counted(len(names), 'weight')} ({some_labels(names, 3)}). If they are a classification head of your own, save the model "
-        "as an AutoModelForSequenceClassification of transformers that gives the same logits, or pass --new-head to leave "
-        "them out and train a new head"
-    )
 
 
 def _explained(reference: str, mismatch: LabelMismatchError, *, known: int) -> str:

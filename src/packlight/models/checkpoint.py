@@ -16,6 +16,7 @@ import yaml
 
 from packlight.errors import ModelError
 from packlight.files import sha256_of
+from packlight.formatting import counted
 from packlight.models.base_model import BaseModel
 from packlight.models.config_files import read_json
 from packlight.models.task_head import TAKEN, head_names, read_head, refusal
@@ -101,13 +102,21 @@ class Checkpoint:
         return self.labels is not None
 
     def check_task(self) -> None:
-        """Reject a head that does not assign one label to each text, because it must not be replaced silently.
+        """Reject a head that does not assign one label to each text, or is unknown: it must not be replaced silently.
 
         Raises:
-            ModelError: if it doesn't. The message says what the model does, and what to do.
+            ModelError: if it is one of these. The message says what the model does, or has, and what to do.
         """
         if self.other_task:
             raise ModelError(refusal(self.reference, self.other_task))
+        if self.foreign:
+            shown = ", ".join(self.foreign[:3]) + (", …" if len(self.foreign) > 3 else "")
+            raise ModelError(
+                f"{self.reference}: config.json describes {'an encoder' if self.labels is None else 'a classifier'} "
+                f"({self.model_type}), but transformers has no place in it for {counted(len(self.foreign), 'weight')} ({shown}). If "
+                "they are a classification head of your own, save the model as an AutoModelForSequenceClassification of transformers "
+                "that gives the same logits, or train a new head instead: `packlight run` and `finetune` take --new-head"
+            )
 
     @property
     def weights(self) -> Mapping[str, str]:

@@ -218,3 +218,13 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
         lock_run(tmp_path / "file" / "run"),
     ):
         pass
+
+
+def test_a_training_that_learns_nothing_is_a_warning(tiny, encoder_folder, tmp_path, capsys):
+    texts, labels = tiny.toy_texts()
+    noise = ["alarm" if place % 4 else label for place, label in enumerate(labels)]
+    start = resolve(encoder_folder("bert"))
+    for given, warned in ((noise, True), (labels, False)):
+        data = dataset_from_rows(list(zip(texts, given, strict=True)))
+        make_variant(tiny.options(), tmp_path / str(warned), tmp_path / "work", data, checkpoint=start)
+        assert ("toy: no better on val than always predicting 'alarm'" in capsys.readouterr().err) is warned

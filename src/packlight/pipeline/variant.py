@@ -23,7 +23,7 @@ from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.preflight import check_start
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
-from packlight.progress import info
+from packlight.progress import info, warn
 from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_labels, read_manifest, write_manifest
 from packlight.runtime.engines import form_of
 from packlight.steps import apply
@@ -117,7 +117,20 @@ def make_variant(
         f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB"
         f"{_summary_line(artifact, sum(label in data.label_set for label in data.val.labels))}"
     )
+    if words := _learnt_nothing(artifact, data):
+        warn(f"warning: {step.name}: {words}")
     return artifact, True
+
+
+def _learnt_nothing(artifact: Artifact, data: Dataset) -> str | None:
+    """Why a training was useless; None if it was not, or if nothing was trained."""
+    facts, chance = artifact.manifest.facts, data.majority_shares.get("val")
+    if chance is None or "epochs" not in facts or facts.get("val_accuracy", 1.0) > chance:
+        return None
+    return (
+        f"no better on val than always predicting {data.majority_label!r} ({percent(chance)}). Check the labels and the model's "
+        "language, train for longer, or lower the learning rate"
+    )
 
 
 def _add_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: float | None) -> None:

@@ -81,7 +81,7 @@ def test_load_files_that_no_plan_can_be_made_from_are_refused(tmp_path, content,
 
 
 def test_a_missing_file_and_other_workers_than_were_loaded_are_refused(tmp_path):
-    with pytest.raises(MeasurementError, match="not a result of"):
+    with pytest.raises(MeasurementError, match=r"missing\.json: cannot be read .*give a result of"):
         read_load(tmp_path / "missing.json")
     file = tmp_path / "load.json"
     file.write_text(document())

@@ -289,15 +289,15 @@ def test_no_round_begins_that_would_end_after_the_time(tmp_path, data, told, mon
     assert told.turns == [], "what was spent before a restart counts"
 
 
-def test_the_time_is_kept_even_if_fewer_rounds_fit_than_usual_but_two_are_measured(
+def test_the_time_is_kept_even_if_fewer_rounds_fit_than_usual_but_three_are_measured(
     tmp_path, data, told, monkeypatch, capsys
 ):
     monkeypatch.setattr(rounds, "time", Clock())
     told.milliseconds = lambda _, count: [1.0] * count
-    for seconds, count in ((20, 4), (1, 2)):
+    for seconds, count in ((20, 4), (1, 3)):
         raws = measure(tmp_path / str(seconds), data, effort=BenchmarkConfig(rounds=5, texts=4, seconds=seconds))
         assert {len(raw.latency_ms) for raw in raws} == {count}
-    assert "took 9 s instead of 1: two rounds are the minimum" in capsys.readouterr().err
+    assert "took 14 s instead of 1: 3 rounds are the minimum" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dies_at", [4, 7, 10])

@@ -72,16 +72,16 @@ def test_another_given_teacher_is_refused_before_it_is_taken(data, given_teacher
 
 
 def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers, tiny, given_teacher, tmp_path):
-    out, model = tmp_path / "out", str(four_layers)
+    out, model = tmp_path / "out", running.resolve(str(four_layers))
     resolved = here(threads=1)
-    first = running._train_teacher(TEACHING, data, out, model, about(data), NEVER, resolved)
+    first = running._train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved)
     before = state(out / "variants")
-    assert running._train_teacher(TEACHING, data, out, model, about(data), NEVER, resolved).manifest == first.manifest
+    assert running._train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved).manifest == first.manifest
     other = tiny.make_encoder("bert", tmp_path / "other")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._train_teacher(TEACHING, data, out, str(other), about(data), NEVER, resolved)
+        running._train_teacher(TEACHING, running.resolve(str(other)), data, out, about(data), NEVER, resolved)
     with pytest.raises(PacklightError, match="another seed"):
-        running._train_teacher(TEACHING, data, out, model, about(data, seed=1), NEVER, resolved)
+        running._train_teacher(TEACHING, model, data, out, about(data, seed=1), NEVER, resolved)
     with pytest.raises(PacklightError, match="another teacher"):
         running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
     assert state(out / "variants") == before

@@ -53,7 +53,7 @@ Seconds = Annotated[
     typer.Option(
         min=0,
         help="Time limit for measuring speed, in seconds. Stops earlier if every speedup is known to within 5%. "
-        "Two rounds are measured in any case.",
+        "Three rounds are measured in any case.",
     ),
 ]
 NoTexts = Annotated[

@@ -7,8 +7,9 @@ two. The number of texts in a block follows from a first look at each variant's 
 so that its turn is not too short.
 
 Rounds are added until every speedup is known to within 5 % (`packlight.measure.timing`), or until another round would
-exceed the time limit. Two rounds are measured however long they take, because an interval needs them. Each turn is appended to a journal, from which an interrupted measurement resumes. The decision
-to stop depends only on the journal.
+exceed the time limit. Three rounds are measured however long they take:
+intervals were tested with no fewer. Each turn is appended to a journal, from which an interrupted measurement resumes.
+The decision to stop depends only on the journal.
 """
 
 import hashlib
@@ -51,8 +52,8 @@ LOOK = 5
 """number of texts for the first look at a variant's speed, after the same number of warm-up texts"""
 STRATUM = 8
 """number of the slowest variant's texts in each stratum of lengths"""
-LEAST_ROUNDS = 2
-"""number of rounds that an interval needs, however long they take"""
+LEAST_ROUNDS = 3
+"""number of rounds that are measured however long they take; intervals were tested with no fewer"""
 MOST_TEXTS = 4800
 """maximum number of texts that a variant times in a round; a cascade's mean is known to within 5 % from about half of
 that"""
@@ -62,12 +63,12 @@ class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much to measure."""
 
     rounds: int = 5
-    """at least, unless the time limit is reached before; two in any case"""
+    """at least, unless the time limit is reached before; three in any case"""
     most_rounds: int = 40
     texts: int = 40
     """minimum number of texts, each timed alone in every round. Throughput is always measured on the first 32."""
     seconds: float = 60.0
-    """time limit: after two rounds, none is started that would end later. Time before a restart counts."""
+    """time limit: after three rounds, none is started that would end later. Time before a restart counts."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
@@ -184,7 +185,7 @@ def _enough(
 ) -> bool:
     """Whether to stop, according to the complete rounds."""
     whole = _whole_rounds(pace, subjects, known.turns)
-    if whole < LEAST_ROUNDS:
+    if whole < min(LEAST_ROUNDS, effort.rounds):
         return False
     if whole >= effort.most_rounds or _spent(known, whole) * (whole + 1) / whole > effort.seconds:
         return True
@@ -275,10 +276,11 @@ def _run_rounds(
                     _append(journal, turn)
                     turns.append(turn)
                     progress.advance()
-    taken = _spent(known, LEAST_ROUNDS)
+    least = min(LEAST_ROUNDS, effort.rounds)
+    taken = _spent(known, least)
     if taken > effort.seconds > 0:
         info(
-            f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: two rounds are the minimum, and the slowest variants "
+            f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: {least} rounds are the minimum, and the slowest variants "
             "need so long for them. Time fewer texts (--texts), or leave those variants out"
         )
 

@@ -60,7 +60,10 @@ def rendered(rows: tuple[Measurement, ...], seeds: Seeds) -> str:
 
 
 def _spread(of: Spread | None) -> str:
-    return NONE if of is None else f"{percent(of.mean)} ({100 * of.least:.1f}–{100 * of.most:.1f})"  # noqa: RUF001 - a range
+    if of is None:
+        return NONE
+    known = f" ({100 * of.least:.1f}–{100 * of.most:.1f})"  # noqa: RUF001 - a range
+    return percent(of.mean) + (known if of.least < of.most else "")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ so that its turn is not too short.
 
 Rounds are added until every speedup is known to within 5 % (`packlight.measure.timing`), or until another round would
 exceed the time limit. Three rounds are measured however long they take:
-intervals were tested with no fewer. Each turn is appended to a journal, from which an interrupted measurement resumes.
+with two, intervals are slightly too narrow. Each turn is appended to a journal, from which an interrupted measurement resumes.
 The decision to stop depends only on the journal.
 """
 
@@ -53,7 +53,7 @@ LOOK = 5
 STRATUM = 8
 """number of the slowest variant's texts in each stratum of lengths"""
 LEAST_ROUNDS = 3
-"""number of rounds that are measured however long they take; intervals were tested with no fewer"""
+"""number of rounds that are measured however long they take; with two, intervals are slightly too narrow"""
 MOST_TEXTS = 4800
 """maximum number of texts that a variant times in a round; a cascade's mean is known to within 5 % from about half of
 that"""

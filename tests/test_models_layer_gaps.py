@@ -45,7 +45,7 @@ def test_a_head_with_layers_of_its_own_has_no_gaps():
     assert not list(layer_gaps({"layers.0.weight": (2, 2), "layers.3.weight": (2, 2)}, {}))
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # builds about 170 models
 def test_no_architecture_of_transformers_has_gaps_or_names_that_are_not_its_own():
     checked = 0
     found = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES

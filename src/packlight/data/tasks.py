@@ -38,7 +38,7 @@ ANSWERS = frozenset({"accept", "reject", "ignore"})
 
 
 def accepted_rows(table: Table) -> Table:
-    """The accepted rows of Prodigy's export. Other tables are unchanged.
+    """The accepted rows of Prodigy's export, or of another table with labels and such answers. Others are unchanged.
 
     Raises:
         DataError: if no row was accepted, or if the rows mark spans.
@@ -47,10 +47,9 @@ def accepted_rows(table: Table) -> Table:
         DataWarning: about rows that are left out.
     """
     answers = table.cells.get("answer")
-    from_prodigy = (
-        PRODIGY & set(table.columns) or {"accept", "options"} <= set(table.columns) or "label" in table.columns
-    )
-    if answers is None or not from_prodigy or not ANSWERS.issuperset(filter(None, map(str, answers))):
+    columns = set(table.columns)
+    reviewed = "label" in columns or {"accept", "options"} <= columns or PRODIGY & columns
+    if answers is None or not reviewed or not ANSWERS.issuperset(filter(None, map(str, answers))):
         return table
     if "label" not in table.columns and "accept" not in table.columns:
         raise DataError(f"{table.file}: Prodigy's rows without a label, such as spans; {LATER}; export text and label")

@@ -70,6 +70,11 @@ class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 60.0
     """time limit: after three rounds, none is started that would end later. Time before a restart counts."""
 
+    @property
+    def least_rounds(self) -> int:
+        """Number of rounds that are measured however long they take."""
+        return min(LEAST_ROUNDS, self.rounds)
+
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
     """The journal's first line: the distribution of texts, from a first look at every variant's speed."""
@@ -185,7 +190,7 @@ def _enough(
 ) -> bool:
     """Whether to stop, according to the complete rounds."""
     whole = _whole_rounds(pace, subjects, known.turns)
-    if whole < min(LEAST_ROUNDS, effort.rounds):
+    if whole < effort.least_rounds:
         return False
     if whole >= effort.most_rounds or _spent(known, whole) * (whole + 1) / whole > effort.seconds:
         return True
@@ -276,11 +281,10 @@ def _run_rounds(
                     _append(journal, turn)
                     turns.append(turn)
                     progress.advance()
-    least = min(LEAST_ROUNDS, effort.rounds)
-    taken = _spent(known, least)
+    taken = _spent(known, effort.least_rounds)
     if taken > effort.seconds > 0:
         info(
-            f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: {least} rounds are the minimum, and the slowest variants "
+            f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: {effort.least_rounds} rounds are the minimum, and the slowest variants "
             "need so long for them. Time fewer texts (--texts), or leave those variants out"
         )
 

@@ -171,18 +171,34 @@ def test_an_encoder_inside_a_class_of_ones_own_gets_a_new_head_only_on_purpose(t
         check(folder, tiny, new=True)
 
 
-@pytest.mark.parametrize("architecture", ["ForSequenceClassification", ""])
-def test_a_head_that_transformers_does_not_know_is_never_left_out_silently(tiny, tmp_path, architecture):
-    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS, architecture=architecture)
-    own = "" if architecture else "bert."
+@pytest.mark.parametrize("family", ["bert", "convbert", "albert", "modernbert"])
+@pytest.mark.parametrize(("architecture", "own"), [("ForSequenceClassification", ""), ("", "base"), ("", "")])
+def test_a_head_that_transformers_does_not_know_is_never_left_out_silently(tiny, tmp_path, family, architecture, own):
+    folder = tiny.make_foreign(family, tmp_path, tiny.LABELS, architecture=architecture)
+    base = {"modernbert": "model"}.get(family, family) + "." if own else ""
     change(
-        folder, lambda weights: {own + name: each for name, each in weights.items()} | {"fc.weight": torch.ones(4, 32)}
+        folder, lambda weights: {base + name: each for name, each in weights.items()} | {"fc.weight": torch.ones(4, 32)}
     )
     with pytest.raises(ModelError, match=r"no place in it for 1 weight \(fc\.weight\).*--new-head"):
         check(folder, tiny)
     with pytest.raises(ModelError, match="no place in it"):
         open_model(folder)
     check(folder, tiny, new=True)
+
+
+def test_an_encoder_without_the_head_in_its_configuration_is_refused_in_any_architecture(tiny, tmp_path):
+    folder = tiny.make_foreign("convbert", tmp_path, tiny.LABELS)
+    change(folder, lambda weights: {name: each for name, each in weights.items() if "classifier" not in name})
+    with pytest.raises(ModelError, match=r"missing \(the classification head\)"):
+        check(folder, tiny)
+    check(folder, tiny, new=True)
+
+
+def test_weights_under_a_name_that_no_architecture_has_are_refused(tiny, tmp_path):
+    folder = tiny.make_foreign("convbert", tmp_path, tiny.LABELS, architecture="")
+    change(folder, lambda weights: {f"net.{name}": each for name, each in weights.items()} | {"fc.bias": torch.ones(4)})
+    with pytest.raises(ModelError, match=r"under `net\.`, and beside them 1 weight \(fc\.bias\).*save the model alone"):
+        check(folder, tiny, new=True)
 
 
 def test_a_classifier_that_calls_itself_an_encoder_does_not_lose_its_head(tiny, tmp_path):

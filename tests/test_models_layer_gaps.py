@@ -9,7 +9,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from packlight.models.layer_gaps import layer_gaps
-from packlight.models.weight_names import Naming, foreign, naming_of
+from packlight.models.weight_names import Naming, base_of, foreign, known_base, naming_of
 
 CONFIG = {"vocab_size": 100, "num_hidden_layers": 6}
 PARTS = ("attention.q", "attention.k", "attention.v", "mlp.up", "mlp.down")
@@ -63,6 +63,8 @@ def test_no_architecture_of_transformers_has_gaps_or_names_that_are_not_its_own(
         for shapes in (whole, below):
             assert not list(layer_gaps(shapes, config)) or not shapes, family
             assert foreign(shapes, config["model_type"]) == (), family
+            assert foreign([*shapes, "fc.weight"], config["model_type"]) == ("fc.weight",), family
+            assert known_base(base_of(shapes), config["model_type"]), family
             assert naming_of(shapes) == Naming("", ()) or family in OWN_SHARED, family
         checked += 1
     assert checked > 100

@@ -5,7 +5,6 @@ The weights of the architectures that most checkpoints have are known by name. I
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packlight.errors import ModelError
@@ -13,10 +12,11 @@ from packlight.formatting import counted
 from packlight.models.adoption import HeadPlan
 from packlight.models.checkpoint import CONFIG, INDEX, TOKENIZER_CONFIG, Checkpoint
 from packlight.models.config_files import read_json
+from packlight.models.families import FAMILIES
 from packlight.models.labels import some_labels
 from packlight.models.layer_gaps import layer_gaps
 from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished
-from packlight.models.weight_names import BASES, plain, prefixes
+from packlight.models.weight_names import base_of, known_base, plain, prefixes
 
 _HEADS = (
     "classifier",
@@ -33,44 +33,10 @@ _HEADS = (
 """beginnings of names of weights that a new head replaces"""
 _OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """names in checkpoints that were converted from TensorFlow"""
-_BERT = (
-    *(f"attention.self.{part}" for part in ("query", "key", "value")),
-    *("attention.output.dense", "attention.output.LayerNorm"),
-    *("intermediate.dense", "output.dense", "output.LayerNorm"),
-)
-_DISTILBERT = (
-    *(f"attention.{part}_lin" for part in "qkv"),
-    *("attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"),
-)
-_MPNET = (*(f"attention.attn.{part}" for part in "qkvo"), "attention.LayerNorm", *_BERT[-3:])
-_DEBERTA = (*(f"attention.self.{part}_proj" for part in ("query", "key", "value")), *_BERT[3:])
-_DENSE_HEAD = ("classifier.dense", "classifier.out_proj")
 _KINDS = ("weight", "bias")
-
-
-@dataclass(frozen=True)
-class Family:
-    """The names of an architecture's weights."""
-
-    layer: tuple[str, ...]
-    """modules of each layer, each with a weight and a bias"""
-    head: tuple[str, ...]
-    """the same for a classification head"""
-    layers: str = "encoder.layer"
-    """the list of layers"""
-
-
-FAMILIES: Mapping[str, Family] = {
-    "bert": Family(_BERT, ("classifier",)),
-    "roberta": Family(_BERT, _DENSE_HEAD),
-    "xlm-roberta": Family(_BERT, _DENSE_HEAD),
-    "camembert": Family(_BERT, _DENSE_HEAD),
-    "electra": Family(_BERT, _DENSE_HEAD),
-    "distilbert": Family(_DISTILBERT, ("pre_classifier", "classifier"), "transformer.layer"),
-    "mpnet": Family(_MPNET, _DENSE_HEAD),
-    "deberta-v2": Family(_DEBERTA, ("classifier",)),
-}
-"""by architecture"""
+_HEAD_TOPS = ("classifier", "score", "logits_proj", "sequence_summary", "classification_head")
+"""modules that classify texts, in any architecture but the next"""
+_HEAD_INSIDE = "perceiver"
 _OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """architectures that count positions from the padding token"""
 
@@ -119,7 +85,12 @@ def stated_limit(checkpoint: Checkpoint) -> int | None:
 def _misplaced(checkpoint: Checkpoint, shapes: Shapes) -> str | None:
     """What is wrong if the model's weights are not where transformers expects them; None if they are."""
     family, under = FAMILIES.get(checkpoint.model_type), prefixes(shapes)
-    if family is None or checkpoint.inside or not set(under) - {"", f"{BASES[checkpoint.model_type]}."}:
+    if family is None:
+        base = base_of(shapes)
+        under = () if known_base(base, checkpoint.model_type) else (f"{base}.",)
+    elif checkpoint.inside or not set(under) - {"", f"{family.base}."}:
+        under = ()
+    if not under:
         return None
     shown = " and ".join(f"`{each}`" if each else "no prefix" for each in sorted(under))
     beside = sorted(name for name in shapes if not name.startswith(under))
@@ -135,9 +106,12 @@ def _missing(checkpoint: Checkpoint, plan: HeadPlan, shapes: Shapes) -> Iterator
     family = FAMILIES.get(checkpoint.model_type)
     if family is None:
         yield from layer_gaps(shapes, config)
+        headless = not any(name.partition(".")[0] in _HEAD_TOPS for name in shapes)
+        if plan.own and headless and checkpoint.model_type != _HEAD_INSIDE:
+            yield "the classification head"
         return
     names = {_current(name) for name in shapes}
-    known = f"{BASES[checkpoint.model_type]}."
+    known = f"{family.base}."
     base = known if any(name.startswith(known) for name in names) else ""
     depth = config.get("num_hidden_layers", config.get("n_layers"))
     needed = [

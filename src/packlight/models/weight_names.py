@@ -1,9 +1,12 @@
 """The names of a checkpoint's weights: what frameworks put before them, and which are not the model's."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
+
+from packlight.models.families import FAMILIES
 
 INNER = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
 """prefixes that `torch.compile`, FSDP and activation checkpointing add to each module that they wrap"""
@@ -16,7 +19,11 @@ WRAPPERS = (
     "model.",
 )
 """prefixes that these, Lightning, DeepSpeed and DistributedDataParallel add to every name"""
-BASE = "bert|roberta|distilbert|electra|mpnet|deberta|albert|mobilebert|longformer|transformer|model"
+BASE = (
+    "albert|bert|biogpt|canine|convbert|data2vec_text|deberta|distilbert|electra|ernie|esmc|fnet|funnel|gpt_neox|gte|ibert|"
+    "layoutlm|layoutlmv3|lilt|longformer|luke|markuplm|mobilebert|model|mpnet|mra|nomic_bert|nystromformer|perceiver|"
+    "reformer|rembert|roberta|roberta_prelayernorm|roc_bert|roformer|tapas|transformer|yoso"
+)
 """what transformers calls the encoder below a head"""
 _TABLE = r"(?:embeddings|word_embedding|wte|embed_tokens)\."
 BARE = re.compile(rf"(?:(?P<base>{BASE})\.)?{_TABLE}")
@@ -32,23 +39,21 @@ HEADS = frozenset(
         *("classifier", "pre_classifier", "pooler", "score", "logits_proj", "sequence_summary", "classification_head"),
         *("cls", "lm_head", "lm_loss", "qa_outputs", "pred_layer", "predictions", "sop_classifier", "vocab_transform"),
         *("vocab_layer_norm", "vocab_projector", "discriminator_predictions", "generator_predictions"),
-        *("generator_lm_head", "lm_predictions", "mask_predictions"),
+        *("generator_lm_head", "lm_predictions", "mask_predictions", "entity_predictions", "projection_head"),
+        *("embedding_decoder", "final_logits_bias"),
     }
 )
 """modules beside an encoder in transformers: heads for classes and for pretraining"""
 MORE_HEADS: Mapping[str, frozenset[str]] = {"model": frozenset({"head", "decoder", "dense", "unembedding_projection"})}
 """the same for some names of the encoder: ModernBERT, EuroBERT, NeoMME"""
-BASES: Mapping[str, str] = {
-    "bert": "bert",
-    "roberta": "roberta",
-    "xlm-roberta": "roberta",
-    "camembert": "roberta",
-    "electra": "electra",
-    "distilbert": "distilbert",
-    "mpnet": "mpnet",
-    "deberta-v2": "deberta",
-}
-"""what transformers calls the encoder below a head, by architecture"""
+PARTS = re.compile(
+    r"\w*(?:embed|norm|_emb\b)\w*\.|LayerNorm\.|(?:layers?|h|blocks?)\.\d+\.(?!weight$|bias$)|(?:\w+_)?(?:encoder|decoder)\.\w+\.\w|pooler\."
+    r"|(?:transformer|attentions|ffns)\.\w+\.|shared\.|w[tp]?e?\.|ln_f\.|(?:text|vision|language)_model\.|vision_tower\.|visual\."
+    r"|connector\.|multi_modal_projector\.|input_preprocessor\.|cls_token$|mask_emb$|pos_embed$"
+)
+"""beginnings of names in encoders by themselves, without a base"""
+MORE_PARTS: Mapping[str, tuple[str, ...]] = {"canine": ("projection", "chars_to_molecules")}
+"""the same for some architectures"""
 NOT_OWN = "decoder."
 """all names of an OPT without a head"""
 
@@ -126,7 +131,7 @@ def inside(names: Collection[str], model_type: str) -> str:
         several encoders, or if the architecture's names are not known here.
     """
     found = prefixes(names)
-    if len(found) != 1 or model_type not in BASES or found[0] in ("", f"{BASES[model_type]}."):
+    if len(found) != 1 or model_type not in FAMILIES or found[0] in ("", f"{FAMILIES[model_type].base}."):
         return ""
     return found[0]
 
@@ -139,16 +144,27 @@ def foreign(names: Collection[str], model_type: str) -> tuple[str, ...]:
         model_type: the architecture.
 
     Returns:
-        Their names; none if the encoder's name is unknown.
+        Their names.
     """
     if prefix := inside(names, model_type):
         return tuple(name for name in names if not name.startswith(prefix))
-    bases = {match["base"] for name in names if (match := BARE.match(name)) and match["base"]}
-    if len(bases) != 1:
-        return ()
-    (base,) = bases
-    known = {base, *HEADS, *MORE_HEADS.get(base, ())}
-    return tuple(name for name in names if name.partition(".")[0] not in known)
+    base = base_of(names)
+    known = {base, *HEADS, *(MORE_HEADS.get(base, ()) if base else MORE_PARTS.get(model_type, ()))}
+    return tuple(name for name in names if name.partition(".")[0] not in known and (base or not PARTS.match(name)))
+
+
+def base_of(names: Collection[str]) -> str:
+    """The part before the first dot in an encoder's names below a head, such as `bert`; empty for an encoder by itself."""
+    tops = Counter(name.partition(".")[0] for name in names)
+    top = max(tops, key=tops.__getitem__, default="")
+    if top == "transformer":  # DistilBERT's list of layers, or all of GPT-2
+        return "" if "embeddings" in tops else top
+    return "" if any(PARTS.match(name) for name in names if name.startswith(f"{top}.")) else top
+
+
+def known_base(base: str, model_type: str) -> bool:
+    """Whether transformers may call the encoder so."""
+    return not base or base == model_type.replace("-", "_") or re.fullmatch(BASE, base) is not None
 
 
 def prefixes(names: Collection[str]) -> tuple[str, ...]:

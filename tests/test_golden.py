@@ -16,6 +16,7 @@ from packlight.errors import ArtifactError
 from packlight.files import sha256_of
 from packlight.runtime import artifact as artifact_module
 from packlight.runtime.artifact import ONNX_FP32, Artifact, finalize, read_manifest
+from packlight.runtime.engine import Engine
 from packlight.runtime.engines.onnxruntime import OnnxEngine
 from packlight.runtime.golden import FILE, TEXTS, Golden, ReplayError, finalize_with_golden, has_golden, replay, verify
 from packlight.runtime.predictor import Predictor
@@ -65,7 +66,7 @@ def change_tokenizer(folder):
     finalize(folder, read_manifest(folder))
 
 
-class Altered:
+class Altered(Engine):
     """An engine whose logits come out otherwise."""
 
     def __init__(self, engine, alter):

@@ -11,6 +11,7 @@ import pytest
 
 import packlight
 from packlight.extras import EXTRA_OF
+from packlight.runtime.engines import engine_infos
 from packlight.steps import step_types
 
 PACKAGE = Path(packlight.__file__).parent
@@ -161,6 +162,65 @@ def test_nothing_outside_the_steps_asks_for_a_step_by_its_class():
         if isinstance(each, ast.Name) and each.id in STEP_CLASSES
     ]
     assert asked == [], "say it on the class, as an attribute of Step"
+
+
+def outside_the_engines():
+    return [each for each in files() if not module_of(each).startswith("runtime.engines")]
+
+
+def test_only_steps_import_a_module_of_an_engine():
+    importing = {
+        module_of(file).partition(".")[0]
+        for file in outside_the_engines()
+        for name in imports_of(file)
+        if name.startswith("runtime.engines.") and name.split(".")[2] in engine_modules()
+    }
+    assert importing == {"steps"}, "say it on EngineInfo or Engine"
+
+
+def engine_modules():
+    return {each.name for each in pkgutil.iter_modules([str(PACKAGE / "runtime" / "engines")])}
+
+
+def engine_names_asked_for(tree):
+    """Names of engines in a comparison with an engine, or in a mapping or `match` that an engine chooses from."""
+    for node in ast.walk(tree):
+        inner = list(ast.walk(node.subject)) if isinstance(node, ast.Match) else list(ast.walk(node))
+        chooses = isinstance(node, ast.Compare | ast.Match | ast.Subscript) or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Dict)
+        )
+        if chooses and any(isinstance(each, ast.Attribute | ast.Name) and "engine" in name_of(each) for each in inner):
+            strings = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+            yield from (each for each in strings if each in engine_infos())
+
+
+def name_of(node):
+    return node.attr if isinstance(node, ast.Attribute) else node.id
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'manifest.engine == "cascade"',
+        '(engine, precision) != ("torch", "fp32")',
+        '{"torch": "export"}.get(artifact.manifest.engine)',
+        '{"torch": "export"}[engine]',
+        'match row.engine:\n    case "onnxruntime":\n        pass',
+    ],
+)
+def test_a_question_for_an_engine_by_its_name_is_found(code):
+    assert list(engine_names_asked_for(ast.parse(code)))
+
+
+def test_nothing_outside_the_engines_asks_for_an_engine_by_its_name():
+    asked = [
+        f"{module_of(file)}: {name}"
+        for file in outside_the_engines()
+        for name in engine_names_asked_for(ast.parse(file.read_text()))
+    ]
+    assert asked == [], "say it on EngineInfo"
 
 
 def test_what_applies_a_step_is_loaded_by_the_registry_and_the_trainer_alone():

@@ -10,7 +10,7 @@ import numpy as np
 from packlight.errors import ModelError
 from packlight.runtime.artifact import read_labels
 from packlight.runtime.engine import Engine, Logits
-from packlight.runtime.engines.onnxruntime import OnnxEngine
+from packlight.runtime.engines import engine_info
 from packlight.runtime.ort_session import onnxruntime, open_on_cpu
 from packlight.runtime.processor import cpu_budget, threads_for
 
@@ -25,7 +25,7 @@ ERRORS_ONLY = 3
 class GraphEngine(Engine[str]):
     """An ONNX Runtime session that maps token ids to one logit per label."""
 
-    info = OnnxEngine.info
+    info = engine_info("onnxruntime")
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Any, labels: Sequence[str]) -> None:
         """Check that the graph's inputs match a tokenizer's outputs.

@@ -15,8 +15,7 @@ from packlight.models import resolve
 from packlight.models.hf_model import labels_of, max_positions, open_classifier
 from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.engine import Engine, Logits
-from packlight.runtime.engines import open_engine, open_folder
-from packlight.runtime.engines.torch import TorchEngine
+from packlight.runtime.engines import BASELINE, engine_info, open_engine, open_folder
 from packlight.runtime.ort_session import onnxruntime
 
 CALL = "PerformanceBenchmark(model, tokenizer=tokenizer)"
@@ -67,7 +66,7 @@ def open_model(
     if not checkpoint.is_classifier:
         raise ModelError(f"{model}: an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)
-    return Opened(open_folder(checkpoint.path, engine="pipeline", threads=threads), size, one_by_one=False)
+    return Opened(open_folder(checkpoint.path, engine=BASELINE, threads=threads), size, one_by_one=False)
 
 
 def _folder(model: str | Path, tokenizer: Any, threads: int | None) -> Opened:
@@ -121,7 +120,7 @@ def _object(model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None
 class _ObjectEngine(Engine[str]):
     """A transformers model with its tokenizer."""
 
-    info = TorchEngine.info
+    info = engine_info("torch")
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: Any, labels: Sequence[str] | None, threads: int | None

@@ -14,7 +14,7 @@ from packlight.pipeline.variant import make_variant
 from packlight.progress import info
 from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import Artifact
-from packlight.runtime.engines import engine_info, engine_infos
+from packlight.runtime.engines import engine_info, engine_infos, form_of
 from packlight.steps.step import Step
 
 
@@ -46,7 +46,7 @@ def check_origin(artifact: Artifact) -> None:
         ModelError: if it is not a float32 PyTorch artifact. The message says which one to give.
     """
     manifest = artifact.manifest
-    if (manifest.engine, manifest.precision) != ("torch", "fp32"):
+    if form_of(manifest) != load_recipe("engines").steps[0].makes:
         origin = f", such as the one that it was made from ({manifest.parent})" if manifest.parent else ""
         raise ModelError(
             f"{artifact.path}: is {manifest.precision} for {manifest.engine}, but all candidates are made from a float32 torch "

@@ -41,7 +41,7 @@ from packlight.report import write_report
 from packlight.report.card import write_card
 from packlight.report.html import write_html
 from packlight.runtime.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
-from packlight.runtime.engines import engine_info
+from packlight.runtime.engines import BASELINE, engine_info
 
 if TYPE_CHECKING:
     from packlight.pipeline.reference_rows import Reference
@@ -243,7 +243,7 @@ def _prepare(
 ) -> "list[Reference]":
     if not names:
         return []
-    require(*engine_info("torch").modules, purpose="measuring a reference model")
+    require(*engine_info(BASELINE).modules, purpose="measuring a reference model")
     from packlight.pipeline.reference_rows import prepare  # imports torch, which ONNX artifacts don't need
 
     tokenizer = next(iter(artifacts.values())).path
@@ -255,7 +255,7 @@ def _identity_of_reference(reference: "Reference") -> VariantInfo:
         variant=reference.name,
         parent=None,
         step=REFERENCE,
-        engine="pipeline",
+        engine=BASELINE,
         precision="fp32",
         artifact=None,
         note=reference.note,

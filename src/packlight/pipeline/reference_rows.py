@@ -23,6 +23,7 @@ from packlight.models.hf_model import open_classifier, rename_labels, save_class
 from packlight.models.labels import same_names
 from packlight.models.tokenizer import tokenizer_folder
 from packlight.runtime.artifact import SAFETENSORS
+from packlight.runtime.engines import BASELINE
 
 RANDOM = "random weights: size and latency only"
 MAX_LENGTH = 512
@@ -44,7 +45,7 @@ class Reference:
     def subject(self) -> BenchmarkTarget:
         """The target to measure."""
         return BenchmarkTarget(
-            variant=self.name, folder=self.folder, engine="pipeline", batch_invariant=True, oos_label=self.oos_label
+            variant=self.name, folder=self.folder, engine=BASELINE, batch_invariant=True, oos_label=self.oos_label
         )
 
     @property

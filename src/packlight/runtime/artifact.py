@@ -43,7 +43,6 @@ ONNX_FP32 = "onnx/model.onnx"
 ONNX_INT8 = "onnx/model_quantized.onnx"
 STATIC = "model_static.safetensors"
 OPENVINO_GRAPH, OPENVINO = "openvino/model.xml", "openvino/model.safetensors"
-FIRST, SECOND = "first", "second"
 WEIGHTS = (".safetensors", ".onnx")
 UNLISTED = (MANIFEST, CARD)
 FORBIDDEN_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,10 @@ class EngineInfo:
     """whether it opens the folder of any classifier, without a manifest"""
     takes_providers: bool = False
     """whether you can choose ONNX Runtime's execution providers"""
+    portable: bool = False
+    """whether plain ONNX Runtime can run its artifacts"""
+    parts: tuple[str, ...] = ()
+    """folders of the complete artifacts in one of its artifacts. The last of them has the final say on a text"""
     golden_engine: str | None = None
     """the engine that records the golden logits of its artifacts; None for itself"""
     pads: bool = True
@@ -70,6 +74,8 @@ class EngineInfo:
     hub_tags: tuple[str, ...] = ()
     """tags of the model card"""
     loading_code: LoadingCode | None = None
+    limitation: Callable[[Manifest], str] | None = None
+    """writes what a model card says of the limits of one of its artifacts; None if there is nothing to say"""
 
 
 class Engine(Protocol[Encoded]):
@@ -79,6 +85,8 @@ class Engine(Protocol[Encoded]):
     labels: tuple[str, ...]
     """in the order of the logits"""
     threads: int
+    parts: "tuple[Engine[Any], ...]" = ()
+    """the engines of the artifact's parts, if it consists of several models"""
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Encode each text, not padded. Encoded texts of several calls can share a batch."""
@@ -88,6 +96,11 @@ class Engine(Protocol[Encoded]):
         """For each text, whether it was truncated to the model's maximum length. `texts` come from `encode`."""
         del encoded
         return [False] * len(texts)
+
+    def margins(self, texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
+        """How far each text is from being passed on to another model, in probability, [texts]; None if none ever is."""
+        del texts
+        return None
 
     def logits(self, encoded: Sequence[Encoded]) -> Logits:
         """Run one batch: float32 of shape [texts, labels]. The caller chooses the batch."""

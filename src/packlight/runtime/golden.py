@@ -26,11 +26,10 @@ import numpy as np
 from packlight.errors import ArtifactError
 from packlight.files import DAMAGED_JSON, atomic_write
 from packlight.progress import info as say
-from packlight.runtime.artifact import FIRST, Artifact, Manifest, add_file, finalize
+from packlight.runtime.artifact import Artifact, Manifest, add_file, finalize
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines import engine_info, open_engine
-from packlight.runtime.engines.cascade import CascadeEngine, confidence, read_threshold
 
 FILE = "golden.json"
 FORMAT = 1
@@ -134,7 +133,7 @@ def record(artifact: Artifact, engine: Engine[Any]) -> Golden:
         ArtifactError: if a logit is not finite.
     """
     info = engine_info(artifact.manifest.engine)
-    texts = _texts(artifact)
+    texts = _texts(engine)
     logits = _one_by_one(engine, engine.encode(texts))
     if not (finite := np.isfinite(logits).all(axis=1)).all():
         raise ArtifactError(
@@ -241,8 +240,8 @@ def replay(artifact: Artifact, engine: Engine[Any]) -> Replay:
 
 def inputs_of(engine: Engine[Any], texts: Sequence[str]) -> tuple[str, ...]:
     """A hash of the model's input for each text."""
-    if isinstance(engine, CascadeEngine):
-        parts = [inputs_of(each, texts) for each in (engine.first, engine.second)]
+    if engine.parts:
+        parts = [inputs_of(each, texts) for each in engine.parts]
         return tuple("+".join(each) for each in zip(*parts, strict=True))
     return tuple(_hash(each) for each in engine.encode(texts))
 
@@ -252,17 +251,14 @@ def _one_by_one(engine: Engine[Any], encoded: Sequence[Any]) -> Logits:
     return np.concatenate([engine.logits([each]) for each in encoded])
 
 
-def _texts(artifact: Artifact) -> tuple[str, ...]:
-    """Unusual texts, and everyday ones from the bundled sample, without those near a cascade's threshold."""
+def _texts(engine: Engine[Any]) -> tuple[str, ...]:
+    """Unusual texts, and everyday ones from the bundled sample, without those that rounding may send to another model."""
     from packlight.data import load_dataset  # replaying doesn't need it
     from packlight.data.load import SAMPLE
 
     everyday = load_dataset(SAMPLE).train.texts
     candidates = [*UNUSUAL, *everyday[:: len(everyday) // TEXTS]]
-    if artifact.manifest.engine == "cascade":
-        first = open_engine(Artifact.open(artifact.path / FIRST), threads=1)
-        logits = _one_by_one(first, first.encode(candidates))
-        margins = np.abs(confidence(logits) - read_threshold(artifact.path / "config.json").threshold)
+    if (margins := engine.margins(candidates)) is not None:
         # A first model that is unsure of everything has no text far from the threshold.
         far = min(NEAR_SWITCH, float(np.sort(margins)[-FEWEST]))
         candidates = [text for text, margin in zip(candidates, margins, strict=True) if margin >= far]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_manifest
+from packlight.runtime.engines import engine_info
 
 LOCATION = b"location"
 """the key in onnx.proto's StringStringEntryProto of TensorProto.external_data that names the other file"""
@@ -33,12 +34,12 @@ def refuse_external_data(artifact: Artifact) -> None:
 
 
 def _graphs(path: Path, manifest: Manifest) -> Iterator[Path]:
-    """Every file that could be opened as a graph, including those of a cascade's models."""
+    """Every file that could be opened as a graph, including those of the artifact's parts."""
     yield path / manifest.model_file
     for name, entry in manifest.files.items():
         if entry.size and not name.endswith(NO_GRAPHS):
             yield path / name
-    for part in (path / FIRST, path / SECOND):
+    for part in (path / name for name in engine_info(manifest.engine).parts):
         if (part / MANIFEST).is_file():
             yield from _graphs(part, read_manifest(part))
 

@@ -9,13 +9,12 @@ from packlight.errors import PacklightError
 from packlight.expected import problem_of
 from packlight.formatting import digits, megabytes, milliseconds, percent, points
 from packlight.measure.results import REFERENCE, Measurement, Measurements
+from packlight.runtime.engines import engine_info
 from packlight.steps import step_types
 
 Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-FOUND = (REFERENCE, "compile", "openvino")
-"""words in measurements that are not steps of a recipe, and don't train anything"""
 ONE_AT_A_TIME = ("edge",)
 """profiles for programs that classify one text at a time. The others serve traffic, where texts share batches."""
 BATCH_FLIPS = 0.001
@@ -99,7 +98,7 @@ def needs_no_student(row: Measurement, measurements: Measurements) -> bool:
 def _keeps_model(kind: str) -> bool:
     """Whether a step's result is still the given model. An unknown step may have trained a student."""
     step = step_types().get(kind)
-    return kind in FOUND or (step is not None and step.keeps_model)
+    return kind == REFERENCE or (step is not None and step.keeps_model)
 
 
 def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
@@ -118,7 +117,7 @@ def depends_on_batch(row: Measurement, measurements: Measurements) -> bool:
 
 def runs_on_onnxruntime(row: Measurement) -> bool:
     """Whether ONNX Runtime alone can run the variant."""
-    return row.engine == "onnxruntime"
+    return engine_info(row.engine).portable
 
 
 def _profile_violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> Iterator[Violation]:

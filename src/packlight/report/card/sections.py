@@ -7,7 +7,7 @@ from packlight.formatting import NONE, milliseconds, percent, percent_interval, 
 from packlight.measure.results import Measurement, Measurements
 from packlight.report.card.metadata import source_of
 from packlight.report.table import escape
-from packlight.runtime.artifact import SECOND, Artifact, Manifest, read_manifest
+from packlight.runtime.artifact import Artifact, Manifest, read_manifest
 from packlight.runtime.engines import engine_info
 from packlight.steps import step_types
 
@@ -57,7 +57,7 @@ def limits(artifact: Artifact, measurements: Measurements) -> tuple[str, ...]:
         *_test(row, measurements),
         *_language(measurements),
         *_length(artifact),
-        *_cascade(artifact),
+        *_engine(artifact),
         *_batches(artifact, row, measurements.data.rows["test"]),
         *_processors(artifact, measurements),
         *_times(row, measurements),
@@ -100,18 +100,10 @@ def _length(artifact: Artifact) -> Iterator[str]:
         yield "Other runtimes, and the code above, keep the start of a long text instead, so their predictions for long texts differ."
 
 
-def _cascade(artifact: Artifact) -> Iterator[str]:
-    manifest = artifact.manifest
-    if manifest.engine == "cascade":
-        switch = manifest.facts["switch"]
-        yield (
-            f"`{manifest.facts['first']}` answers texts for which its probability is at least {switch['threshold']:.3f}, "
-            f"`{manifest.parent}` the rest, so some texts take much longer than others. On `val`, the first answered {percent(switch['kept'])} "
-            f"of the texts, and accuracy was {percent(switch['accuracy'])}; `{manifest.parent}` alone has "
-            f"{percent(switch['second_accuracy'])}. {percent(switch['spoilt'])} of the predictions were wrong although "
-            f"`{manifest.parent}` alone is right; this sample bounds that share at {percent(switch['spoilt_limit'])}. "
-            f"The harder the texts, the more of them are passed on."
-        )
+def _engine(artifact: Artifact) -> Iterator[str]:
+    limitation = engine_info(artifact.manifest.engine).limitation
+    if limitation is not None:
+        yield limitation(artifact.manifest)
 
 
 def _batches(artifact: Artifact, row: Measurement, queries: int) -> Iterator[str]:
@@ -177,10 +169,10 @@ def out_of_scope(artifact: Artifact, measurements: Measurements) -> str:
 
 
 def calibration_of(artifact: Artifact) -> Calibration | None:
-    """The rule in an artifact, or in the second model of a cascade."""
+    """The rule in an artifact, or in its last part."""
     manifest = artifact.manifest
-    if manifest.engine == "cascade":
-        manifest = read_manifest(artifact.path / SECOND)
+    if parts := engine_info(manifest.engine).parts:
+        manifest = read_manifest(artifact.path / parts[-1])
     for name, kind, facts in reversed(_history(manifest)):
         if "rule" in facts:
             return Calibration(name, facts)

@@ -9,12 +9,14 @@ from typing import Any
 
 from packlight.errors import EngineError
 from packlight.extras import EXTRA_OF, require
-from packlight.runtime.artifact import FIRST, MANIFEST, SECOND, Artifact, Manifest, read_manifest
+from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_manifest
 from packlight.runtime.engine import Engine, EngineInfo
 from packlight.runtime.processor import threads_for
 
 CPU_ONLY = ("cpu",)
 CPU_NAMES = ("cpu", "cpuexecutionprovider")
+BASELINE = "pipeline"
+"""the engine that the model of a run's `--model` and other reference models are measured on"""
 UNKNOWN_COLOUR = "#5b6672"
 
 
@@ -101,13 +103,14 @@ def form_of(manifest: Manifest) -> str:
 
 
 def extras_of(artifact: Artifact) -> tuple[str, ...]:
-    """The extras needed to open an artifact, sorted. For a cascade, those of both models.
+    """The extras needed to open an artifact and its parts, sorted.
 
     Raises:
-        ArtifactError: if the manifest of one of the two is damaged.
+        ArtifactError: if the manifest of a part is damaged.
     """
-    parts = [artifact.path / name for name in (FIRST, SECOND) if (artifact.path / name / MANIFEST).is_file()]
-    engines = [artifact.manifest.engine, *(read_manifest(part).engine for part in parts)]
+    own = artifact.manifest.engine
+    parts = [artifact.path / name for name in engine_info(own).parts if (artifact.path / name / MANIFEST).is_file()]
+    engines = [own, *(read_manifest(part).engine for part in parts)]
     modules = {module for engine in engines for module in engine_info(engine).modules}
     return tuple(sorted({EXTRA_OF[module] for module in modules if module in EXTRA_OF}))
 

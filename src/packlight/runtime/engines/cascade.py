@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import FIRST, SECOND, Artifact
+from packlight.formatting import percent
+from packlight.runtime.artifact import Artifact, Manifest
 from packlight.runtime.engine import Engine, EngineInfo, Logits
 
+FIRST, SECOND = "first", "second"
 CONFIG_KEY = "packlight_cascade"
 TOKENS_PER_CHARACTER = 2
 """more than tokenizers make of ASCII text: one with fewer characters than half of the second model's maximum is whole there"""
@@ -42,6 +44,18 @@ class Passable(Sized):
         return self._length
 
 
+def _limitation(manifest: Manifest) -> str:
+    switch = manifest.facts["switch"]
+    return (
+        f"`{manifest.facts['first']}` answers texts for which its probability is at least {switch['threshold']:.3f}, "
+        f"`{manifest.parent}` the rest, so some texts take much longer than others. On `val`, the first answered {percent(switch['kept'])} "
+        f"of the texts, and accuracy was {percent(switch['accuracy'])}; `{manifest.parent}` alone has "
+        f"{percent(switch['second_accuracy'])}. {percent(switch['spoilt'])} of the predictions were wrong although "
+        f"`{manifest.parent}` alone is right; this sample bounds that share at {percent(switch['spoilt_limit'])}. "
+        f"The harder the texts, the more of them are passed on."
+    )
+
+
 class CascadeEngine(Engine[Passable]):
     """A cascade's artifact."""
 
@@ -51,8 +65,10 @@ class CascadeEngine(Engine[Passable]):
         colour="#E69F00",
         form="cascade",
         takes_providers=True,
+        parts=(FIRST, SECOND),
         brings="including both of its models",
         hub_tags=("cascade",),
+        limitation=_limitation,
     )
 
     def __init__(self, artifact: Artifact, *, threads: int | None = None, providers: Sequence[str] = ("cpu",)) -> None:
@@ -81,6 +97,7 @@ class CascadeEngine(Engine[Passable]):
             )
             for part in parts
         )
+        self.parts = (self.first, self.second)
         alike = parts[0].labels == self.labels
         self._columns = None if alike else [parts[0].labels.index(label) for label in self.labels]
         self.threads = self.second.threads
@@ -100,6 +117,12 @@ class CascadeEngine(Engine[Passable]):
             if not (cut[place] or (text.isascii() and len(text) < self._short)):
                 cut[place] = self.second.truncated([text], self.second.encode([text]))[0]
         return cut
+
+    def margins(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """The distance of the first model's confidence in each text, run alone, from the threshold: [texts]."""
+        alone = np.concatenate([self.first.logits([each]) for each in self.first.encode(texts)])
+        distance: npt.NDArray[np.float64] = np.abs(confidence(alone) - self._switch.threshold)
+        return distance
 
     def logits(self, encoded: Sequence[Passable]) -> Logits:
         """Run texts: float32 of shape [texts, labels], each row from the model that classified the text."""

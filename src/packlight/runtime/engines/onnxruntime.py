@@ -49,6 +49,7 @@ class OnnxEngine(Engine[list[int]]):
         model_files={"fp32": ONNX_FP32, "int8": ONNX_INT8},
         modules=("onnxruntime",),
         takes_providers=True,
+        portable=True,
         compared_with_batches=True,
         macs_from="onnx",
         hub_tags=("onnx", "onnxruntime"),

@@ -5,8 +5,8 @@ import numpy as np
 
 from packlight.errors import RecipeError
 from packlight.progress import info
-from packlight.runtime.artifact import FIRST, SECOND, write_manifest
-from packlight.runtime.engines.cascade import CONFIG_KEY, confidence
+from packlight.runtime.artifact import write_manifest
+from packlight.runtime.engines.cascade import CONFIG_KEY, FIRST, SECOND, confidence
 from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.cascade.options import Cascade
 from packlight.steps.cascade.threshold import choose_threshold, min_certifiable_drop

@@ -20,7 +20,8 @@ from packlight.expected import expected
 from packlight.pipeline.single_step import build_step, run_step
 from packlight.progress import info
 from packlight.runtime.artifact import Artifact
-from packlight.steps import step_types
+from packlight.runtime.engines import form_of
+from packlight.steps import next_step_for, step_types
 from packlight.steps.option import Option, options_of, value_words
 from packlight.steps.step import Step
 
@@ -126,7 +127,7 @@ def _next(artifact: Artifact, data: Dataset, parent: str | None) -> str:
     manifest, path = artifact.manifest, shlex.quote(str(artifact.path))
     source = [] if data.source == SAMPLE else ["--data", data.source]
     texts = "".join(f" {shlex.quote(word)}" for word in (*source, *as_options(data.reading)))
-    follows = step_types()[manifest.step].next_step or _by_form(artifact)
+    follows = step_types()[manifest.step].next_step or next_step_for(form_of(manifest))
     if follows is None:
         return f'packlight predict {path} "a text"'
     if step_types()[manifest.step].needs_restoring:
@@ -134,10 +135,3 @@ def _next(artifact: Artifact, data: Dataset, parent: str | None) -> str:
         return f"packlight {follows} {shlex.quote(str(parent))}{texts} --start {path} --out {out}"
     out = shlex.quote(f"{artifact.path}-{step_types()[follows].artifact_name or follows}")
     return f"packlight {follows} {path}{texts} --out {out}"
-
-
-def _by_form(artifact: Artifact) -> str | None:
-    """The step that usually follows for a model of this kind; None if it is ready to ship."""
-    if artifact.manifest.precision != "fp32":
-        return None
-    return {"torch": "export", "onnxruntime": "quantize-onnx"}.get(artifact.manifest.engine)

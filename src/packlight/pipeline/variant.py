@@ -26,7 +26,7 @@ from packlight.pipeline.resolving import Resolved, check_device, complete, here,
 from packlight.progress import info, warn
 from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_labels, read_manifest, write_manifest
 from packlight.runtime.engines import form_of
-from packlight.steps import apply
+from packlight.steps import apply, next_step_for, step_types
 from packlight.steps.abstention import abstention_of, describe
 from packlight.steps.context import StepContext
 from packlight.steps.finetune.options import Finetune
@@ -226,8 +226,9 @@ def check_parent(
     kind, place = form_of(manifest), shown or str(parent.path)
     if kind not in needed:
         remedy = f"give the variant that it was made from ({manifest.parent})"
-        if kind == "torch":
-            remedy = f"run `packlight export {shlex.quote(place)} --out {shlex.quote(f'{beside(place)}-onnx')}` first"
+        if (converting := next_step_for(kind)) is not None and step_types()[converting].makes in needed:
+            out = f"{beside(place)}-{step_types()[converting].artifact_name}"
+            remedy = f"run `packlight {converting} {shlex.quote(place)} --out {shlex.quote(out)}` first"
         raise RecipeError(f"{place}: is {kind}, but {step.kind} starts from {' or '.join(needed)}; {remedy}")
 
 

@@ -15,7 +15,7 @@ from packlight.steps.step import Step
 if TYPE_CHECKING:
     from packlight.steps.context import StepContext, StepResult
 
-__all__ = ["Step", "apply", "modules_of", "step_types"]
+__all__ = ["Step", "apply", "modules_of", "next_step_for", "step_types"]
 
 
 @cache
@@ -28,6 +28,11 @@ def step_types() -> dict[str, type[Step]]:
             if isinstance(value, type) and issubclass(value, Step) and value.__module__ == options.__name__:
                 found[str(value.__struct_config__.tag)] = value
     return found
+
+
+def next_step_for(kind: str) -> str | None:
+    """The step that usually follows for a kind of model, such as `onnx`; None if it is ready to ship."""
+    return next((word for word, step in step_types().items() if step.usually_after == kind), None)
 
 
 def modules_of(steps: Iterable[Step]) -> tuple[str, ...]:

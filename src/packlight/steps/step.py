@@ -111,7 +111,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lasting_facts: ClassVar[tuple[str, ...]] = ()
     """facts in its manifest that also apply to variants built from this one"""
     next_step: ClassVar[str | None] = None
-    """the step that usually follows; None if the kind of model decides"""
+    """the step that usually follows; None if the kind of its result decides"""
+    usually_after: ClassVar[str | None] = None
+    """the kind of model that it is usually the next step for"""
     needs_restoring: ClassVar[bool] = False
     """whether `next_step` restores the accuracy of its result, with its own parent as the teacher"""
     artifact_name: ClassVar[str] = ""

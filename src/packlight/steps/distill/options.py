@@ -36,7 +36,6 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     needs = ("torch",)
     makes = "torch"
     trains = "teacher"
-    next_step = "export"
     artifact_name = "student"
     example = "artifacts/teacher --data intents.csv --layers 3"
 

@@ -18,7 +18,7 @@ class Export(Step, frozen=True, kw_only=True, tag="export"):
     makes = "onnx"
     generation = 2
     keeps_model = True
-    next_step = "quantize-onnx"
+    usually_after = "torch"
     artifact_name = "onnx"
     example = "artifacts/student --data intents.csv --out artifacts/student-onnx"
 

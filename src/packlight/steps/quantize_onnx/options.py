@@ -12,6 +12,7 @@ class QuantizeOnnx(Step, frozen=True, kw_only=True, tag="quantize-onnx"):
     makes = "onnx-int8"
     generation = 2
     keeps_model = True
+    usually_after = "onnx"
     artifact_name = "int8"
     example = "artifacts/student-onnx --data intents.csv --out artifacts/student-int8"
 

@@ -14,7 +14,6 @@ class TrimVocabulary(Step, frozen=True, kw_only=True, tag="trim-vocabulary"):
     needs = ("torch",)
     makes = "torch"
     keeps_model = True
-    next_step = "export"
     artifact_name = "trimmed"
     example = "artifacts/teacher --data intents.csv --vocab-size 8000"
 

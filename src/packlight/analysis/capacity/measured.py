@@ -6,20 +6,17 @@ of workers sustained, with HTTP, JSON and batching, is divided by that number.
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from packlight.analysis.capacity.plan import SECONDS_PER_HOUR
 from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
+from packlight.analysis.capacity.result_file import Count, Positive, Share, read_result
 from packlight.errors import MeasurementError, PacklightError
-from packlight.files import DAMAGED_JSON
 
 HEADROOM = 0.7
 """the share of the sustained rate to plan with, because traffic is burstier than a Poisson process"""
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Times(msgspec.Struct, frozen=True):
@@ -142,16 +139,7 @@ def read_load(path: Path, workers: int | None = None) -> LoadFigures:
         MeasurementError: if the file is missing, damaged or of an unknown format, if no rate kept the limit, or if the
             number of workers is unknown or differs from the file's.
     """
-    try:
-        load = msgspec.json.decode(path.read_bytes(), type=_Load)
-    except OSError as error:
-        raise MeasurementError(
-            f"{path}: cannot be read ({error.strerror}); give a result of `packlight loadtest --out`"
-        ) from error
-    except DAMAGED_JSON as error:
-        raise MeasurementError(
-            f"{path}: not a result of `packlight loadtest` ({error}); make one with `packlight loadtest --out`"
-        ) from error
+    load = read_result(path, _Load, "a result of `packlight loadtest`", "packlight loadtest --out")
     kept = [(level.rate, level.latency_ms.p99) for level in load.levels if level.carried and level.latency_ms]
     if not kept:
         raise MeasurementError(

@@ -2,18 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from packlight.analysis.capacity.plan import SECONDS_PER_HOUR
 from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
-from packlight.errors import MeasurementError, PacklightError
-from packlight.files import DAMAGED_JSON
-
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
+from packlight.analysis.capacity.result_file import Count, Positive, Share, read_result
+from packlight.errors import PacklightError
 
 
 class _Environment(msgspec.Struct, frozen=True):
@@ -123,17 +119,8 @@ def read_score(path: Path) -> ScoreFigures:
     Raises:
         MeasurementError: when the file is missing, damaged or of an unknown format, or no row was scored.
     """
-    try:
-        score = msgspec.json.decode(path.read_bytes(), type=_Score)
-    except OSError as error:
-        raise MeasurementError(
-            f"{path}: cannot be read ({error.strerror}); give a report of `packlight score --json`"
-        ) from error
-    except DAMAGED_JSON as error:
-        raise MeasurementError(
-            f"{path}: not a report of `packlight score` with at least one row ({error}); make one with `packlight score "
-            "--sample 0.01 --json`"
-        ) from error
+    what = "a report of `packlight score` with at least one row"
+    score = read_result(path, _Score, what, "packlight score --sample 0.01 --json")
     return ScoreFigures(
         artifact=score.artifact,
         rows=score.rows,

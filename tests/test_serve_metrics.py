@@ -1,12 +1,14 @@
 """What a server counts, over all its workers."""
 
 import os
+import re
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from packlight.serve.metrics import SECONDS, Histogram, Metrics, Snapshot
+from pages import ROOT
 
 
 def samples(metrics):
@@ -60,6 +62,13 @@ def test_counts_are_of_all_workers(folder):
     assert found["packlight_queue_texts",] == 4
     assert found["packlight_worker_requests", ("pid", str(os.getpid()))] == 3
     assert found["packlight_worker_requests", ("pid", str(os.getppid()))] == 5
+
+
+def test_the_reference_names_every_metric(folder):
+    page = (ROOT / "docs" / "reference" / "server.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(packlight_\w+?)(?:_total)?(?:\{[\w,]+\})?`", page.partition("## Metrics")[2])
+    exposed = {each.name for each in text_string_to_metric_families(Metrics(folder(1)).expose().decode())}
+    assert exposed == set(named)
 
 
 def test_of_a_dead_worker_only_the_counts_remain(folder):

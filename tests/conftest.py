@@ -10,7 +10,7 @@ import packlight  # noqa: F401 - before any test imports onnxruntime: see packli
 
 # Test modules import these before their own `pytest_plugins` name them.
 pytest.register_assert_rewrite(
-    "command", "deployed", "frontier_run", "lakes", "loopback_hub", "searched", "served", "tiny_run"
+    "command", "deployed", "frontier_run", "lakes", "loopback_hub", "measuring_here", "searched", "served", "tiny_run"
 )
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
@@ -43,7 +43,28 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny():
+def _measuring_here():
+    """Measure without a process for each variant; `real_processes` has them back."""
+    from measuring_here import WorkerThread  # with the next, libraries that tests of plain data do without
+    from packlight.measure import worker_process
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_process, "ChildProcess", WorkerThread)
+        yield
+
+
+@pytest.fixture(scope="module")
+def real_processes(_measuring_here):
+    """Measure each variant in a process of its own, as users do, throughout a test file."""
+    from packlight.measure import child_process, worker_process  # beside its use
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_process, "ChildProcess", child_process.ChildProcess)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny(_measuring_here):
     """The module that makes tiny models; it imports torch, which tests of plain data do without."""
     import torch  # see above
 

@@ -15,6 +15,7 @@ from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
 
 pytest_plugins = ["tiny_run"]
+pytestmark = pytest.mark.usefixtures("real_processes")
 TEXTS = ["wake me at seven", "play the song queen", "will it rain in oslo", "why is the blue whale"]
 
 
@@ -24,7 +25,7 @@ def artifact(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def onnx(tiny_run):
+def onnx(tiny_run, real_processes):  # noqa: ARG001 - the next line starts one
     with Process(subject_of(Artifact.open(tiny_run / "variants" / "teacher-onnx")), threads=1) as process:
         assert process.labels
         yield process

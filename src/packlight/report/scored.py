@@ -28,8 +28,8 @@ def summary(report: ScoreReport) -> tuple[str, ...]:
         )
     if report.texts_per_second is not None:
         lines.append(
-            f"{digits(report.texts_per_second)} texts per second with {counted(report.workers, 'worker')} in up to "
-            f"{megabytes(report.peak_memory_mb)}; {percent(report.cache_hit_rate)} were equal to an earlier text"
+            f"{digits(report.texts_per_second)} texts per second with {counted(report.workers, 'worker')} and up to "
+            f"{megabytes(report.peak_memory_mb)} of memory; {percent(report.cache_hit_rate)} were equal to an earlier text"
         )
         if report.options.sample is not None:
             lines.append(

@@ -96,7 +96,7 @@ class Case:
     If texts share batches, rows that depend on the batch are left out if others remain.
     """
     unsteady: tuple[Measurement, ...]
-    """the rows that were left out for that reason reason"""
+    """the rows that were left out for that reason"""
     best: Measurement
     """the most accurate eligible row"""
 
@@ -358,7 +358,6 @@ def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Violation,
     if not rows:
         yield "No variant has an accuracy, so none can be recommended; measure at least one with trained weights."
         return
-    yield "No variant is within every limit."
     kinds = dict.fromkeys(miss.constraint for row in rows for miss in broken[row.variant])
     hopeless = False
     for kind in kinds:

@@ -151,11 +151,12 @@ def test_of_prodigys_rows_only_the_accepted_ones_are_used():
     ]
     data = "\n".join(map(json.dumps, lines)).encode()
     with pytest.warns(
-        DataWarning, match="Prodigy's 4 rejected and 4 ignored rows are not used, only the 8 accepted ones"
+        DataWarning,
+        match="an export of Prodigy; used only the 8 rows with the answer 'accept', not the 4 rejected and 4 ignored ones$",
     ):
         rows = read_file("a.jsonl", data)["train"]
     assert len(rows) == 8
-    with pytest.raises(DataError, match="has no accepted row"):
+    with pytest.raises(DataError, match="an export of Prodigy; no row has the answer 'accept'"):
         read_file("a.jsonl", data.replace(b'"accept"', b'"reject"'))
 
 
@@ -175,9 +176,12 @@ def test_prodigys_choices_are_its_labels():
     assert [row.label for row in read_file("a.jsonl", data)["train"]] == list("xyxyxyxy")
 
 
-def test_answers_beside_labels_are_prodigys_even_without_its_other_columns():
+def test_answers_beside_labels_are_a_review_even_without_prodigys_columns():
     rows = [f"{WORDS[n % 4]} {n},{'xy'[n % 2]},{'reject' if n > 5 else 'accept'}" for n in range(8)]
-    with pytest.warns(DataWarning, match="Prodigy's 2 rejected rows are not used, only the 6 accepted ones"):
+    with pytest.warns(
+        DataWarning,
+        match=r"a\.csv: used only the 6 rows with the answer 'accept', not the 2 rejected ones; if .* rename it",
+    ):
         assert len(read_file("a.csv", csv_of("text,label,answer", *rows))["train"]) == 6
     chosen = read_file("a.csv", csv_of("text,label,answer", *rows), label_column="answer")["train"]
     assert [row.label for row in chosen].count("reject") == 2

@@ -315,6 +315,12 @@ def test_an_interrupted_measurement_has_the_same_time_in_all(tmp_path, data, tol
     assert [len(raw.latency_ms) for raw in raws] == [len(raw.latency_ms) for raw in whole]
 
 
+def test_the_rounds_to_expect_are_those_that_fit_but_three_in_any_case():
+    effort = BenchmarkConfig(rounds=5, seconds=60)
+    assert [effort.rounds_of(seconds) for seconds in (0, 1, 12, 15, 30, 600)] == [5, 5, 5, 4, 3, 3]
+    assert BenchmarkConfig(rounds=2, seconds=1).rounds_of(9) == 2
+
+
 def test_every_time_says_which_text_it_is_of(tmp_path, data, told):
     raws = measure(tmp_path / "journal", data)
     assert all([data.test.texts[place] for place in raw.timed] == told.texts[0] for raw in raws)

@@ -11,6 +11,7 @@ from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import MeasurementError
 from packlight.extras import REPORT_MODULES, require
+from packlight.pipeline.matching import check_labels
 from packlight.progress import info, warn
 from packlight.runtime import processor
 from packlight.runtime.artifact import Artifact
@@ -50,6 +51,7 @@ def measure(
             )
     labelled = source.read()
     for artifact in opened:
+        check_labels(artifact.path, labelled)
         if artifact.manifest.data_sha256 != labelled.sha256:
             warn(
                 f"warning: {artifact.name} was built from different texts or a different split; if it was trained on "

@@ -53,16 +53,21 @@ def accepted_rows(table: Table) -> Table:
         return table
     if "label" not in table.columns and "accept" not in table.columns:
         raise DataError(f"{table.file}: Prodigy's rows without a label, such as spans; {LATER}; export text and label")
+    whose = "an export of Prodigy; " if PRODIGY & columns or "options" in columns else ""
     kept = [place for place, answer in enumerate(answers) if answer == "accept"]
     if not kept:
-        raise DataError(f"{table.file}: Prodigy's export has no accepted row; accept labels there and export again")
+        again = "accept labels there and export again" if whose else "name the labels' column with --label-column"
+        raise DataError(f"{table.file}: {whose}no row has the answer 'accept'; {again}")
     if len(kept) < len(table):
         counts = Counter(map(str, answers))
         rejected, ignored = counts["reject"], len(table) - len(kept) - counts["reject"]
         left = " and ".join(
-            f"{count} {word}" for count, word in ((rejected, "rejected"), (ignored, "ignored")) if count
+            f"{count:,} {word}" for count, word in ((rejected, "rejected"), (ignored, "ignored")) if count
         )
-        warn(f"{table.file}: Prodigy's {left} rows are not used, only the {len(kept)} accepted ones")
+        otherwise = "" if whose else "; if the column 'answer' is no review of the labels, rename it"
+        warn(
+            f"{table.file}: {whose}used only the {counted(len(kept), 'row')} with the answer 'accept', not the {left} ones{otherwise}"
+        )
     taken = table.take(kept)
     cells = {name: column for name, column in taken.cells.items() if name not in {"answer", "options"}}
     if "accept" in cells and "label" not in cells:

@@ -75,6 +75,11 @@ class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Number of rounds that are measured however long they take."""
         return min(LEAST_ROUNDS, self.rounds)
 
+    def rounds_of(self, seconds: float) -> int:
+        """Number of rounds to expect if each takes this many seconds, before more are added for precision."""
+        fitting = int(self.seconds / seconds) if seconds > 0 else self.rounds
+        return max(self.least_rounds, min(self.rounds, fitting))
+
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
     """The journal's first line: the distribution of texts, from a first look at every variant's speed."""

@@ -16,6 +16,7 @@ from packlight.measure.results import Raw
 from packlight.measure.rounds import BenchmarkConfig, run_benchmark
 from packlight.pipeline.engine_candidates import Candidate, check_origin, gather
 from packlight.pipeline.locking import lock_artifact
+from packlight.pipeline.matching import check_labels
 from packlight.progress import info
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest, write_manifest
@@ -60,6 +61,8 @@ def select_engine(
     parent = Artifact.open(artifact)
     check_origin(parent)
     opened = [Artifact.open(path) for path in others]
+    for each in (parent, *opened):
+        check_labels(each.path, data)
     _check_place(out, [parent, *opened])
     threads, effort = processor.threads_for(threads), effort or BenchmarkConfig()
     with lock_artifact(out) as work:

@@ -87,6 +87,7 @@ def run_step(
     from packlight.models import resolve  # with the next imports, takes seconds that --help should not
     from packlight.pipeline.announcing import announce_model
     from packlight.pipeline.locking import lock_artifact
+    from packlight.pipeline.matching import check_labels
     from packlight.pipeline.preflight import check_start
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
@@ -102,6 +103,7 @@ def run_step(
         check_start(step, checkpoint, data)
         announce_model(step, checkpoint, data)
     for name, each in starts.items():
+        check_labels(Path(each), data)
         needed = step.needs if name == PARENT else step.other_parents[name]
         if "torch" not in needed and not (Path(each) / MANIFEST).is_file() and resolve(each).is_classifier:
             raise RecipeError(

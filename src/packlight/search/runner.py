@@ -29,6 +29,7 @@ from packlight.measure.results import Measurement
 from packlight.measure.rounds import BATCH, BenchmarkConfig
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.announcing import announce_model
+from packlight.pipeline.matching import check_labels
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import check_abstain, check_start
 from packlight.pipeline.resolving import FILE as RESOLVED
@@ -151,6 +152,8 @@ def search(
     if teacher is None:
         checkpoint = resolve(step.start_model(model) or model)
         check_start(step, checkpoint, data)
+    else:
+        check_labels(Path(teacher), data)
     about = Metadata(data=data.sha256, seed=seed, threads=threads, abstain=abstain or 0.0)
     if storage is not None:
         check_database(storage)
@@ -321,8 +324,11 @@ def _seconds_to_measure(rows: Sequence[Row], runner: TrialRunner, effort: Benchm
     """The estimated time for the final measurement of the front."""
     members = [row.values[1] for row in members_of(rows, runner.limits, MOST_MEMBERS)]
     reference = max(members, default=10.0)
-    texts = effort.rounds * (effort.texts + BATCH) + 2 * len(runner.data.test)
-    return REPORT_SECONDS + sum(2 + texts * each / 1e3 for each in (*members, reference, 2 * reference))
+    measured = (*members, reference, 2 * reference)
+    text = sum(measured) / 1e3
+    a_round = (effort.texts + BATCH) * text
+    timed = effort.rounds_of(a_round) * a_round
+    return REPORT_SECONDS + 2 * len(measured) + timed + 2 * len(runner.data.test) * text
 
 
 def _end(runner: TrialRunner, lock: SearchLock, effort: BenchmarkConfig) -> SearchOutcome:

@@ -199,11 +199,11 @@ def _reasons(pick: Measurement, case: Case) -> Iterator[str]:
     fitting = len(case.eligible) + len(case.unsteady)
     unsteady = f" ({len(case.unsteady)} of these batch-dependent)" if case.unsteady else ""
     yield (
-        f"{fitting} of {len(case.measurements.measurements)} variants are within every limit{unsteady}, "
+        f"{fitting} of {len(case.measurements.measurements)} variants {'is' if fitting == 1 else 'are'} within every limit{unsteady}, "
         f"and {len(case.contenders)} accurate enough."
     )
     if pick.variant == case.best.variant:
-        yield "No variant within the limits is more accurate."
+        yield "No other variant within the limits is more accurate."
     else:
         yield f"Against the most accurate of them, {accuracy_of(case.best)}: {case.compare(pick, case.best).words}."
     yield from _kept(pick, case.wanted)
@@ -233,9 +233,9 @@ def _cautions(pick: Measurement, case: Case) -> Iterator[str]:
     elif not pick.stable:
         yield f"Its speedup is not known to within {PRECISION:.0%}: the 95% interval is {times_interval(pick.speedup_ci95)}."
     if depends_on_batch(pick, case.measurements):
-        whose = "Its" if case.wanted.profile in ONE_AT_A_TIME else "No other variant is within the limits, but its"
+        only = "" if case.wanted.profile in ONE_AT_A_TIME else " This holds for every variant within the limits."
         yield (
-            f"{whose} predictions depend on the other texts in the batch{_flips(pick, case.measurements)}. Predict one "
+            f"Its predictions depend on the other texts in the batch{_flips(pick, case.measurements)}.{only} Predict one "
             "text at a time, or quantize statically."
         )
     if pick.precision == "int8":
@@ -249,8 +249,8 @@ def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
     if best is not None and loss is not None and loss > 0 and not case.compare(pick, best).measurable:
         split, texts = case.measurements.chosen_on, case.measurements.data.rows.get(case.measurements.chosen_on, 0)
         yield (
-            f"No difference from {accuracy_of(best)} is measurable on {texts:,} {split} texts, but by the two intervals it "
-            f"may be up to {points(loss).lstrip('+±')}.{_too_few(texts, split, case)}"
+            f"No difference from {accuracy_of(best)} is measurable on {texts:,} {split} texts, but judging by the two "
+            f"intervals, it may be as large as {points(loss).lstrip('+±')}.{_too_few(texts, split, case)}"
         )
     floor = case.wanted.min_accuracy
     if floor is not None and pick.choice is not None and pick.choice.accuracy_ci95[0] < floor:
@@ -291,9 +291,9 @@ def _not_confirmed(pick: Measurement, floor: float | None) -> Iterator[str]:
         return
     _, high = difference_interval(pick.accuracy, pick.accuracy_ci95, pick.val.accuracy, pick.val.accuracy_ci95)
     if high < 0:
-        yield f"Its test accuracy is measurably lower than on val: {points(pick.accuracy - pick.val.accuracy)}."
+        yield f"Its accuracy is measurably lower on test than on val: {points(pick.accuracy - pick.val.accuracy)}."
     if floor is not None and pick.accuracy < floor <= pick.val.accuracy:
-        yield f"On test it misses the accuracy that you asked for: {percent(pick.accuracy)} instead of {percent(floor)}."
+        yield f"On test, its accuracy of {percent(pick.accuracy)} is below the {percent(floor)} that you asked for."
 
 
 def _flips(row: Measurement, measurements: Measurements) -> str:

@@ -71,7 +71,8 @@ const bubblesOf = (page, costs) => {
 const unsteadyPick = (page, found) => {
   const profile = page.evidence.profiles.find((each) => each.name === found.profile);
   if (!page.evidence.depends_on_batch[found.place]) return "";
-  return ` ${profile.one_at_a_time ? "Its" : "No other variant is within the limits, but its"} predictions depend on the other texts in the batch.`;
+  const only = profile.one_at_a_time ? "" : " This holds for every variant within the limits.";
+  return ` Its predictions depend on the other texts in the batch.${only}`;
 };
 
 const explain = (page, found) => {
@@ -83,8 +84,8 @@ const explain = (page, found) => {
   }
   const unsteady = found.fitting.length - found.eligible.length;
   const left = unsteady ? ` (${unsteady} of these batch-dependent)` : "";
-  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} are within every limit${left}, and ${found.contenders.length} accurate enough.${unsteadyPick(page, found)}`;
-  if (found.place === found.best) return `${counts} No variant within the limits is more accurate.`;
+  const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} ${found.fitting.length === 1 ? "is" : "are"} within every limit${left}, and ${found.contenders.length} accurate enough.${unsteadyPick(page, found)}`;
+  if (found.place === found.best) return `${counts} No other variant within the limits is more accurate.`;
   const best = rows[found.best];
   return `${counts} Compared with the most accurate of them, ${best.variant} (${percent(choiceOf(best).accuracy)}): ${page.evidence.differs[found.place][found.best]}.`;
 };

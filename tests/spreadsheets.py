@@ -9,19 +9,30 @@ DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 OPEN = "urn:oasis:names:tc:opendocument:xmlns"
 
 
-def xlsx(cells):
-    """The smallest workbook with these rows."""
-    sheet = "".join(f"<row>{''.join(map(cell_of, row))}</row>" for row in cells)
+def xlsx(cells, *, merged=(), **others):
+    """The smallest workbook with these rows, cells such as `A2:A4` merged, and other sheets by name."""
+    sheets = {"Tabelle1": cells} | others
+    if not cells:
+        del sheets["Tabelle1"]
+    numbered = list(enumerate(sheets.items(), start=1))
+    names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, (name, _) in numbered)
+    links = "".join(
+        f'<Relationship Id="r{n}" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n, _ in numbered
+    )
     parts = {
         "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
         "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
         f'Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{DOCUMENT}"><sheets>'
-        '<sheet name="Tabelle1" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r1" '
-        f'Type="{DOCUMENT}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{sheet}</sheetData></worksheet>',
+        "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{DOCUMENT}"><sheets>{names}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}">{links}</Relationships>',
     }
+    joined = "".join(f'<mergeCell ref="{each}"/>' for each in merged)
+    for number, (_, rows) in numbered:
+        sheet = "".join(f"<row>{''.join(map(cell_of, row))}</row>" for row in rows)
+        merges = f"<mergeCells>{joined}</mergeCells>" if merged else ""
+        parts[f"xl/worksheets/sheet{number}.xml"] = (
+            f'<worksheet xmlns="{SHEET}"><sheetData>{sheet}</sheetData>{merges}</worksheet>'
+        )
     return packed(parts)
 
 

@@ -287,7 +287,42 @@ def test_a_spreadsheet_is_read(suffix):
     pytest.importorskip("python_calamine")
     data = {"xlsx": xlsx, "ods": ods}[suffix](CELLS)
     rows = read_file(f"a.{suffix}", data)["train"]
-    assert rows == [Row(f"a.{suffix}", 2, "wake me, please", "alarm"), Row(f"a.{suffix}", 4, "play “jazz”", 7)]
+    assert rows == [Row(f"a.{suffix}", 2, "wake me, please", "alarm"), Row(f"a.{suffix}", 4, "play “jazz”", "7")]
+
+
+def test_numbers_among_texts_are_texts_and_a_column_of_numbers_is_not():
+    pytest.importorskip("python_calamine")
+    rows = read_file("a.xlsx", xlsx([("text", "label"), ("hi", 1), (1000, 2), (0.5, 1)]))["train"]
+    assert [(row.text, row.label) for row in rows] == [("hi", 1), ("1000", 2), ("0.5", 1)]
+
+
+def test_a_label_that_is_merged_over_rows_is_the_label_of_each():
+    pytest.importorskip("python_calamine")
+    cells = [("label", "text"), ("alarm", "wake me"), ("", "ring"), ("music", "play"), ("", "sing")]
+    rows = read_file("a.xlsx", xlsx(cells, merged=("A2:A3", "A4:A5", "D1:D9")))["train"]
+    assert [(row.label, row.text) for row in rows] == [
+        *(("alarm", "wake me"), ("alarm", "ring"), ("music", "play"), ("music", "sing")),
+    ]
+
+
+def test_sheets_that_are_named_like_splits_are_the_splits():
+    pytest.importorskip("python_calamine")
+    sheets = {name: [("text", "label"), (f"a {name}", "x"), ("", "")] for name in ("train", "Validation", "test")}
+    with pytest.warns(DataWarning, match=r"4 sheets; only 'train', 'Validation', 'test' were read"):
+        found = read_file("a.xlsx", xlsx((), **sheets, Notes=[("by", "Anna")]))
+    assert {split: [row.text for row in rows] for split, rows in found.items()} == {
+        "train": ["a train"],
+        "val": ["a Validation"],
+        "test": ["a test"],
+    }
+    assert found["val"][0].file == "a.xlsx, sheet 'Validation'"
+
+
+def test_a_first_sheet_of_notes_is_refused_with_what_to_do():
+    pytest.importorskip("python_calamine")
+    with pytest.warns(DataWarning, match="only the first, 'Tabelle1', was read"):
+        message = refusal("a.xlsx", xlsx([("made by Anna",)], Data=[("text", "label"), ("hi", "x")]))
+    assert "of the sheet 'Tabelle1'; put all labelled texts on the first sheet" in message
 
 
 def test_what_is_no_spreadsheet_is_refused():

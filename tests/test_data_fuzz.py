@@ -51,6 +51,7 @@ SEEDS = {
     "i.csv.gz": gzip.compress(csv(","), mtime=0),
     "j.parquet": None,
     "k.xlsx": xlsx([("text", "label"), *ROWS]),
+    "m.xlsx": xlsx((), merged=("B2:B3",), train=[("text", "label"), *ROWS], test=[("text", "label"), *ROWS[:4]]),
     "l.ods": ods([("text", "label"), *ROWS]),
     "m.jsonl.gz": gzip.compress(LINES.encode(), mtime=0),
     "n.jsonl": "".join(

@@ -1,5 +1,6 @@
 """What is refused, with file, row and remedy, and what is warned of."""
 
+import datetime as dt
 import warnings
 
 import pytest
@@ -37,6 +38,11 @@ def build(parts, oos_label=None):
         ("", "a", "the text is empty; write one or remove the row"),
         (" \t\n", "a", "the text is empty"),
         (None, "a", "the text is empty"),
+        (
+            dt.date(2024, 5, 1),
+            "a",
+            "the text is 2024-05-01, a date or time, not a text; give a string, or choose the right",
+        ),
         (7, "a", "the text is 7 of type int; give a string, or choose the right column with --text-column"),
         ("hi", "", "the label of 'hi' is missing; write one or remove the row"),
         ("hi", "  ", "the label of 'hi' is missing"),

@@ -34,6 +34,8 @@ class Table:
     header_row: int | None = None
     notes: tuple[str, ...] = ()
     """how the file was read, for the first lines of a run: its encoding, a missing header"""
+    sheet: str | None = None
+    """the name of the sheet of a workbook"""
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -1,5 +1,6 @@
 """Check rows once. A row that passes has a text and a label, both clean strings."""
 
+import datetime as dt
 import math
 import unicodedata
 from collections import defaultdict
@@ -155,16 +156,23 @@ def _warn_of_absent_labels(parts: Mapping[str, Sequence[Example]]) -> None:
         )
 
 
+def _shown(value: object) -> str:
+    """A value that is no string, with its type."""
+    if isinstance(value, dt.date | dt.time):
+        return f"{value}, a date or time, not a text"
+    return f"{quoted(value)} of type {type(value).__name__}"
+
+
 def _validate(row: Row) -> Example | Diagnostic:
     """The example of a row, or what is wrong with it."""
     if _is_missing(row.text) or (isinstance(row.text, str) and not row.text.strip()):
         return Diagnostic(row.file, row.number, "the text is empty", "write one or remove the row")
     if not isinstance(row.text, str):
-        what = f"the text is {quoted(row.text)} of type {type(row.text).__name__}"
+        what = f"the text is {_shown(row.text)}"
         return Diagnostic(row.file, row.number, what, "give a string, or choose the right column with --text-column")
     label = _label(row.label)
     if label is None:
-        what = f"the label is {quoted(row.label)} of type {type(row.label).__name__}"
+        what = f"the label is {_shown(row.label)}"
         return Diagnostic(row.file, row.number, what, "give one label, a string or an integer")
     if not label:
         return Diagnostic(

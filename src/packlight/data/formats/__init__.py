@@ -65,16 +65,8 @@ def read_file(
         MissingExtraError: when the library that reads it is not installed.
     """
     found = _read(file, data, encoding)
-    if isinstance(found, Table):
-        if len(found.columns) == 1:
-            raise DataError(
-                f"{file} has one column only ({quoted(found.columns[0])} in row {found.header_row or 1}): expected a text "
-                "and its label in each row, separated by comma, semicolon, tab, bar"
-            )
-        table = found.without_blank_rows() if found.header_row is not None else found
-        tables = {"train": with_header(table) if text_column is label_column is None else table}
-    else:
-        tables = found
+    tables = {"train": found} if isinstance(found, Table) else found
+    tables = {name: _prepared(table, named=bool(text_column or label_column)) for name, table in tables.items()}
     if set(tables) == {"train"} and "split" not in {text_column, label_column}:
         tables = rows_by_split(tables["train"])
     rows = dict[str, list[Row]]()
@@ -84,6 +76,27 @@ def read_file(
         if notes is not None and note not in notes:
             notes.append(note)
     return rows
+
+
+def _prepared(table: Table, *, named: bool) -> Table:
+    """A table without blank rows, and with names for its columns if a file of records has none.
+
+    Raises:
+        DataError: if it has a single column.
+    """
+    if len(table.columns) == 1:
+        where = (
+            ", separated by comma, semicolon, tab, bar"
+            if table.sheet is None
+            else f" of the sheet {table.sheet!r}; put all labelled texts on the first sheet"
+        )
+        raise DataError(
+            f"{table.file} has one column only ({quoted(table.columns[0])} in row {table.header_row or 1}): expected a text "
+            f"and its label in each row{where}"
+        )
+    if table.header_row is None:
+        return table
+    return table.without_blank_rows() if named else with_header(table.without_blank_rows())
 
 
 def read_texts(file: str, data: bytes, *, text_column: str | None = None, encoding: str | None = None) -> list[str]:

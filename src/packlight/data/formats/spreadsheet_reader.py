@@ -1,4 +1,4 @@
-"""Spreadsheets: the first sheet, whose first row names the columns."""
+"""Spreadsheets: the first sheet, or those named like splits. The first row names the columns."""
 
 import io
 import re
@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from packlight import extras
+from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
 from packlight.data.table import Table
 from packlight.errors import DataError
@@ -24,11 +25,14 @@ ODS_TIMES = re.compile(rb"number-(?:rows|columns)-repeated=[\"'](\d{1,9})[\"']")
 ODS_VALUE = re.compile(rb"office:value|<text:p")
 
 
-def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Table:  # noqa: ARG001 - it states its own
+def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Table | dict[str, Table]:  # noqa: ARG001 - it states its own
     """An .xlsx, .xls or .ods file, read by python-calamine. Formulas are read as their saved values.
 
+    Returns:
+        The first sheet, or the sheets that are named like splits, if there is one for training and another.
+
     Raises:
-        DataError: if the file is not a spreadsheet, or if its first sheet has no rows.
+        DataError: if the file is not a spreadsheet, or if a sheet that is read has no rows.
         MissingExtraError: if python-calamine is not installed.
 
     Warns:
@@ -39,25 +43,60 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         names = book.sheet_names
-        rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        splits = {split: name for name in names if (split := split_named(name))}
+        read = splits if "train" in splits and len(splits) > 1 else {"train": names[0]}
+        sheets = {split: book.get_sheet_by_name(name) for split, name in read.items()}
+        rows = {split: _filled(sheet) for split, sheet in sheets.items()}
     except (calamine.CalamineError, OSError, ValueError, IndexError) as error:
-        raise DataError(f"{file} is not a readable spreadsheet ({error}); save it as CSV in UTF-8") from error
+        raise DataError(
+            f"{file} is not a readable spreadsheet ({error}); save it as CSV in UTF-8, with a name that ends in .csv"
+        ) from error
+    if len(names) > len(read):
+        which = f"only the first, {names[0]!r}," if len(read) == 1 else f"only {', '.join(map(repr, read.values()))}"
+        warn(f"{file} has {len(names)} sheets; {which} {'was' if len(read) == 1 else 'were'} read")
+    tables = {split: _table(file, read[split], rows[split], alone=len(read) == 1) for split in read}
+    return tables if len(read) > 1 else tables["train"]
+
+
+def _filled(sheet: Any) -> list[list[Any]]:
+    """The rows of a sheet from its first, with the value of cells that are merged over several rows in each of them."""
+    rows: list[list[Any]] = sheet.to_python(skip_empty_area=False)
+    for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
+        for row in rows[top + 1 : bottom + 1]:
+            if column < len(row):
+                row[column] = rows[top][column]
+    return rows
+
+
+def _table(file: str, sheet: str, rows: list[list[Any]], *, alone: bool) -> Table:
+    """The table of a sheet.
+
+    Raises:
+        DataError: if it has no rows, or if two columns have the same name.
+    """
+    where = file if alone else f"{file}, sheet {sheet!r}"
     numbered = [
         (number, row) for number, row in enumerate(rows, start=1) if any(_cell(cell) is not None for cell in row)
     ]
     if not numbered:
         raise DataError(
-            f"{file}: the sheet {names[0]!r} is empty: expected labelled texts, a text and its label in each row"
+            f"{file}: the sheet {sheet!r} is empty: expected labelled texts, a text and its label in each row"
         )
-    if len(names) > 1:
-        warn(f"{file} has {len(names)} sheets; only the first, {names[0]!r}, was read")
     (header_row, header), *records = numbered
     titles = [str(_cell(cell) or "").strip() for cell in header]
     used = [place for place, title in enumerate(titles) if title or any(_cell(row[place]) for _, row in records)]
     if len({titles[place] for place in used}) < len(used):
-        raise DataError(f"{file}, row {header_row}: a column name occurs twice; give each column its own name")
-    cells = {titles[place]: [_cell(row[place]) for _, row in records] for place in used}
-    return Table(file, [number for number, _ in records], cells, header_row, (f"sheet {names[0]!r}",))
+        raise DataError(f"{where}, row {header_row}: a column name occurs twice; give each column its own name")
+    cells = {titles[place]: _column_of([row[place] for _, row in records]) for place in used}
+    return Table(where, [number for number, _ in records], cells, header_row, (f"sheet {sheet!r}",), sheet)
+
+
+def _column_of(values: list[Any]) -> list[object]:
+    """A column's cells. A number among texts was typed as a text, and its cell was not formatted as one."""
+    cells = [_cell(value) for value in values]
+    if not any(isinstance(cell, str) for cell in cells):
+        return cells
+    return [str(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else cell for cell in cells]
 
 
 def _check_size(file: str, data: bytes) -> None:

@@ -96,14 +96,14 @@ def test_a_change_is_told_from_noise_by_paired_answers(two_runs):
     assert comparison.paired
     assert same.change("accuracy").verdict == "same"
     assert same.change("accuracy").p == 1.0
-    assert (same.mended, same.broken) == (1, 0)
+    assert (same.fixed, same.broken) == (1, 0)
     _, worse = changes(*two_runs, "worse")
     assert worse.change("accuracy").verdict == "worse"
     assert worse.change("accuracy").change == pytest.approx(-0.05)
     assert worse.change("accuracy").interval[1] < 0
     assert worse.change("macro_f1").verdict == "worse"
     assert worse.change("latency").verdict == "same"
-    assert (worse.mended, worse.broken) == (0, 40)
+    assert (worse.fixed, worse.broken) == (0, 40)
 
 
 def test_latency_is_judged_by_rounds(two_runs):
@@ -128,7 +128,7 @@ def test_without_the_same_texts_the_test_is_unpaired_and_a_caution_says_so(two_r
     comparison, worse = changes(before, other, "worse")
     assert not comparison.paired
     assert worse.change("accuracy").method == "Newcombe, unpaired"
-    assert worse.mended is None
+    assert worse.fixed is None
     assert worse.change("macro_f1").verdict == "untested"
     assert "different test texts" in " ".join(comparison.cautions)
     old = write(tmp_path / "old", raw("worse", range(80), answers=answers), keep_test=False)

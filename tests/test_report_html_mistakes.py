@@ -40,7 +40,7 @@ def test_a_label_that_the_data_lacks_is_named_so():
 def test_a_step_is_shown_by_the_queries_that_it_turned():
     found = effect(raw("parent", [0, 1, 1, 1, 2]), raw("child", [1, 0, 2, 1, 2], [0.9, 0.8, 0.7, 0.6, 0.5]), TRUTH)
     assert (found.broke, found.fixed, found.both_wrong) == (1, 1, 1)
-    (broken,), (mended,) = found.broken, found.mended
+    (broken,), (fixed,) = found.broken_texts, found.fixed_texts
     assert (broken.text, broken.answer, broken.before, broken.given, broken.confidence) == (
         "a",
         "cat",
@@ -48,7 +48,7 @@ def test_a_step_is_shown_by_the_queries_that_it_turned():
         "dog",
         0.9,
     )
-    assert (mended.text, mended.before, mended.given) == ("b", "dog", "cat")
+    assert (fixed.text, fixed.before, fixed.given) == ("b", "dog", "cat")
 
 
 def test_long_lists_are_cut_and_counted():
@@ -56,7 +56,7 @@ def test_long_lists_are_cut_and_counted():
     truth = TrueLabels(split="test", labels=("cat", "dog"), texts=["t"] * many, answers=[0] * many)
     found = effect(raw("parent", [0] * many), raw("child", [1] * many), truth)
     assert found.broke == many
-    assert len(found.broken) == LISTED
+    assert len(found.broken_texts) == LISTED
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, [0] * 5), ([0] * 5, None)])

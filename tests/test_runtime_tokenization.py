@@ -53,10 +53,6 @@ def test_without_a_padding_token_it_is_the_first(tmp_path):
     assert TextEncoder(tmp_path / "t.json", 16).pad_id == 0
 
 
-def test_the_vocabulary_is_counted(encoder, tiny):
-    assert encoder.vocabulary_size == tiny.VOCABULARY
-
-
 @pytest.mark.parametrize("content", [None, "", "{}", "no JSON"])
 def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, content):
     if content is not None:

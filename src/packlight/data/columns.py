@@ -61,7 +61,7 @@ def choose_text_column(table: Table, text_column: str | None = None) -> str:
     """The text column in a table that needs no labels: the given one, one with a known name, or the only one.
 
     Raises:
-        DataError: when the named column is not there, or when a guess would be a gamble.
+        DataError: if the named column does not exist, or if the columns are ambiguous.
     """
     if text_column is not None:
         if text_column not in table.columns:
@@ -94,8 +94,8 @@ def labelled_rows(
 
     Args:
         table: the table.
-        text_column: the column of the texts, guessed when None.
-        label_column: the column of the labels, guessed when None.
+        text_column: the column of the texts. Detected by default.
+        label_column: the column of the labels. Detected by default.
         names: names of class indices by column.
 
     Raises:

@@ -40,8 +40,8 @@ def read_hub(
 
     Args:
         reference: `org/name`, with `:configuration` if there are several, and optionally `@revision`.
-        text_column: the column of the texts, guessed when None.
-        label_column: the column of the labels, guessed when None.
+        text_column: the column of the texts. Detected by default.
+        label_column: the column of the labels. Detected by default.
 
     Raises:
         DataError: if the data set or the configuration does not exist (the message lists those that do), if it cannot

@@ -22,7 +22,7 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
     """Take missing splits from train: a tenth for val, a fifth for test.
 
     Texts that differ only in case and white space stay together. Train keeps at least one text of each label, texts
-    that also occur in a given split, and texts with two labels, which can't evaluate a model. A text's split depends
+    that also occur in a given split, and texts with two labels, which are useless for evaluation. A text's split depends
     only on the seed and the text, not on its row. Each split has a text of each label, if that doesn't make it much
     larger than its share. With many labels of few texts, labels take turns.
 

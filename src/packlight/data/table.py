@@ -33,7 +33,7 @@ class Table:
     cells: Mapping[str, Sequence[object]]
     header_row: int | None = None
     notes: tuple[str, ...] = ()
-    """how the file was read, for the first lines of a run: its encoding, a missing header"""
+    """how the file was read, such as its encoding, for the first lines of a run"""
     sheet: str | None = None
     """the name of the sheet of a workbook"""
 

@@ -22,12 +22,12 @@ def texts_of_file(file: Path, *, text_column: str | None = None, encoding: str |
 
     Args:
         file: the file. Its suffix determines the format.
-        text_column: the column of a table's texts, guessed when None.
-        encoding: found when None.
+        text_column: the column of a table's texts. Detected by default.
+        encoding: encoding of the bytes. Detected by default.
 
     Raises:
-        DataError: when the file cannot be read, or holds no text.
-        MissingExtraError: when the library that reads it is not installed.
+        DataError: if the file cannot be read, or has no text.
+        MissingExtraError: if the library that reads it is not installed.
     """
     try:
         content = file.read_bytes()
@@ -46,7 +46,7 @@ def read_lines(file: Path) -> list[str]:
     """The texts of a file, one per line, without blank lines.
 
     Raises:
-        DataError: when the file cannot be read, or holds no text.
+        DataError: if the file cannot be read, or has no text.
     """
     return [text for text in texts_of_file(file) if text]
 
@@ -57,7 +57,7 @@ def lines_of(source: str, content: bytes, *, encoding: str | None = None) -> lis
     Args:
         source: their name in error messages.
         content: the bytes.
-        encoding: found when None.
+        encoding: encoding of the bytes. Detected by default.
 
     Raises:
         DataError: if they are not text, or are empty.

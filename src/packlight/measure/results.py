@@ -345,7 +345,7 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
         """The row of one variant.
 
         Raises:
-            MeasurementError: when there is none of that name.
+            MeasurementError: if there is none of that name.
         """
         for row in self.measurements:
             if row.variant == variant:

@@ -1,7 +1,7 @@
 """A process that runs one engine: requests and replies are JSON lines.
 
 Each variant is measured in its own process, so that its memory is separate and its threads are set once.
-Started by `benchmark.process` as `python -m packlight.measure.worker`.
+Started by `worker_process` as `python -m packlight.measure.worker`.
 """
 
 import os

@@ -50,7 +50,7 @@ def known_family(model: PreTrainedModel) -> ArchitectureLayout:
     """Find the model's projections.
 
     Raises:
-        ModelError: when that is not known.
+        ModelError: if that is not known.
     """
     family = family_of(model)
     if family is None:
@@ -126,7 +126,7 @@ def pad_heads(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, 
 
     Args:
         model: the model of the state.
-        state: all tensors by name, from `pooling.stock_state`.
+        state: all tensors by name, from `mean_pooling.hub_state_dict`.
     """
     stock = dict(state)
     if _is_cut(model):

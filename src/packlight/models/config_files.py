@@ -11,7 +11,7 @@ def read_json(path: Path, where: str) -> dict[str, Any]:
     """A JSON object of a model folder.
 
     Raises:
-        ModelError: when it is damaged.
+        ModelError: if it is damaged.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

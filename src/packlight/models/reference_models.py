@@ -92,7 +92,7 @@ def resolve_reference(name: str) -> Checkpoint | None:
     """The fine-tuned reference; None if it is not available. Without a network, this takes seconds.
 
     Raises:
-        ModelError: when there is no reference of that name, or what was downloaded must not be opened.
+        ModelError: if there is no reference of that name, or what was downloaded must not be opened.
     """
     try:
         return open_reference(name)
@@ -104,8 +104,8 @@ def open_reference(name: str) -> Checkpoint:
     """The fine-tuned reference from the Hub or its cache.
 
     Raises:
-        ModelError: when there is no reference of that name, or what was downloaded must not be opened.
-        HubUnavailableError: when it is not available.
+        ModelError: if there is no reference of that name, or what was downloaded must not be opened.
+        HubUnavailableError: if it is not available.
     """
     return open_snapshot(_find(_reference(name)), name)
 

@@ -57,10 +57,10 @@ def announce(
 
 
 def announce_model(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
-    """Say what a single step understood of the model that it starts from.
+    """Show how a single step understood the model that it starts from.
 
     Raises:
-        ModelError: when the model is of another kind, or its labels are not the data's.
+        ModelError: if the model is of another kind, or its labels are not the data's.
     """
     for line in model_lines(step, checkpoint, data, None):
         info(line)

@@ -64,7 +64,7 @@ def check_abstain(abstain: float, data: Dataset) -> None:
     """Check a stated loss by abstaining.
 
     Raises:
-        RecipeError: when it is not a share, or when the data has an out-of-scope class that models learn instead.
+        RecipeError: if it is not a share, or if the data has an out-of-scope class that models learn instead.
     """
     if not 0 < abstain < 1:
         raise RecipeError(f"--abstain {abstain:g}: give a share above 0 and below 1, such as 0.02")

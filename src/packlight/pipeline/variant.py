@@ -157,7 +157,7 @@ def fingerprint_of(
     """The fingerprint of the variant that `make_variant` builds from a resolved step. `data` is the content hash.
 
     Raises:
-        DataError: when a file that the step reads cannot be read.
+        DataError: if a file that the step reads cannot be read.
     """
     origins = (
         parent.manifest.fingerprint if parent else None,
@@ -246,7 +246,7 @@ def _content(file: Path) -> str:
     """Hash of a file that a step reads.
 
     Raises:
-        DataError: when it cannot be read.
+        DataError: if it cannot be read.
     """
     try:
         return sha256_of(file)

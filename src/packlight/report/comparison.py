@@ -97,8 +97,8 @@ def _title(comparison: Comparison) -> str:
 
 def _findings(comparison: Comparison) -> Iterable[str]:
     for variant in comparison.variants:
-        if variant.mended or variant.broken:
-            yield (f"{variant.name}: {variant.broken} test texts became wrong, {variant.mended} became right.")
+        if variant.fixed or variant.broken:
+            yield (f"{variant.name}: {variant.broken} test texts became wrong, {variant.fixed} became right.")
     changes = [change for variant in comparison.variants for change in variant.changes]
     tested = [change for change in changes if change.interval is not None and change.verdict != "untested"]
     if tested and not any(change.measurable for change in tested):

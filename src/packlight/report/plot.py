@@ -38,7 +38,7 @@ def write_plot(summary: Summary, folder: Path) -> tuple[Path, Path]:
     """Draw `plot.png` and `plot.svg` into a folder.
 
     Raises:
-        MissingExtraError: When vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     png, svg = folder / "plot.png", folder / "plot.svg"
     drawing = render_plot(summary)
@@ -51,7 +51,7 @@ def render_plot(summary: Summary) -> str:
     """The plot as SVG. The same summary always gives the same text.
 
     Raises:
-        MissingExtraError: When vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     chart = vega.chart("plot")
     frame = _Frame.around(summary.rows, width=chart["width"], height=chart["height"])

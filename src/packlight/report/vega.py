@@ -54,7 +54,7 @@ def svg(specification: Mapping[str, Any]) -> str:
     """Draw a chart as SVG, with its texts as text.
 
     Raises:
-        MissingExtraError: when vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     drawn: str = load("vl_convert", PURPOSE).vega_to_svg(_with_font(specification))
     return drawn
@@ -64,7 +64,7 @@ def png(drawing: str, *, scale: float) -> bytes:
     """An SVG drawing as PNG with `scale` pixels for each of its units.
 
     Raises:
-        MissingExtraError: when vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     drawn: bytes = load("vl_convert", PURPOSE).svg_to_png(drawing, scale=scale)
     return drawn

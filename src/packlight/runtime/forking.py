@@ -30,7 +30,7 @@ def keep(session: Any) -> None:
 
 
 def generation() -> int:
-    """How many forks lie between this process and the one that imported packlight: another number, another process."""
+    """The number of forks between this process and the one that imported packlight. It tells the two apart."""
     return _generation
 
 

@@ -139,11 +139,6 @@ class TextEncoder:
             mask[index, place] = 1
         return Tokens(ids, mask)
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Pieces, added tokens included."""
-        return self._tokenizer.get_vocab_size()
-
     def _find_pad_id(self, settings: dict[str, Any]) -> int:
         stated = [_content(settings.get("pad_token")), "[PAD]", "<pad>", _content(settings.get("eos_token"))]
         for token in filter(None, stated):

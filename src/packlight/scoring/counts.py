@@ -1,4 +1,4 @@
-"""What is counted while rows are scored."""
+"""Counts of the rows that were scored."""
 
 from typing import Self
 
@@ -6,22 +6,22 @@ import msgspec
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows and what became of them; counts of parts add up."""
+    """The rows of a part of the output. Counts of several parts can be added."""
 
     rows: int = 0
     labels: dict[str, int] = {}
-    """rows of each label"""
+    """number of rows of each label"""
     out_of_scope: int = 0
     truncated: int = 0
-    """rows whose text is longer than the model takes"""
+    """number of rows whose text is longer than the model's maximum"""
     errors: dict[str, int] = {}
-    """rows without a label, by what is wrong with their text"""
+    """number of rows without a label, by what is wrong with their text"""
     inferences: int = 0
-    """texts that the model ran on; the others were equal to one of these"""
+    """number of texts that the model ran on; the others were equal to one of these"""
 
     @property
     def failed(self) -> int:
-        """Rows without a label."""
+        """Number of rows without a label."""
         return sum(self.errors.values())
 
     @property
@@ -31,7 +31,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         return 1 - self.inferences / texts if texts else None
 
     def __add__(self, other: Self) -> "Counts":
-        """Both together."""
+        """The sum of both."""
         return Counts(
             rows=self.rows + other.rows,
             labels=_sum(self.labels, other.labels),

@@ -1,4 +1,4 @@
-"""One fragment to one file: read, score and write, each in a thread of its own, a window of rows at a time."""
+"""Score one fragment to one file: read, score and write a window of rows at a time, each in its own thread."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,21 +17,21 @@ from packlight.scoring.settings import Done, Fragment, Setup
 from packlight.scoring.writers import output_file
 
 WINDOW_ROWS = 16_384
-"""rows that are sorted by length together"""
+"""number of rows that are sorted by length together"""
 WINDOW_BYTES = 16 << 20
-"""bytes of texts after which a window ends earlier"""
+"""number of bytes of text after which a window ends earlier"""
 T = TypeVar("T")
 
 
 def run_fragment(number: int, fragment: Fragment, scorer: Scorer, setup: Setup, moved: Callable[[int], None]) -> Done:
-    """Score a fragment and put its file in place.
+    """Score a fragment and write its file.
 
     Args:
-        number: of the fragment.
-        fragment: what to read, and where its output goes.
-        scorer: an opened artifact; it forgets what it scored before.
+        number: the fragment's number.
+        fragment: what to read, and where to write the output.
+        scorer: an opened artifact. It is reset first.
         setup: how the output is written.
-        moved: told of every window how many rows it had.
+        moved: called with the number of rows of each window.
 
     Raises:
         DataError: if the input can't be read, or with `strict` at the first row without a label.
@@ -82,7 +82,7 @@ class _Seen:
 
 
 def _columns(names: list[str], scorer: Scorer, file: str) -> list[str] | None:
-    """What must be read: the texts and what is kept, in the input's order; None for all."""
+    """The columns to read: the texts and those to keep, in the input's order; None for all."""
     settings = scorer.settings
     if settings.text_column not in names:
         raise DataError(f"{file}: no column {settings.text_column!r}; the columns are {', '.join(map(repr, names))}")
@@ -104,14 +104,14 @@ def _counted(batches: Iterable[pa.RecordBatch], seen: _Seen, most: int | None) -
 
 
 def _sampled(batches: Iterable[pa.RecordBatch], fragment: Fragment, setup: Setup) -> Iterator[pa.RecordBatch]:
-    """A random share of the rows, always the same ones."""
+    """A random share of the rows: always the same ones for the same seed."""
     random = np.random.default_rng(fragment.seed)
     for batch in batches:
         yield batch if setup.sample is None else batch.filter(pa.array(random.random(batch.num_rows) < setup.sample))
 
 
 def _windows(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa.RecordBatch]:
-    """Batches joined until there are enough rows or bytes to score together."""
+    """Join batches until there are enough rows or bytes to score together."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
@@ -126,13 +126,13 @@ def _windows(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
-    """A table's rows as one batch, whose texts can be sorted by length together."""
+    """A table's rows as one batch, so that its texts are sorted by length together."""
     (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     return batch
 
 
 def _ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items; the next one is made in a thread while the last one is used."""
+    """Yield the items, and compute the next one in a thread while the last one is used."""
     source = iter(items)
     with ThreadPoolExecutor(1) as reading:
         following = reading.submit(next, source, None)

@@ -1,4 +1,4 @@
-"""From what was given to files of one kind, and from those to fragments with the names of their outputs."""
+"""Find the input files, and divide them into fragments with the names of their outputs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ SUFFIXES: dict[str, Kind] = {
 PACKINGS = {".gz": "gzip", ".zst": "zstd"}
 EXTENSIONS = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
 AT_ONCE = 16
-"""files whose beginnings are read at once"""
+"""number of files that are inspected at once"""
 
 
 class InputFile(NamedTuple):
-    """A file of the input, once its kind is known."""
+    """An input file of a known format."""
 
     found: Found
     kind: Kind
@@ -41,15 +41,16 @@ class InputFile(NamedTuple):
 
     @property
     def reader(self) -> Reader:
-        """What reads it."""
+        """The reader of its format."""
         return READERS[self.kind]
 
 
 def input_files(given: Sequence[str]) -> list[InputFile]:
-    """Every file of the input, in the order of what was given.
+    """Every input file, in the order of the arguments.
 
     Raises:
-        DataError: if there are none, a file is given twice, or its kind is unknown or not that of the others in its folder.
+        DataError: if there are none, if a file is given twice, or if its format is unknown or differs from that of
+        the others in its folder.
     """
     files: dict[str, InputFile] = {}
     for one in given:
@@ -75,7 +76,7 @@ def input_files(given: Sequence[str]) -> list[InputFile]:
 
 
 def fragments_of(files: Sequence[InputFile], options: JobOptions) -> list[Fragment]:
-    """The parts of the files, about `rows_per_file` rows each, and the output that each becomes.
+    """The parts of the files, of about `rows_per_file` rows each, with the names of their outputs.
 
     Raises:
         DataError: if a file can't be read.
@@ -109,7 +110,7 @@ def _kind(name: str) -> tuple[Kind | None, str | None]:
 
 
 def _output_names(files: Sequence[InputFile]) -> list[str]:
-    """Where each file's output goes: as in the input, below the folder that all that was given has in common."""
+    """The output's name for each file: its path below the folder that all arguments have in common."""
     roots = [each.found.root.split("/") for each in files]
     shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*roots, strict=False))]
     if not shared:
@@ -129,7 +130,7 @@ def _stem(name: str) -> str:
 
 
 def _limited(fragments: Sequence[Fragment], limit: int) -> list[Fragment]:
-    """The fragments that hold the first rows, up to a limit."""
+    """The fragments with the first rows, up to a limit."""
     chosen, left = [], limit
     for fragment in fragments:
         if left <= 0:

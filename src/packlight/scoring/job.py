@@ -1,8 +1,8 @@
-"""The output's folder: which job it is of, what is done of it, and that one process at a time works on it.
+"""The output folder: the job that it belongs to, what is done, and a lock for one process at a time.
 
     _job.json        the artifact's hash, the input's files, the options, and the fragments
     _journal.jsonl   a line for each file that is complete
-    _report.json     the report, once all are
+    _report.json     the report, once all files are complete
     .lock            held while a process works on it
 
 A name that begins with `_` or `.` is skipped by tools that read the folder as a table: pyarrow, Spark, DuckDB, Polars.
@@ -25,7 +25,7 @@ JOB, JOURNAL, REPORT, LOCK = "_job.json", "_journal.jsonl", "_report.json", ".lo
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of the input, as it was when the job began."""
+    """An input file, as it was when the job began."""
 
     file: str
     size: int
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What `_job.json` holds."""
+    """The content of `_job.json`."""
 
     packlight: str
     artifact_sha256: str
@@ -44,20 +44,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFolder:
-    """The output's folder of one job, locked."""
+    """The locked output folder of one job."""
 
     def __init__(self, folder: Path, job: Job) -> None:
-        """Take a folder with its job; `open_job` is the usual way."""
+        """Use a folder and its job. Usually, call `open_job` instead."""
         self.folder, self.job = folder, job
         self.done = {each.number: each for each in self._read_journal() if self._is_complete(each)}
-        """what is complete, by the fragment's number"""
+        """the complete files, by the number of the fragment"""
 
     def todo(self) -> list[tuple[int, Fragment]]:
-        """Fragments that are not complete, with their numbers."""
+        """The fragments that are not complete, with their numbers."""
         return [(number, each) for number, each in enumerate(self.job.fragments) if number not in self.done]
 
     def record(self, done: Done) -> None:
-        """Note that a file is complete, so that no later run writes it again."""
+        """Record that a file is complete, so that no later run writes it again."""
         self.done[done.number] = done
         with (self.folder / JOURNAL).open("ab") as journal:
             journal.write(msgspec.json.encode(done) + b"\n")
@@ -65,7 +65,7 @@ class JobFolder:
             os.fsync(journal.fileno())
 
     def _read_journal(self) -> Iterator[Done]:
-        """The journal's lines; one that a kill cut short is none."""
+        """The journal's lines, without an incomplete last one."""
         with suppress(FileNotFoundError):
             content = (self.folder / JOURNAL).read_bytes()
             whole, _, cut = content.rpartition(b"\n")
@@ -86,17 +86,18 @@ class JobFolder:
 def open_job(
     folder: Path, sha256: str, sources: Sequence[Source], options: JobOptions, cut: Callable[[], Sequence[Fragment]]
 ) -> Iterator[JobFolder]:
-    """Lock the output's folder and begin a job there, or resume the one that it holds.
+    """Lock the output folder, and begin a job there or resume its job.
 
     Args:
         folder: created if it doesn't exist.
-        sha256: of the artifact's manifest.
-        sources: the files of the input.
-        options: what determines the output besides.
-        cut: gives the fragments of a job that begins.
+        sha256: hash of the artifact's manifest.
+        sources: the input files.
+        options: whatever else determines the output.
+        cut: returns the fragments of a new job.
 
     Raises:
-        PacklightError: if the folder can't be written, is locked, holds something else, or the output of another job.
+        PacklightError: if the folder can't be written to, is locked, or contains something else or the output of
+        another job.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,14 +136,14 @@ def _existing(folder: Path, wanted: Job) -> Job | None:
 
 
 def _shown(value: object) -> str:
-    """An option as it is given."""
+    """An option as the user writes it."""
     if value is None:
         return "not given"
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _difference(job: Job, wanted: Job) -> str | None:
-    """What two jobs differ in, in words; None if nothing matters."""
+    """The difference between two jobs as text; None if there is none that matters."""
     if job.artifact_sha256 != wanted.artifact_sha256:
         return "its artifact was a different one"
     if job.packlight != wanted.packlight:

@@ -1,7 +1,7 @@
 """Fragments scored by a Ray cluster: an actor for each core opens the artifact once, and writes whole files.
 
-The folder of the output, and the input, must have the same path or URL on every machine. A machine that is lost takes nothing
-with it but the fragments that it was scoring: other actors begin these again.
+The input and the output folder must have the same path or URL on every machine. If a machine is lost, other actors
+score its fragments again.
 """
 
 import socket
@@ -16,18 +16,18 @@ from packlight.scoring.settings import Done, Fragment, Moved, Setup
 
 CONNECT_SECONDS = 10
 MOST_LOST = 10
-"""actors lost for each worker, after which something else is wrong than a machine"""
+"""number of lost actors for each worker after which the cause can't be a lost machine"""
 
 
 class FragmentScorer:
-    """What an actor does; on its machine the artifact is unpacked and opened."""
+    """An actor. It unpacks and opens the artifact on its machine."""
 
     def __init__(self, packed: Packed, setup: Setup) -> None:
-        """Take what `start` opens."""
+        """Store what `start` opens."""
         self._packed, self._setup = packed, setup
 
     def start(self) -> PacklightError | None:
-        """Open the artifact, on one thread. What the user can fix is given back: Ray would wrap what is raised."""
+        """Open the artifact on one thread. User errors are returned, because Ray would wrap an exception."""
         import pyarrow as pa
 
         from packlight.scoring.scorer import Scorer
@@ -51,10 +51,10 @@ class FragmentScorer:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[int]:
-    """Use a cluster while the block runs; gives how many cores it has.
+    """Use a cluster while the block runs, and yield its number of cores.
 
     Args:
-        address: of the cluster; None for the one that Ray finds, or else a new one on this machine.
+        address: address of the cluster; None for the one that Ray finds, or a new one on this machine.
 
     Raises:
         MissingExtraError: if Ray is not installed.
@@ -76,7 +76,7 @@ def connected(address: str | None) -> Iterator[int]:
 
 
 def _check_listening(address: str | None) -> None:
-    """Ray itself would try for minutes."""
+    """Check that something listens there, because Ray itself would try for minutes."""
     host, _, port = (address or "").rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
         try:
@@ -89,7 +89,7 @@ def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers:
     """Score fragments with several actors, and yield what is complete.
 
     Raises:
-        PacklightError: what an actor reports.
+        PacklightError: if an actor reports one.
     """
     ray = load("ray", "scoring on Ray")
     artifact = pack(setup.artifact)
@@ -110,7 +110,7 @@ def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers:
         try:
             done = ray.get(ready)
         except ray.exceptions.RayActorError as error:
-            # Its machine is lost. Another one starts where there is a free core; those that are left do its work meanwhile.
+            # Its machine is lost. A new actor starts where a core is free; until then, the others do its work.
             lost += 1
             if lost > MOST_LOST * workers:
                 raise PacklightError(f"{lost} Ray actors were lost one after the other: {error}") from error

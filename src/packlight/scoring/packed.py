@@ -1,4 +1,4 @@
-"""An artifact that travels: its folder as bytes, which another machine unpacks once for each process and verifies."""
+"""Send an artifact to another machine: its folder as bytes, which each process there unpacks once and verifies."""
 
 import io
 import tarfile
@@ -15,14 +15,14 @@ from packlight.scoring.settings import ScorerSettings
 FOLDER = "artifact"
 """in the tar file"""
 _unpacked: dict[str, "tempfile.TemporaryDirectory[str]"] = {}
-"""by the hash of the manifest; whole folders only"""
+"""complete folders, by the hash of their manifest"""
 
 
 class Packed(NamedTuple):
     """An artifact's folder."""
 
     sha256: str
-    """of its manifest, which has the hash of every file"""
+    """hash of its manifest, which has the hash of every file"""
     content: bytes
     """a tar file"""
 
@@ -41,7 +41,7 @@ def pack(artifact: str | Path) -> Packed:
 
 
 def unpacked(packed: Packed) -> Path:
-    """The artifact's folder here; equal ones are unpacked once for each process, and removed at its end."""
+    """The artifact's folder on this machine. It is unpacked once for each process, and removed when the process ends."""
     folder = _unpacked.get(packed.sha256)
     if folder is None:
         folder = tempfile.TemporaryDirectory(prefix=f"packlight-{packed.sha256[:8]}-")
@@ -52,7 +52,7 @@ def unpacked(packed: Packed) -> Path:
 
 
 def scorer_of(artifact: Packed | str, settings: ScorerSettings) -> Scorer:
-    """The scorer of a packed artifact or of a folder that every machine has; opened once for each process.
+    """The scorer of a packed artifact, or of a folder that every machine has. It is opened once for each process.
 
     Raises:
         ArtifactError: if the folder is incomplete or was altered.

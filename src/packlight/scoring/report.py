@@ -1,4 +1,4 @@
-"""The report of a job: what became of the rows, how fast, and on which machine."""
+"""The report of a job: its rows, its speed, and the machine."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -36,7 +36,7 @@ class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
     out_of_scope: float | None
     """share of the labelled rows that are out of scope; None if no row has a label"""
     truncated: int
-    """number of rows whose text is longer than the model takes"""
+    """number of rows whose text is longer than the model's maximum"""
     failed: int
     """number of rows without a label"""
     errors: dict[str, int]
@@ -46,13 +46,13 @@ class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     """number of processes of the last run"""
     seconds: float
-    """time in which at least one file was being scored, without the start of the processes"""
+    """time during which at least one file was being scored, in seconds, without starting the processes"""
     worker_seconds: float
-    """the same, added up over the workers"""
+    """the sum of the workers' times, in seconds"""
     texts_per_second: float | None
     """output rows per second, of all workers together; None if no time was measured"""
     peak_memory_mb: float
-    """the most that a worker held, times the number of workers"""
+    """largest peak memory of a worker, times the number of workers"""
     environment: Environment
     """environment of the last run"""
 
@@ -67,7 +67,7 @@ def summarize(
     options: JobOptions,
     workers: int,
 ) -> ScoreReport:
-    """The report of these files."""
+    """The report on some output files."""
     counts = Counts()
     for each in done:
         counts += each.counts
@@ -98,7 +98,7 @@ def summarize(
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
-    """How long at least one of the spans lasted."""
+    """The time during which at least one of the spans lasted."""
     total, end = 0.0, float("-inf")
     for began, ended in sorted(spans):
         total += max(0.0, ended - max(began, end))

@@ -1,4 +1,4 @@
-"""A whole job: find the input, open or resume the output's folder, score, report."""
+"""Run a job: find the input, open or resume the output folder, score, and report."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,7 +75,7 @@ ScoreFragments = Callable[[Sequence[tuple[int, Fragment]], Setup, int], Iterator
 
 @contextmanager
 def _workers(engine: ScoringEngine, address: str | None, workers: int | None) -> Iterator[tuple[ScoreFragments, int]]:
-    """What scores fragments, and how many do so at once."""
+    """The function that scores fragments, and its number of workers."""
     if engine == "ray":
         from packlight.scoring import on_ray
 
@@ -103,7 +103,7 @@ def _score(folder: JobFolder, setup: Setup, score_fragments: ScoreFragments, wor
 
 @dataclass
 class _Progress:
-    """Rows and rows per second; the total gets exact as files are completed."""
+    """Shows rows and rows per second. The total becomes exact as files are completed."""
 
     shown: Bar
     likely: dict[int, int]
@@ -123,7 +123,7 @@ class _Progress:
 
 
 def _checked(options: JobOptions, files: Sequence[InputFile]) -> JobOptions:
-    """The options with the text column that the first file shows, once they are known to fit it."""
+    """The options with the text column, after checking them against the first file."""
     first = files[0]
     schema = first.reader.schema(first.found.location, first.packing)
     column = choose_text_column(schema, first.found.location, options.text_column)
@@ -145,7 +145,7 @@ def _scorer_settings(options: JobOptions) -> ScorerSettings:
 
 
 def _refuse_output_inside(out: Path, files: Sequence[InputFile]) -> None:
-    """The output would be found as input when the job is resumed."""
+    """Reject an output folder inside the input, which would be read as input when the job is resumed."""
     place = str(out.absolute())
     for each in files:
         if each.found.listed and f"{place}/".startswith(f"{each.found.root.rstrip('/')}/"):

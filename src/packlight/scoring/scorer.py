@@ -1,6 +1,6 @@
-"""The scorer: an Arrow batch in, the same rows with their labels out.
+"""The scorer: it takes an Arrow batch and returns the same rows with their labels.
 
-Everything that labels tables calls it: the workers of `packlight score`, and engines for clusters. A pickled scorer holds its
+The workers of `packlight score` and the engines for clusters call it. A pickled scorer holds its
 artifact's path and its settings. Unpickled elsewhere, it opens and verifies that folder there.
 """
 
@@ -25,27 +25,29 @@ from packlight.scoring.settings import READ_ERROR, ScorerSettings
 from packlight.scoring.text_column import Bad, texts_of
 
 BATCH_TOKENS = 512
-"""tokens in a batch; 256 to 1,024 were equally fast on one thread, for students of 3 layers (docs/decisions/0032)"""
+"""number of tokens in a batch; 256 to 1,024 were equally fast on one thread, for students of 3 layers
+(docs/decisions/0032)"""
 BATCH_TEXTS = 256
-"""texts in a batch of an engine that runs each text by itself"""
+"""number of texts in a batch of an engine that runs each text alone"""
 NOT_FINITE = "the model's logits are not finite"
 LONGEST_KEPT = 300
-"""characters; a longer text is seldom equal to another, and would make the cache's memory anybody's guess"""
+"""maximum number of characters of a cached text; longer ones seldom repeat, and would make the cache's size
+unpredictable"""
 
 
 class BatchDependenceWarning(UserWarning):
-    """An artifact whose predictions depend on the batch, so that its texts run one at a time."""
+    """An artifact's predictions depend on the batch, so its texts run one at a time."""
 
 
 class Answer(NamedTuple):
-    """What the artifact says of one text."""
+    """The artifact's prediction for a text."""
 
     label: int
     score: float
     out_of_scope: bool
     truncated: bool
     top: tuple[tuple[int, float], ...]
-    """the likeliest labels with their probabilities; empty if only one is asked for"""
+    """the most likely labels with their probabilities; empty if only one is requested"""
     error: str | None = None
 
 
@@ -53,15 +55,15 @@ class Scorer:
     """An artifact, opened on one thread, that scores Arrow batches."""
 
     def __init__(self, artifact: str | Path, settings: ScorerSettings) -> None:
-        """Verify and open an artifact's folder, and replay its golden texts where it has any.
+        """Verify and open an artifact's folder, and replay its golden texts if it has any.
 
         Args:
-            artifact: its folder.
-            settings: which column is scored and what comes out.
+            artifact: the folder.
+            settings: the column to score, and the columns to return.
 
         Raises:
             ArtifactError: if the folder is incomplete or was altered.
-            ReplayError: if it doesn't answer its golden texts as it did when it was made.
+            ReplayError: if its golden texts get other logits than when it was made.
             MissingExtraError: if its engine is not installed.
 
         Warns:
@@ -77,17 +79,17 @@ class Scorer:
         self._labels = pa.array(self._engine.labels, pa.string())
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self.counts = Counts()
-        """of all batches since `reset`"""
+        """the counts of all batches since `reset`"""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path and the settings, not the weights."""
         return Scorer, self._given
 
     def reset(self) -> None:
-        """Forget all texts, and count from 0.
+        """Clear the cache and the counts.
 
-        Float32 results depend, in their last bits, on what else was in a batch. So a part of a table that begins here has the
-        same result whatever was scored before it.
+        The last bits of float32 results depend on what else was in a batch. After a reset, results don't depend on
+        what was scored before.
         """
         self._answers.clear()
         self.counts = Counts()
@@ -139,7 +141,7 @@ class Scorer:
         return pa.RecordBatch.from_arrays([*kept, *self._columns(good, bad)], schema=schema)
 
     def _answer(self, texts: Sequence[str]) -> tuple[dict[str, Answer], int]:
-        """Each text's answer, and how many texts the model ran on."""
+        """The prediction for each text, and the number of texts that the model ran on."""
         answers: dict[str, Answer] = {}
         new: list[str] = []
         for text in dict.fromkeys(texts):
@@ -175,14 +177,14 @@ class Scorer:
         return answers  # type: ignore[return-value] # each place comes once
 
     def _batches(self, lengths: Sequence[int]) -> Sequence[Sequence[int]]:
-        """Indices of the texts that run together."""
+        """The indices of the texts in each batch."""
         if not self.artifact.manifest.batch_invariant:
             return [[place] for place in range(len(lengths))]
         # Padding would take most of the time, and float32 results depend on it. A table has enough texts of each length.
         return by_length(lengths, budget=BATCH_TOKENS, padding=0) if self._engine.info.pads else [range(len(lengths))]
 
     def _decide(self, logits: Logits, cut: Sequence[bool]) -> list[Answer]:
-        """As `decide` does it of one text, for [texts, labels] at once."""
+        """The decisions for logits [texts, labels] at once, each as from `decide`."""
         finite = np.asarray(np.isfinite(logits).all(axis=1))
         scores = probabilities(np.where(finite[:, None], logits, 0), self.artifact.activation)
         best = scores.argmax(axis=1)
@@ -241,7 +243,7 @@ TOP = pa.list_(pa.struct([("label", pa.string()), ("score", pa.float32())]))
 
 
 def warn_of_batch_dependence(artifact: Artifact) -> None:
-    """Warn of an artifact whose predictions depend on the batch.
+    """Warn if an artifact's predictions depend on the batch.
 
     Warns:
         BatchDependenceWarning: if they do.

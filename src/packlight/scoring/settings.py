@@ -1,4 +1,4 @@
-"""What a job is told, and what its processes tell each other: plain data that goes into a file or through a pipe."""
+"""The settings of a job, and the messages between its processes: plain data for files and pipes."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -15,29 +15,29 @@ Kind = Literal["parquet", "arrow", "csv", "tsv", "jsonl", "lines"]
 CACHE_TEXTS = 100_000
 ROWS_PER_FILE = 131_072
 READ_ERROR = "packlight:error"
-"""a column that readers add: what is wrong with a row, null for a good one"""
+"""a column that readers add: what is wrong with a row; null if nothing is"""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class ScorerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which column is scored, and what comes out."""
+    """The column to score, and the columns to return."""
 
     text_column: str
     keep: tuple[str, ...] | None = None
-    """columns of the input that the output has too; None for all"""
+    """columns of the input to keep in the output; None for all"""
     top_k: int = 1
-    """labels for each text; above 1 they are in the column `top`"""
+    """number of labels for each text; above 1, they are in the column `top`"""
     prefix: str = ""
-    """before the names of the new columns"""
+    """prefix of the names of the new columns"""
     cache_texts: int = CACHE_TEXTS
-    """texts whose answers are kept for equal ones"""
+    """number of texts whose predictions are kept for equal texts"""
 
     def keeps(self, column: str) -> bool:
         """Whether the output has this column of the input."""
         return column != READ_ERROR and (self.keep is None or column in self.keep)
 
     def new_columns(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Names of the columns that are added to those of the input.
+        """The names of the columns that are added.
 
         Raises:
             DataError: if a kept column has the name of a new one.
@@ -90,7 +90,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     """number of rows to score, from the first"""
     sample: Share | None = None
-    """score this share of the rows only, taken at random"""
+    """score this share of the rows only, chosen at random"""
 
 
 class Fragment(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,14 +102,14 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     """relative to the output's folder, with `/`"""
     seed: int
-    """of the random sample"""
+    """seed of the random sample"""
     packing: Literal["gzip", "zstd"] | None = None
     start: int = 0
     """first row, in Parquet and Arrow files; first byte in others"""
     stop: int | None = None
     """after the last row or byte; None for the whole file"""
     rows: int | None = None
-    """how many rows it has; None if that takes reading it"""
+    """number of rows; None if unknown without reading it"""
     likely_rows: int = 0
     """the same, or an estimate"""
     most: int | None = None
@@ -117,38 +117,38 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup"):
-    """To a worker, once: what to open."""
+    """The first message to a worker: what to open."""
 
     artifact: str
     sha256: str
-    """of the artifact's manifest, as the job began with it"""
+    """hash of the artifact's manifest when the job began"""
     scorer: ScorerSettings
     format: OutputFormat
     sample: float | None
     out: str
     strict: bool
-    """whether the first bad row ends the job"""
+    """whether the first invalid row ends the job"""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
-    """To a worker: score this fragment."""
+    """A message to a worker: score this fragment."""
 
     number: int
     fragment: Fragment
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """From a worker: its artifact is open."""
+    """A message from a worker: its artifact is open."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
-    """From a worker: the number of rows that were scored since the last message."""
+    """A message from a worker: the number of rows that were scored since the last message."""
 
     rows: int
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """From a worker, and a line of the journal: a file of the output is complete."""
+    """A message from a worker, and a line of the journal: an output file is complete."""
 
     number: int
     """of the fragment"""
@@ -161,13 +161,13 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """seconds since 1970"""
     ended: float
     rows_seen: int
-    """rows read; more than were scored if a sample is taken"""
+    """number of rows that were read; more than were scored if a sample is taken"""
     peak_memory_mb: float
-    """of the worker, so far"""
+    """peak memory of the worker so far"""
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """From a worker: an error that the user can fix."""
+    """A message from a worker: an error that the user can fix."""
 
     kind: str
     """the name of its class in `packlight.errors`"""

@@ -1,4 +1,4 @@
-"""Where the input is: paths of this machine, and URLs that pyarrow's file systems or fsspec read."""
+"""Find and open input files: local paths, and URLs that pyarrow or fsspec reads."""
 
 import glob
 import re
@@ -18,7 +18,7 @@ HIDDEN = ("_", ".")
 
 
 class Found(NamedTuple):
-    """A file of the input."""
+    """An input file."""
 
     location: str
     """path or URL"""
@@ -29,15 +29,15 @@ class Found(NamedTuple):
     size: int
     """bytes"""
     modified: int
-    """nanoseconds since 1970; 0 where the file system doesn't know"""
+    """nanoseconds since 1970; 0 if the file system doesn't record it"""
     listed: bool
     """whether it was found in a folder, rather than named or matched"""
 
 
 def find(given: str) -> list[Found]:
-    """The files that a path, pattern or URL means, in the order of their names; all files below a folder.
+    """The files that a path, pattern or URL refers to, sorted by name; all files below a folder.
 
-    Names that begin with `_` or `.` are skipped, as other readers of data lakes do, unless they are named so.
+    Names that begin with `_` or `.` are skipped, as by other readers of data lakes, unless you name them.
 
     Raises:
         DataError: if there are none, or they can't be listed.
@@ -64,7 +64,7 @@ def find(given: str) -> list[Found]:
 
 
 def open_random(location: str) -> Any:
-    """A file for reads at any place.
+    """Open a file for random access.
 
     Raises:
         DataError: if it can't be opened.
@@ -79,7 +79,7 @@ def open_random(location: str) -> Any:
 
 
 def open_stream(location: str, packing: str | None) -> Any:
-    """A file for reads from its beginning on, unpacked.
+    """Open a file for reading from the start, decompressed.
 
     Raises:
         DataError: if it can't be opened.
@@ -89,7 +89,7 @@ def open_stream(location: str, packing: str | None) -> Any:
 
 
 def _split(location: str) -> tuple[Any, str, str]:
-    """File system, path in it, and what stands before a path of it in a URL."""
+    """The file system, the path in it, and the prefix of its URLs."""
     if not URL.match(location):
         return _local(), str(Path(location).absolute()), ""
     scheme, _, rest = location.partition(SEPARATOR)
@@ -144,7 +144,7 @@ def _hidden(path: str, folder: str) -> bool:
 
 
 def _fixed_part(pattern: str) -> str:
-    """The folder that a pattern begins in."""
+    """The folder that a pattern starts from."""
     parts = pattern.split("/")
     first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
     return "/".join(parts[:first]) or "/"
@@ -155,7 +155,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _parts_match(parts: list[str], pattern: list[str]) -> bool:
-    """Whether a path's parts match a pattern's, in which `**` means any number of folders."""
+    """Whether a path's parts match a pattern's. `**` stands for any number of folders."""
     if not pattern:
         return not parts
     if pattern[0] == "**":

@@ -1,4 +1,4 @@
-"""The column of texts: which one it is, and its cells as strings or as what is wrong with them."""
+"""Find the text column, and convert its cells to strings or say what is wrong with them."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -12,14 +12,14 @@ NO_TEXT = "no text"
 """a null; the word `null` would be read back from CSV as one"""
 NOT_UTF8 = "not UTF-8"
 Bad = dict[int, str]
-"""place of a row to what is wrong with its text"""
+"""row index -> what is wrong with its text"""
 
 
 def choose_text_column(schema: pa.Schema, source: str, given: str | None = None) -> str:
-    """The column that was named; else the one with a known name, such as `text`, or the only one that holds texts.
+    """The named column, or else the one with a known name, such as `text`, or the only one that contains texts.
 
     Raises:
-        DataError: if there is no such column, it holds no texts, or several could be meant.
+        DataError: if there is no such column, if it contains no texts, or if it is ambiguous.
     """
     if given is not None:
         if given not in schema.names:
@@ -41,7 +41,7 @@ def choose_text_column(schema: pa.Schema, source: str, given: str | None = None)
 
 
 def check_kept(schema: pa.Schema, source: str, keep: Sequence[str] | None) -> None:
-    """Check that every column that is to be kept is there.
+    """Check that all columns to keep exist.
 
     Raises:
         DataError: if one is not.
@@ -61,13 +61,13 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def texts_of(column: pa.Array) -> tuple[list[str | None], Bad]:
-    """The column's texts, None for a row that has none, and what is wrong with each of those rows."""
+    """The column's texts (None for a row without a valid one), and what is wrong with those rows."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if column.type in (pa.string(), pa.large_string()):
         try:
             cells = column.to_pylist()
-        except UnicodeDecodeError:  # files don't check what they call a string
+        except UnicodeDecodeError:  # files don't check that strings are UTF-8
             cells = column.cast(pa.large_binary()).to_pylist()
     else:
         cells = column.to_pylist()

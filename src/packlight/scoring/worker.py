@@ -1,7 +1,7 @@
-"""The process that scores fragments on one thread: JSON lines in, JSON lines out.
+"""The process that scores fragments on one thread. Requests and replies are JSON lines.
 
-Started by `scoring.workers` as `python -m packlight.scoring.worker`. It ends when its input does, even within a fragment: then
-the process that gave it work is gone.
+Started by `scoring.workers` as `python -m packlight.scoring.worker`. It ends when its input ends, even within a
+fragment, because then its parent process is gone.
 """
 
 import os
@@ -59,7 +59,7 @@ def _listen(orders: "queue.Queue[bytes]") -> None:
 
 
 def _own_output() -> BinaryIO:
-    """Standard output for replies alone: what libraries print goes to standard error."""
+    """Reserve standard output for replies. Whatever libraries print goes to standard error."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies

@@ -1,4 +1,4 @@
-"""Worker processes, each with one thread, and the fragments that they are given one after the other."""
+"""Score fragments with worker processes, each with one thread and one fragment at a time."""
 
 import os
 import queue
@@ -15,14 +15,14 @@ from packlight.scoring.settings import Done, Fragment, Moved, Refused, Reply, Se
 
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 HEARTBEAT = 0.5
-"""seconds between two moments in which a signal is noticed"""
+"""maximum seconds until a signal is noticed"""
 
 
 def score_fragments(todo: Sequence[tuple[int, Fragment]], setup: Setup, workers: int) -> Iterator[Moved | Done]:
-    """Score fragments in several processes, and yield their reports as they come.
+    """Score fragments in several processes, and yield their messages as they arrive.
 
     Raises:
-        PacklightError: of the class and with the message that a worker reports, or if one ends unexpectedly.
+        PacklightError: if a worker reports an error, with its class and message, or if a worker ends unexpectedly.
     """
     tasks: queue.SimpleQueue[tuple[int, Fragment]] = queue.SimpleQueue()
     for each in todo:

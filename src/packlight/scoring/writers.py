@@ -1,4 +1,4 @@
-"""The files of the output: written under a hidden name and renamed when they are complete."""
+"""Write output files under a hidden name, and rename them when they are complete."""
 
 import hashlib
 import os
@@ -17,9 +17,9 @@ from packlight.files import DRAFT
 from packlight.scoring.settings import OutputFormat
 
 GROUP_ROWS = 65_536
-"""rows of a row group"""
+"""number of rows in a row group"""
 GROUP_BYTES = 64 << 20
-"""bytes after which a row group ends earlier"""
+"""number of bytes after which a row group ends earlier"""
 
 
 class Writer(Protocol):
@@ -29,7 +29,7 @@ class Writer(Protocol):
         """Add rows."""
 
     def close(self) -> None:
-        """Write what is left. The file stays open. It must be called, even if nothing of it is wanted any more."""
+        """Write the rest. The file stays open. This must always be called, even after an error."""
 
 
 class ParquetWriter:
@@ -73,7 +73,7 @@ class CsvWriter:
         columns = [
             pa.array([_json(cell) for cell in column.to_pylist()], pa.string())
             if _as_json(column.type)
-            else mended(column)
+            else as_utf8(column)
             for column in batch.columns
         ]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
@@ -94,11 +94,11 @@ class JsonlWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
         encode = msgspec.json.Encoder().encode
-        rows = pa.RecordBatch.from_arrays([mended(column) for column in batch.columns], batch.schema.names).to_pylist()
+        rows = pa.RecordBatch.from_arrays([as_utf8(column) for column in batch.columns], batch.schema.names).to_pylist()
         self._stream.writelines(encode(row) + b"\n" for row in rows)
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing, because everything is written already."""
 
 
 WRITERS: Mapping[OutputFormat, Callable[[BinaryIO, pa.Schema], Writer]] = {
@@ -109,7 +109,7 @@ WRITERS: Mapping[OutputFormat, Callable[[BinaryIO, pa.Schema], Writer]] = {
 
 
 class Written:
-    """A file that was written; its size and hash are known once it is in its place."""
+    """A written file. Its size and hash are set when it has its final name."""
 
     size: int
     sha256: str
@@ -117,7 +117,7 @@ class Written:
 
 @contextmanager
 def output_file(path: Path, kind: OutputFormat, schema: pa.Schema) -> Iterator[tuple[Writer, Written]]:
-    """Write a file that appears at its place, whole, when the block succeeds.
+    """Write a file that appears when the block succeeds, complete.
 
     Raises:
         PacklightError: if it can't be written.
@@ -145,7 +145,7 @@ def output_file(path: Path, kind: OutputFormat, schema: pa.Schema) -> Iterator[t
 
 
 class _Hashing:
-    """A file that is hashed as it is written."""
+    """A file that is hashed while it is written."""
 
     closed = False
 
@@ -170,7 +170,7 @@ class _Hashing:
         self._file.flush()
 
     def close(self) -> None:
-        """The file is closed where it was opened."""
+        """Do nothing, because the file is closed where it was opened."""
 
     def writable(self) -> bool:
         return True
@@ -182,8 +182,8 @@ class _Hashing:
         return False
 
 
-def mended(column: pa.Array) -> pa.Array:
-    """The same strings in UTF-8: Parquet and Arrow files don't check what they call a string."""
+def as_utf8(column: pa.Array) -> pa.Array:
+    """The strings in valid UTF-8, which Parquet and Arrow files don't guarantee."""
     if column.type not in (pa.string(), pa.large_string()):
         return column
     try:

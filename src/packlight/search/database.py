@@ -1,7 +1,8 @@
-"""The trials of a search on several machines: Optuna's own tables in a database that all of them reach.
+"""The trials of a search on several machines, in Optuna's own tables of a shared database.
 
-Each machine has a folder of its own, with the artifacts that it made. Only the trials are shared. Files can't show here whether a
-process lives, so each one keeps writing the time next to its trial, by the database's clock.
+Each machine has a folder of its own, with the artifacts that it made. Only the trials are shared. Lock files can't
+show whether a process on another machine is alive, so each process keeps writing the database's time next to its
+trial.
 """
 
 import hashlib
@@ -61,13 +62,13 @@ class Database:
             self.storage = self._open()
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other processes of all searches in this database out while a block runs."""
+        """Hold a lock against all searches in this database while the block runs."""
         if self._url.get_backend_name() == "sqlite":
             return hold_lock(Path(f"{self._url.database}.lock"))
         return self._row_lock()
 
     def join(self, study: Study, worker: int) -> None:
-        """Nothing: trials show whether their processes live."""
+        """Do nothing, because each trial shows whether its process is alive."""
 
     def begin(self, trial: Trial) -> None:
         """Keep showing that this process works on a trial."""
@@ -164,7 +165,7 @@ def check_database(given: str) -> None:
 
 @contextmanager
 def reachable(given: str) -> Iterator[None]:
-    """Say in one line what is wrong with a database while a block uses it.
+    """Turn a database's errors into a one-line message while the block runs.
 
     Raises:
         PacklightError: if it can't be reached, or can't be used.

@@ -33,11 +33,11 @@ class Journal:
             self.storage = _open_storage(self._work / "search.journal")
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other processes of the search out while a block runs."""
+        """Hold the search's lock while the block runs."""
         return as_one(self._out)
 
     def join(self, study: Study, worker: int) -> None:
-        """Show that this process lives. The system takes the lock from it when it dies."""
+        """Show that this process is alive, by a lock that the system releases when it dies."""
         self._worker = worker
         self._life = self._lock_file(study, worker).open("a")
         try_lock(self._life)

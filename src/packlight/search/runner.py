@@ -378,7 +378,7 @@ def _here(row: Row, runner: TrialRunner) -> bool:
 
 
 def _elsewhere(pick: str | None, trials: Sequence[Row], runner: TrialRunner) -> list[str]:
-    """Where the artifact lies that would be picked of all machines' trials, if it isn't the pick of this folder."""
+    """The place of the artifact that would be picked from all machines' trials, if it isn't this folder's pick."""
     if all(row.state != "finished" or _here(row, runner) for row in trials):
         return []
     best = advise(trials, runner.limits, runner.data, baseline=runner.baseline.name, threads=runner.threads)

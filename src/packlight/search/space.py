@@ -30,7 +30,7 @@ PIECES = (0, 400, 200, 100, 50)
 """percent of the tokens in use to keep; above 100, the tokenizer's most frequent ones are added; 0 for the whole
 vocabulary"""
 PLAIN = Distill(name="plain")
-"""a student with every option at its default"""
+"""a student with default options"""
 Mode = Literal["dynamic", "static"]
 Bits = Literal["int8", "int4"]
 

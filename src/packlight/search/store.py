@@ -33,7 +33,7 @@ STARTUP = 8
 
 
 class Trials(Protocol):
-    """Where trials are kept, and how their processes know of each other."""
+    """The interface of `Journal` and `Database`, which store trials."""
 
     prefix: str
     """of the names of this search's studies"""
@@ -47,7 +47,7 @@ class Trials(Protocol):
         """Host and folder of the artifacts that this process makes; None if there is only one folder."""
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other processes out while a block runs."""
+        """Hold a lock against other processes while the block runs."""
 
     def join(self, study: Study, worker: int) -> None:
         """Take part in a study."""
@@ -62,7 +62,7 @@ class Trials(Protocol):
         """End the unfinished trials of dead processes, and return them."""
 
     def close(self) -> None:
-        """Take part no more."""
+        """Leave the study."""
 
 
 class Store:

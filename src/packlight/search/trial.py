@@ -172,7 +172,7 @@ class _Trial:
     """A trial in progress."""
 
     def __init__(self, runner: TrialRunner, number: int, design: Design) -> None:
-        self._shop = runner
+        self._runner = runner
         self._number = number
         self._design = design
         self._steps = steps_of(design, runner.space, runner.teacher.name)
@@ -203,11 +203,11 @@ class _Trial:
         """The trial's row.
 
         Raises:
-            Cut: if it is not worth finishing.
+            TrialPruned: if it is not worth finishing.
             OutOfTime: at the deadline.
             PacklightError: if it cannot be built.
         """
-        runner = self._shop
+        runner = self._runner
         self._known = self._foreseen()
         if (reason := skip_reason(self._known, runner.limits)) is not None:
             raise TrialPruned(reason)
@@ -222,7 +222,7 @@ class _Trial:
         return self.row("finished", measured=seen.beside(reference), right=seen.right)
 
     def _ship(self, steps: Sequence[Step], exports: Sequence[Step], made: Mapping[str, Artifact]) -> Artifact:
-        runner, known = self._shop, dict(made)
+        runner, known = self._runner, dict(made)
         if not exports:
             return known[self._steps[-1].name]
         with hold_lock(runner.out / "work" / "locks" / f"{exports[0].name}.shipping", runner.deadline):
@@ -243,7 +243,7 @@ class _Trial:
 
     def _foreseen(self) -> ProbeResult:
         """Figures of the untrained model: size and latency of a student, and only the size of n-grams."""
-        runner, design = self._shop, self._design
+        runner, design = self._runner, self._design
         size = latency = 0.0
         if design.ngrams is not None:
             size += ngram_bytes(design.ngrams, runner.space, len(runner.teacher.labels)) / 1e6
@@ -268,7 +268,7 @@ class _Trial:
         return step.trains is not None and (step.makes == "torch" or self._design.student is None)
 
     def _prune_if_hopeless(self, point: Point) -> None:
-        runner = self._shop
+        runner = self._runner
         self._curve.append(point)
         rows = runner.store.rows()
         self._hopeful = projected_accuracy(point, self._design.family, rows)

@@ -37,7 +37,7 @@ class Request:
         """The body in chunks, as it arrives.
 
         Raises:
-            ClientGoneError: when the rest of it never comes.
+            ClientGoneError: if the rest of it never comes.
         """
         more = True
         while more:

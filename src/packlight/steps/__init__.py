@@ -1,4 +1,4 @@
-"""The steps of a recipe, one folder each: `options.py` says what can be asked for, `apply.py` does it.
+"""The steps of a recipe, one folder each: `options.py` defines the options, `apply.py` applies the step.
 
 A step is found by its location: a folder here with both files. Its `apply.py` is loaded when the step runs, so that reading
 a recipe needs no torch.
@@ -20,7 +20,7 @@ __all__ = ["Step", "apply", "modules_of", "next_step_for", "step_types"]
 
 @cache
 def step_types() -> dict[str, type[Step]]:
-    """Every step by its word: the folders here with `options.py` and `apply.py`."""
+    """Every step by its name: the folders here with `options.py` and `apply.py`."""
     found = {}
     for folder in sorted(each.parent for place in __path__ for each in Path(place).glob("*/apply.py")):
         options = import_module(f"{__name__}.{folder.name}.options")
@@ -36,7 +36,7 @@ def next_step_for(kind: str) -> str | None:
 
 
 def modules_of(steps: Iterable[Step]) -> tuple[str, ...]:
-    """What must be installed to apply some steps, each once; what optional ones need is left out."""
+    """The modules needed to apply some steps, without duplicates and without those of optional steps."""
     return tuple(dict.fromkeys(module for step in steps if not step.optional for module in step.modules))
 
 
@@ -44,11 +44,11 @@ def apply(step: Step, context: "StepContext") -> "StepResult":
     """Fill the context's output folder with the step's variant.
 
     Args:
-        step: what to do.
-        context: what it works with.
+        step: the step.
+        context: its input and its folders.
 
     Raises:
-        ParityError: when the variant does not answer like its parent.
+        ParityError: if the variant doesn't match its parent.
     """
     result: StepResult = import_module(f"{type(step).__module__.rpartition('.')[0]}.apply").apply(step, context)
     return result

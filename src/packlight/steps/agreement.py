@@ -30,7 +30,7 @@ def check_agreement(
     """The share of texts for which a quantized model predicts its parent's label.
 
     Raises:
-        ParityError: when it is below `least`.
+        ParityError: if it is below `least`.
     """
     agreement = float(np.mean(np.asarray(parent_labels) == np.asarray(labels)))
     if agreement < least:
@@ -46,7 +46,7 @@ def with_agreement(step: Step, context: StepContext, result: StepResult, *, leas
     """The result of a step that filled its folder, with the share of val's texts that keep the parent's label.
 
     Raises:
-        ParityError: when it is below `least`.
+        ParityError: if it is below `least`.
     """
     parent, data = context.parent, context.data
     unfinished = manifest_of(

@@ -1,4 +1,4 @@
-"""What a step is given, and what it returns."""
+"""The input and the result of a step."""
 
 import json
 import shutil

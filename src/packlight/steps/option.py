@@ -1,4 +1,4 @@
-"""A step's options, read from its class: for commands, functions, listings and the reference."""
+"""A step's options, read from its class, for commands, functions, lists and the reference."""
 
 import types
 from collections.abc import Sequence

@@ -69,7 +69,7 @@ def check_oos_examples(data: Dataset, *, where: str) -> None:
         where: names the step in errors.
 
     Raises:
-        RecipeError: when `val` has texts of one kind only.
+        RecipeError: if `val` has texts of one kind only.
     """
     outside = sum(label == data.oos_label for label in data.val.labels)
     if has_oos_class(data) and outside in (0, len(data.val.labels)):

@@ -97,7 +97,7 @@ def plan(
             percentiles, at their slow ends.
 
     Raises:
-        PacklightError: when a figure is out of range.
+        PacklightError: if a figure is out of range.
     """
     _check(rate, utilisation, p99_ms)
     if not measurement.peak_memory_mb > 0:
@@ -144,7 +144,7 @@ def plan_all(
     """Plan every variant, in the order of the measurements. The arguments are those of `plan`.
 
     Raises:
-        PacklightError: when a figure is out of range.
+        PacklightError: if a figure is out of range.
     """
     table = prices or default_prices()
     samples = latency_samples or {}

@@ -92,7 +92,7 @@ def plan_texts(
         prices: the machines; None for the built-in examples.
 
     Raises:
-        PacklightError: when a figure is out of range.
+        PacklightError: if a figure is out of range.
     """
     if not (math.isfinite(texts) and texts > 0):
         raise PacklightError(f"{texts} texts can't be planned for; give a number above 0, such as 1e9")
@@ -117,7 +117,7 @@ def read_score(path: Path) -> ScoreFigures:
     """Read what a plan needs from a report of `packlight score`.
 
     Raises:
-        MeasurementError: when the file is missing, damaged or of an unknown format, or no row was scored.
+        MeasurementError: if the file is missing, damaged or of an unknown format, or no row was scored.
     """
     what = "a report of `packlight score` with at least one row"
     score = read_result(path, _Score, what, "packlight score --sample 0.01 --json")

@@ -55,7 +55,7 @@ class VariantChange(msgspec.Struct, frozen=True, kw_only=True):
     after: str
     reference: bool
     """a well-known model, measured for comparison; gates ignore it"""
-    mended: int | None
+    fixed: int | None
     """test texts that only the new run classifies correctly; None if the test splits differ"""
     broken: int | None
     """test texts that only the old run classifies correctly"""
@@ -131,7 +131,7 @@ def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: b
         before=old,
         after=new,
         reference=second.step == REFERENCE,
-        mended=int(np.sum(~right[0] & right[1])) if known else None,  # type: ignore[operator]
+        fixed=int(np.sum(~right[0] & right[1])) if known else None,  # type: ignore[operator]
         broken=int(np.sum(right[0] & ~right[1])) if known else None,  # type: ignore[operator]
         changes=tuple(changes),
     )

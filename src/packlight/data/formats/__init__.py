@@ -55,14 +55,14 @@ def read_file(
     Args:
         file: the name that error messages show; its suffix chooses the reader.
         data: the file's bytes; unpacked first when the name ends in `.gz`.
-        text_column: the column of the texts, guessed when None.
-        label_column: the column of the labels, guessed when None.
-        encoding: of a text file, found when None.
-        notes: what was understood of the file is appended to it.
+        text_column: the column of the texts. Detected by default.
+        label_column: the column of the labels. Detected by default.
+        encoding: encoding of a text file. Detected by default.
+        notes: notes on how the file was read are appended to it.
 
     Raises:
-        DataError: when the suffix is unknown or the file cannot be read.
-        MissingExtraError: when the library that reads it is not installed.
+        DataError: if the suffix is unknown or the file cannot be read.
+        MissingExtraError: if the library that reads it is not installed.
     """
     found = _read(file, data, encoding)
     tables = {"train": found} if isinstance(found, Table) else found
@@ -105,13 +105,13 @@ def read_texts(file: str, data: bytes, *, text_column: str | None = None, encodi
     Args:
         file: the name that error messages show; its suffix chooses the reader.
         data: the file's bytes; unpacked first when the name ends in `.gz`.
-        text_column: the column of the texts, guessed when None.
-        encoding: of a text file, found when None.
+        text_column: the column of the texts. Detected by default.
+        encoding: encoding of a text file. Detected by default.
 
     Raises:
-        DataError: when the suffix is unknown, the file cannot be read, its column of texts cannot be told, or a row of
-            it holds no text.
-        MissingExtraError: when the library that reads it is not installed.
+        DataError: if the suffix is unknown, if the file cannot be read, if its text column is ambiguous, or if a row
+            has no text.
+        MissingExtraError: if the library that reads it is not installed.
     """
     found = _read(file, data, encoding)
     tables = [found] if isinstance(found, Table) else list(found.values())

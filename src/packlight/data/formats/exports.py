@@ -43,7 +43,7 @@ CONTENTS = {
     b"<html": "is a web page: download the file itself, or export the table as CSV",
     b"<!doctype": "is a web page: download the file itself, or export the table as CSV",
 }
-"""what text files are not, by their first bytes in lower case"""
+"""kinds of binary and markup files, by their first bytes in lower case"""
 PAIR = 2
 
 
@@ -99,10 +99,10 @@ def refuse_record(file: str, record: object) -> None:
 
 
 def refuse_content(file: str, data: bytes) -> None:
-    """Reject a text file that by its first bytes is none, or is in fastText's format.
+    """Reject a file whose first bytes show that it isn't a text file, or that is in fastText's format.
 
     Raises:
-        DataError: says what it is, and what to do.
+        DataError: if it is. The message says what it is, and what to do.
     """
     start = data[:200].lstrip().lower()
     if start.startswith(b"__label__"):

@@ -1,4 +1,4 @@
-"""The bound: a machine's minimum time for a variant's work, and the measured multiple of it."""
+"""The bound: a machine's minimum time for a variant's work, and the measured time as a multiple of it."""
 
 from typing import Literal
 

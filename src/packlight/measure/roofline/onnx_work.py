@@ -1,4 +1,4 @@
-"""The work of an ONNX graph, counted from what ONNX Runtime executed.
+"""Count the work of an ONNX graph from what ONNX Runtime executes.
 
 The graph that runs is not the one in the file: it is fused first. ONNX Runtime's profile names each node that ran with
 the shapes that it saw and the bytes of its constants, so the count is of the fused graph, holds for any model, and
@@ -22,30 +22,30 @@ from packlight.runtime.ort_session import onnxruntime, open_on_cpu
 
 ERRORS_ONLY = 3
 QUIET_BYTES = frozenset({"Gather", "GatherElements", "GatherND", "EmbedLayerNormalization", "QEmbedLayerNormalization"})
-"""operators that read rows of their constants, not all of them"""
+"""operators that read only some rows of their constants"""
 WIDTHS = {"uint8": 1, "int8": 1, "float16": 2, "bfloat16": 2, "float": 4, "double": 8, "int32": 4, "int64": 8}
 MATRIX = 2
 EMBEDDINGS = 3
-"""tables that a fused embedding looks up for each token: words, positions, token types"""
+"""number of tables that a fused embedding looks up for each token: words, positions, token types"""
 Shape = Sequence[int]
 
 
 class Node(NamedTuple):
-    """One node that ran: (type, shape) of each tensor that was there."""
+    """An executed node, with the (type, shape) of each tensor."""
 
     kind: str
     constants: int
-    """bytes of its constant inputs"""
+    """number of bytes of its constant inputs"""
     inputs: Sequence[tuple[str, Shape]]
     outputs: Sequence[tuple[str, Shape]]
 
 
 def count_graph(file: Path, lengths: Sequence[int]) -> Work:
-    """Mean work of one text of each length on the CPU.
+    """The mean work for one text of each length on the CPU.
 
     Args:
         file: an ONNX classifier that takes `input_ids` and `attention_mask`.
-        lengths: tokens of each text.
+        lengths: number of tokens of each text.
     """
     total: Counter[str] = Counter()
     for node in executed(file, lengths):
@@ -54,13 +54,13 @@ def count_graph(file: Path, lengths: Sequence[int]) -> Work:
         total["int8" if is_int8(node) else "fp32"] += projected
         total["fp32"] += scored
     texts = len(lengths)
-    # Layers that share their weights read them once: no more than the file holds.
+    # Layers that share weights read them once, so there are no more bytes than in the file.
     read = min(total["bytes"] / texts, file.stat().st_size)
     return Work(fp32_macs=total["fp32"] / texts, int8_macs=total["int8"] / texts, bytes=read)
 
 
 def executed(file: Path, lengths: Sequence[int]) -> list[Node]:
-    """Every node that ran while one text of each length was answered."""
+    """Run one text of each length, and return every executed node."""
     with tempfile.TemporaryDirectory() as scratch:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -77,7 +77,7 @@ def executed(file: Path, lengths: Sequence[int]) -> list[Node]:
 
 
 def bytes_read(node: Node) -> int:
-    """Bytes of constants that a node reads."""
+    """The number of bytes of constants that a node reads."""
     if node.kind.endswith("EmbedLayerNormalization"):
         table = next(kind for kind, shape in node.inputs if len(shape) == MATRIX and not kind.startswith("int"))
         return EMBEDDINGS * math.prod(node.outputs[0][1]) * WIDTHS[table]
@@ -94,13 +94,13 @@ def is_int8(node: Node) -> bool:
 
 
 def macs_of(node: Node) -> tuple[int, int]:
-    """Multiply-accumulates of a node: with weights, or of one product; and inside attention, which is in float32."""
+    """The multiply-accumulates of a node: in its matrix product, and inside attention, which is in float32."""
     count = _PRODUCTS.get(node.kind)
     return count(node) if count else (0, 0)
 
 
 def _product(node: Node) -> tuple[int, int]:
-    """`[..., m, k] @ [..., k, n]`: each element of the first meets n of the second, however they are transposed."""
+    """`[..., m, k] @ [..., k, n]`, transposed or not: each element of the first is multiplied by n of the second."""
     (first, second), result = (shape for _, shape in _factors(node)), node.outputs[0][1]
     columns = result[-1] if len(second) >= MATRIX else 1
     repeated = math.prod(result[: len(result) - len(first)]) if len(first) >= MATRIX else 1
@@ -108,19 +108,19 @@ def _product(node: Node) -> tuple[int, int]:
 
 
 def _factors(node: Node) -> list[tuple[str, Shape]]:
-    """The two tensors that are multiplied: of the inputs, those that are no single number."""
+    """The two tensors that are multiplied: the inputs that aren't single numbers."""
     return [tensor for tensor in node.inputs if tensor[1]][:2]
 
 
 def _attention(node: Node) -> tuple[int, int]:
-    """Projections `[batch, tokens, width] @ [width, 3 x hidden]`, then scores and sums over each pair of tokens."""
+    """Projections `[batch, tokens, width] @ [width, 3 x hidden]`, then scores and sums for each pair of tokens."""
     (batch, tokens, width), columns = node.inputs[0][1], node.inputs[1][1][-1]
     hidden = node.outputs[0][1][-1]
     return batch * tokens * width * columns, 2 * batch * tokens * tokens * hidden
 
 
 def _scores(node: Node) -> tuple[int, int]:
-    """Attention whose projections are nodes of their own: query first, `[batch, tokens, …]`."""
+    """Attention whose projections are separate nodes: query first, `[batch, tokens, …]`."""
     batch, tokens, *_ = node.inputs[0][1]
     hidden = node.outputs[0][1][-1]
     keys = node.inputs[1][1] if len(node.inputs) > 1 else node.inputs[0][1]
@@ -139,7 +139,7 @@ _PRODUCTS: Mapping[str, Callable[[Node], tuple[int, int]]] = {
 
 
 def _node(args: Mapping[str, object]) -> Node:
-    """A node from the arguments of its event in the profile, where figures are strings."""
+    """A node, from the arguments of its event in the profile, whose numbers are strings."""
     return Node(
         kind=str(args["op_name"]),
         constants=int(str(args["parameter_size"])),

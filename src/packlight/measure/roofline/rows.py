@@ -1,4 +1,4 @@
-"""The roofline of a run: the machine's rates, measured once, and the work of every row that has a rule for it."""
+"""The roofline of a run: the machine's rates, measured once, and the work of every row that can be counted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from packlight.runtime.windows import parts_of
 
 
 class WorkSource(NamedTuple):
-    """What work is counted from: a variant's folder while it is there."""
+    """The files that a variant's work is counted from."""
 
     folder: Path
     engine: str
@@ -34,14 +34,14 @@ def add_roofline(
     threads: int,
     kept: Path,
 ) -> Measurements:
-    """The measurements with the machine's rates and each row's place under them.
+    """Add the machine's rates and each row's roofline to the measurements.
 
     Args:
         measurements: derived from latencies of `texts`.
-        variants: by name, every row of the measurements.
-        texts: by variant, those that were timed.
-        threads: of every variant.
-        kept: where the rates are kept from one call to the next, so that the same journal gives the same figures.
+        variants: the files of every row, by its name.
+        texts: the timed texts, by variant.
+        threads: number of threads of every variant.
+        kept: the file that keeps the rates between calls, so that the same journal gives the same figures.
     """
     rates = _rates(threads, kept)
     rows = tuple(_under(row, variants[row.variant], texts[row.variant], rates) for row in measurements.measurements)
@@ -57,7 +57,7 @@ def _under(row: Measurement, counted: WorkSource, texts: Sequence[str], rates: M
     if work is None:
         return row
     if len(lengths) > len(texts):
-        # Windows of a text run in one batch, so that weights are read once.
+        # The windows of a text run in one batch, so weights are read once.
         each = len(lengths) / len(texts)
         work = replace(work, fp32_macs=work.fp32_macs * each, int8_macs=work.int8_macs * each)
     mean_tokens = sum(lengths) / len(texts)

@@ -1,8 +1,8 @@
-"""The work of a torch classifier, counted from its configuration and the shapes in its safetensors header.
+"""Count the work of a PyTorch classifier from its configuration and the shapes in its safetensors header.
 
-A linear layer of an encoder layer works on every token, one of the head on one vector for a text. Mean pooling that is
-written out as a last layer runs as one weighted sum and not as that layer: see `packlight.models.mean_pooling`.
-Attention heads that pad a float32 checkpoint with zeros do not run: see `packlight.models.attention_heads`.
+A linear layer of the encoder runs on every token, one of the head on one vector for each text. Mean pooling that is
+stored as a last layer runs as one weighted sum instead (`packlight.models.mean_pooling`). Attention heads that pad a
+float32 checkpoint with zeros don't run (`packlight.models.attention_heads`).
 """
 
 import json
@@ -16,23 +16,23 @@ from typing import Any
 from packlight.measure.roofline.macs import Work
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet")
-"""architectures whose layers are made of plain linear layers and full attention, each with weights of its own"""
+"""architectures whose layers consist of plain linear layers and full attention, without shared weights"""
 POOLING = "packlight_pooling"
 HEADS = "packlight_heads"
 LAYER = re.compile(r"\.layer\.(\d+)\.")
 QUERY = re.compile(r"\.(query|q_lin|q)\.weight$")
 PROJECTION = re.compile(r"\.(query|key|value|[qkv]_lin)\.(weight|bias)$")
 JOIN = re.compile(r"\.(attention\.output\.dense|out_lin)\.weight$")
-"""back from the heads to the hidden width"""
+"""projections from the heads back to the hidden width"""
 TABLE = re.compile(r"\.embeddings\.\w+\.weight$")
 PER_TOKEN = re.compile(r"\.embeddings_project\.weight$")
-"""ELECTRA's widening of its embeddings"""
+"""ELECTRA's projection of its embeddings to the hidden width"""
 MATRIX = 2
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of the header."""
+    """A tensor in the header."""
 
     name: str
     dtype: str
@@ -48,12 +48,12 @@ class Tensor:
 
 
 def count_tensors(config_file: Path, weights: Path, lengths: Sequence[int]) -> Work | None:
-    """Mean work of one text of each length, or None for an architecture that is not one of `FAMILIES`.
+    """The mean work for one text of each length; None if the architecture is not one of `FAMILIES`.
 
     Args:
         config_file: the model's `config.json`.
         weights: its safetensors file, float32 or packlight's int8.
-        lengths: tokens of each text.
+        lengths: number of tokens of each text.
     """
     config = json.loads(config_file.read_text(encoding="utf-8"))
     if config.get("model_type") not in FAMILIES:
@@ -65,7 +65,7 @@ def count_tensors(config_file: Path, weights: Path, lengths: Sequence[int]) -> W
 
 
 def header(file: Path) -> list[Tensor]:
-    """Names, types and shapes in a safetensors file: eight bytes of length, then JSON."""
+    """The names, types and shapes in a safetensors file, whose header is eight bytes of length, then JSON."""
     with file.open("rb") as stream:
         listed = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     listed.pop("__metadata__", None)
@@ -76,7 +76,7 @@ def header(file: Path) -> list[Tensor]:
 
 
 def _count(tensors: Sequence[Tensor], config: Mapping[str, Any], tokens: int) -> tuple[int, int, int]:
-    """float32 and int8 multiply-accumulates, and bytes, of one text."""
+    """The float32 and int8 multiply-accumulates and the bytes for one text."""
     fp32, int8, read = _pooling_macs(config, tokens), 0, 0
     for tensor in tensors:
         if TABLE.search(tensor.name) and len(tensor.shape) == MATRIX:
@@ -89,7 +89,7 @@ def _count(tensors: Sequence[Tensor], config: Mapping[str, Any], tokens: int) ->
         macs = times * math.prod(tensor.shape)
         fp32, int8 = (fp32, int8 + macs) if tensor.dtype == "I8" else (fp32 + macs, int8)
         if QUERY.search(tensor.name):
-            # Scores, and the sums weighted by them: each pair of tokens, each channel.
+            # Scores and weighted sums: each channel of each pair of tokens.
             fp32 += 2 * tokens * tokens * tensor.shape[0]
     return fp32, int8, read
 
@@ -103,12 +103,12 @@ def _is_linear(tensor: Tensor) -> bool:
 
 
 def _is_written_out(tensor: Tensor, config: Mapping[str, Any]) -> bool:
-    """Whether a tensor is of the last layer, which pooling takes the place of."""
+    """Whether a tensor belongs to the last layer, which pooling replaces."""
     return config.get(POOLING) == "mean" and tensor.layer == _depth(config) - 1
 
 
 def _without_padding(tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
-    """A tensor without the heads that are only zeros to fill the stock shape; int8 files have none of these."""
+    """A tensor without the zero heads that pad it to the standard shape. int8 files have none."""
     count, hidden = config.get(HEADS), _hidden(config)
     axis = 0 if PROJECTION.search(tensor.name) else 1 if JOIN.search(tensor.name) else None
     if count is None or axis is None or tensor.shape[axis] != hidden:
@@ -119,7 +119,7 @@ def _without_padding(tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
 
 
 def _pooling_macs(config: Mapping[str, Any], tokens: int) -> int:
-    """The mean as a product of the mask and the hidden states."""
+    """Multiply-accumulates of the mean, computed as a product of the mask and the hidden states."""
     return tokens * _hidden(config) if config.get(POOLING) == "mean" else 0
 
 

@@ -1,10 +1,11 @@
-"""The work that one text is: multiply-accumulates and bytes of weights, counted and not timed.
+"""The work for one text: multiply-accumulates and bytes of weights, counted and not timed.
 
-A multiply-accumulate (MAC) is one product added to a sum; only matrix products are counted, among them attention's
-scores and weighted sums. Additions, norms and activations are left out: they are a few for each token and channel.
-Bytes are those of the weights, each read once, as wide as they are stored; of an embedding only the rows looked up.
-What passes between layers is left out: at one text it fits the processor's own caches. Both leave out something, so a
-bound from them is one that is truly below.
+A multiply-accumulate (MAC) is one product added to a sum; only matrix products are counted, including attention's
+scores and weighted sums. Additions, norms and activations are left out, because there are only a few for each token
+and channel.
+Bytes are those of the weights, each read once in its stored width; for an embedding, only the rows that are looked
+up. Values between layers are left out, because those of one text fit in the processor's caches. Both counts leave
+something out, so the bound that follows from them is a true lower bound.
 """
 
 from collections.abc import Sequence
@@ -16,16 +17,16 @@ from packlight.runtime.engines import engine_info
 
 
 def work_of(folder: Path, engine: str, lengths: Sequence[int], *, model_file: str = SAFETENSORS) -> Work | None:
-    """Mean work of answering texts one at a time.
+    """The mean work for texts that run one at a time.
 
     Args:
-        folder: an artifact's or a classifier's, verified.
-        engine: that answers.
-        lengths: tokens of each text, special tokens included.
+        folder: a verified artifact's or classifier's folder.
+        engine: the engine that runs it.
+        lengths: number of tokens of each text, special tokens included.
         model_file: the weights that the engine opens, relative to the folder.
 
     Returns:
-        The work, or None where it cannot be counted: an engine or an architecture without a rule for it.
+        The work, or None if there is no rule to count it for this engine or architecture.
     """
     source = engine_info(engine).macs_from
     if source is None:

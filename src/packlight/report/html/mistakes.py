@@ -66,9 +66,9 @@ class StepEffect(msgspec.Struct, frozen=True, kw_only=True):
     broke: int
     fixed: int
     both_wrong: int
-    broken: tuple[Query, ...]
+    broken_texts: tuple[Query, ...]
     """texts that were correct and are now wrong, the most confident first, at most `LISTED`"""
-    mended: tuple[Query, ...]
+    fixed_texts: tuple[Query, ...]
     """texts that were wrong and are now correct"""
 
 
@@ -119,15 +119,15 @@ def effect(parent: Raw, raw: Raw, truth: TrueLabels) -> StepEffect | None:
     ]
     pairs = list(zip(queries, before, after, strict=True))
     broken = [query for query, was, now in pairs if was and not now]
-    mended = [query for query, was, now in pairs if now and not was]
+    fixed = [query for query, was, now in pairs if now and not was]
     return StepEffect(
         variant=raw.variant,
         parent=parent.variant,
         broke=len(broken),
-        fixed=len(mended),
+        fixed=len(fixed),
         both_wrong=sum(not was and not now for _, was, now in pairs),
-        broken=tuple(_surest(broken)[:LISTED]),
-        mended=tuple(_surest(mended)[:LISTED]),
+        broken_texts=tuple(_surest(broken)[:LISTED]),
+        fixed_texts=tuple(_surest(fixed)[:LISTED]),
     )
 
 
@@ -135,7 +135,7 @@ def quoted(wrong: Iterable[Mistakes], effects: Iterable[StepEffect]) -> set[str]
     """The distinct texts that are quoted."""
     queries = [query for found in wrong for weak in found.weak for query in weak.examples]
     queries += [query for found in wrong for pair in found.confusions for query in pair.examples]
-    queries += [query for found in effects for query in (*found.broken, *found.mended)]
+    queries += [query for found in effects for query in (*found.broken_texts, *found.fixed_texts)]
     return {query.text for query in queries if query.text}
 
 

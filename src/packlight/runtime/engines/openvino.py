@@ -75,7 +75,7 @@ def _compile(graph: Path, weights: "openvino.Tensor", threads: int) -> "openvino
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
-        # It would compute in bfloat16 where the processor can, which other engines do not either.
+        # By default it uses bfloat16 if the processor supports it. Other engines don't.
         "INFERENCE_PRECISION_HINT": "f32",
     }
     core = openvino.Core()

@@ -106,7 +106,7 @@ class StaticEngine(Engine[Rows]):
         return logits
 
     def _answers(self, texts: Sequence[Rows]) -> Logits:
-        """As `_answer`, bit for bit: what is done for all texts at once are the same products of a vector and a matrix."""
+        """As `_answer` for each text, bit for bit: the products here are also of a vector and a matrix each."""
         vectors = self._embedding.take(np.concatenate(texts), axis=0)
         pooled = np.empty((len(texts), 1, vectors.shape[1]), dtype=np.float32)
         start = 0

@@ -1,4 +1,4 @@
-"""The kinds of input files: how each is cut into fragments, and read batch by batch in bounded memory."""
+"""The formats of input files: how each is divided into fragments, and read batch by batch in bounded memory."""
 
 from packlight.scoring.formats.arrow_reader import ArrowReader
 from packlight.scoring.formats.csv_reader import CsvReader

@@ -1,4 +1,4 @@
-"""Arrow files and streams, Feather among them: fragments of a file are ranges of rows; a stream is one fragment."""
+"""Arrow files and streams, including Feather. Fragments of a file are ranges of rows; a stream is one fragment."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

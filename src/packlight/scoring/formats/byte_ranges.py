@@ -1,4 +1,4 @@
-"""Text files whose records end with a line feed: fragments are ranges of bytes, and no file is read to find them."""
+"""Text files whose records end with a line feed. Fragments are ranges of bytes, found without reading the file."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from packlight.scoring.storage import Found, open_random, open_stream
 
 CHUNK = 1 << 20
 PROBE = 1 << 16
-"""bytes of a file's beginning from which the length of its records is estimated"""
+"""number of bytes at the start of a file from which the length of its records is estimated"""
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 ROW_BYTES = 128
@@ -21,7 +21,7 @@ ROW_BYTES = 128
 
 
 def probe(file: str, packing: str | None) -> bytes:
-    """The beginning of a text file, without a byte order mark of UTF-8.
+    """The start of a text file, without a UTF-8 byte order mark.
 
     Raises:
         DataError: if it can't be read, or is in UTF-16.
@@ -37,7 +37,7 @@ def probe(file: str, packing: str | None) -> bytes:
 
 
 def byte_parts(found: Found, packing: str | None, rows: int) -> list[Part]:
-    """Equal parts of a file, or all of a packed one, which can't be read from the middle."""
+    """Equal parts of a file. A compressed one is a single part, because it can't be read from the middle."""
     head = probe(found.location, packing)
     if not head:
         return []
@@ -64,7 +64,7 @@ def lines_of(fragment: Fragment) -> Iterator[bytes]:
             if fragment.start == 0:
                 yield from _split(stream, first=True, end=fragment.stop)
                 return
-            # From the byte before: a line that begins exactly here is this fragment's.
+            # Start one byte earlier, because a line that begins exactly here belongs to this fragment.
             stream.seek(fragment.start - 1)
             lines = _split(
                 stream, first=False, end=None if fragment.stop is None else fragment.stop - fragment.start + 1

@@ -19,22 +19,22 @@ from packlight.scoring.text_column import NOT_UTF8
 
 DELIMITERS = ",;\t|"
 LONGEST_CELL = (1 << 31) - 1
-"""characters, as many as the parser can take; its own limit is 131,072"""
+"""characters: the parser's maximum; its default is 131,072"""
 
 
 class CsvReader(Reader):
     """Reads CSV."""
 
     def __init__(self, delimiter: str | None = None) -> None:
-        """Take a delimiter, or the one of `DELIMITERS` that divides the header line into the most columns."""
+        """Use a delimiter, or by default the one of `DELIMITERS` that divides the header line into the most columns."""
         self._delimiter = delimiter
 
     def schema(self, file: str, packing: str | None) -> pa.Schema:
-        """Columns of text, by the header line."""
+        """Text columns with the names in the header line."""
         return text_schema(self._header(file, packing)[0])
 
     def cut(self, found: Found, packing: str | None, rows: int) -> list[Part]:
-        """All of a packed or small file; ranges of bytes that begin with a record otherwise."""
+        """A compressed or small file as one part; otherwise ranges of bytes that begin with a record."""
         (whole,) = byte_parts(found, packing, max(rows, found.size)) or (None,)
         if whole is None or packing is not None or found.size <= rows * ROW_BYTES:
             return [whole] if whole else []
@@ -55,7 +55,7 @@ class CsvReader(Reader):
     def batches(
         self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The records as text; one that doesn't fit the header has an error and no cells."""
+        """The records as text. A record that doesn't fit the header has an error and no cells."""
         del text_column  # every cell is text
         names, delimiter = self._header(fragment.file, fragment.packing)
         records = _records(lines_of(fragment), delimiter)
@@ -78,7 +78,7 @@ class CsvReader(Reader):
 
 
 class _Counted:
-    """Lines, and how many bytes those that were taken have."""
+    """Iterates over lines, and counts the bytes of those that were read."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines, self.read = iter(lines), 0
@@ -93,7 +93,7 @@ class _Counted:
 
 
 def _records(lines: Iterator[bytes], delimiter: str) -> Iterator[list[str] | None]:
-    """Each record's cells, none for a blank line; None for what can't be parsed. Bytes that aren't UTF-8 become surrogates."""
+    """Each record's cells: none for a blank line, None if it can't be parsed. Invalid UTF-8 becomes surrogates."""
     reader = csv.reader((f"{line.decode('utf-8', 'surrogateescape')}\n" for line in lines), delimiter=delimiter)
     while True:
         before = csv.field_size_limit(LONGEST_CELL)  # of the whole process
@@ -129,7 +129,7 @@ def _rows(records: Iterable[list[str] | None], width: int) -> Iterator[TextRow]:
 
 
 def _broken(text: str) -> bool:
-    """Whether bytes of it were not UTF-8."""
+    """Whether it contains bytes that were not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""JSON Lines: one object per line. Its columns are the keys in the beginning of the file."""
+"""JSON Lines: one object per line. The columns are the keys found at the start of the file."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class JsonlReader(Reader):
     """Reads JSON Lines."""
 
     def schema(self, file: str, packing: str | None) -> pa.Schema:
-        """Columns of text, by the keys of the first rows."""
+        """Text columns with the keys of the first rows."""
         return text_schema(self._names(file, packing))
 
     def cut(self, found: Found, packing: str | None, rows: int) -> list[Part]:
@@ -32,7 +32,7 @@ class JsonlReader(Reader):
     def batches(
         self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Rows: strings as they are, other values as JSON. Blank lines are none."""
+        """Rows: strings as they are, other values as JSON. Blank lines are skipped."""
         names = self._names(fragment.file, fragment.packing)
         rows = (_row(line, names, text_column) for line in lines_of(fragment) if line.strip())
         yield from row_batches(rows, names, columns)
@@ -59,8 +59,8 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 def _row(line: bytes, names: Sequence[str], text_column: str | None) -> TextRow:
     row, error = _object(line), None
-    if row is None and (mended := line.decode("utf-8", "replace").encode()) != line:
-        row, error = _object(mended), NOT_UTF8
+    if row is None and (replaced := line.decode("utf-8", "replace").encode()) != line:
+        row, error = _object(replaced), NOT_UTF8
     if row is None:
         return TextRow([None] * len(names), NOT_JSON)
     text = row.get(text_column) if text_column is not None else None

@@ -29,7 +29,7 @@ class LinesReader(Reader):
     def batches(
         self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Lines without outer white space."""
+        """Lines without surrounding white space."""
         del text_column  # there is one column
         yield from row_batches(map(_row, lines_of(fragment)), NAMES, columns)
 

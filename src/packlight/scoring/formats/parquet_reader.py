@@ -1,4 +1,4 @@
-"""Parquet: fragments are ranges of rows, which begin and end with row groups where these are small enough."""
+"""Parquet. Fragments are ranges of rows, which begin and end with row groups if these are small enough."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -12,7 +12,7 @@ from packlight.scoring.settings import Fragment
 from packlight.scoring.storage import Found, open_random
 
 BUFFER = 1 << 20
-"""bytes of a column that are read at once: a row group of any size is never in memory whole"""
+"""number of bytes of a column that are read at once, so that memory doesn't depend on the size of row groups"""
 
 
 class ParquetReader(Reader):
@@ -29,7 +29,7 @@ class ParquetReader(Reader):
     def batches(
         self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of the row groups that the range touches, without those outside it."""
+        """The rows of the range, read from the row groups that overlap it."""
         del text_column  # columns have types
         with _open(fragment.file, fragment.packing) as file:
             assert fragment.stop is not None  # see `row_parts`

@@ -1,4 +1,4 @@
-"""What the reader of a kind of file does, and what several of them share."""
+"""The interface of the readers, and what several of them share."""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from packlight.scoring.settings import Fragment
 from packlight.scoring.storage import Found
 
 ROWS = 2048
-"""rows of a batch as it is read"""
+"""number of rows in a batch"""
 
 
 class Part(NamedTuple):
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 class Reader(ABC):
-    """The reader of a kind of file."""
+    """The reader of a file format."""
 
     @abstractmethod
     def schema(self, file: str, packing: str | None) -> pa.Schema:
@@ -36,7 +36,7 @@ class Reader(ABC):
 
     @abstractmethod
     def cut(self, found: Found, packing: str | None, rows: int) -> list[Part]:
-        """The parts of a file, each with about that number of rows; none for a file without rows.
+        """The parts of a file, each with about `rows` rows; none for a file without rows.
 
         Raises:
             DataError: if it is not a file of this kind.
@@ -58,7 +58,7 @@ class Reader(ABC):
         """
 
     def count(self, fragment: Fragment, most: int) -> int:
-        """How many rows a fragment has, counted up to `most`."""
+        """The number of rows in a fragment, counted up to `most`."""
         found = 0
         for batch in self.batches(fragment, None):
             found += batch.num_rows
@@ -68,11 +68,11 @@ class Reader(ABC):
 
 
 def row_parts(units: Sequence[int], most: int) -> list[Part]:
-    """Parts of up to `most` rows that begin and end, where they can, with a unit such as a row group.
+    """Parts of up to `most` rows that begin and end with a unit such as a row group if possible.
 
     Args:
         units: rows of each unit.
-        most: rows of a part. A larger unit is cut into equal parts.
+        most: maximum number of rows in a part. A larger unit is divided into equal parts.
     """
     parts: list[Part] = []
     start = end = 0

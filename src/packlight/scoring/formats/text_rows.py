@@ -1,4 +1,4 @@
-"""Rows of text files as Arrow batches: every cell is kept as text, exactly as it stands."""
+"""Rows of text files as Arrow batches. Every cell is kept as text, unchanged."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -14,7 +14,7 @@ class TextRow(NamedTuple):
     """One row."""
 
     cells: Sequence[str | None]
-    """of all columns, in their order"""
+    """in the order of the columns"""
     error: str | None = None
     """what is wrong with it"""
 
@@ -27,7 +27,7 @@ def text_schema(names: Sequence[str]) -> pa.Schema:
 def row_batches(
     rows: Iterable[TextRow], names: Sequence[str], wanted: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Rows as batches of the wanted columns (None for all), and a last column with what is wrong with a row."""
+    """Rows as batches of the wanted columns (None for all), with a last column for what is wrong with a row."""
     chosen = names if wanted is None else wanted
     places = [names.index(name) for name in chosen]
     stream = iter(rows)

@@ -38,7 +38,7 @@ def address_of(url: str, model: str, path: str | None = None) -> Address:
         path: a route that replaces the protocol's.
 
     Raises:
-        PacklightError: when the URL is none, or not plain http.
+        PacklightError: if the URL is none, or not plain http.
     """
     host, port, root = parts_of(url)
     route = path or f"{root}/v2/models/{quote(model, safe='')}/infer"
@@ -49,7 +49,7 @@ def parts_of(url: str) -> tuple[str, int, str]:
     """Host, port and path of a server's root, the path without a last slash.
 
     Raises:
-        PacklightError: when the URL is none, or not plain http.
+        PacklightError: if the URL is none, or not plain http.
     """
     try:
         parts = urlsplit(url)
@@ -151,7 +151,7 @@ class Connection:
         """Send a request. Returns True if it was sent completely.
 
         Raises:
-            OSError: when the connection is gone.
+            OSError: if the connection is gone.
         """
         self.due, self.sent, self.done, self.status = due, now, False, 0
         self.used += 1
@@ -162,7 +162,7 @@ class Connection:
         """Send the rest of the request. Returns True if nothing is left.
 
         Raises:
-            OSError: when the connection is gone, or never came about.
+            OSError: if the connection is gone, or never came about.
         """
         while self._left:
             try:
@@ -179,7 +179,7 @@ class Connection:
         """Read available data. Returns True if the response is complete.
 
         Raises:
-            OSError: when the connection ended before that.
+            OSError: if the connection ended before that.
             httptools.HttpParserError: when it is not HTTP.
         """
         try:

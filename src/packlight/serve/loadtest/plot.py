@@ -16,7 +16,7 @@ def draw(result: LoadResult, path: Path) -> None:
     """Draw the percentiles of latency against the rate of requests as PNG, with logarithmic axes and the limit.
 
     Raises:
-        MissingExtraError: When vl-convert-python is not installed.
+        MissingExtraError: if vl-convert-python is not installed.
     """
     levels = sorted((level for level in result.levels if level.latency_ms), key=lambda level: level.rate)
     points = [

@@ -1,11 +1,6 @@
 """Distillation: a student learns from the labels and the teacher's predictions together.
 
-The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
-
-    alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
-
-Three terms can be added: the squared error of the logits (Ba & Caruana 2014), the cosine distance between the inputs of
-the two heads (Sanh et al. 2019, section 3), and the relations inside the last layer's attention (`steps.relations`).
+`steps.training.objectives` has the loss.
 
 A student can be any checkpoint, or some of the teacher's own layers, which is a much better start (Sanh et al. 2019,
 DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).

@@ -38,7 +38,7 @@ def check_export(
     `LENGTHS` up to the artifact's maximum.
 
     Raises:
-        ParityError: when a logit differs by more than the tolerance, or is not a number.
+        ParityError: if a logit differs by more than the tolerance, or is not a number.
     """
     session = open_on_cpu(graph)
     worst, agreed, queries, longest = 0.0, 0, 0, 0

@@ -167,7 +167,7 @@ def _explained(architecture: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what was at the bottom of it: the exporter's own message is a page of advice in colours."""
+    """The first line of the root cause, because the exporter's own message is a page of advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     first = _COLOURS.sub("", str(error)).strip().partition("\n")[0]
@@ -176,7 +176,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide what the exporter logs and warns of. The parity check finds whatever matters."""
+    """Hide the exporter's log and warnings. The parity check finds whatever matters."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -27,8 +27,8 @@ def write_openvino(source: Path, folder: Path) -> None:
     """Write the float32 graph `source` as OpenVINO files to an artifact's folder.
 
     Raises:
-        EngineError: when OpenVINO does not know an operator of it.
-        MissingExtraError: when openvino is not installed.
+        EngineError: if OpenVINO does not know an operator of it.
+        MissingExtraError: if openvino is not installed.
     """
     openvino = load("openvino", "OpenVINO")
     _save(openvino, _read(openvino, source), folder)
@@ -38,8 +38,8 @@ def write_openvino_int8(source: Path, folder: Path, encoder: TextEncoder, texts:
     """Write the graph in int8, with ranges measured on the texts one at a time.
 
     Raises:
-        EngineError: when OpenVINO does not know an operator of it, or NNCF cannot quantize it.
-        MissingExtraError: when openvino or nncf is not installed.
+        EngineError: if OpenVINO does not know an operator of it, or NNCF cannot quantize it.
+        MissingExtraError: if openvino or nncf is not installed.
     """
     openvino = load("openvino", "OpenVINO")
     nncf = _nncf()

@@ -1,4 +1,4 @@
-"""What the reader, and anyone who watches the run, sees after each epoch of a training."""
+"""Report each epoch of a training, in the progress output and to callbacks."""
 
 from packlight.progress import info
 from packlight.steps.context import StepContext
@@ -8,7 +8,7 @@ WEAK_SHOWN = 3
 
 
 def announce(name: str, epoch: EpochResult, context: StepContext) -> None:
-    """Print an epoch's accuracy on val and its weakest classes; a search may stop the training here by raising."""
+    """Print an epoch's accuracy on val and its weakest classes, then call `on_epoch`, which may stop the training."""
     weak = ", ".join(f"{label} {accuracy:.0%}" for label, accuracy in epoch.weak_classes[:WEAK_SHOWN])
     info(f"  {name}, epoch {epoch.epoch}: val {epoch.accuracy:.1%}" + (f"; weakest labels: {weak}" if weak else ""))
     context.on_epoch(epoch.epoch, epoch.accuracy)

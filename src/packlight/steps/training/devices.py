@@ -1,4 +1,7 @@
-"""Which device a training uses here. PyTorch is imported on demand, so that a run refuses bad input before that takes seconds."""
+"""The device for training on this machine.
+
+PyTorch is imported when it is needed, so that a run can reject bad input before that takes seconds.
+"""
 
 
 def device_here() -> str:

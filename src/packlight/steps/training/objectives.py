@@ -9,9 +9,6 @@ The loss of distillation is that of Hinton, Vinyals & Dean (2015), Distilling th
 Three terms can be added: the squared error of the logits (Ba & Caruana 2014), the cosine distance between the inputs of
 the two heads (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
 (`attention_relations`).
-
-A student can be any checkpoint, or some of the teacher's own layers, which is a much better start (Sanh et al. 2019,
-DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
 """
 
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Save what a step has trained: a classifier in safetensors, and its description."""
+"""Save a trained classifier in safetensors, with its description."""
 
 from pathlib import Path
 from typing import Any

@@ -1,16 +1,4 @@
-"""A teacher's outputs for the training texts, computed once and cached.
-
-The loss is that of Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network, section 2:
-
-    alpha * CE(student, labels) + (1 - alpha) * T^2 * KL(softmax(teacher / T) || softmax(student / T))
-
-to which, when asked for, are added the squared error of the logits (Ba & Caruana 2014), the cosine distance between
-what the two heads see (Sanh et al. 2019, section 3), and the relations inside the last layer's attention
-(`steps.relations`).
-
-A student may be any checkpoint, or some of the teacher's own layers, which start it much closer (Sanh et al. 2019,
-DistilBERT, section 3; Sajjad et al. 2023, On the effect of dropping layers).
-"""
+"""A teacher's outputs for the training texts, computed once and cached."""
 
 import contextlib
 import dataclasses

@@ -14,7 +14,7 @@ NO_LABEL = -100
 class TrainingData:
     """The texts to train on and to validate with. Label ids are in the model's own order.
 
-    A training text without a label has the id `UNLABELLED`.
+    A training text without a label has the id `NO_LABEL`.
     """
 
     train_texts: Sequence[str]

@@ -58,7 +58,7 @@ SEEDS = {
         json.dumps({"id": n, "text": text, "label": [label]}) + "\n" for n, (text, label) in enumerate(ROWS)
     ).encode("utf-16"),
 }
-ARCHIVES = ("i.csv.gz", "k.xlsx", "l.ods", "m.jsonl.gz")
+ARCHIVES = ("i.csv.gz", "k.xlsx", "m.xlsx", "l.ods", "m.jsonl.gz")
 """half of these are damaged inside"""
 
 

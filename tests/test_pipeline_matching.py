@@ -51,8 +51,16 @@ def test_measure_refuses_them_too(folder, other_labels, tmp_path, packlight):
 
 
 def test_forgotten_data_is_said(folder):
-    with pytest.raises(ModelError, match=r"bundled sample: give texts .* with --data"):
+    with pytest.raises(ModelError, match=r"bundled sample\. If you have texts .* with --data"):
         check_labels(folder, load_dataset("sample"))
+
+
+def test_forgotten_data_is_said_of_a_transformers_model_too(tiny, tmp_path):
+    foreign, sample = tiny.make_foreign("bert", tmp_path / "foreign", tiny.LABELS), load_dataset("sample")
+    with pytest.raises(ModelError, match=r"labels don't match(.|\n)*bundled sample"):
+        api.finetune(sample, model=foreign, out=tmp_path / "out")
+    with pytest.raises(ModelError, match=r"labels don't match(.|\n)*bundled sample"):
+        api.export(foreign, sample, out=tmp_path / "out")
 
 
 def test_another_spelling_and_fewer_labels_are_no_difference(folder, tiny):

@@ -89,7 +89,7 @@ def test_the_pick_says_which_limit_binds_and_what_more_would_cost():
     reasons = " ".join(said.reasons)
     assert "max_size_mb binds: without it v0 is picked, 97.0% (+7.0 points) in 4.00 ms (2.00x the time)" in reasons
     assert "min_accuracy binds" not in reasons
-    assert "No trial within the limits is more accurate." in reasons
+    assert "No other variant within the limits is more accurate." in reasons
 
 
 def test_a_pick_no_better_than_the_most_frequent_label_is_said_to_be_so():

@@ -10,6 +10,7 @@ from packlight.errors import PacklightError, RecipeError
 from packlight.models import Checkpoint
 from packlight.models.complete import check_weights, stated_limit
 from packlight.models.structure import Structure
+from packlight.pipeline.matching import planned_head
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
 from packlight.steps.out_of_scope import has_oos_class
@@ -92,7 +93,7 @@ def check_start(step: Step, checkpoint: Checkpoint, data: Dataset) -> None:
         ModelError: if its labels are not the data's, or if weights are missing or not finite.
         RecipeError: if the step's maximum length is above the model's limit.
     """
-    check_weights(checkpoint, step.head_plan(checkpoint, data.labels))
+    check_weights(checkpoint, planned_head(step, checkpoint, data))
     limit, stated = stated_limit(checkpoint), getattr(step, "max_length", None)
     if limit is not None and stated is not None:
         choose_length((limit,), limit=limit, stated=stated, name=step.name)

@@ -18,9 +18,9 @@ from packlight.files import atomic_folder, sha256_of
 from packlight.formatting import percent, percent_interval
 from packlight.measure.statistics import wilson_interval
 from packlight.models import Checkpoint, label_mapping, resolve
-from packlight.models.adoption import plan_head
 from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.fingerprint import fingerprint
+from packlight.pipeline.matching import planned_head
 from packlight.pipeline.preflight import check_start
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
 from packlight.progress import info, warn
@@ -194,14 +194,14 @@ def open_parent(reference: str, data: Dataset, work: Path) -> Artifact:
         raise ModelError(
             f"{reference}: not a fine-tuned classifier; run `packlight finetune --model {shlex.quote(reference)}` first"
         )
+    step = Finetune(name=_name_of(checkpoint))
     try:
-        plan_head(checkpoint, data.labels)
+        planned_head(step, checkpoint, data)
     except ModelError as error:
         raise ModelError(
             f"{error}\n  `packlight finetune --model {shlex.quote(reference)}` takes these options; start from the artifact that it makes, or "
             "give texts with the model's labels in --data."
         ) from error
-    step = Finetune(name=_name_of(checkpoint))
     check_start(step, checkpoint, data)
     announce_model(step, checkpoint, data)
     return make_variant(step, work / "adopted", work / "adopting", data, checkpoint=checkpoint)[0]

@@ -136,8 +136,6 @@ def _next_best(pick: Row, front: Sequence[Row], limits: Constraints) -> Iterator
     if better:
         nearest = min(better, key=lambda row: row.values[0])
         yield f"The next more accurate within the limits is {nearest.variant}: {_against(nearest, pick)}."
-    else:
-        yield "No trial within the limits is more accurate."
 
 
 def _against(row: Row, pick: Row) -> str:

@@ -21,7 +21,8 @@ from packlight.formatting import NONE
 from packlight.measure.results import Measurements, read_measurements
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
-from packlight.recipes.recipe import load_recipe, with_oos_rate
+from packlight.recipes.overrides import with_oos_rate
+from packlight.recipes.recipe import load_recipe
 
 FIGURES = {
     "val": ("val", "accuracy"),

@@ -3,7 +3,7 @@ import onnxruntime
 import pytest
 
 from packlight.measure.roofline import machine
-from packlight.measure.roofline.machine import product_model
+from packlight.measure.roofline.onnx_product import product_model
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ import pytest
 from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.measure import rounds
-from packlight.measure.rounds import BATCH, LOOK, BenchmarkConfig, journal_name, run_benchmark
+from packlight.measure.journal import journal_name
+from packlight.measure.rounds import LOOK, BenchmarkConfig, run_benchmark
+from packlight.measure.sampling import BATCH
 from packlight.measure.timing import resample, target_figures
 from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget

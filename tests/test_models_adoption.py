@@ -16,7 +16,8 @@ from packlight.models.adoption import plan_head, read_label_map
 from packlight.models.labels import label_mapping
 from packlight.pipeline.runner import build
 from packlight.pipeline.variant import make_variant
-from packlight.recipes.recipe import parse_recipe, with_head
+from packlight.recipes.overrides import with_head
+from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.predictor import Predictor
 from packlight.steps.finetune.options import Finetune
 

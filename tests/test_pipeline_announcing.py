@@ -14,7 +14,8 @@ from packlight.models import resolve
 from packlight.pipeline.announcing import announce
 from packlight.pipeline.lengths import plan_lengths
 from packlight.pipeline.preflight import inspect_models
-from packlight.recipes.recipe import load_recipe, parse_recipe, with_head, with_lengths
+from packlight.recipes.overrides import with_head, with_lengths
+from packlight.recipes.recipe import load_recipe, parse_recipe
 
 DISTILLED = "[{step: finetune, as: teacher}, {step: trim-vocabulary, as: t}, {step: distill, as: student, layers: 1, max_length: 25}]"
 

@@ -63,7 +63,7 @@ def die_while_measuring(_):
     """In the middle of the second round."""
     from packlight.measure import rounds
 
-    append, lines = rounds._append, []
+    append, lines = rounds.append_line, []
 
     def count(journal, entry):
         append(journal, entry)
@@ -73,7 +73,7 @@ def die_while_measuring(_):
                 stream.write(b'\n{"round": 1, "vari')
             die()
 
-    rounds._append = count
+    rounds.append_line = count
 
 
 def die_while_writing(_):

@@ -17,7 +17,8 @@ from packlight.models.hf_model import open_classifier, save_classifier
 from packlight.pipeline import reference_rows, run
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.reference_rows import RANDOM
-from packlight.recipes.recipe import parse_recipe, with_head
+from packlight.recipes.overrides import with_head
+from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.artifact import Artifact
 
 pytest_plugins = ["tiny_run", "loopback_hub"]

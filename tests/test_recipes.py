@@ -1,7 +1,8 @@
 import pytest
 
 from packlight.errors import RecipeError
-from packlight.recipes.recipe import load_recipe, parse_recipe, with_oos_rate, with_reference, write_recipe
+from packlight.recipes.overrides import with_oos_rate, with_reference
+from packlight.recipes.recipe import load_recipe, parse_recipe, write_recipe
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune

@@ -11,7 +11,8 @@ from packlight.errors import RecipeError
 from packlight.models.hf_model import build_classifier
 from packlight.pipeline.runner import build
 from packlight.pipeline.variant import make_variant
-from packlight.recipes.recipe import parse_recipe, with_lengths
+from packlight.recipes.overrides import with_lengths
+from packlight.recipes.recipe import parse_recipe
 from packlight.runtime.batches import MOST_TOKENS as BATCH_TOKENS
 from packlight.runtime.batches import bounded
 from packlight.runtime.engines import open_engine

@@ -25,7 +25,8 @@ from packlight.data.splits import hold_out
 from packlight.errors import ArtifactError, DataError, RecipeError
 from packlight.extras import require
 from packlight.models.labels import label_mapping
-from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_lengths
+from packlight.recipes.overrides import with_head, with_lengths
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.decision import probabilities
 from packlight.runtime.predictor import Predictor

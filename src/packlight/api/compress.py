@@ -12,7 +12,8 @@ from packlight.errors import ModelError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline import run
 from packlight.progress import watching
-from packlight.recipes.recipe import Recipe, load_recipe, recipe_of, with_head, with_oos_rate, with_reference
+from packlight.recipes.overrides import with_head, with_oos_rate, with_reference
+from packlight.recipes.recipe import Recipe, load_recipe, recipe_of
 from packlight.steps import Step
 from packlight.steps.step import OosRate
 

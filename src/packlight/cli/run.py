@@ -12,7 +12,8 @@ from packlight.cli.show import show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit
 from packlight.progress import info, warn
-from packlight.recipes.recipe import load_recipe, with_head, with_lengths, with_oos_rate, with_reference
+from packlight.recipes.overrides import with_head, with_lengths, with_oos_rate, with_reference
+from packlight.recipes.recipe import load_recipe
 from packlight.steps import modules_of
 
 if TYPE_CHECKING:

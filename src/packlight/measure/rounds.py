@@ -1,4 +1,4 @@
-"""Interleaved rounds: the requests to every variant, and the journal of results.
+"""Interleaved rounds: which variant times which texts, in which order, and for how long.
 
 A round is a pass over a fixed sample of texts. It is divided into blocks, each a fraction of a second long for the
 slowest variant. Every variant times its texts of a block before the next block starts, in an order that changes from
@@ -7,30 +7,37 @@ two. The number of texts in a block follows from a first look at each variant's 
 so that its turn is not too short.
 
 Rounds are added until every speedup is known to within 5 % (`packlight.measure.timing`), or until another round would
-exceed the time limit. Three rounds are measured however long they take:
-with two, intervals are slightly too narrow. Each turn is appended to a journal, from which an interrupted measurement resumes.
-The decision to stop depends only on the journal.
+exceed the time limit. Three rounds are measured however long they take: with two, intervals are slightly too narrow.
+Each turn is appended to the journal (`journal`), and the decision to stop depends only on that.
 """
 
-import hashlib
-import itertools
 import math
 import random
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
 
 from packlight.data import Dataset, Split
-from packlight.files import DAMAGED_JSON
 from packlight.measure import timing
+from packlight.measure.journal import (
+    Answered,
+    Journal,
+    Pace,
+    Predictions,
+    RoundResult,
+    append_line,
+    by_round,
+    joined,
+    read_journal,
+    seconds_spent,
+    whole_rounds,
+)
 from packlight.measure.results import Judged, Raw
+from packlight.measure.sampling import BATCH, sampled, spread_places, strata_of
 from packlight.measure.steal import share_stolen, ticks
 from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget, Process
@@ -38,7 +45,6 @@ from packlight.models import label_mapping
 from packlight.progress import bar, info
 from packlight.runtime.engines import engine_info
 
-BATCH = 32
 CHUNK = 256
 PAUSE = 0.02
 """seconds before each turn, so that spinning threads of the previous one fall asleep"""
@@ -50,8 +56,6 @@ WARM_UP = 0.01
 """approximate seconds for warm-up texts at the start of a turn"""
 LOOK = 5
 """number of texts for the first look at a variant's speed, after the same number of warm-up texts"""
-STRATUM = 8
-"""number of the slowest variant's texts in each stratum of lengths"""
 LEAST_ROUNDS = 3
 """number of rounds that are measured however long they take; with two, intervals are slightly too narrow"""
 MOST_TEXTS = 4800
@@ -81,58 +85,6 @@ class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.least_rounds, min(self.rounds, fitting))
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
-    """The journal's first line: the distribution of texts, from a first look at every variant's speed."""
-
-    blocks: int
-    """of a round"""
-    texts: dict[str, int]
-    """number of texts per block, by variant; the smallest set is the first part of all others"""
-    warm: dict[str, int]
-    """number of warm-up texts, by variant"""
-
-    def timed(self, variant: str) -> int:
-        """The number of texts that a variant times in a round."""
-        return self.blocks * self.texts[variant]
-
-
-class RoundResult(msgspec.Struct, frozen=True, kw_only=True, tag="turn"):
-    """A line of the journal: a variant's turn in one block of one round."""
-
-    round: int
-    block: int
-    variant: str
-    milliseconds: list[float]
-    cpu_milliseconds: list[float]
-    texts_per_second: float | None
-    """texts per second in a batch, measured in the first block of a round"""
-    steal: float | None
-    """share of the machine's CPU time that went to other virtual machines"""
-    seconds: float
-    """duration of the turn"""
-
-
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """Predictions for one split, as indices of the data's labels, -1 for a label not there."""
-
-    served: list[int]
-    """one text at a time if predictions may depend on the batch"""
-    flips: int | None
-    """number of texts whose label differs in batches of 32; None if not counted"""
-    confidences: list[float]
-    scope_scores: list[float]
-    abstained: list[bool] | None = None
-    """for each text, whether the variant abstained; None if it never abstains"""
-
-
-class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
-    """A line of the journal: a variant's predictions for each split; empty if they are meaningless."""
-
-    variant: str
-    splits: dict[Judged, Answered]
-    peak_memory_mb: float
-
-
 def run_benchmark(
     subjects: Sequence[BenchmarkTarget],
     data: Dataset,
@@ -160,7 +112,7 @@ def run_benchmark(
         MeasurementError: if a variant cannot be opened, or if its process ends.
         ModelError: if an evaluated variant lacks a label of the data.
     """
-    known, timed = _read(journal), data.split(splits[-1])
+    known, timed = read_journal(journal), data.split(splits[-1])
     answered = all(subject.variant in known.answers for subject in subjects)
     if known.pace and answered and _enough(known, known.pace, subjects, timed, effort, seed):
         return _raws(subjects, known, known.pace, timed, seed)
@@ -171,40 +123,31 @@ def run_benchmark(
         ids = {variant: _ids(labels[variant], data) for variant in scored}
         pace = known.pace or _pace(processes, timed, effort, seed)
         if known.pace is None:
-            _append(journal, pace)
+            append_line(journal, pace)
         _run_rounds(processes, timed, pace, effort, seed, journal, known)
         for process in processes:
             if process.subject.variant not in known.answers:
                 done = _answers(process, data, splits, ids.get(process.subject.variant))
-                _append(journal, done)
+                append_line(journal, done)
                 known.answers[done.variant] = done
     return _raws(subjects, known, pace, timed, seed)
-
-
-@dataclass(frozen=True)
-class Journal:
-    """The measurements so far."""
-
-    pace: Pace | None
-    turns: list[RoundResult]
-    answers: dict[str, Predictions]
 
 
 def _enough(
     known: Journal, pace: Pace, subjects: Sequence[BenchmarkTarget], split: Split, effort: BenchmarkConfig, seed: int
 ) -> bool:
     """Whether to stop, according to the complete rounds."""
-    whole = _whole_rounds(pace, subjects, known.turns)
+    whole = whole_rounds(pace, subjects, known.turns)
     if whole < effort.least_rounds:
         return False
-    if whole >= effort.most_rounds or _spent(known, whole) * (whole + 1) / whole > effort.seconds:
+    if whole >= effort.most_rounds or seconds_spent(known, whole) * (whole + 1) / whole > effort.seconds:
         return True
     if whole < effort.rounds:
         return False
-    places, strata = _sample(split, pace, seed), _strata(split, pace)
+    places, strata = sampled(split, pace, seed), strata_of(split, pace)
     drawn = {
         each.variant: timing.resample(
-            [_joined(turns, "milliseconds") for turns in _by_round(each, known.turns)[:whole]],
+            [joined(turns, "milliseconds") for turns in by_round(each, known.turns)[:whole]],
             seed=seed,
             blocks=pace.blocks,
             strata=[strata[place] for place in places[: pace.timed(each.variant)]],
@@ -214,36 +157,9 @@ def _enough(
     return all(estimate.settled for estimate in timing.target_figures(drawn, subjects[0].variant).values())
 
 
-def _spent(known: Journal, rounds: int) -> float:
-    """Seconds that the first rounds took."""
-    return sum(turn.seconds for turn in known.turns if turn.round < rounds)
-
-
-def _whole_rounds(pace: Pace, subjects: Sequence[BenchmarkTarget], turns: Sequence[RoundResult]) -> int:
-    """The number of complete rounds, in which every variant has had all its turns."""
-    taken = Counter(turn.round for turn in turns)
-    whole = pace.blocks * len(subjects)
-    return next(number for number in itertools.count() if taken[number] < whole)
-
-
-def _by_round(subject: BenchmarkTarget, turns: Sequence[RoundResult]) -> list[list[RoundResult]]:
-    """A variant's turns: for each round, those of its blocks, in order."""
-    own = sorted((turn for turn in turns if turn.variant == subject.variant), key=lambda turn: (turn.round, turn.block))
-    return [list(group) for _, group in itertools.groupby(own, key=lambda turn: turn.round)]
-
-
-def _joined(turns: Sequence[RoundResult], name: Literal["milliseconds", "cpu_milliseconds"]) -> list[float]:
-    return [each for turn in turns for each in getattr(turn, name)]
-
-
-def journal_name(parts: Sequence[str]) -> str:
-    """A file name for the journal of one set of targets, data and settings."""
-    return f"rounds-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}.jsonl"
-
-
 def _pace(processes: Sequence[Process], split: Split, effort: BenchmarkConfig, seed: int) -> Pace:
     """Estimate every variant's speed, and assign texts so that all turns take about as long."""
-    first = [split.texts[place] for place in _places(split, LOOK, seed)]
+    first = [split.texts[place] for place in spread_places(split, LOOK, seed)]
     seconds = {
         process.subject.variant: float(np.median(process.latency(first, warm=LOOK)[0])) / 1e3 for process in processes
     }
@@ -270,12 +186,12 @@ def _run_rounds(
     journal: Path,
     known: Journal,
 ) -> None:
-    texts = [split.texts[place] for place in _sample(split, pace, seed)]
+    texts = [split.texts[place] for place in sampled(split, pace, seed)]
     subjects = [process.subject for process in processes]
     turns = known.turns
     with bar("measuring speed", total=effort.rounds * pace.blocks * len(processes)) as progress:
         while not _enough(known, pace, subjects, split, effort, seed):
-            number = _whole_rounds(pace, subjects, turns)
+            number = whole_rounds(pace, subjects, turns)
             # An interrupted round is repeated completely, because its turns must be close in time. The order is the
             # same again, so the journal's last lines never mix two attempts.
             turns[:] = [turn for turn in turns if turn.round != number]
@@ -283,10 +199,10 @@ def _run_rounds(
                 chooser = random.Random(f"{seed}/{number}/{block}")  # noqa: S311 - no secret
                 for process in chooser.sample(list(processes), len(processes)):
                     turn = _turn(process, texts, pace, number, block)
-                    _append(journal, turn)
+                    append_line(journal, turn)
                     turns.append(turn)
                     progress.advance()
-    taken = _spent(known, effort.least_rounds)
+    taken = seconds_spent(known, effort.least_rounds)
     if taken > effort.seconds > 0:
         info(
             f"measuring speed took {taken:.0f} s instead of {effort.seconds:g}: {effort.least_rounds} rounds are the minimum, and the slowest variants "
@@ -374,46 +290,13 @@ def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> 
     return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores, abstained=abstained)
 
 
-def _sample(split: Split, pace: Pace, seed: int) -> list[int]:
-    """The indices of a round's texts in the split: as many as any variant times, and at least one batch."""
-    return _places(split, max(BATCH, *map(pace.timed, pace.texts)), seed)
-
-
-def _places(split: Split, count: int, seed: int) -> list[int]:
-    """`count` indices of a split, spread over short and long texts; repeated if the split is smaller."""
-    order = _spread(split, seed)
-    return [order[number % len(order)] for number in range(count)]
-
-
-def _spread(split: Split, seed: int) -> list[int]:
-    """All indices of a split, in an order whose every prefix is spread evenly over short and long texts.
-
-    The ranks by length are in bit-reversed order (van der Corput 1935), with a random start.
-    """
-    ranked, bits = _ranked(split), max(1, (len(split) - 1).bit_length())
-    start = random.Random(seed).randrange(len(split))  # noqa: S311 - no secret
-    reversed_bits = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(1 << bits))
-    return [ranked[(rank + start) % len(ranked)] for rank in reversed_bits if rank < len(ranked)]
-
-
-def _ranked(split: Split) -> list[int]:
-    """The indices of a split, short texts first."""
-    return sorted(range(len(split)), key=lambda place: (len(split.texts[place]), split.texts[place]))
-
-
-def _strata(split: Split, pace: Pace) -> dict[int, int]:
-    """The stratum of lengths of each index."""
-    count = max(1, min(map(pace.timed, pace.texts)) // STRATUM)
-    return {place: rank * count // len(split) for rank, place in enumerate(_ranked(split))}
-
-
 def _raws(subjects: Sequence[BenchmarkTarget], known: Journal, pace: Pace, split: Split, seed: int) -> list[Raw]:
-    places, strata = _sample(split, pace, seed), _strata(split, pace)
+    places, strata = sampled(split, pace, seed), strata_of(split, pace)
     return [_raw(subject, known, pace, places, strata) for subject in subjects]
 
 
 def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[int], strata: Mapping[int, int]) -> Raw:
-    answers, own = known.answers[subject.variant], _by_round(subject, known.turns)
+    answers, own = known.answers[subject.variant], by_round(subject, known.turns)
     turns = [turn for each in own for turn in each]
     steal = [turn.steal for turn in turns if turn.steal is not None]
     timed = list(places[: pace.timed(subject.variant)])
@@ -423,8 +306,8 @@ def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[
         timed=timed,
         strata=[strata[place] for place in timed],
         blocks=pace.blocks,
-        latency_ms=[_joined(each, "milliseconds") for each in own],
-        cpu_ms=[_joined(each, "cpu_milliseconds") for each in own],
+        latency_ms=[joined(each, "milliseconds") for each in own],
+        cpu_ms=[joined(each, "cpu_milliseconds") for each in own],
         steal=steal or None,
         throughput=[turn.texts_per_second for turn in turns if turn.texts_per_second is not None],
         predictions=test.served if test else None,
@@ -437,30 +320,3 @@ def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[
         val_batch_flips=val.flips if val else None,
         peak_memory_mb=answers.peak_memory_mb,
     )
-
-
-def _read(journal: Path) -> Journal:
-    """The journal's final state, without an incomplete last line."""
-    pace: Pace | None = None
-    turns: dict[tuple[int, int, str], RoundResult] = {}
-    answers: dict[str, Predictions] = {}
-    for line in journal.read_bytes().splitlines() if journal.is_file() else ():
-        try:
-            entry = msgspec.json.decode(line, type=Pace | RoundResult | Predictions)
-        except DAMAGED_JSON:
-            continue
-        match entry:
-            case Pace():
-                pace = entry
-            case RoundResult():
-                turns[entry.round, entry.block, entry.variant] = entry
-            case Predictions():
-                answers[entry.variant] = entry
-    return Journal(pace, list(turns.values()), answers)
-
-
-def _append(journal: Path, entry: Pace | RoundResult | Predictions) -> None:
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("ab") as stream:
-        stream.write(b"\n" + msgspec.json.encode(entry))
-        stream.flush()

@@ -15,6 +15,7 @@ from packlight.files import atomic_write
 from packlight.formatting import counted
 from packlight.measure import environment, timing
 from packlight.measure.figures import VariantInfo, derive
+from packlight.measure.journal import journal_name
 from packlight.measure.results import (
     REFERENCE,
     DataSummary,
@@ -34,7 +35,7 @@ from packlight.measure.results import (
     write_truth,
 )
 from packlight.measure.roofline.rows import WorkSource, add_roofline
-from packlight.measure.rounds import BenchmarkConfig, journal_name, run_benchmark
+from packlight.measure.rounds import BenchmarkConfig, run_benchmark
 from packlight.measure.worker_process import BenchmarkTarget
 from packlight.progress import info
 from packlight.report import write_report

@@ -26,7 +26,8 @@ from packlight.errors import PacklightError, RecipeError
 from packlight.files import atomic_folder, atomic_write, remove_stale_temp
 from packlight.formatting import milliseconds, percent
 from packlight.measure.results import Measurement
-from packlight.measure.rounds import BATCH, BenchmarkConfig
+from packlight.measure.rounds import BenchmarkConfig
+from packlight.measure.sampling import BATCH
 from packlight.models import Checkpoint, resolve
 from packlight.pipeline.announcing import announce_model
 from packlight.pipeline.matching import check_labels
@@ -38,7 +39,8 @@ from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.runner import DEFAULT_MODEL
 from packlight.pipeline.variant import check_parent, fingerprint_of, make_variant, open_parent
 from packlight.progress import checking, info, warn
-from packlight.recipes.recipe import VERSION, Recipe, load_recipe, with_head, with_lengths, write_recipe
+from packlight.recipes.overrides import with_head, with_lengths
+from packlight.recipes.recipe import VERSION, Recipe, load_recipe, write_recipe
 from packlight.runtime import processor
 from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
 from packlight.search.chain import steps_of

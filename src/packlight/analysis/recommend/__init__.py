@@ -8,7 +8,8 @@ last-mile   the fastest within a stated loss of accuracy
 """
 
 from packlight.analysis.recommend.constraints import PROFILES, Constraints, Violation
-from packlight.analysis.recommend.playbook import NearestRow, Recommendation, RunnerUp, recommend
+from packlight.analysis.recommend.playbook import NearestRow, Recommendation, recommend
+from packlight.analysis.recommend.reasons import RunnerUp
 
 __all__ = [
     "PROFILES",

@@ -3,6 +3,7 @@
 import msgspec
 
 from packlight.analysis.recommend import PROFILES, Constraints, recommend
+from packlight.analysis.recommend.case import steady
 from packlight.analysis.recommend.constraints import (
     ALLOWED_LOSS,
     ONE_AT_A_TIME,
@@ -13,7 +14,7 @@ from packlight.analysis.recommend.constraints import (
     runs_on_onnxruntime,
 )
 from packlight.analysis.recommend.evidence import Right, accuracy_of, compare, equally_fast
-from packlight.analysis.recommend.playbook import RULES, steady
+from packlight.analysis.recommend.reasons import RULES
 from packlight.formatting import megabytes, milliseconds, points, times
 from packlight.measure.results import Measurement, Measurements
 

@@ -17,14 +17,15 @@ LIGHT := $(addprefix tests/test_,$(addsuffix .py,measure_statistics measure_figu
     analysis_capacity_plan analysis_capacity_queueing serve_parts report_table))
 TORCH := $(BIN)/python scripts/install_torch.py
 # what `make test` runs side by side, and what `make coverage` counts
-TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not root" -n 2
+TOGETHER := -m "not browser and not slow and not network and not alone and not docs and not models and not walk and not root" -n 2
 # the files with tests that load a server: to collect the others takes ten seconds
 ALONE = $(shell grep -l "mark\.alone" tests/*.py)
+WALKS = $(shell grep -lE "mark\.walk" tests/*.py)
 # tests start many interpreters; without bytecode each would compile packlight again, and pytest each test file
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-optimum test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-walks test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-optimum test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +53,9 @@ test: $(TEST)  ## run the tests (minutes on 2 cores); `check` and the other `tes
 
 coverage: $(TEST)  ## run the tests in parallel, and list the lines that they don't reach
 	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term-missing:skip-covered
+
+test-walks: $(TEST)  ## take more models through every step; CI runs this too
+	$(BIN)/python -m pytest -m walk $(WALKS)
 
 test-browser: $(TEST)  ## test the report in headless Chromium (Debian's package chromium, or PACKLIGHT_CHROMIUM)
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -123,7 +127,7 @@ lint: $(TEST)  ## check style
 types: $(TEST)  ## check types
 	$(BIN)/mypy
 
-check: lint types test test-browser docs  ## run what CI runs: style, types, tests, browser tests, documentation
+check: lint types test test-walks test-browser docs  ## run what CI runs: style, types, tests, walks, browser tests, documentation
 
 docs: $(DOCS)  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

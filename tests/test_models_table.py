@@ -1,6 +1,6 @@
 """Eight architectures, six and twelve layers deep, through every step up to a served int8 graph: `make test-models`.
 
-Two of them run in `make test`. With `PACKLIGHT_MODELS_TABLE` set to a page, each is written into its table.
+One of them runs in `make test`, and one in `make test-walks`. With `PACKLIGHT_MODELS_TABLE` set to a page, each is written into its table.
 """
 
 import os
@@ -39,7 +39,7 @@ SETTINGS = {
     "modernbert": {"global_attn_every_n_layers": 3, "local_attention": 8, "cls_token_id": 2, "sep_token_id": 3},
 }
 DEPTHS = (6, 12)
-IN_EVERY_RUN = (("BERT", 12), ("DistilBERT", 6))
+MARKS = {("DistilBERT", 6): (), ("BERT", 12): pytest.mark.walk}
 RECIPE = """
 version: 1
 name: everything
@@ -109,9 +109,7 @@ def write(row):
 
 
 CASES = [
-    pytest.param(
-        *(family, layers), marks=() if (family, layers) in IN_EVERY_RUN else pytest.mark.models, id=f"{family}-{layers}"
-    )
+    pytest.param(*(family, layers), marks=MARKS.get((family, layers), pytest.mark.models), id=f"{family}-{layers}")
     for family in FAMILIES
     for layers in DEPTHS
 ]

@@ -161,11 +161,11 @@ OTHERS = {
     "deberta": ({"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "pooler_hidden_size": 32}, WALK),
 }  # fmt: skip
 """architectures that are not in the table of docs/reference/models.md: their settings, and what the walk makes of them"""
-EXPORTED = {"gpt2", "mobilebert", "deberta"}
+EXPORTED = {"albert", "gpt2", "mobilebert", "deberta"}
 
 
 @pytest.mark.parametrize(
-    "family", [pytest.param(each, marks=pytest.mark.slow if each in EXPORTED else ()) for each in OTHERS]
+    "family", [pytest.param(each, marks=pytest.mark.walk if each in EXPORTED else ()) for each in OTHERS]
 )
 def test_the_walk_names_what_cannot_be_and_carries_out_the_rest(four, data, tmp_path, capsys, family):
     settings, expected = OTHERS[family]

@@ -64,7 +64,17 @@ def real_processes(_measuring_here):
 
 
 @pytest.fixture(scope="session")
-def tiny(_measuring_here):
+def _operators_once():
+    """Let PyTorch's exporter keep its table of operators, which it makes anew for each graph in half a second."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry  # seconds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny(_measuring_here, _operators_once):
     """The module that makes tiny models; it imports torch, which tests of plain data do without."""
     import torch  # see above
 

@@ -133,10 +133,11 @@ def test_quiet_bars_draw_nothing(monkeypatch, capsys):
 
 
 def test_no_color_is_honoured(run_folder):
-    plain = command("recommend", run_folder, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color")
-    colour = command("report", run_folder, FORCE_COLOR="1", TERM="xterm-256color")
-    none = command("report", run_folder, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color")
-    assert plain.returncode == colour.returncode == none.returncode == 0
+    force = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    plain = command("recommend", run_folder, **force, NO_COLOR="1")
+    colour = CliRunner().invoke(app, ["report", str(run_folder)], env={**force, "NO_COLOR": None})
+    none = CliRunner().invoke(app, ["report", str(run_folder)], env={**force, "NO_COLOR": "1"})
+    assert plain.returncode == colour.exit_code == none.exit_code == 0
     assert "\x1b[" in colour.stdout
     assert not any(f"\x1b[{code}" in none.stdout for code in ("3", "1;3", "9"))
 

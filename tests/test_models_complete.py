@@ -14,6 +14,8 @@ from packlight.models import resolve
 from packlight.models.adoption import HeadPlan, plan_head
 from packlight.models.complete import check_weights, stated_limit
 from packlight.models.hf_model import build_classifier, length_limit, open_classifier
+from packlight.models.tokenizer import tokenizer_file
+from packlight.models.vocabulary import coverage
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "deberta-v2")
 
@@ -73,6 +75,10 @@ def test_old_names_are_known(tiny, tmp_path, family):
         ),
         ("layer.1.output.LayerNorm.bias", r"1 weight is missing \(bert\.encoder\.layer\.1\.output\.LayerNorm\.bias\)"),
         ("word_embeddings", r"missing \(bert\.embeddings\.word_embeddings\.weight\)"),
+        ("position_embeddings", r"missing \(bert\.embeddings\.position_embeddings\.weight\)"),
+        ("embeddings.LayerNorm", r"missing \(bert\.embeddings\.LayerNorm\.weight\)"),
+        ("token_type", r"missing \(bert\.embeddings\.token_type_embeddings\.weight\)"),
+        ("pooler", r"2 weights are missing \(bert\.pooler\.dense\.bias, bert\.pooler\.dense\.weight\)"),
         ("classifier", r"2 weights are missing \(classifier\.bias, classifier\.weight\)"),
     ],
 )
@@ -81,6 +87,64 @@ def test_missing_weights_are_named(tiny, tmp_path, lost, words):
     change(folder, lambda weights: {name: each for name, each in weights.items() if lost not in name})
     with pytest.raises(ModelError, match=words):
         check(folder, tiny)
+
+
+@pytest.mark.parametrize(
+    ("family", "stated", "words"),
+    [
+        ("bert", {"num_hidden_layers": 1}, "its weights have 2 layers, but its config.json says 1"),
+        ("convbert", {"num_hidden_layers": 1}, "its weights have 2 layers, but its config.json says 1"),
+        ("distilbert", {"n_layers": 1}, "its weights have 2 layers, but its config.json says 1"),
+        ("bert", {"hidden_size": 64}, "is 1024 x 32, but its config.json says 1024 x 64"),
+        ("distilbert", {"vocab_size": 2048}, "is 1024 x 32, but its config.json says 2048 x 32"),
+        ("roberta", {"max_position_embeddings": 512}, "is 26 x 32, but its config.json says 512 x 32"),
+        ("bert", {"hidden_dropout_prob": float("nan")}, "hidden_dropout_prob nan, which is not from 0 to 1"),
+    ],
+)
+@pytest.mark.parametrize("new", [False, True])
+def test_a_configuration_of_another_model_is_refused_and_no_layer_is_dropped(
+    tiny, tmp_path, family, stated, words, new
+):
+    folder = tiny.make_foreign(family, tmp_path, tiny.LABELS)
+    config = json.loads((folder / "config.json").read_text()) | stated
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=words):
+        check(folder, tiny, new=new)
+
+
+@pytest.mark.parametrize(("dtype", "word"), [(torch.int8, "I8"), (torch.float8_e4m3fn, "F8_E4M3")])
+def test_quantized_weights_are_refused_even_if_the_configuration_does_not_say_so(tiny, tmp_path, dtype, word):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    change(
+        folder, lambda weights: {name: each.to(dtype) if "query" in name else each for name, each in weights.items()}
+    )
+    with pytest.raises(ModelError, match=rf"quantized already \({word}\); give the float checkpoint"):
+        check(folder, tiny)
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ({"hidden_act": "swishy"}, "config.json has 'swishy', which transformers does not know"),
+        ({"num_hidden_layers": "two"}, "num_hidden_layers"),
+        ({"num_attention_heads": 5}, "not a multiple"),
+        ({"model_type": "foobert"}, r"transformers \S+ does not know the architecture"),
+    ],
+)
+def test_a_configuration_that_transformers_does_not_take_is_one_clear_error(tiny, tmp_path, stated, words):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    config = json.loads((folder / "config.json").read_text()) | stated
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=words):
+        open_classifier(folder)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model": {"vocab": 5}}', '{"model": {}, "added_tokens": [5]}', "[1]", "{"])
+def test_a_damaged_tokenizer_is_one_clear_error(tiny, tmp_path, content):
+    folder = tiny.make_foreign("bert", tmp_path, tiny.LABELS)
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(ModelError, match=r"save (it|the tokenizer|the model) again"):
+        coverage(tokenizer_file(resolve(folder)), ["a"])
 
 
 def test_a_new_head_needs_no_old_one(tiny, tmp_path):

@@ -8,7 +8,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from packlight.models.layer_gaps import layer_gaps
+from packlight.models.layer_gaps import depth_of, layer_gaps, number_of_layers
 from packlight.models.weight_names import Naming, base_of, foreign, known_base, naming_of
 
 CONFIG = {"vocab_size": 100, "num_hidden_layers": 6}
@@ -62,6 +62,7 @@ def test_no_architecture_of_transformers_has_gaps_or_names_that_are_not_its_own(
         below = {name.removeprefix(base): shape for name, shape in whole.items() if name.startswith(base)}
         for shapes in (whole, below):
             assert not list(layer_gaps(shapes, config)) or not shapes, family
+            assert not 0 < depth_of(config) < number_of_layers(shapes), family
             assert foreign(shapes, config["model_type"]) == (), family
             assert foreign([*shapes, "fc.weight"], config["model_type"]) == ("fc.weight",), family
             assert known_base(base_of(shapes), config["model_type"]), family

@@ -14,8 +14,8 @@ from packlight.models.checkpoint import CONFIG, INDEX, TOKENIZER_CONFIG, Checkpo
 from packlight.models.config_files import read_json
 from packlight.models.families import FAMILIES
 from packlight.models.labels import some_labels
-from packlight.models.layer_gaps import layer_gaps
-from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished
+from packlight.models.layer_gaps import depth_of, layer_gaps, number_of_layers
+from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished, whole_numbers
 from packlight.models.weight_names import base_of, known_base, plain, prefixes
 
 _HEADS = (
@@ -34,6 +34,11 @@ _HEADS = (
 _OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """names in checkpoints that were converted from TensorFlow"""
 _KINDS = ("weight", "bias")
+_TABLES = {
+    "embeddings.word_embeddings.weight": "vocab_size",
+    "embeddings.position_embeddings.weight": "max_position_embeddings",
+}
+"""tables of embeddings, and the key of the configuration for their number of rows"""
 _HEAD_TOPS = ("classifier", "score", "logits_proj", "sequence_summary", "classification_head")
 """modules that classify texts, in any architecture but the next"""
 _HEAD_INSIDE = "perceiver"
@@ -56,12 +61,20 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
     if misplaced := _misplaced(checkpoint, names):
         raise ModelError(f"{where}: {misplaced}")
     names = {name.removeprefix(checkpoint.inside): shape for name, shape in names.items()}
+    if contradiction := _contradiction(checkpoint, names):
+        raise ModelError(
+            f"{where}: {contradiction}; save model and configuration together with `model.save_pretrained`"
+        )
     if missing := sorted(_missing(checkpoint, plan, names)):
         raise ModelError(
             f"{where}: {missing_weights(missing)}; these would start with random weights. Save the whole model under the names "
             "that transformers gives its weights, with `model.save_pretrained`"
         )
     for name in checkpoint.weights:
+        if (kind := whole_numbers(checkpoint.path / name)) is not None:
+            raise ModelError(
+                f"{where}: its weights are quantized already ({kind}); give the float checkpoint that it was made from"
+            )
         for problem in unfinished(checkpoint.path / name, checkpoint.naming):
             if plan.own or not (problem.name.startswith(_HEADS) or problem.name in checkpoint.foreign):
                 raise ModelError(f"{where}: {problem}")
@@ -101,6 +114,27 @@ def _misplaced(checkpoint: Checkpoint, shapes: Shapes) -> str | None:
     )
 
 
+def _contradiction(checkpoint: Checkpoint, shapes: Shapes) -> str | None:
+    """What config.json says otherwise than the weights; None if nothing."""
+    config: Mapping[str, Any] = read_json(checkpoint.path / CONFIG, checkpoint.reference)
+    for key, value in config.items():
+        share = isinstance(value, int | float) and key.endswith(("dropout", "_prob"))
+        if share and not 0 <= value <= 1:
+            return f"its {CONFIG} has {key} {value}, which is not from 0 to 1"
+    stated, held = depth_of(config), number_of_layers(shapes)
+    if 0 < stated < held:
+        return f"its weights have {held} layers, but its {CONFIG} says {stated}"
+    if checkpoint.model_type not in FAMILIES:
+        return None
+    width = config.get("embedding_size", config.get("hidden_size", config.get("dim")))
+    for end, key in _TABLES.items():
+        name, shape = next(((name, shape) for name, shape in shapes.items() if name.endswith(end)), ("", ()))
+        wanted = (config.get(key), width)
+        if name and None not in wanted and shape != wanted:
+            return f"{name} is {' x '.join(map(str, shape))}, but its {CONFIG} says {' x '.join(map(str, wanted))}"
+    return None
+
+
 def _missing(checkpoint: Checkpoint, plan: HeadPlan, shapes: Shapes) -> Iterator[str]:
     config: Mapping[str, Any] = read_json(checkpoint.path / CONFIG, checkpoint.reference)
     family = FAMILIES.get(checkpoint.model_type)
@@ -122,8 +156,8 @@ def _missing(checkpoint: Checkpoint, plan: HeadPlan, shapes: Shapes) -> Iterator
     yield from (
         f"{base}{module}.{kind}" for module in needed for kind in _KINDS if f"{base}{module}.{kind}" not in names
     )
-    if (table := f"{base}embeddings.word_embeddings.weight") not in names:
-        yield table
+    tables = [*family.embeddings, "LayerNorm"]
+    yield from (name for table in tables if (name := f"{base}embeddings.{table}.weight") not in names)
     if plan.own:
         yield from (f"{module}.{kind}" for module in family.head for kind in _KINDS if f"{module}.{kind}" not in names)
 

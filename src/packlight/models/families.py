@@ -14,6 +14,7 @@ _DISTILBERT = (
 )
 _MPNET = (*(f"attention.attn.{part}" for part in "qkvo"), "attention.LayerNorm", *_BERT[-3:])
 _DEBERTA = (*(f"attention.self.{part}_proj" for part in ("query", "key", "value")), *_BERT[3:])
+_TYPED = ("word_embeddings", "position_embeddings", "token_type_embeddings")
 _DENSE_HEAD = ("classifier.dense", "classifier.out_proj")
 
 
@@ -27,18 +28,20 @@ class Family:
     """modules of each layer, each with a weight and a bias"""
     head: tuple[str, ...]
     """the same for a classification head"""
+    embeddings: tuple[str, ...] = ("word_embeddings", "position_embeddings")
+    """tables of the embeddings"""
     layers: str = "encoder.layer"
     """the list of layers"""
 
 
 FAMILIES: Mapping[str, Family] = {
-    "bert": Family("bert", _BERT, ("classifier",)),
-    "roberta": Family("roberta", _BERT, _DENSE_HEAD),
-    "xlm-roberta": Family("roberta", _BERT, _DENSE_HEAD),
-    "camembert": Family("roberta", _BERT, _DENSE_HEAD),
-    "electra": Family("electra", _BERT, _DENSE_HEAD),
-    "distilbert": Family("distilbert", _DISTILBERT, ("pre_classifier", "classifier"), "transformer.layer"),
+    "bert": Family("bert", _BERT, ("bert.pooler.dense", "classifier"), _TYPED),
+    "roberta": Family("roberta", _BERT, _DENSE_HEAD, _TYPED),
+    "xlm-roberta": Family("roberta", _BERT, _DENSE_HEAD, _TYPED),
+    "camembert": Family("roberta", _BERT, _DENSE_HEAD, _TYPED),
+    "electra": Family("electra", _BERT, _DENSE_HEAD, _TYPED),
+    "distilbert": Family("distilbert", _DISTILBERT, ("pre_classifier", "classifier"), layers="transformer.layer"),
     "mpnet": Family("mpnet", _MPNET, _DENSE_HEAD),
-    "deberta-v2": Family("deberta", _DEBERTA, ("classifier",)),
+    "deberta-v2": Family("deberta", _DEBERTA, ("pooler.dense", "classifier"), ("word_embeddings",)),
 }
 """by architecture"""

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import __version__ as version
 from transformers.utils import logging
 
 from packlight.errors import ModelError
@@ -42,9 +44,10 @@ _REFUSALS = (
     AttributeError,
     TypeError,
     ImportError,
+    StrictDataclassError,
 )
 """exceptions of transformers for a folder that is not a model: missing file, unknown architecture, wrong shapes,
-damaged weights, contradictory settings, missing library"""
+damaged weights, contradictory or mistyped settings, missing library"""
 
 
 def silence_transformers() -> None:
@@ -176,6 +179,10 @@ def _reason(error: Exception) -> str:
     """Why transformers cannot open a folder, as a message that users can act on."""
     if "ignore_mismatched_sizes" in str(error):
         return "its weights have other shapes than its config.json describes; save both together with `model.save_pretrained`"
+    if isinstance(error, KeyError):
+        return f"its config.json has {error}, which transformers does not know"
+    if "does not recognize this architecture" in str(error):
+        return f"transformers {version} does not know the architecture in its config.json; a newer one may"
     return str(error) or type(error).__name__
 
 

@@ -38,23 +38,32 @@ def layer_gaps(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[str]:
     rows = config.get("vocab_size")
     if isinstance(rows, int) and not any(len(shape) > 1 and max(shape) >= rows for shape in shapes.values()):
         yield f"the embedding table with {rows:,} rows"
-    found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name in shapes:
-        if (match := _NUMBERED.match(name)) and match[1].rpartition(".")[2] in LISTS:
-            found[match[1]][int(match[2])].add(match[3])
-    if not found:
-        return
-    where, layers = max(found.items(), key=lambda each: sum(map(len, each[1].values())))
-    if min(map(len, layers.values())) < LEAST_TENSORS:
+    where, layers = _longest(shapes)
+    if not layers:
         return
     everywhere = set.intersection(*layers.values())
-    for number in range(max(max(layers) + 1, _depth(config))):
+    for number in range(max(max(layers) + 1, depth_of(config))):
         if number not in layers:
             yield from (f"{where}.{number}.{name}" for name in sorted(everywhere))
     yield from (f"{where}.{number}.{name}" for number, names in _lacking(layers) for name in sorted(names))
 
 
-def _depth(config: Mapping[str, Any]) -> int:
+def number_of_layers(shapes: Shapes) -> int:
+    """The number of layers in the longest list of layers; 0 if there is none."""
+    return max(_longest(shapes)[1], default=-1) + 1
+
+
+def _longest(shapes: Shapes) -> tuple[str, Mapping[int, set[str]]]:
+    """The name of the longest list of layers, and the tensors of each; no layers if the modules are none."""
+    found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in shapes:
+        if (match := _NUMBERED.match(name)) and match[1].rpartition(".")[2] in LISTS:
+            found[match[1]][int(match[2])].add(match[3])
+    where, layers = max(found.items(), key=lambda each: sum(map(len, each[1].values())), default=("", {}))
+    return where, layers if layers and min(map(len, layers.values())) >= LEAST_TENSORS else {}
+
+
+def depth_of(config: Mapping[str, Any]) -> int:
     """The number of layers that a configuration states; 0 if it states none, or if layers are shared."""
     if any(name in config for name in SHARED):
         return 0

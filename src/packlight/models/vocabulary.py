@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packlight.errors import ModelError
 from packlight.formatting import counted
 from packlight.models.config_files import read_json
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 WORTH_A_NOTE, WORTH_A_WARNING, MOST_UNKNOWN = 0.01, 0.1, 0.3
 """thresholds for the share of unknown tokens; above the last one, the model hardly distinguishes texts"""
@@ -24,12 +27,15 @@ def check_vocabulary(folder: Path, config: Mapping[str, Any], where: str) -> Non
     """Reject a tokenizer with ids beyond the model's embedding table, which would fail at the first such word.
 
     Raises:
-        ModelError: if there are any. The message names some of the tokens.
+        ModelError: if there are any, or if its files are damaged. The message names some of the tokens.
     """
     rows = config.get("vocab_size")
     if not isinstance(rows, int):
         return
-    beyond = [token for token, number in token_ids(folder, where).items() if number >= rows]
+    try:
+        beyond = [token for token, number in token_ids(folder, where).items() if number >= rows]
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(f"{where}: its tokenizer's files are damaged ({error!r}); save it again") from error
     if beyond:
         shown = ", ".join(map(repr, beyond[:3])) + (", …" if len(beyond) > 3 else "")
         raise ModelError(
@@ -103,6 +109,22 @@ class Coverage:
         return f"{words}; texts that differ only in those look alike to it" if self.unknown >= WORTH_A_NOTE else words
 
 
+def read_tokenizer(file: Path) -> "Tokenizer":
+    """A fast tokenizer.
+
+    Raises:
+        ModelError: if the file is damaged.
+    """
+    from tokenizers import Tokenizer  # few commands need it
+
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more specific
+        raise ModelError(
+            f"{file}: cannot be read ({error}); save the tokenizer again with `tokenizer.save_pretrained`"
+        ) from error
+
+
 def coverage(file: Path, texts: Sequence[str]) -> Coverage:
     """How a fast tokenizer splits texts.
 
@@ -110,9 +132,7 @@ def coverage(file: Path, texts: Sequence[str]) -> Coverage:
         file: `tokenizer.json`.
         texts: some texts.
     """
-    from tokenizers import Tokenizer  # few commands need it
-
-    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer = read_tokenizer(file)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     unknown_id = _unknown_id(read_json(file, str(file)), tokenizer.token_to_id)

@@ -88,6 +88,18 @@ class NotFinite:
         )
 
 
+def whole_numbers(path: Path) -> str | None:
+    """The type of a file's weights that are not floating-point numbers, such as `I8`; None if all are.
+
+    Args:
+        path: the file. It was read by `read_shapes` before.
+    """
+    with path.open("rb") as stream:
+        entries = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    kinds = (entry["dtype"] for name, entry in entries.items() if name.endswith("weight"))
+    return next((str(kind) for kind in kinds if kind not in FLOATS), None)
+
+
 def unfinished(path: Path, naming: Naming) -> Iterator[NotFinite]:
     """The model's tensors of a safetensors file with numbers that are not finite.
 

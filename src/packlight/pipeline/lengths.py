@@ -11,6 +11,7 @@ from packlight.data import SPLITS, Dataset
 from packlight.data.dataset import evenly_spaced
 from packlight.models import Checkpoint
 from packlight.models.tokenizer import tokenizer_file
+from packlight.models.vocabulary import read_tokenizer
 from packlight.pipeline.preflight import Inspection
 from packlight.recipes.recipe import Recipe
 from packlight.steps.step import LengthOptions, Step
@@ -122,9 +123,7 @@ def _planned(
 
 def _lengths(file: Path, texts: Sequence[str]) -> Lengths:
     """The number of tokens of each text, special tokens included, without truncation."""
-    from tokenizers import Tokenizer  # few commands need it
-
-    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer = read_tokenizer(file)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return np.array([len(each.ids) for each in tokenizer.encode_batch_fast(list(evenly_spaced(texts, SAMPLED)))])

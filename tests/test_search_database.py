@@ -14,7 +14,7 @@ import postgres
 from packlight import extras
 from packlight.analysis.recommend import Constraints
 from packlight.errors import MissingExtraError, PacklightError, RecipeError
-from packlight.search import database, runner
+from packlight.search import conclude, database, runner
 from packlight.search.database import Database, reachable
 from packlight.search.metadata import Metadata
 from packlight.search.rows import Row
@@ -243,11 +243,11 @@ def test_the_folder_of_the_best_trial_is_named_where_it_is_elsewhere(tmp_path, m
         threads=1,
         baseline=SimpleNamespace(name=""),
     )
-    assert [runner._here(row, trial_runner) for row in rows] == [True, False, False], "a name is no path"
-    monkeypatch.setattr(runner, "advise", lambda *_, **__: SimpleNamespace(pick="there"))
-    (said,) = runner._elsewhere("here", rows, trial_runner)
+    assert [conclude._here(row, trial_runner) for row in rows] == [True, False, False], "a name is no path"
+    monkeypatch.setattr(conclude, "advise", lambda *_, **__: SimpleNamespace(pick="there"))
+    (said,) = conclude._elsewhere("here", rows, trial_runner)
     assert said.startswith(
         "Of the trials on all machines, there is the one to ship. It is in b:/b: rerun the command there"
     )
-    assert runner._elsewhere("here", rows[:1], trial_runner) == []
-    assert runner._elsewhere("there", rows, trial_runner) == []
+    assert conclude._elsewhere("here", rows[:1], trial_runner) == []
+    assert conclude._elsewhere("there", rows, trial_runner) == []

@@ -7,12 +7,13 @@ import pytest
 
 from packlight.data import dataset_from_rows
 from packlight.errors import PacklightError
+from packlight.models import resolve
 from packlight.pipeline.resolving import here
 from packlight.runtime.artifact import Artifact, finalize, read_manifest
-from packlight.search import runner as running
 from packlight.search.locks import NEVER
 from packlight.search.metadata import Metadata, check, record
 from packlight.search.runner import search
+from packlight.search.teacher import adopt_teacher, train_teacher
 from packlight.steps.finetune.options import Finetune
 
 pytest_plugins = ["searched"]
@@ -63,33 +64,33 @@ def test_a_damaged_file_is_not_taken_for_this_search(tmp_path, content):
 
 def test_another_given_teacher_is_refused_before_it_is_taken(data, given_teacher, retrained, tmp_path):
     out = tmp_path / "out"
-    first = running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
+    first = adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
     before = state(out / "variants")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._adopt_teacher(str(retrained), data, out, about(data), NEVER)
+        adopt_teacher(str(retrained), data, out, about(data), NEVER)
     assert state(out / "variants") == before
-    assert running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER).manifest == first.manifest
+    assert adopt_teacher(str(given_teacher), data, out, about(data), NEVER).manifest == first.manifest
 
 
 def test_another_taught_teacher_is_refused_before_it_is_taught(data, four_layers, tiny, given_teacher, tmp_path):
-    out, model = tmp_path / "out", running.resolve(str(four_layers))
+    out, model = tmp_path / "out", resolve(str(four_layers))
     resolved = here(threads=1)
-    first = running._train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved)
+    first = train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved)
     before = state(out / "variants")
-    assert running._train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved).manifest == first.manifest
+    assert train_teacher(TEACHING, model, data, out, about(data), NEVER, resolved).manifest == first.manifest
     other = tiny.make_encoder("bert", tmp_path / "other")
     with pytest.raises(PacklightError, match="another teacher"):
-        running._train_teacher(TEACHING, running.resolve(str(other)), data, out, about(data), NEVER, resolved)
+        train_teacher(TEACHING, resolve(str(other)), data, out, about(data), NEVER, resolved)
     with pytest.raises(PacklightError, match="another seed"):
-        running._train_teacher(TEACHING, model, data, out, about(data, seed=1), NEVER, resolved)
+        train_teacher(TEACHING, model, data, out, about(data, seed=1), NEVER, resolved)
     with pytest.raises(PacklightError, match="another teacher"):
-        running._adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
+        adopt_teacher(str(given_teacher), data, out, about(data), NEVER)
     assert state(out / "variants") == before
 
 
 @pytest.mark.parametrize("given", [None, "teacher"])
 def test_a_search_over_other_texts_is_refused_at_once(data, tiny, given_teacher, tmp_path, given):
-    running._adopt_teacher(str(given_teacher), data, tmp_path, about(data), NEVER)
+    adopt_teacher(str(given_teacher), data, tmp_path, about(data), NEVER)
     before = state(tmp_path / "variants")
     texts, labels = tiny.toy_texts()
     others = dataset_from_rows(

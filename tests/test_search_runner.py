@@ -21,6 +21,7 @@ from packlight.measure.rounds import BenchmarkConfig
 from packlight.pipeline.runner import run as carry_out_recipe
 from packlight.recipes.recipe import load_recipe
 from packlight.runtime.artifact import Artifact, read_manifest
+from packlight.search import conclude as concluding
 from packlight.search import runner as running
 from packlight.search.rows import SearchOutcome
 from packlight.search.runner import search
@@ -65,7 +66,7 @@ def whole(begin, tmp_path_factory):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """Searches that leave `test` alone."""
-    monkeypatch.setattr(running, "_measure", lambda *_: {})
+    monkeypatch.setattr(concluding, "_measure", lambda *_: {})
 
 
 def finished(outcome):
@@ -211,7 +212,7 @@ def search_in_child(begin, out, trials, *, die_after):
             return epoch
 
         _Trial._watch = watching
-    running._measure = lambda *_: {}
+    concluding._measure = lambda *_: {}
     torch.set_num_threads(1)  # two on a busy machine mostly wait for each other
     begin(out, trials=trials)
 
@@ -281,7 +282,7 @@ def test_two_machines_share_a_database_and_each_ships_what_it_has(begin, tmp_pat
 def test_the_verb_says_what_to_ship_and_1_where_nothing_fits(packlight, data, given_teacher, tmp_path, monkeypatch):
     rows = [(text, label) for split in (data.train, data.val, data.test) for text, label in split]
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    monkeypatch.setattr(running, "_measure", lambda *_: {})
+    monkeypatch.setattr(concluding, "_measure", lambda *_: {})
     words = [
         "search", "--data", tmp_path / "texts.csv", "--teacher", given_teacher, "--family", "static", "--trials", 1,
         "--threads", 1, "--out", tmp_path / "out",
@@ -308,7 +309,7 @@ def test_the_given_teacher_must_be_one(begin, tiny_run, tmp_path):
 @pytest.mark.usefixtures("unmeasured")
 def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, data, tmp_path, monkeypatch, capsys):
     quick = Finetune(name="teacher", epochs=1, min_updates=0, batch_size=16, learning_rate=4e-3, bf16=False)
-    monkeypatch.setattr(running, "_teacher_step", lambda: quick)
+    monkeypatch.setattr("packlight.search.teacher.default_step", lambda: quick)
     small = {"ngram_options": NGRAMS, "student_options": STUDENT}
     monkeypatch.setattr(running, "space_of", lambda *given: dataclasses.replace(space_of(*given), **small))
     folder = tiny.make_foreign("bert", tmp_path / "model", ("alarm", "music", "weather"))

@@ -103,6 +103,6 @@ def test_nothing_is_written_after_another_may_be_alone(trial_runner, monkeypatch
             told.append("asked")
             return alone
 
-    monkeypatch.setattr(running, "_conclude", conclude)
+    monkeypatch.setattr(running, "conclude", conclude)
     assert running._end(trial_runner, Asked(), effort=object()) is outcome
     assert told == ["written", "asked", "measured"][: 3 if alone else 2]

@@ -15,53 +15,44 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from packlight.analysis.recommend import Constraints
-from packlight.analysis.recommend.constraints import checked, figure_violations
+from packlight.analysis.recommend.constraints import checked
 from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
-from packlight.files import atomic_folder, atomic_write, remove_stale_temp
-from packlight.formatting import milliseconds, percent
-from packlight.measure.results import Measurement
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.measure.sampling import BATCH
-from packlight.models import Checkpoint, resolve
-from packlight.pipeline.announcing import announce_model
+from packlight.models import resolve
 from packlight.pipeline.matching import check_labels
-from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import check_abstain, check_start
 from packlight.pipeline.resolving import FILE as RESOLVED
-from packlight.pipeline.resolving import Resolved, complete
 from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.runner import DEFAULT_MODEL
-from packlight.pipeline.variant import check_parent, fingerprint_of, make_variant, open_parent
-from packlight.progress import checking, info, warn
-from packlight.recipes.overrides import with_head, with_lengths
-from packlight.recipes.recipe import VERSION, Recipe, load_recipe, write_recipe
+from packlight.progress import info
 from packlight.runtime import processor
-from packlight.runtime.artifact import MANIFEST, Artifact, read_manifest
-from packlight.search.chain import steps_of
+from packlight.search.conclude import MOST_MEMBERS, conclude
 from packlight.search.database import Database, check_database, reachable
-from packlight.search.front import advise, members_of
+from packlight.search.front import members_of
 from packlight.search.journal import Journal
-from packlight.search.locks import Deadline, OutOfTime, SearchLock, as_one, hold_lock
+from packlight.search.locks import Deadline, OutOfTime, SearchLock, as_one
 from packlight.search.measure_trial import TRIAL_EFFORT
-from packlight.search.metadata import Metadata, check, record
-from packlight.search.rows import FILE, Member, Row, SearchOutcome
+from packlight.search.metadata import Metadata, check
+from packlight.search.rows import Row, SearchOutcome
 from packlight.search.space import FAMILIES, Family, Space, space_of
 from packlight.search.store import Store
+from packlight.search.teacher import (
+    adopt_teacher,
+    default_step,
+    exported_baseline,
+    given_options,
+    train_teacher,
+    training_step,
+)
 from packlight.search.trial import TrialRunner, report_trial
-from packlight.steps.distill.options import Distill
-from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
-from packlight.steps.step import Step
 
-TEACHER = "teacher"
-MOST_MEMBERS = 8
-"""maximum members of the front that are fully measured"""
 REPORT_SECONDS = 20.0
 """seconds for opening the variants, the machine's rates and the report"""
 REFUSED_AT_FIRST = 5
@@ -135,21 +126,15 @@ def search(
     deadline = Deadline(minutes)
     if abstain is not None:
         check_abstain(abstain, data)
-    stated = _stated(label_map=label_map, new_head=new_head, extend_labels=extend_labels) | _stated(
-        max_length=max_length, long_texts=long_texts
+    stated = given_options(
+        label_map=label_map,
+        new_head=new_head,
+        extend_labels=extend_labels,
+        max_length=max_length,
+        long_texts=long_texts,
     )
-    if teacher is not None and stated:
-        option = f"--{next(iter(stated)).replace('_', '-')}"
-        raise RecipeError(
-            f"{option}: sets how to train a teacher, but --teacher {teacher} is trained already; use `--model "
-            f"{shlex.quote(teacher)}` instead, or train it with `packlight finetune --model {shlex.quote(teacher)} {option} …`"
-        )
-    if storage is not None and teacher is None:
-        raise RecipeError(
-            "--storage: machines can share trials only if all start from the same teacher; train one with `packlight "
-            "finetune`, copy its folder to each of them, and pass it with --teacher"
-        )
-    step = _first(stated) if teacher is None else _teacher_step()
+    _check_teacher(teacher, stated, storage)
+    step = training_step(stated) if teacher is None else default_step()
     checkpoint = None
     if teacher is None:
         checkpoint = resolve(step.start_model(model) or model)
@@ -167,11 +152,11 @@ def search(
             resolved = settle_here(out / RESOLVED, threads=train_threads)
         try:
             origin = (
-                _train_teacher(step, checkpoint, data, out, about, deadline, resolved)
+                train_teacher(step, checkpoint, data, out, about, deadline, resolved)
                 if checkpoint is not None
-                else _adopt_teacher(str(teacher), data, out, about, deadline)
+                else adopt_teacher(str(teacher), data, out, about, deadline)
             )
-            baseline = _baseline(origin, data, out, seed, deadline)
+            baseline = exported_baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
             raise PacklightError(
                 f"{minutes:g} minutes expired before the teacher was trained; rerun the command to resume, "
@@ -205,83 +190,23 @@ def search(
             store.close()
 
 
-def _train_teacher(
-    step: Step,
-    checkpoint: Checkpoint,
-    data: Dataset,
-    out: Path,
-    about: Metadata,
-    deadline: Deadline,
-    resolved: Resolved,
-) -> Artifact:
-    """The teacher that the step makes."""
-    with hold_lock(out / "work" / "locks" / TEACHER, deadline), checking(deadline.check):
-        announce_model(step, checkpoint, data)
-        whole = complete(step, resolved, labels=data.labels, checkpoint=checkpoint)
-        fingerprint = fingerprint_of(whole, about.data, checkpoint=checkpoint, seed=about.seed)
-        check(out, msgspec.structs.replace(about, teacher=fingerprint))
-        artifact, _ = make_variant(
-            step,
-            out / "variants" / TEACHER,
-            out / "work" / TEACHER,
-            data,
-            checkpoint=checkpoint,
-            seed=about.seed,
-            resolved=resolved,
-        )
-        # Not earlier, because a teacher that cannot be built must not bind later calls.
-        record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
-    return artifact
-
-
-def _adopt_teacher(given: str, data: Dataset, out: Path, about: Metadata, deadline: Deadline) -> Artifact:
-    """A copy of the given teacher, so that this search doesn't write figures to another run's folder."""
-    with hold_lock(out / "work" / "locks" / TEACHER, deadline):
-        artifact = open_parent(given, data, out / "work" / "given")
-        check_parent(Distill(name="student"), artifact, shown=given)
-        record(out, msgspec.structs.replace(about, teacher=artifact.manifest.fingerprint))
-        if artifact.manifest.data_sha256 != data.sha256:
-            warn(f"warning: {given} was built from different texts, or a different split, than {data.source}")
-        place = out / "variants" / artifact.name
-        if (
-            not ((place / MANIFEST).is_file() and read_manifest(place).fingerprint == artifact.manifest.fingerprint)
-            and place.resolve() != artifact.path.resolve()
-        ):
-            with atomic_folder(place) as draft:
-                artifact.copy(draft)
-        return Artifact.open(place)
-
-
-def _teacher_step() -> Step:
-    """The steps of the built-in recipe that make its teacher."""
-    return msgspec.structs.replace(load_recipe("walk").steps[0], name=TEACHER)
-
-
-def _stated(**options: object) -> dict[str, object]:
-    """The options that are set."""
-    return {name: value for name, value in options.items() if value}
-
-
-def _first(stated: Mapping[str, Any]) -> Step:
-    """The step of the built-in recipe that makes the teacher, with the stated options for head and lengths.
+def _check_teacher(teacher: str | None, stated: Mapping[str, object], storage: str | None) -> None:
+    """Check that the options for training a teacher, and a shared database, go with the given teacher.
 
     Raises:
-        RecipeError: if options contradict each other or are out of range.
+        RecipeError: if they don't.
     """
-    recipe = Recipe(version=VERSION, name=TEACHER, steps=(_teacher_step(),))
-    lengths = {name: value for name, value in stated.items() if name in ("max_length", "long_texts")}
-    head = {name: value for name, value in stated.items() if name not in lengths}
-    return with_lengths(with_head(recipe, **head), **lengths).steps[0]
-
-
-def _baseline(teacher: Artifact, data: Dataset, out: Path, seed: int, deadline: Deadline) -> Artifact:
-    """The teacher in ONNX, the baseline of every trial."""
-    step = Export(name=f"{teacher.name[:50]}-onnx", parent=teacher.name)
-    with hold_lock(out / "work" / "locks" / step.name, deadline):
-        deadline.check()
-        return make_variant(
-            step, out / "variants" / step.name, out / "work" / step.name, data, parent=teacher, seed=seed
-        )[0]
+    if teacher is not None and stated:
+        option = f"--{next(iter(stated)).replace('_', '-')}"
+        raise RecipeError(
+            f"{option}: sets how to train a teacher, but --teacher {teacher} is trained already; use `--model "
+            f"{shlex.quote(teacher)}` instead, or train it with `packlight finetune --model {shlex.quote(teacher)} {option} …`"
+        )
+    if storage is not None and teacher is None:
+        raise RecipeError(
+            "--storage: machines can share trials only if all start from the same teacher; train one with `packlight "
+            "finetune`, copy its folder to each of them, and pass it with --teacher"
+        )
 
 
 def _try(runner: TrialRunner, trials: int | None, effort: BenchmarkConfig) -> None:
@@ -337,123 +262,12 @@ def _end(runner: TrialRunner, lock: SearchLock, effort: BenchmarkConfig) -> Sear
     """The outcome, measured by the last process."""
     # If this process doesn't get the lock, another may become the last one, clean the folder and write these files. So
     # they are written before, and again by the last process, because others may have added trials.
-    outcome = _conclude(runner)
+    outcome = conclude(runner)
     if lock.alone():
-        return _conclude(runner, effort)
+        return conclude(runner, effort)
     if outcome.front:
         info(f"{runner.out}: another process is still searching; the last one to finish measures the front on test")
     return outcome
-
-
-def _conclude(runner: TrialRunner, effort: BenchmarkConfig | None = None) -> SearchOutcome:
-    """Choose what to ship, and write the outcome and the recipes. With an effort, measure the front first."""
-    trials = runner.store.rows()
-    rows = [row for row in trials if row.state != "finished" or _here(row, runner)]
-    advice = advise(rows, runner.limits, runner.data, baseline=runner.baseline.name, threads=runner.threads)
-    members = members_of(rows, runner.limits, MOST_MEMBERS, pick=advice.pick if advice else None)
-    tested = _measure(runner, members, effort) if members and effort is not None else {}
-    for row in members:
-        _write_recipe(runner, row)
-    outcome = SearchOutcome(
-        folder=str(runner.out),
-        limits=runner.limits,
-        teacher=runner.teacher.name,
-        trials=trials,
-        front=tuple(_member(row, tested) for row in members),
-        advice=advice,
-        remarks=(
-            *(_remarks(advice.pick, tested, runner.limits) if advice and advice.pick else ()),
-            *_elsewhere(advice.pick if advice else None, trials, runner),
-        ),
-    )
-    atomic_write(runner.out / FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=1))
-    return outcome
-
-
-def _here(row: Row, runner: TrialRunner) -> bool:
-    """Whether a finished trial's artifact is in this folder. Other machines keep theirs."""
-    if runner.store.place is None:
-        return True
-    # The name comes out of a database, and becomes a path.
-    name = str(row.variant)
-    return Path(name).name == name and (runner.out / "variants" / name / MANIFEST).is_file()
-
-
-def _elsewhere(pick: str | None, trials: Sequence[Row], runner: TrialRunner) -> list[str]:
-    """The place of the artifact that would be picked from all machines' trials, if it isn't this folder's pick."""
-    if all(row.state != "finished" or _here(row, runner) for row in trials):
-        return []
-    best = advise(trials, runner.limits, runner.data, baseline=runner.baseline.name, threads=runner.threads)
-    if best is None or best.pick is None or best.pick == pick:
-        return []
-    row = next(row for row in trials if row.variant == best.pick and row.state == "finished")
-    where = f"copy variants/{best.pick} from there to {runner.out / 'variants'} and rerun it here"
-    return [
-        f"Of the trials on all machines, {best.pick} is the one to ship. It is in {row.place}: rerun the command there, or {where}."
-    ]
-
-
-def _measure(runner: TrialRunner, members: Sequence[Row], effort: BenchmarkConfig) -> dict[str, Measurement]:
-    for folder in (runner.out, runner.out / "variants", runner.out / "work"):
-        remove_stale_temp(folder)
-    variants = runner.out / "variants"
-    artifacts = {each.name: each for each in (runner.teacher, runner.baseline)}
-    artifacts |= {str(row.variant): Artifact.open(variants / str(row.variant)) for row in members}
-    _write_run_recipe(runner, members)
-    known, _ = measure_run(
-        artifacts,
-        runner.data,
-        runner.out,
-        references=(),
-        threads=runner.threads,
-        seed=runner.seed,
-        effort=effort,
-        quote=runner.quote,
-    )
-    return {row.variant: row for row in known.measurements}
-
-
-def _member(row: Row, tested: Mapping[str, Measurement]) -> Member:
-    accuracy, latency, size = row.values
-    name = str(row.variant)
-    return Member(
-        variant=name,
-        trial=row.number,
-        val_accuracy=accuracy,
-        latency_ms=latency,
-        size_mb=size,
-        tested=tested.get(name),
-    )
-
-
-def _remarks(pick: str, tested: Mapping[str, Measurement], limits: Constraints) -> list[str]:
-    """The pick's figures on `test`, which don't influence the choice."""
-    row = tested.get(pick)
-    if row is None:
-        return []
-    said = [
-        f"On test, {pick} has an accuracy of {percent(row.accuracy)} and a latency of {milliseconds(row.latency_ms.mean)}."
-    ]
-    broken = [miss.words for miss in figure_violations(msgspec.structs.replace(row, val=None), limits)]
-    return said + ([f"There it misses a limit that it kept on val: {'; '.join(broken)}."] if broken else [])
-
-
-def _write_recipe(runner: TrialRunner, row: Row) -> None:
-    assert row.design is not None  # it is finished
-    steps = steps_of(row.design, runner.space, runner.teacher.name)
-    recipe = Recipe(version=VERSION, name=str(row.variant), steps=(runner.first, *steps))
-    write_recipe(recipe, runner.out / "recipes" / f"{row.variant}.yaml")
-
-
-def _write_run_recipe(runner: TrialRunner, members: Sequence[Row]) -> None:
-    """One recipe of everything that is measured, for the report."""
-    baseline = Export(name=runner.baseline.name, parent=runner.teacher.name)
-    steps: dict[str, Step] = {step.name: step for step in (runner.first, baseline)}
-    for row in members:
-        assert row.design is not None  # it is finished
-        steps |= {step.name: step for step in steps_of(row.design, runner.space, runner.teacher.name)}
-    recipe = Recipe(version=VERSION, name="search", steps=tuple(steps.values()))
-    write_recipe(recipe, runner.out / "recipe.yaml")
 
 
 def _full(reference: str) -> str:

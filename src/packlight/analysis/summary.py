@@ -14,7 +14,7 @@ from packlight.measure.environment import Environment
 from packlight.measure.results import (
     ClassScore,
     DataSummary,
-    Judged,
+    EvaluatedSplit,
     Latency,
     MachineRates,
     Measurement,
@@ -107,7 +107,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     queries: int | None
     """number of test texts that accuracies are computed on"""
-    chosen_on: Judged
+    chosen_on: EvaluatedSplit
     """the split that decides the fronts and the pick"""
     stable: bool
     findings: tuple[str, ...]

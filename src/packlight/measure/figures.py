@@ -12,7 +12,7 @@ from packlight.data import Dataset
 from packlight.measure import statistics, timing
 from packlight.measure.results import (
     ClassScore,
-    Judged,
+    EvaluatedSplit,
     Latency,
     Measurement,
     Parity,
@@ -116,7 +116,7 @@ def _row(
     )
 
 
-def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: Judged) -> Scores | None:
+def _scores(raw: Raw, parent: Raw | None, data: Dataset, split: EvaluatedSplit) -> Scores | None:
     """A variant's scores on a split; None if it has no predictions, or if they are meaningless."""
     if (given := raw.answers(split)) is None:
         return None

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from packlight.files import DAMAGED_JSON
-from packlight.measure.results import Judged
+from packlight.measure.results import EvaluatedSplit
 from packlight.measure.worker_process import BenchmarkTarget
 
 
@@ -63,7 +63,7 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     """A line of the journal: a variant's predictions for each split; empty if they are meaningless."""
 
     variant: str
-    splits: dict[Judged, Answered]
+    splits: dict[EvaluatedSplit, Answered]
     peak_memory_mb: float
 
 

@@ -28,7 +28,7 @@ FORMAT = 2
 FILE_NAME = "measurements.json"
 REFERENCE = "reference"
 """`step` of a model to compare with, which is never recommended"""
-Judged = Literal["val", "test"]
+EvaluatedSplit = Literal["val", "test"]
 """splits that variants are evaluated on"""
 
 
@@ -287,7 +287,7 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     val_batch_flips: int | None = None
     peak_memory_mb: float
 
-    def answers(self, split: Judged) -> list[int] | None:
+    def answers(self, split: EvaluatedSplit) -> list[int] | None:
         """The predictions for one split."""
         return self.predictions if split == "test" else self.val_predictions
 
@@ -295,7 +295,7 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 class TrueLabels(msgspec.Struct, frozen=True, kw_only=True):
     """A split behind the raw measurements, in `raw/_val.json` or `raw/_test.json`."""
 
-    split: Judged
+    split: EvaluatedSplit
     labels: tuple[str, ...]
     """the data's labels, sorted. Predictions and `answers` are indices into it."""
     texts: list[str]
@@ -336,7 +336,7 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     """the rates that the rows' rooflines refer to"""
 
     @property
-    def chosen_on(self) -> Judged:
+    def chosen_on(self) -> EvaluatedSplit:
         """The split that choices are made on: `val`, or `test` where no variant answered validation texts."""
         scored = [row for row in self.measurements if row.choice is not None]
         return "test" if scored and all(row.val is None for row in scored) else "val"
@@ -411,7 +411,7 @@ def write_truth(value: TrueLabels, folder: Path) -> Path:
     return path
 
 
-def read_truth(folder: Path, split: Judged) -> TrueLabels:
+def read_truth(folder: Path, split: EvaluatedSplit) -> TrueLabels:
     """Read a split of a run.
 
     Raises:
@@ -423,7 +423,7 @@ def read_truth(folder: Path, split: Judged) -> TrueLabels:
     return _decode(path, TrueLabels)
 
 
-def truth_path(folder: Path, split: Judged) -> Path:
+def truth_path(folder: Path, split: EvaluatedSplit) -> Path:
     """The path of a run's split."""
     return folder / "raw" / f"_{split}.json"
 

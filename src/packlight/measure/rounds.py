@@ -36,7 +36,7 @@ from packlight.measure.journal import (
     seconds_spent,
     whole_rounds,
 )
-from packlight.measure.results import Judged, Raw
+from packlight.measure.results import EvaluatedSplit, Raw
 from packlight.measure.sampling import BATCH, sampled, spread_places, strata_of
 from packlight.measure.steal import share_stolen, ticks
 from packlight.measure.worker import Reply
@@ -94,7 +94,7 @@ def run_benchmark(
     seed: int,
     journal: Path,
     scored: Sequence[str],
-    splits: Sequence[Judged] = ("val", "test"),
+    splits: Sequence[EvaluatedSplit] = ("val", "test"),
 ) -> list[Raw]:
     """Measure all targets side by side.
 
@@ -228,7 +228,9 @@ def _turn(process: Process, texts: Sequence[str], pace: Pace, number: int, block
     )
 
 
-def _answers(process: Process, data: Dataset, splits: Sequence[Judged], ids: Sequence[int] | None) -> Predictions:
+def _answers(
+    process: Process, data: Dataset, splits: Sequence[EvaluatedSplit], ids: Sequence[int] | None
+) -> Predictions:
     """Predict complete splits. Empty ones are left out.
 
     `ids` maps the engine's labels to indices of the data's labels; None if predictions are meaningless.

@@ -21,7 +21,7 @@ from packlight.files import atomic_write
 from packlight.models import attention_heads, mean_pooling
 from packlight.models.checkpoint import INDEX, WEIGHTS, weight_files
 from packlight.models.labels import adopted_labels
-from packlight.models.weight_files import NotFinite, missing_weights, read_shapes
+from packlight.models.weight_files import NonFiniteTensor, missing_weights, read_shapes
 from packlight.models.weight_names import renaming
 
 INT8_SCALE = ".weight_scale"
@@ -171,7 +171,7 @@ def check_finite(model: PreTrainedModel, where: object) -> None:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             wrong = tensor[~torch.isfinite(tensor)]
             raise ModelError(
-                f"{where}: {NotFinite(name, len(wrong), tensor.numel(), first_is_nan=bool(wrong[0].isnan()))}"
+                f"{where}: {NonFiniteTensor(name, len(wrong), tensor.numel(), first_is_nan=bool(wrong[0].isnan()))}"
             )
 
 

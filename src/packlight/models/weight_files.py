@@ -68,7 +68,7 @@ def missing_weights(names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class NotFinite:
+class NonFiniteTensor:
     """A tensor with numbers that are infinite or NaN."""
 
     name: str
@@ -100,7 +100,7 @@ def whole_numbers(path: Path) -> str | None:
     return next((str(kind) for kind in kinds if kind not in FLOATS), None)
 
 
-def unfinished(path: Path, naming: Naming) -> Iterator[NotFinite]:
+def non_finite_tensors(path: Path, naming: Naming) -> Iterator[NonFiniteTensor]:
     """The model's tensors of a safetensors file with numbers that are not finite.
 
     Args:
@@ -121,4 +121,4 @@ def unfinished(path: Path, naming: Naming) -> Iterator[NotFinite]:
         if count := sum(map(len, wrong)):
             worst: npt.NDArray[np.unsignedinteger] = next(each for each in wrong if len(each))
             fraction = int(worst[0]) & (exponent & -exponent) - 1
-            yield NotFinite(naming.plain(name), count, len(bits), first_is_nan=fraction != 0)
+            yield NonFiniteTensor(naming.plain(name), count, len(bits), first_is_nan=fraction != 0)

@@ -19,7 +19,7 @@ from packlight.measure.journal import journal_name
 from packlight.measure.results import (
     REFERENCE,
     DataSummary,
-    Judged,
+    EvaluatedSplit,
     Measurements,
     Parity,
     Portability,
@@ -207,7 +207,7 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
     """Write raw samples, figures and report."""
     for raw in raws:
         write_raw(raw, out)
-    truths = {split: truth_of(data, split) for split in get_args(Judged)}
+    truths = {split: truth_of(data, split) for split in get_args(EvaluatedSplit)}
     for truth in truths.values():
         write_truth(truth, out)
     write_measurements(measurements, out)
@@ -222,7 +222,7 @@ def write_run(measurements: Measurements, raws: Sequence[Raw], data: Dataset, ou
         info(f"no report was written: {error}")
 
 
-def truth_of(data: Dataset, split: Judged) -> TrueLabels:
+def truth_of(data: Dataset, split: EvaluatedSplit) -> TrueLabels:
     """A split, as it is stored next to the measurements on it."""
     part = data.split(split)
     return TrueLabels(split=split, labels=data.answers, texts=list(part.texts), answers=list(data.ids(part)))
@@ -308,7 +308,7 @@ def _up_to_date(out: Path, journal: Path) -> Measurements | None:
         known = read_measurements(out)
         for row in known.measurements:
             read_raw(out, row.variant)
-        for split in get_args(Judged):
+        for split in get_args(EvaluatedSplit):
             read_truth(out, split)
     except (OSError, MeasurementError):
         return None

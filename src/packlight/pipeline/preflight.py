@@ -8,8 +8,8 @@ import msgspec
 from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
 from packlight.models import Checkpoint
-from packlight.models.complete import check_weights, stated_limit
 from packlight.models.structure import Structure
+from packlight.models.weight_checks import check_weights, stated_limit
 from packlight.pipeline.matching import planned_head
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe

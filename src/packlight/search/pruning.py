@@ -61,15 +61,15 @@ def accuracy_at(curve: Sequence[Point], share: float) -> float:
     return float(np.interp(share, [point.share for point in curve], [point.accuracy for point in curve]))
 
 
-def prune_reason(hopeful: float, known: ProbeResult, limits: Constraints, rows: Sequence[Row]) -> str | None:
-    """Why a trial that can reach at most `hopeful` is not worth finishing, as text; None if it may be."""
-    if limits.min_accuracy is not None and hopeful < limits.min_accuracy:
-        return f"at best {percent(hopeful)} on val, minimum {percent(limits.min_accuracy)}"
+def prune_reason(projected: float, known: ProbeResult, limits: Constraints, rows: Sequence[Row]) -> str | None:
+    """Why a trial that can reach at most `projected` is not worth finishing, as text; None if it may be."""
+    if limits.min_accuracy is not None and projected < limits.min_accuracy:
+        return f"at best {percent(projected)} on val, minimum {percent(limits.min_accuracy)}"
     for row in rows:
         if row.state != "finished":
             continue
         accuracy, latency, size = row.values
         smaller = size <= known.size_mb * (1 + ROUNDING)
-        if accuracy > hopeful and smaller and latency <= known.latency_ms * (1 + PRECISION):
-            return f"at best {percent(hopeful)} on val, trial {row.number} has {percent(accuracy)} and is as small and as fast"
+        if accuracy > projected and smaller and latency <= known.latency_ms * (1 + PRECISION):
+            return f"at best {percent(projected)} on val, trial {row.number} has {percent(accuracy)} and is as small and as fast"
     return None

@@ -50,7 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     known: ProbeResult | None = None
     curve: tuple[Point, ...] = ()
-    hopeful: float | None = None
+    projected_accuracy: float | None = None
     """the highest accuracy on val that a cut trial could have reached"""
     measured: Measurement | None = None
     """its figures on val, with latencies scaled to the search's reference latency"""

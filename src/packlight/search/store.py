@@ -218,7 +218,7 @@ def _sampler(seed: int) -> optuna.samplers.BaseSampler:
 
 def violations(row: Row, limits: Constraints) -> dict[str, float]:
     """The excess of a trial over each limit, as a share of it; 0 or less within the limit, and 0 if unknown."""
-    accuracy: float | None = row.hopeful
+    accuracy: float | None = row.projected_accuracy
     latency = size = None
     if row.known is not None:
         latency, size = row.known.latency_ms, row.known.size_mb

@@ -178,7 +178,7 @@ class _Trial:
         self._steps = steps_of(design, runner.space, runner.teacher.name)
         self._known: ProbeResult | None = None
         self._curve: list[Point] = []
-        self._hopeful: float | None = None
+        self._projected: float | None = None
 
     @property
     def point(self) -> Point | None:
@@ -195,7 +195,7 @@ class _Trial:
             "why": why,
             "known": self._known,
             "curve": tuple(self._curve),
-            "hopeful": self._hopeful,
+            "projected_accuracy": self._projected,
         }
         return msgspec.structs.replace(Row(number=self._number, state="running"), **(fields | more))
 
@@ -271,10 +271,10 @@ class _Trial:
         runner = self._runner
         self._curve.append(point)
         rows = runner.store.rows()
-        self._hopeful = projected_accuracy(point, self._design.family, rows)
-        if self._hopeful is None or self._known is None or point.share >= 1:
+        self._projected = projected_accuracy(point, self._design.family, rows)
+        if self._projected is None or self._known is None or point.share >= 1:
             return
-        if (reason := prune_reason(self._hopeful, self._known, runner.limits, rows)) is not None:
+        if (reason := prune_reason(self._projected, self._known, runner.limits, rows)) is not None:
             raise TrialPruned(reason)
 
 

@@ -8,7 +8,7 @@ from packlight.analysis.recommend.case import Case, steady
 from packlight.analysis.recommend.constraints import Constraints, Violation, checked, most_accurate, violations
 from packlight.analysis.recommend.evidence import Right, equally_fast
 from packlight.analysis.recommend.reasons import RunnerUp, cautions_for, confirmation, reasons_for, runners_up
-from packlight.measure.results import REFERENCE, Judged, Measurement, Measurements
+from packlight.measure.results import REFERENCE, EvaluatedSplit, Measurement, Measurements
 
 NEAREST = 3
 
@@ -25,7 +25,7 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
 
     constraints: Constraints
     pick: str | None
-    chosen_on: Judged
+    chosen_on: EvaluatedSplit
     """`val`, or `test` if the run has no validation texts"""
     confirmation: str | None
     """the pick's accuracy on the split that it was chosen on, and on `test`; None without a pick"""

@@ -17,7 +17,7 @@ from packlight.formatting import (
     times,
     times_interval,
 )
-from packlight.measure.results import Judged, Measurement, Measurements
+from packlight.measure.results import EvaluatedSplit, Measurement, Measurements
 from packlight.measure.statistics import difference_interval
 from packlight.measure.timing import PRECISION
 
@@ -144,7 +144,7 @@ def _against_majority(pick: Measurement, measurements: Measurements) -> Iterator
             )
 
 
-def _too_few(texts: int, split: Judged, case: Case) -> str:
+def _too_few(texts: int, split: EvaluatedSplit, case: Case) -> str:
     """A warning if the allowed loss is too small to be measured on this many texts."""
     least = least_measurable(texts) if texts else 1.0
     if least <= case.wanted.allowed_loss:

@@ -10,7 +10,7 @@ import msgspec
 
 from packlight.errors import MeasurementError
 from packlight.measure.results import (
-    Judged,
+    EvaluatedSplit,
     Measurements,
     Raw,
     TrueLabels,
@@ -31,7 +31,7 @@ class Run:
     """the folder as used in commands; never an absolute path, which could reveal whose machine it was"""
     measurements: Measurements
     raws: dict[str, Raw]
-    truths: dict[Judged, TrueLabels]
+    truths: dict[EvaluatedSplit, TrueLabels]
     manifests: dict[str, Manifest]
     has_recipe: bool
 
@@ -58,8 +58,8 @@ def read_run(folder: Path) -> Run:
     measurements = read_measurements(folder)
     variants = [row.variant for row in measurements.measurements]
     raws = {name: read_raw(folder, name) for name in variants if raw_path(folder, name).is_file()}
-    splits = [split for split in get_args(Judged) if truth_path(folder, split).is_file()]
-    truths: dict[Judged, TrueLabels] = {split: read_truth(folder, split) for split in splits}
+    splits = [split for split in get_args(EvaluatedSplit) if truth_path(folder, split).is_file()]
+    truths: dict[EvaluatedSplit, TrueLabels] = {split: read_truth(folder, split) for split in splits}
     for truth in truths.values():
         _check_lengths(folder, raws, truth)
     manifests = [read_manifest(path.parent) for path in sorted(folder.glob(f"variants/*/{MANIFEST}"))]

@@ -12,10 +12,10 @@ from packlight.errors import ModelError
 from packlight.measure.opening import open_model
 from packlight.models import resolve
 from packlight.models.adoption import HeadPlan, plan_head
-from packlight.models.complete import check_weights, stated_limit
 from packlight.models.hf_model import build_classifier, length_limit, open_classifier
 from packlight.models.tokenizer import tokenizer_file
 from packlight.models.vocabulary import coverage
+from packlight.models.weight_checks import check_weights, stated_limit
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "deberta-v2")
 

@@ -15,7 +15,7 @@ from packlight.models.config_files import read_json
 from packlight.models.families import FAMILIES
 from packlight.models.labels import some_labels
 from packlight.models.layer_gaps import depth_of, layer_gaps, number_of_layers
-from packlight.models.weight_files import Shapes, missing_weights, read_shapes, unfinished, whole_numbers
+from packlight.models.weight_files import Shapes, missing_weights, non_finite_tensors, read_shapes, whole_numbers
 from packlight.models.weight_names import base_of, known_base, plain, prefixes
 
 _HEADS = (
@@ -75,7 +75,7 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
             raise ModelError(
                 f"{where}: its weights are quantized already ({kind}); give the float checkpoint that it was made from"
             )
-        for problem in unfinished(checkpoint.path / name, checkpoint.naming):
+        for problem in non_finite_tensors(checkpoint.path / name, checkpoint.naming):
             if plan.own or not (problem.name.startswith(_HEADS) or problem.name in checkpoint.foreign):
                 raise ModelError(f"{where}: {problem}")
 

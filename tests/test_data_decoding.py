@@ -46,6 +46,14 @@ def file_of(texts):
     return "text,label\r\n" + "".join(f"{text},{'abc'[n % 3]}\r\n" for n, text in enumerate(texts.split("|") * 4))
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1251", "cp932"])
+def test_files_of_two_encodings_that_were_joined_are_refused(encoding):
+    other = {"cp1252": "résilier", "cp1251": "отмени", "cp932": "会議"}[encoding]
+    data = "text,label\ncafé 1,x\ncafé 2,x\nno,y\n".encode() + f"{other},y\n".encode(encoding)
+    with pytest.raises(DataError, match=r"mixes encodings: row 2 is UTF-8, and row 5 is not; convert its parts"):
+        decode("a.csv", data)
+
+
 @pytest.mark.parametrize("language", TEXTS)
 def test_another_encoding_is_read_right_or_not_at_all(language):
     encoding, texts = TEXTS[language]

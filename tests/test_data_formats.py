@@ -277,6 +277,17 @@ def test_what_was_understood_is_noted():
     assert notes == ["a.csv: texts in 'text', labels in 'label', read as utf-16, not used: 'user'"]
 
 
+def test_a_space_before_a_quote_is_not_part_of_the_label():
+    lines = ['"text", "label"', '"hi, there", "x"', '"ho ""ho"" ho", "y"']
+    assert pairs(read_file("a.csv", "\n".join(lines).encode())["train"]) == [("hi, there", "x"), ('ho "ho" ho', "y")]
+    assert pairs(read_file("a.csv", b'label,text\nx, "hi" he said\ny,no\ny,"so"')["train"])[0] == (' "hi" he said', "x")
+
+
+def test_a_byte_order_mark_inside_a_joined_file_is_removed():
+    data = b"text,label\na,x\n" + b"\xef\xbb\xbf" + b'"b, c",y\n'
+    assert pairs(read_file("a.csv", data)["train"]) == [("a", "x"), ("b, c", "y")]
+
+
 CELLS = (("text", "label"), ("wake me, please", "alarm"), ("", ""), ("play “jazz”", 7))
 """a header, a row, a blank row, and one whose label is a number"""
 

@@ -9,7 +9,7 @@ from packlight.data.build import assemble
 from packlight.data.diagnostics import DataWarning
 from packlight.data.oos_label import scope_label
 from packlight.data.table import Row
-from packlight.data.validation import dedup_key, validate_rows
+from packlight.data.validation import Example, dedup_key, validate_rows, warn_of_quality_issues
 from packlight.errors import DataError
 
 
@@ -211,3 +211,38 @@ def test_two_out_of_scope_labels_ask_for_a_choice():
         DataError, match="'ood' and 'oos' could all be the out-of-scope label; choose one with --oos-label"
     ):
         scope_label(["a", "ood", "oos"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "words"),
+    [
+        (("a", "b"), ("'x'", "'y'"), r"all labels are in quotes, such as 'x': .* with the quotes"),
+        (("a", "b"), ("“x”", "“y”"), r"all labels are in quotes, such as “x”"),
+        (("a", "b"), ("x", "\u200bx"), r"differ only in spelling, each a class of its own: 1; 'x' and '\\u200bx'"),
+        (
+            ("caf\ufffd", "b"),
+            ("x", "y"),
+            r"5 texts with letters that were lost .*t, row 1: 'caf.*export the texts again",
+        ),
+        (
+            ("cafÃ©", "it\u2019s"),
+            ("x", "y"),
+            r"5 texts .* wrong encoding before, .*row 1: 'cafÃ© 0' was probably 'café 0'",
+        ),
+        (("itâ€™s", "b"), ("x", "y"), r"was probably 'it\u2019s 0'"),
+        (("a", "b"), ("x", "None"), r"5 texts labelled 'None'"),
+    ],
+)
+def test_what_another_program_did_to_texts_and_labels_is_said(texts, labels, words):
+    pairs = [(f"{text} {n}", label) for n in range(5) for text, label in zip(texts, labels, strict=True)]
+    with pytest.warns(DataWarning, match=words):
+        warn_of_quality_issues({"train": [Example("t", n, *pair) for n, pair in enumerate(pairs, start=1)]})
+
+
+@pytest.mark.filterwarnings("error::packlight.data.diagnostics.DataWarning")
+def test_usual_letters_and_labels_are_no_reason_for_a_warning():
+    texts = ("NÃO É", "à ÂGE", "naïve café", "€ 5", "„so“ sagt er", "'quoted'", "Â!")
+    pairs = [
+        (f"{text} {n}", label) for n in range(40) for text, label in zip(texts, ["none", "'x'", "y"] * 3, strict=False)
+    ]
+    warn_of_quality_issues({"train": [Example("t", n, *pair) for n, pair in enumerate(pairs, start=1)]})

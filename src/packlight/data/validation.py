@@ -2,9 +2,10 @@
 
 import datetime as dt
 import math
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -16,8 +17,14 @@ from packlight.formatting import counted
 
 MINIMUM_ROWS = 10
 MINIMUM_CLASSES = 2
+QUOTES = frozenset({("'", "'"), ('"', '"'), ("“", "”"), ("„", "“"), ("\u2018", "\u2019"), ("«", "»"), ("`", "`")})
+REPLACEMENT = "\ufffd"
+MISREAD = re.compile("[\u00c2-\u00c3][\u0080-\u00bf]|\u00e2\u20ac")
+"""what UTF-8 looks like if it is read as cp1252, such as `Ã©` for `é`"""
 ABSENT = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "na"})
 """labels, in lower case, that pandas, spreadsheets and databases write for a missing value"""
+PYTHONS = "None"
+"""the same, in this spelling only: `none` is a usual class"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,9 @@ def warn_of_quality_issues(parts: Mapping[str, Sequence[Example]]) -> None:
             f"texts with more than one label: {len(conflicting)}; the first is {quoted(text)}: {', '.join(sorted(labels))}"
         )
     _warn_of_twin_labels(set().union(*labels_of.values()))
+    _warn_of_quoted_labels(set().union(*labels_of.values()))
     _warn_of_absent_labels(parts)
+    _warn_of_damaged_letters(parts)
 
 
 def _first_of_each_text(examples: Iterable[Example]) -> dict[str, Example]:
@@ -138,8 +147,8 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
     """Warn about labels that differ only in case or inner white space."""
     spellings = defaultdict[str, list[str]](list)
     for label in sorted(labels):
-        spellings[dedup_key(label)].append(label)
-    similar = [" and ".join(map(quoted, found)) for found in spellings.values() if len(found) > 1]
+        spellings[dedup_key("".join(letter for letter in label if letter.isprintable()))].append(label)
+    similar = [" and ".join(map(repr, found)) for found in spellings.values() if len(found) > 1]
     if similar:
         warn(
             f"labels that differ only in spelling, each a class of its own: {len(similar)}; {'; '.join(similar[:MAX_SHOWN])}"
@@ -148,12 +157,54 @@ def _warn_of_twin_labels(labels: Iterable[str]) -> None:
 
 def _warn_of_absent_labels(parts: Mapping[str, Sequence[Example]]) -> None:
     """Warn about labels that other tools write where there is none."""
-    found = [example for examples in parts.values() for example in examples if example.label.casefold() in ABSENT]
+    found = [
+        example
+        for examples in parts.values()
+        for example in examples
+        if example.label.casefold() in ABSENT or example.label == PYTHONS
+    ]
     if found:
         warn(
             f"{counted(len(found), 'text')} labelled {quoted(found[0].label)}, the first {found[0].file}, row {found[0].number}: "
             "this is a class of its own; if it means that there is no label, remove those rows"
         )
+
+
+def _warn_of_quoted_labels(labels: Collection[str]) -> None:
+    """Warn if quotes that the format doesn't know are part of all labels."""
+    if all(len(label) > 2 and (label[0], label[-1]) in QUOTES for label in labels):
+        warn(
+            f"all labels are in quotes, such as {min(labels)}: they are part of the labels, and of texts in such quotes; to remove "
+            'them, write the file with the quotes "…"'
+        )
+
+
+def _warn_of_damaged_letters(parts: Mapping[str, Sequence[Example]]) -> None:
+    """Warn about letters that another program lost or read in the wrong encoding."""
+    examples = [example for part in parts.values() for example in part]
+    lost = [example for example in examples if REPLACEMENT in example.text]
+    if lost:
+        warn(
+            f"{counted(len(lost), 'text')} with letters that were lost when the file was written ({REPLACEMENT}), the first "
+            f"{lost[0].file}, row {lost[0].number}: {quoted(lost[0].text)}; export the texts again, in UTF-8"
+        )
+    misread = [(example, better) for example in examples if (better := _reread(example.text)) is not None]
+    if misread:
+        (first, better), count = misread[0], counted(len(misread), "text")
+        warn(
+            f"{count} with letters that were read in the wrong encoding before, the first {first.file}, row {first.number}: "
+            f"{quoted(first.text)} was probably {quoted(better)}; export the texts again"
+        )
+
+
+def _reread(text: str) -> str | None:
+    """A text that was UTF-8 and was read as cp1252, as it was before; None for any other."""
+    if not MISREAD.search(text):
+        return None
+    try:
+        return text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return None
 
 
 def _shown(value: object) -> str:

@@ -19,6 +19,9 @@ from packlight.formatting import counted
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLED_ROWS = 200
+SAMPLED_CHARACTERS = 100_000
+MOST = 0.9
+"""share of the lines"""
 FEW = 10
 """texts of several lines are few if at most one text in ten has them"""
 STATED = re.compile(r'\s*"?sep=(.)"?[ \t]*\r?\n', re.IGNORECASE)
@@ -94,7 +97,12 @@ def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[R
     start = 1
     try:
         with _long_fields():
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            reader = csv.reader(
+                io.StringIO(text, newline=""),
+                delimiter=delimiter,
+                strict=True,
+                skipinitialspace=_spaced(text, delimiter),
+            )
             for record in reader:
                 if record:
                     yield start + offset, record
@@ -104,6 +112,13 @@ def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[R
             f"{file}, row {start + offset}: a quote is not closed, or a quoted text contains a quote ({error}); put the text "
             'in quotes and write each quote inside it twice: "say ""hi"" to her"'
         ) from error
+
+
+def _spaced(text: str, delimiter: str) -> bool:
+    """Whether quotes stand after a space, as in `"a text", "a label"`. Otherwise they are part of the text."""
+    field = re.compile(rf'{re.escape(delimiter)} +"(?:[^"]|"")*" *(?:{re.escape(delimiter)}|$)')
+    lines = [line for line in text[:SAMPLED_CHARACTERS].splitlines()[1:SAMPLED_ROWS] if line.strip()]
+    return sum(field.search(line) is not None for line in lines) > MOST * len(lines)
 
 
 def _is_blank(record: Sequence[str]) -> bool:

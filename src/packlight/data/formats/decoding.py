@@ -1,6 +1,7 @@
 """Decode a text file: UTF-8, UTF-16 and UTF-32, or another encoding that is stated or detected."""
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,6 +9,10 @@ from typing import NamedTuple
 from packlight.data.diagnostics import quoted, warn
 from packlight.errors import DataError
 
+MARK = re.compile(r"^\ufeff", re.MULTILINE)
+"""a byte order mark, which joined files have inside too"""
+MIXED = 0.1
+"""rows in UTF-8 for each that is not, above which a file is a mixture; in other encodings, rows are UTF-8 by chance"""
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -77,7 +82,7 @@ def decode(file: str, data: bytes, encoding: str | None = None) -> Decoded:
         raise DataError(f"--encoding {found}: no such encoding; try utf-8, cp1252, utf-16 or cp932") from error
     except UnicodeError as error:
         raise DataError(_invalid(file, data, found, error)) from error
-    text = text.removeprefix("\ufeff")
+    text = MARK.sub("", text)
     if "\0" in text:
         row = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{file} is not text: a zero byte in row {row}; export it again, or set --encoding")
@@ -102,8 +107,32 @@ def _unmarked(file: str, data: bytes) -> str:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
+        _refuse_mixture(file, data)
         return _by_letters(file, data)
     return "utf-8"
+
+
+def _refuse_mixture(file: str, data: bytes) -> None:
+    """Reject a file of which some rows are UTF-8 and others are not, as if two files had been joined.
+
+    Raises:
+        DataError: if it is one. The message names a row of each kind.
+    """
+    rows: dict[bool, list[int]] = {True: [], False: []}
+    for number, line in enumerate(data.splitlines(), start=1):
+        if line.isascii():
+            continue
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            rows[False].append(number)
+        else:
+            rows[True].append(number)
+    if len(rows[True]) > max(1, MIXED * len(rows[False])):
+        raise DataError(
+            f"{file} mixes encodings: row {rows[True][0]} is UTF-8, and row {rows[False][0]} is not; convert its parts to UTF-8 before "
+            "you join them"
+        )
 
 
 def _by_letters(file: str, data: bytes) -> str:

@@ -9,6 +9,7 @@ What a comment before a block can say is in `pages`; `make test-docs` runs the t
 the fixture `tiny_run`. Blocks without a language are pictures and shell prompts.
 """
 
+import pkgutil
 import re
 import shlex
 import shutil
@@ -140,6 +141,19 @@ def test_links_between_pages_lead_somewhere():
                 continue
             linked = (page.parent / target).resolve()
             assert linked in GENERATED or linked.exists(), f"{name(page)}: {target}"
+
+
+def test_every_name_that_the_reference_documents_exists():
+    text = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^::: ([\w.]+)(?:\n    options:\n      members: \[([^\]]*)\])?", text, re.MULTILINE)
+    assert documented
+    missing = [
+        f"{place}.{name}"
+        for place, members in documented
+        for name in filter(None, members.split(", "))
+        if not hasattr(pkgutil.resolve_name(place), name)
+    ]
+    assert missing == [], "mkdocs leaves out a member that isn't there, without a word"
 
 
 def test_the_site_builds_without_warnings(tmp_path):

@@ -264,7 +264,25 @@ def test_importing_packlight_loads_no_heavy_library():
 
 
 def test_the_command_line_starts_without_any_extra():
-    assert loaded_by("from packlight.cli import app", forbidden=tuple(EXTRA_OF)) == []
+    code = (
+        "from typer.main import get_command\n"
+        "from packlight.cli import app\n"
+        "assert len([*get_command(app).commands.values()]) >= 25"
+    )
+    assert loaded_by(code, forbidden=tuple(EXTRA_OF)) == []
+
+
+def test_a_command_loads_no_other_command():
+    code = (
+        "import sys\n"
+        "from packlight.cli import app\n"
+        "try: app(['predict', '--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'packlight.cli.predict' in sys.modules\n"
+        "others = [f'packlight.{each}' for each in ('cli.compare', 'cli.steps', 'cli.run', 'pipeline', 'report', 'serve')]\n"
+        "assert not [each for each in others if each in sys.modules]"
+    )
+    assert loaded_by(code) == []
 
 
 def test_running_an_artifact_needs_no_scipy():

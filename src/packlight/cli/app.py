@@ -1,36 +1,27 @@
-"""The application, with every command."""
+"""The application. Its commands are in `commands.py`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from packlight import __version__
-from packlight.cli import (
-    compare,
-    deploy,
-    engines,
-    loadtest,
-    measure,
-    plan,
-    predict,
-    push,
-    recipes,
-    results,
-    run,
-    score,
-    search,
-    serve,
-    steps,
-    verify,
-)
-from packlight.cli.quiet import with_quiet
-from packlight.cli.verb import Verb, Verbs
+from packlight.cli.commands import Commands
+from packlight.cli.verb import Verbs
 from packlight.errors import Exit
-from packlight.steps import step_types
+
+
+class _Packlight(Verbs):
+    """The commands, each loaded when it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        """As typer makes a group, with all commands."""
+        super().__init__(**settings)
+        self.commands: Any = Commands()
+
 
 app = typer.Typer(
     name="packlight",
-    cls=Verbs,
+    cls=_Packlight,
     help="Make transformer text classifiers small, fast and cheap to run, and measure what each step costs.",
     epilog="Exit status: " + "; ".join(f"{status.value} {status.meaning}" for status in Exit) + ".",
     no_args_is_help=True,
@@ -53,17 +44,3 @@ def packlight(
     ] = False,
 ) -> None:
     """Make transformer text classifiers small, fast and cheap to run, and measure what each step costs."""
-
-
-GROUPS = {
-    "Make": (run.run, search.search, recipes.recipes),
-    "Make: one step": tuple(steps.verb(step) for step in step_types().values()),
-    "Measure": (measure.measure, engines.engines, loadtest.loadtest),
-    "Decide": (results.report, compare.compare, results.recommend, plan.plan),
-    "Ship": (predict.predict, score.score, verify.verify, push.push, serve.serve, deploy.deploy),
-}
-"""the commands, in the groups that `packlight --help` shows"""
-
-for group, verbs in GROUPS.items():
-    for verb in verbs:
-        app.command(cls=Verb, rich_help_panel=group)(with_quiet(verb))

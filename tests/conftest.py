@@ -1,5 +1,6 @@
 """Tiny real models that several test modules share; each is made once in a session, and only when asked for."""
 
+import gc
 import os
 from functools import cache
 
@@ -7,6 +8,7 @@ import hypothesis
 import pytest
 
 import packlight  # noqa: F401 - before any test imports onnxruntime: see packlight.telemetry
+from shared import made_once
 
 # Test modules import these before their own `pytest_plugins` name them.
 pytest.register_assert_rewrite(
@@ -81,6 +83,9 @@ def tiny(_measuring_here, _operators_once):
     import tiny_models  # see above
 
     torch.set_num_threads(1)
+    # Each training ends with a collection of garbage, which would go through half a million objects of the libraries.
+    gc.collect()
+    gc.freeze()
     return tiny_models
 
 
@@ -109,11 +114,11 @@ def trained_folder(tiny, encoder_folder, tmp_path_factory):
     """Family -> the folder of a classifier that knows the toy data set; not to be written to."""
 
     @cache
-    def make(family):
-        folder = tmp_path_factory.mktemp(f"{family}-trained")
-        return tiny.make_trained(encoder_folder(family), folder / "model", folder / "work")
+    def folder_of(family):
+        make = lambda folder: tiny.make_trained(encoder_folder(family), folder / "model", folder / "work")  # noqa: E731
+        return made_once(tmp_path_factory, f"{family}-trained", make) / "model"
 
-    return make
+    return folder_of
 
 
 @pytest.fixture(scope="session")
@@ -122,12 +127,11 @@ def onnx_file(trained_folder, tmp_path_factory):
     from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
-    def make(family):
-        target = tmp_path_factory.mktemp(f"{family}-onnx") / "model.onnx"
-        export(trained_folder(family), target)
-        return target
+    def file_of(family):
+        make = lambda folder: export(trained_folder(family), folder / "model.onnx")  # noqa: E731
+        return made_once(tmp_path_factory, f"{family}-onnx", make) / "model.onnx"
 
-    return make
+    return file_of
 
 
 @pytest.fixture(scope="session")
@@ -136,9 +140,8 @@ def unfused_file(trained_folder, tmp_path_factory):
     from packlight.steps.onnx.export_graph import export  # imports torch
 
     @cache
-    def make(family):
-        target = tmp_path_factory.mktemp(f"{family}-unfused") / "model.onnx"
-        export(trained_folder(family), target, fuse=False, opset=20)
-        return target
+    def file_of(family):
+        make = lambda folder: export(trained_folder(family), folder / "model.onnx", fuse=False, opset=20)  # noqa: E731
+        return made_once(tmp_path_factory, f"{family}-unfused", make) / "model.onnx"
 
-    return make
+    return file_of

@@ -18,12 +18,12 @@ RECIPE = [
 
 
 @pytest.fixture(scope="module")
-def asked(tiny, four_layers, tmp_path_factory):
+def asked(tiny, encoder_folder, tmp_path_factory):
     """How `compress` is asked, but for limits."""
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(zip(*tiny.toy_texts(), strict=True), columns=["utterance", "intent"])
     out = str(tmp_path_factory.mktemp("compressed") / "run")
-    return {"model": four_layers, "data": frame, "recipe": RECIPE, "out": out, "seconds": 0, "threads": 1}
+    return {"model": encoder_folder("bert"), "data": frame, "recipe": RECIPE, "out": out, "seconds": 0, "threads": 1}
 
 
 @pytest.fixture(scope="module")

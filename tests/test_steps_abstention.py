@@ -125,8 +125,8 @@ def carried_out(tiny, model, out, *, splits, **options):
         pytest.param(("test", "val"), {}, id="texts of val", marks=pytest.mark.slow),
     ],
 )
-def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layers, tmp_path, splits, options):
-    data, found = carried_out(tiny, four_layers, tmp_path / "run", splits=splits, **options)
+def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, encoder_folder, tmp_path, splits, options):
+    data, found = carried_out(tiny, encoder_folder("bert"), tmp_path / "run", splits=splits, **options)
     assert data.oos_label == "oos"
     assert found.data.labels == 3
     for name in ("teacher", "onnx"):
@@ -151,18 +151,18 @@ def test_out_of_scope_texts_that_train_lacks_are_abstained_from(tiny, four_layer
     assert "abstention" in render_markdown(summarise(found), wide=True)
 
 
-def test_out_of_scope_texts_in_test_alone_are_measured_and_choose_nothing(tiny, four_layers, tmp_path, capsys):
-    _, found = carried_out(tiny, four_layers, tmp_path / "run", splits=("test",), steps=STEPS[:1])
+def test_out_of_scope_texts_in_test_alone_are_measured_and_choose_nothing(tiny, encoder_folder, tmp_path, capsys):
+    _, found = carried_out(tiny, encoder_folder("bert"), tmp_path / "run", splits=("test",), steps=STEPS[:1])
     assert "pass the in-scope accuracy to give up, such as --abstain 0.02" in capsys.readouterr().err
     assert found["teacher"].oos_recall == 0
     assert found["teacher"].coverage is None
     assert "coverage" not in render_text(summarise(found), width=160)
 
 
-def test_calibrate_takes_the_stated_loss(tiny, four_layers, tmp_path):
+def test_calibrate_takes_the_stated_loss(tiny, encoder_folder, tmp_path):
     steps = (STEPS[0], {"step": "calibrate", "as": "calibrated"})
     data = data_with_outside(tiny, ("test",))
-    build(data, recipe_of(steps), tmp_path / "run", model=str(four_layers), train_threads=1, abstain=0.1)
+    build(data, recipe_of(steps), tmp_path / "run", model=str(encoder_folder("bert")), train_threads=1, abstain=0.1)
     manifest = Artifact.open(tmp_path / "run" / "variants" / "calibrated").manifest
     assert manifest.options["abstain"] == 0.1
     assert manifest.facts["abstention"]["loss"] <= 0.1
@@ -171,7 +171,7 @@ def test_calibrate_takes_the_stated_loss(tiny, four_layers, tmp_path):
 @pytest.mark.parametrize(
     ("splits", "abstain", "said"), [(("train",), 0.02, "models learn that class"), (("test",), 2, "give a share")]
 )
-def test_an_impossible_abstention_is_refused_before_any_work(tiny, four_layers, tmp_path, splits, abstain, said):
+def test_an_impossible_abstention_is_refused_before_any_work(tiny, encoder_folder, tmp_path, splits, abstain, said):
     with pytest.raises(RecipeError, match=said):
-        carried_out(tiny, four_layers, tmp_path / "run", splits=splits, abstain=abstain)
+        carried_out(tiny, encoder_folder("bert"), tmp_path / "run", splits=splits, abstain=abstain)
     assert not (tmp_path / "run").exists()

@@ -55,7 +55,7 @@ def file(encoder_folder):
     return encoder_folder("bert") / "tokenizer.json"
 
 
-def test_only_texts_that_lose_something_are_cut(file):
+def test_only_texts_that_lose_something_are_cut(file, capsys):
     whole = TextEncoder(file, 24)
     text = "play the song queen"
     length = len(whole.ids([text])[0])
@@ -63,6 +63,9 @@ def test_only_texts_that_lose_something_are_cut(file):
     shorter = TextEncoder(file, length - 1)
     assert shorter.truncated([text, "song"], shorter.ids([text, "song"])) == [True, False]
     assert token_facts(data_of([text], ["song"], [text]), shorter)["truncated"] == {"train": 1, "val": 0, "test": 1}
+    said = capsys.readouterr().err
+    assert "warning: 100.0% of the train and 100.0% of the test texts are longer than" in said
+    assert "Use --long-texts windows to read all of them, or a larger --max-length if the model takes it" in said
 
 
 def test_head_and_tail_keep_both_ends_of_a_long_text_and_short_ones_whole(file):

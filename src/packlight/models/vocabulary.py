@@ -80,7 +80,7 @@ class Coverage:
     script: str
     """the script of most letters, such as `Thai`"""
     example: str
-    """a word with an unknown token, or the first one that is spelled; empty if there is none"""
+    """the first word with an unknown token, or the first one that is spelled if most are; empty if there is none"""
 
     @property
     def warning(self) -> str | None:
@@ -138,23 +138,26 @@ def coverage(file: Path, texts: Sequence[str]) -> Coverage:
     unknown_id = _unknown_id(read_json(file, str(file)), tokenizer.token_to_id)
     letters = Counter(_script(letter) for text in texts for letter in text if letter.isalpha())
     total = unknown = spelled = words = 0
-    examples: dict[bool, str] = {}
+    examples: dict[str, str] = {}
     for text, encoding in zip(texts, tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
         total += len(encoding.ids)
         for number, token, place in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True):
             single = _is_letter(token)
             unknown += number == unknown_id
-            words += number == unknown_id and any(letter.isalpha() for letter in text[slice(*place)])
+            word = number == unknown_id and any(letter.isalpha() for letter in text[slice(*place)])
+            words += word
             spelled += single
             if number == unknown_id or single:
-                examples.setdefault(number == unknown_id, _word_at(text, place[0]))
+                examples.setdefault("word" if word else "letter" if single else "symbol", _word_at(text, place[0]))
+    spells = words < MOST_UNKNOWN * total and spelled >= MOST_SPELLED * total
+    order = ("letter", "word", "symbol") if spells else ("word", "symbol", "letter")
     script = letters.most_common(1)[0][0] if letters else "Latin"
     return Coverage(
         unknown=unknown / max(total, 1),
         spelled=spelled / max(total, 1),
         words=words / max(total, 1),
         script=script,
-        example=examples.get(True, examples.get(False, "")),
+        example=next((examples[kind] for kind in order if kind in examples), ""),
     )
 
 

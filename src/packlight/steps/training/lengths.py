@@ -75,17 +75,18 @@ def length_facts(
         handled = f"read in windows of that length: {listed(windowed)}"
     if not shown:
         info(f"  longest text: {max_length} {unit}; {handled}")
-    long = [f"{share:.1%} of the {name} texts" for name, share in shares.items() if share > WORTH_A_WARNING]
+    long = [f"{share:.1%} of the {name}" for name, share in shares.items() if share > WORTH_A_WARNING]
     if long:
-        warn(f"warning: {' and '.join(long)} are {_too_long(max_length, unit, windows=longer is not None)}")
+        several = " and ".join(filter(None, (", ".join(long[:-1]), long[-1])))
+        warn(f"warning: {several} texts are {_too_long(max_length, unit, windows=longer is not None)}")
     return facts
 
 
 def _too_long(max_length: int, unit: str, *, windows: bool) -> str:
     if windows:
         return f"longer than the {MOST_TOKENS:,} {unit} that windows read, and will be truncated. Shorten the texts"
-    shorten = "use --long-texts windows to read all of them" if unit == "tokens" else "shorten the texts"
-    return f"longer than {max_length} {unit} and will be truncated. Pass a larger --max-length (up to the model's limit), or {shorten}"
+    whole = "Use --long-texts windows to read all of them" if unit == "tokens" else "Shorten the texts"
+    return f"longer than {max_length} {unit} and will be truncated. {whole}, or a larger --max-length if the model takes it"
 
 
 def _shares(data: Dataset, such: Truncated) -> dict[str, float]:

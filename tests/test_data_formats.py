@@ -336,6 +336,15 @@ def test_a_first_sheet_of_notes_is_refused_with_what_to_do():
     assert "of the sheet 'Tabelle1'; put all labelled texts on the first sheet" in message
 
 
+def test_a_workbook_whose_directory_points_before_its_start_is_refused():
+    pytest.importorskip("python_calamine")
+    data = bytearray(xlsx(CELLS))
+    place = data.rindex(b"PK\x05\x06") + 16
+    start = int.from_bytes(data[place : place + 4], "little")
+    data[place : place + 4] = (start + len(data)).to_bytes(4, "little")
+    assert "a.xlsx is not a readable spreadsheet" in refusal("a.xlsx", bytes(data))
+
+
 def test_what_is_no_spreadsheet_is_refused():
     pytest.importorskip("python_calamine")
     assert "a.xlsx is not a readable spreadsheet" in refusal("a.xlsx", b"not it")

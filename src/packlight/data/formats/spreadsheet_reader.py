@@ -112,7 +112,7 @@ def _check_size(file: str, data: bytes) -> None:
             if sum(part.file_size for part in archive.infolist()) > LARGEST:
                 raise DataError(f"{file} unpacks to more than {LARGEST // 2**30} GB; give a smaller file")
             parts = {name: archive.read(name) for name in archive.namelist() if SHEET_PARTS.fullmatch(name)}
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError):
         return  # not a zip archive, or a damaged one, which the library refuses
     for name, content in parts.items():
         if name == ODS_CONTENT:

@@ -7,9 +7,9 @@ from pathlib import Path
 from packlight.errors import EngineError
 from packlight.runtime import forking
 from packlight.runtime.artifact import ONNX_FP32, ONNX_INT8, Artifact, Manifest
-from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
-from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import Ids, encoder_of
+from packlight.runtime.engine import EngineInfo, LoadingCode, Logits
+from packlight.runtime.token_engine import TokenEngine
+from packlight.runtime.tokenization import Ids
 
 CODE = """\
 import json
@@ -38,7 +38,7 @@ def _code(manifest: Manifest, text: str) -> str:
     return CODE.format(file=manifest.model_file, length=manifest.max_length, text=text)
 
 
-class OnnxEngine(Engine[list[int]]):
+class OnnxEngine(TokenEngine):
     """An ONNX artifact on ONNX Runtime."""
 
     info = EngineInfo(
@@ -80,9 +80,7 @@ class OnnxEngine(Engine[list[int]]):
         """
         from packlight.runtime.ort_session import default_cache, open_session, provider_names
 
-        self.labels = artifact.labels
-        self.threads = threads_for(threads)
-        self._encoder = encoder_of(artifact)
+        super().__init__(artifact, threads=threads)
         names = provider_names(providers)
         self._open = partial(open_session, artifact, self.threads, names, cache or default_cache())
         self._session, self._generation = self._open(), forking.generation()
@@ -92,20 +90,9 @@ class OnnxEngine(Engine[list[int]]):
                 f"missing driver or library). `--provider cpu` works everywhere",
             )
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text."""
-        return self._encoder.ids(texts)
-
-    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it is longer than the model's maximum."""
-        return self._encoder.truncated(texts, encoded)
-
-    def logits(self, encoded: Sequence[list[int]]) -> Logits:
-        """Run one batch of token ids: float32 of shape [texts, labels]."""
+    def run(self, feed: Mapping[str, Ids]) -> Logits:
+        """Run one padded batch."""
         if self._generation != forking.generation():
             self._session, self._generation = self._open(), forking.generation()
-        return self._encoder.logits(encoded, self._run)
-
-    def _run(self, feed: Mapping[str, Ids]) -> Logits:
         answer: Logits = self._session.run(["logits"], feed)[0]
         return answer

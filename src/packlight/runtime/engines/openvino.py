@@ -6,7 +6,7 @@
 OpenVINO itself writes these bytes to a `.bin` file, which artifacts reject, because pickles can have that suffix.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import OPENVINO, OPENVINO_GRAPH, Artifact
-from packlight.runtime.engine import Engine, EngineInfo, Logits
-from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import Ids, encoder_of
+from packlight.runtime.engine import EngineInfo, Logits
+from packlight.runtime.token_engine import TokenEngine
+from packlight.runtime.tokenization import Ids
 
 if TYPE_CHECKING:
     import openvino
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WEIGHTS = "weights"
 
 
-class OpenVinoEngine(Engine[list[int]]):
+class OpenVinoEngine(TokenEngine):
     """An OpenVINO artifact on the processor."""
 
     info = EngineInfo(
@@ -43,26 +43,13 @@ class OpenVinoEngine(Engine[list[int]]):
         Raises:
             ArtifactError: if OpenVINO cannot open its files.
         """
-        self.labels = artifact.labels
-        self.threads = threads_for(threads)
-        self._encoder = encoder_of(artifact)
+        super().__init__(artifact, threads=threads)
         # The bytes that the graph's constants point into must live as long as the graph.
         self._weights = _read_weights(artifact.path / OPENVINO)
         self._request = _compile(artifact.path / OPENVINO_GRAPH, self._weights, self.threads).create_infer_request()
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text."""
-        return self._encoder.ids(texts)
-
-    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it is longer than the model's maximum."""
-        return self._encoder.truncated(texts, encoded)
-
-    def logits(self, encoded: Sequence[list[int]]) -> Logits:
-        """Run one batch of token ids: float32 of shape [texts, labels]."""
-        return self._encoder.logits(encoded, self._run)
-
-    def _run(self, feed: Mapping[str, Ids]) -> Logits:
+    def run(self, feed: Mapping[str, Ids]) -> Logits:
+        """Run one padded batch."""
         self._request.infer(feed, share_inputs=True)
         # The request writes its next answer into the same memory.
         logits: Logits = self._request.get_output_tensor().data.copy()

@@ -1,12 +1,12 @@
 """The torch engine: float32, or dynamic int8."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from packlight.runtime.artifact import SAFETENSORS, SAFETENSORS_INT8, Artifact, Manifest
-from packlight.runtime.engine import Engine, EngineInfo, LoadingCode, Logits
-from packlight.runtime.processor import threads_for
-from packlight.runtime.tokenization import Ids, encoder_of
+from packlight.runtime.engine import EngineInfo, LoadingCode, Logits
+from packlight.runtime.token_engine import TokenEngine
+from packlight.runtime.tokenization import Ids
 
 CODE = """\
 import torch
@@ -29,7 +29,7 @@ def _code(manifest: Manifest, text: str) -> str | None:
 TRANSFORMERS = LoadingCode(title="transformers", packages=("torch", "transformers"), write=_code)
 
 
-class TorchEngine(Engine[list[int]]):
+class TorchEngine(TokenEngine):
     """A PyTorch artifact, float32 or dynamic int8, with a fast tokenizer."""
 
     info = EngineInfo(
@@ -52,27 +52,14 @@ class TorchEngine(Engine[list[int]]):
         from packlight.models.hf_model import open_classifier
         from packlight.models.torch_int8 import open_int8
 
+        super().__init__(artifact, threads=threads)
         self._torch = torch
-        self.threads = threads_for(threads)
         torch.set_num_threads(self.threads)
-        self._encoder = encoder_of(artifact)
         int8 = artifact.manifest.precision == "int8"
         self._model: Any = open_int8(artifact.path, artifact.model_path) if int8 else open_classifier(artifact.path)
-        self.labels = artifact.labels
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text."""
-        return self._encoder.ids(texts)
-
-    def truncated(self, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[bool]:
-        """For each text, whether it is longer than the model's maximum."""
-        return self._encoder.truncated(texts, encoded)
-
-    def logits(self, encoded: Sequence[list[int]]) -> Logits:
-        """Run one batch of token ids: float32 of shape [texts, labels]."""
-        return self._encoder.logits(encoded, self._run)
-
-    def _run(self, feed: Mapping[str, Ids]) -> Logits:
+    def run(self, feed: Mapping[str, Ids]) -> Logits:
+        """Run one padded batch."""
         with self._torch.inference_mode():
             answer = self._model(**{name: self._torch.from_numpy(values) for name, values in feed.items()})
         logits: Logits = answer.logits.float().numpy()

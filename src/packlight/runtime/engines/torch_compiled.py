@@ -54,7 +54,7 @@ class CompiledEngine(TorchEngine):
 
 
 def _shapes() -> list[list[str]]:
-    """Run texts of many lengths, alone and in padded batches, so that every shape is compiled now."""
+    """Texts of many lengths, alone and in batches, which compile every shape when they run."""
     alone = ["word " * words for words in range(1, LONGEST + 1)]
     return [*([text] for text in alone), *(alone[:size] for size in BATCHES)]
 

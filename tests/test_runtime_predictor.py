@@ -260,10 +260,12 @@ def with_problem_type(source, target, kind):
     return target
 
 
-def test_where_several_labels_may_hold_no_threshold_is_chosen(tiny_run, tmp_path, packlight):
+def test_where_several_labels_may_hold_no_threshold_is_chosen(tiny, tiny_run, tmp_path, packlight):
+    rows = "".join(f'"{text}",{label}\n' for text, label in zip(*tiny.toy_texts(), strict=True))
+    (tmp_path / "toys.csv").write_text(f"text,label\n{rows}")
     multi = with_problem_type(tiny_run / "variants" / "teacher-onnx", tmp_path / "multi", "multi_label_classification")
     for words in (["calibrate", multi], ["cascade", multi, "--first", tiny_run / "variants" / "teacher-onnx"]):
-        answer = packlight(*words, "--data", "sample", "--out", tmp_path / "made")
+        answer = packlight(*words, "--data", tmp_path / "toys.csv", "--out", tmp_path / "made")
         assert (answer.status, answer.err.count("error: ")) == (2, 1)
         assert "multi_label_classification" in answer.err
 

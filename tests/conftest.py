@@ -23,6 +23,15 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 
 
+LONG = ("test_telemetry.py", "test_platforms.py", "test_cli_run.py", "test_steps_export.py")
+"""files of half a minute"""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long files, so that no worker is left with one of them when the other has finished."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Keep a file's tests on one worker, which shares its fixtures; the pages of the docs share nothing."""

@@ -59,6 +59,7 @@ def place(tiny_run, tiny, four_layers, tmp_path, monkeypatch):
         tmp_path / "intents.csv" if source == "sample" else source, **other
     )
     on_one_thread(monkeypatch)
+    monkeypatch.setattr("packlight.measure.timing.Estimate.settled", True)  # else up to forty rounds
     replace_everywhere(monkeypatch, resolve=(real, tiny_resolve), load_dataset=(real_load, tiny_load))
     monkeypatch.chdir(tmp_path)
     return tmp_path

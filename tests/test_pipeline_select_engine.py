@@ -116,7 +116,22 @@ def test_the_verb_shows_a_table_or_json(packlight, teacher, tmp_path, monkeypatc
     from tiny_models import toy_texts  # imports torch
 
     csv.write_text("text,intent\n" + "".join(f"{text},{label}\n" for text, label in zip(*toy_texts(), strict=True)))
-    words = ["engines", teacher, "--data", csv, "--out", tmp_path / "best", "--rounds", 2, "--texts", 4, "--threads", 1]
+    words = [
+        "engines",
+        teacher,
+        "--data",
+        csv,
+        "--out",
+        tmp_path / "best",
+        "--rounds",
+        2,
+        "--texts",
+        4,
+        "--seconds",
+        0,
+        "--threads",
+        1,
+    ]
     answer = packlight(*words, *(["--json"] if as_json else []))
     assert answer.status == 0, answer.err
     if as_json:

@@ -23,8 +23,8 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")  # how long an example takes says what else the machine does
 
 
-LONG = ("test_telemetry.py", "test_platforms.py", "test_cli_run.py", "test_steps_export.py")
-"""files of half a minute"""
+LONG = ("test_cli_run.py", "test_platforms.py", "test_steps_export.py", "test_telemetry.py")
+"""files of about half a minute"""
 
 
 def pytest_collection_modifyitems(items):
@@ -42,6 +42,8 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.partition("::")[0]
             return nodeid if file.endswith("test_docs.py") else file
 
+    # By itself it begins with the files of most tests, and those of a few long ones would come last.
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 

@@ -121,7 +121,7 @@ def test_the_impossible_is_answered_with_the_nearest():
 
 def test_what_nothing_reaches_is_named():
     reasons = advise(min_accuracy=0.99).reasons
-    assert "min_accuracy is out of reach; the nearest is teacher: accuracy 93.4%, minimum 99.0%." in reasons
+    assert "No variant keeps the minimum accuracy; the nearest is teacher: accuracy 93.4%, minimum 99.0%." in reasons
 
 
 def test_random_weights_are_never_recommended():

@@ -15,6 +15,15 @@ from packlight.steps import step_types
 Profile = Literal["quick-win", "balanced", "edge", "portable", "last-mile"]
 Percentile = Literal["mean", "p50", "p95", "p99"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
+LIMITS = {
+    "max_latency_ms": "limit on latency",
+    "min_accuracy": "minimum accuracy",
+    "max_size_mb": "limit on size",
+    "max_memory_mb": "limit on memory",
+    "min_throughput": "minimum throughput",
+    "max_accuracy_loss": "limit on the loss of accuracy",
+}
+"""what messages call the constraints"""
 ONE_AT_A_TIME = ("edge",)
 """profiles for programs that classify one text at a time. The others serve traffic, where texts share batches."""
 BATCH_FLIPS = 0.001
@@ -80,6 +89,11 @@ def checked(constraints: Constraints) -> Constraints:
 def violations(row: Measurement, measurements: Measurements, wanted: Constraints) -> tuple[Violation, ...]:
     """Every constraint that a row violates, including the profile's; empty if the row can be picked."""
     return (*_profile_violations(row, measurements, wanted), *figure_violations(row, wanted))
+
+
+def limit_words(constraint: str) -> str:
+    """A constraint's name in words: `max_size_mb` is the limit on size."""
+    return LIMITS.get(constraint, f"limits of the {constraint}")
 
 
 def needs_no_student(row: Measurement, measurements: Measurements) -> bool:

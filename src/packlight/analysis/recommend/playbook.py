@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from packlight.analysis.recommend.case import Case, steady
-from packlight.analysis.recommend.constraints import Constraints, Violation, checked, most_accurate, violations
+from packlight.analysis.recommend.constraints import (
+    Constraints,
+    Violation,
+    checked,
+    limit_words,
+    most_accurate,
+    violations,
+)
 from packlight.analysis.recommend.evidence import Right, equally_fast
 from packlight.analysis.recommend.reasons import RunnerUp, cautions_for, confirmation, reasons_for, runners_up
 from packlight.measure.results import REFERENCE, EvaluatedSplit, Measurement, Measurements
@@ -116,6 +123,6 @@ def _why_nothing(rows: Sequence[Measurement], broken: dict[str, tuple[Violation,
         if len(all_miss) == len(rows):
             hopeless = True
             _, variant, words = min(all_miss)
-            yield f"{kind} is out of reach; the nearest is {variant}: {words}."
+            yield f"No variant keeps the {limit_words(kind)}; the nearest is {variant}: {words}."
     if not hopeless:
-        yield f"Each of {', '.join(kinds)} is met by some variant, but no variant meets all of them."
+        yield "Each limit is met by some variant, but no variant meets all of them."

@@ -110,6 +110,8 @@ def test_a_configuration_of_another_model_is_refused_and_no_layer_is_dropped(
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=words):
         check(folder, tiny, new=new)
+    with pytest.raises(ModelError, match=words):
+        open_model(folder)
 
 
 @pytest.mark.parametrize(("dtype", "word"), [(torch.int8, "I8"), (torch.float8_e4m3fn, "F8_E4M3")])

@@ -28,6 +28,7 @@ from packlight.models import Checkpoint, label_mapping, resolve
 from packlight.models.hf_model import build_classifier, labels_of, length_limit, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
 from packlight.models.tokenizer import tokenizer_folder
+from packlight.models.weight_checks import check_whole
 from packlight.pipeline.fingerprint import fingerprint
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder
@@ -243,7 +244,7 @@ class DistillationTrainer:
 
 def _resolved(reference: str | Path) -> Checkpoint:
     checkpoint = resolve(reference)
-    checkpoint.check_task()
+    check_whole(checkpoint)
     return checkpoint
 
 

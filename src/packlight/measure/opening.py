@@ -13,6 +13,7 @@ from packlight.errors import ModelError
 from packlight.measure.graph_engine import GraphEngine, beside, bytes_of, file_of, labels_beside, open_graph
 from packlight.models import resolve
 from packlight.models.hf_model import labels_of, max_positions, open_classifier
+from packlight.models.weight_checks import check_whole
 from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.runtime.engine import Engine, Logits
 from packlight.runtime.engines import BASELINE, engine_info, open_engine, open_folder
@@ -62,7 +63,7 @@ def open_model(
         engine = open_engine(artifact, threads=threads)
         return Opened(engine, artifact.size_bytes, not artifact.manifest.batch_invariant)
     checkpoint = resolve(model)
-    checkpoint.check_task()
+    check_whole(checkpoint)
     if not checkpoint.is_classifier:
         raise ModelError(f"{model}: an encoder without labels; fine-tune it first (`packlight finetune`)")
     size = sum((checkpoint.path / name).stat().st_size for name in checkpoint.files)

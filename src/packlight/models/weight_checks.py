@@ -80,6 +80,17 @@ def check_weights(checkpoint: Checkpoint, plan: HeadPlan) -> None:
                 raise ModelError(f"{where}: {problem}")
 
 
+def check_whole(checkpoint: Checkpoint) -> None:
+    """Check a model that is used with its own head, or as an encoder, without data to compare its labels with.
+
+    Raises:
+        ModelError: if its head is another kind or unknown, or for the reasons of `check_weights`.
+    """
+    checkpoint.check_task()
+    labels = checkpoint.labels or ()
+    check_weights(checkpoint, HeadPlan(labels, len(labels)))
+
+
 def stated_limit(checkpoint: Checkpoint) -> int | None:
     """The maximum length in tokens that the model's files state; None if they state none.
 

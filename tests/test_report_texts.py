@@ -67,7 +67,7 @@ def test_a_page_without_texts_holds_none(wrong):
     data = re.search(r'id="data">(.*?)</script>', (wrong / "report.html").read_text(encoding="utf-8"))[1]
     page = json.loads(data)["page"]
     assert page["quoted"] == 0
-    assert any(effect["broken"] for effect in page["effects"]), "labels and counts stay"
+    assert any(effect["broken_texts"] for effect in page["effects"]), "labels and counts stay"
 
 
 def test_the_verb_leaves_them_out_of_all_that_is_shared(folder):

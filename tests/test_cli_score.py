@@ -8,8 +8,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
+from packlight.report.scored import summary
 from packlight.runtime.artifact import Artifact
-from packlight.scoring.report import ScoreReport
+from packlight.scoring.counts import Counts
+from packlight.scoring.report import ScoreReport, summarize
+from packlight.scoring.settings import Done, JobOptions
 
 pytest_plugins = ["lakes", "command"]
 
@@ -36,6 +39,18 @@ def test_a_summary_says_what_came_out(packlight, static):
     assert lines[4].endswith("25.0% were equal to an earlier text")
     found = dataset.dataset("out").to_table()
     assert found.schema.names == ["id", "day", "label", "score", "out_of_scope", "error"]
+
+
+def test_an_artifact_that_knows_no_scope_has_no_share_of_it(static):
+    artifact = Artifact.open(static)
+    unaware = replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, oos_label=None, abstain_below=None))
+    counts = Counts(rows=4, labels={"play_music": 4})
+    done = Done(
+        number=0, rows_seen=4, began=0.0, ended=1.0, counts=counts, output="a", size=1, sha256="", peak_memory_mb=1.0
+    )
+    made = {"sha256": "", "inputs": ("in",), "out": "out", "options": JobOptions(), "workers": 1}
+    assert summary(summarize([done], artifact=artifact, **made))[1] == "labels: play_music 100.0%; out of scope 0.0%"
+    assert summary(summarize([done], artifact=unaware, **made))[1] == "labels: play_music 100.0%"
 
 
 @pytest.mark.usefixtures("table")

@@ -13,9 +13,10 @@ def summary(report: ScoreReport) -> tuple[str, ...]:
     frequent = list(report.labels.items())[:LABELS]
     shares = ", ".join(f"{printable(label)} {percent(rows / labelled)}" for label, rows in frequent)
     more = len(report.labels) - len(frequent)
+    scope = "" if report.out_of_scope is None else f"; out of scope {percent(report.out_of_scope)}"
     lines = [
         f"{counted(report.rows, 'row')} in {counted(report.files, 'file')} in {report.out}",
-        f"labels: {shares or 'none'}{f' and {more:,} more' if more else ''}; out of scope {percent(report.out_of_scope)}",
+        f"labels: {shares or 'none'}{f' and {more:,} more' if more else ''}{scope}",
     ]
     if report.failed:
         kinds = ", ".join(f"{rows:,} {error}" for error, rows in report.errors.items())

@@ -127,6 +127,11 @@ class Artifact:
         return cls(path, manifest, read_labels(config), read_activation(config))
 
     @property
+    def knows_scope(self) -> bool:
+        """Whether it can call a text out of scope: by a label, or by abstaining."""
+        return self.manifest.oos_label in self.labels or self.manifest.abstain_below is not None
+
+    @property
     def name(self) -> str:
         """The variant's name."""
         return self.manifest.name

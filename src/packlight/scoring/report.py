@@ -7,6 +7,7 @@ import msgspec
 
 from packlight import __version__
 from packlight.measure.environment import Environment, describe
+from packlight.runtime.artifact import Artifact
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import Done, JobOptions
 
@@ -34,7 +35,7 @@ class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, int]
     """number of rows of each label, the most frequent first"""
     out_of_scope: float | None
-    """share of the labelled rows that are out of scope; None if no row has a label"""
+    """share of the labelled rows that are out of scope; None if no row has a label, or if the artifact has no out-of-scope label and never abstains"""
     truncated: int
     """number of rows whose text is longer than the model's maximum"""
     failed: int
@@ -60,7 +61,7 @@ class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
 def summarize(
     done: Sequence[Done],
     *,
-    artifact: str,
+    artifact: Artifact,
     sha256: str,
     inputs: Sequence[str],
     out: str,
@@ -74,7 +75,7 @@ def summarize(
     seconds = _covered([(each.began, each.ended) for each in done])
     labelled = counts.rows - counts.failed
     return ScoreReport(
-        artifact=artifact,
+        artifact=artifact.name,
         artifact_sha256=sha256,
         inputs=tuple(inputs),
         out=out,
@@ -83,7 +84,7 @@ def summarize(
         rows=counts.rows,
         input_rows=sum(each.rows_seen for each in done),
         labels=dict(sorted(counts.labels.items(), key=lambda pair: (-pair[1], pair[0]))),
-        out_of_scope=counts.out_of_scope / labelled if labelled else None,
+        out_of_scope=counts.out_of_scope / labelled if labelled and artifact.knows_scope else None,
         truncated=counts.truncated,
         failed=counts.failed,
         errors=counts.errors,

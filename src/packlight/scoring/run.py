@@ -59,7 +59,7 @@ def run_job(
         _score(folder, setup, score_fragments, count)
         report = summarize(
             [folder.done[number] for number in sorted(folder.done)],
-            artifact=opened.name,
+            artifact=opened,
             sha256=sha256,
             inputs=inputs,
             out=str(out),

@@ -183,7 +183,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, 
     one, other = read_measurements(undisturbed), read_measurements(out)
     assert [row.variant for row in other.measurements] == list(VARIANTS)
     assert [row.accuracy for row in one.measurements] == [row.accuracy for row in other.measurements]
-    assert {len(read_raw(out, name).latency_ms) for name in VARIANTS} == {5}, "whole rounds, and no more of them"
+    assert {len(read_raw(out, name).latency_ms) for name in VARIANTS} == {3}, "whole rounds, and no more of them"
 
 
 def test_the_finished_run_does_nothing_again(start, undisturbed):

@@ -2,7 +2,7 @@
 
     python benchmarks/results_table.py runs/frontier --seeds runs/seeds/seeds.json
 
-RUN is a folder of `packlight run` or `packlight measure`; the JSON is what `benchmarks/seeds.py` wrote for the same recipe. A
+RUN is a folder of `packlight run` or `packlight measure`; each JSON is what `benchmarks/seeds.py` wrote for some of its variants. A
 variant that was not trained, such as a reference with random weights, has no accuracy.
 """
 
@@ -34,9 +34,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--seeds", type=Path, required=True)
+    parser.add_argument("--seeds", type=Path, nargs="+", required=True)
     options = parser.parse_args()
-    seeds = msgspec.json.decode(options.seeds.read_bytes(), type=Seeds)
+    seeds: Seeds = {}
+    for file in options.seeds:
+        seeds |= msgspec.json.decode(file.read_bytes(), type=Seeds)
     print(rendered(read_measurements(options.run).measurements, seeds))
 
 

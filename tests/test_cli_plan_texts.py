@@ -32,7 +32,14 @@ def write(path, *, rows=100_000, memory_mb=200.0, inferences=70_000):
         for number in range(2)
     ]
     report = summarize(
-        done, artifact="intent", sha256="0" * 64, inputs=["in"], out="out", options=JobOptions(), workers=2
+        done,
+        artifact="intent",
+        knows_scope=True,
+        sha256="0" * 64,
+        inputs=["in"],
+        out="out",
+        options=JobOptions(),
+        workers=2,
     )
     assert rows == 0 or report.texts_per_second == pytest.approx(2000)
     path.write_bytes(msgspec.json.encode(report))

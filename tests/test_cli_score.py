@@ -44,13 +44,15 @@ def test_a_summary_says_what_came_out(packlight, static):
 def test_an_artifact_that_knows_no_scope_has_no_share_of_it(static):
     artifact = Artifact.open(static)
     unaware = replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, oos_label=None, abstain_below=None))
+    assert (artifact.knows_scope, unaware.knows_scope) == (True, False)
     counts = Counts(rows=4, labels={"play_music": 4})
     done = Done(
         number=0, rows_seen=4, began=0.0, ended=1.0, counts=counts, output="a", size=1, sha256="", peak_memory_mb=1.0
     )
-    made = {"sha256": "", "inputs": ("in",), "out": "out", "options": JobOptions(), "workers": 1}
-    assert summary(summarize([done], artifact=artifact, **made))[1] == "labels: play_music 100.0%; out of scope 0.0%"
-    assert summary(summarize([done], artifact=unaware, **made))[1] == "labels: play_music 100.0%"
+    made = {"artifact": "a", "sha256": "", "inputs": ("in",), "out": "out", "options": JobOptions(), "workers": 1}
+    aware, other = (summary(summarize([done], knows_scope=each, **made))[1] for each in (True, False))
+    assert aware == "labels: play_music 100.0%; out of scope 0.0%"
+    assert other == "labels: play_music 100.0%"
 
 
 @pytest.mark.usefixtures("table")

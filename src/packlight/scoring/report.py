@@ -7,7 +7,6 @@ import msgspec
 
 from packlight import __version__
 from packlight.measure.environment import Environment, describe
-from packlight.runtime.artifact import Artifact
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import Done, JobOptions
 
@@ -61,7 +60,8 @@ class ScoreReport(msgspec.Struct, frozen=True, kw_only=True):
 def summarize(
     done: Sequence[Done],
     *,
-    artifact: Artifact,
+    artifact: str,
+    knows_scope: bool,
     sha256: str,
     inputs: Sequence[str],
     out: str,
@@ -75,7 +75,7 @@ def summarize(
     seconds = _covered([(each.began, each.ended) for each in done])
     labelled = counts.rows - counts.failed
     return ScoreReport(
-        artifact=artifact.name,
+        artifact=artifact,
         artifact_sha256=sha256,
         inputs=tuple(inputs),
         out=out,
@@ -84,7 +84,7 @@ def summarize(
         rows=counts.rows,
         input_rows=sum(each.rows_seen for each in done),
         labels=dict(sorted(counts.labels.items(), key=lambda pair: (-pair[1], pair[0]))),
-        out_of_scope=counts.out_of_scope / labelled if labelled and artifact.knows_scope else None,
+        out_of_scope=counts.out_of_scope / labelled if labelled and knows_scope else None,
         truncated=counts.truncated,
         failed=counts.failed,
         errors=counts.errors,

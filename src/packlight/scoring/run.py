@@ -59,7 +59,8 @@ def run_job(
         _score(folder, setup, score_fragments, count)
         report = summarize(
             [folder.done[number] for number in sorted(folder.done)],
-            artifact=opened,
+            artifact=opened.name,
+            knows_scope=opened.knows_scope,
             sha256=sha256,
             inputs=inputs,
             out=str(out),

@@ -79,14 +79,13 @@ def test_a_reader_that_went_away_is_no_error(tiny_run):
 
 def ends_by(code, number, path=None):
     environment = os.environ | ({} if path is None else {"PYTHONPATH": str(path)})
-    # A shell lets its background jobs ignore Ctrl-C, and they pass that on.
-    process = subprocess.Popen(
-        [sys.executable, *code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one thread
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout.readline() == b"importing\n"
     process.send_signal(number)
     _, said = process.communicate(timeout=30)

@@ -91,7 +91,7 @@ def compress(
         reference: model to compare with instead of the recipe's references, in the first row: `bert-base`, `distilbert`, or
             `mpnet`, which is as large as BERT-base and is fine-tuned first. It is never picked.
         threads: threads per inference of every measured variant. A worker of the server has one.
-        train_threads: CPU threads for training. Defaults to the container's CPU limit.
+        train_threads: CPU threads for training. Chosen by a short trial by default.
         seconds: time limit for measuring speed, in seconds.
         timed_texts: number of texts that the slowest variant is timed on, one at a time. Faster ones are timed on more.
         seed: random seed.

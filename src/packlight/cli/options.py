@@ -30,7 +30,7 @@ TrainThreads = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="CPU threads for training. Defaults to the container's CPU limit, or to the number that a resumed run "
+        help="CPU threads for training. Chosen by a short trial by default, or the number that a resumed run "
         "started with. Another number gives a slightly different model.",
     ),
 ]

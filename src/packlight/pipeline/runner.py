@@ -26,6 +26,7 @@ from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.preflight import check_start, inspect_models, preflight, skipped_steps, with_abstention
 from packlight.pipeline.resolving import FILE, settle
+from packlight.pipeline.thread_trial import planned_training
 from packlight.pipeline.variant import make_variant
 from packlight.progress import info, tell, warn
 from packlight.recipes.recipe import Recipe, write_recipe
@@ -73,7 +74,7 @@ def run(
         model: the model that `finetune` starts from: a Hub id, a folder, `minilm` or `mpnet`.
         threads: threads per inference of every measured variant.
         train_threads: CPU threads for steps that train and state none. Defaults to the number that the run started
-            with, or to the container's CPU limit.
+            with, or to what a short trial finds fastest.
         seed: random seed.
         effort: how much to measure.
         abstain: in-scope accuracy on val that every variant without an out-of-scope class gives up by abstaining from
@@ -164,7 +165,9 @@ def _building(
     skipped |= inspection.impossible.keys()
     with lock_run(out):
         write_recipe(recipe, out / "recipe.yaml")
-        resolved = settle(out / FILE, threads=train_threads)
+        to_carry_out = [step for step in recipe.steps if step.name not in skipped]
+        start = next((checkpoints[step.name] for step in to_carry_out if step.name in checkpoints), None)
+        resolved = settle(out / FILE, threads=train_threads, training=planned_training(to_carry_out, start, data))
         built = _Built(not_built=dict(inspection.impossible))
         for place, step in enumerate(recipe.steps):
             tell("variants", place, len(recipe.steps))

@@ -91,6 +91,7 @@ def run_step(
     from packlight.pipeline.preflight import check_start
     from packlight.pipeline.resolving import FILE, settle
     from packlight.pipeline.runner import DEFAULT_MODEL
+    from packlight.pipeline.thread_trial import planned_training
     from packlight.pipeline.variant import beside, check_parent, make_variant, open_parent
 
     starts = ({PARENT: parent} if parent else {}) | dict(other_parents or {})
@@ -130,7 +131,7 @@ def run_step(
             checkpoint=checkpoint,
             other_parents=opened,
             seed=seed,
-            resolved=settle(work / FILE, artifact=out),
+            resolved=settle(work / FILE, artifact=out, training=planned_training([step], checkpoint or first, data)),
         )
         shutil.rmtree(work)
     return artifact, new

@@ -30,6 +30,7 @@ from packlight.pipeline.preflight import check_abstain, check_start
 from packlight.pipeline.resolving import FILE as RESOLVED
 from packlight.pipeline.resolving import settle as settle_here
 from packlight.pipeline.runner import DEFAULT_MODEL
+from packlight.pipeline.thread_trial import planned_training
 from packlight.progress import info
 from packlight.runtime import processor
 from packlight.search.conclude import MOST_MEMBERS, conclude
@@ -51,6 +52,7 @@ from packlight.search.teacher import (
     training_step,
 )
 from packlight.search.trial import TrialRunner, report_trial
+from packlight.steps.distill.options import Distill
 from packlight.steps.finetune.options import Finetune
 
 REPORT_SECONDS = 20.0
@@ -99,8 +101,8 @@ def search(
         model: the model that the teacher starts from.
         families: kinds of model to try.
         threads: threads per inference of every measured variant.
-        train_threads: CPU threads for training. Defaults to the number that the search started with, or to the
-            container's CPU limit.
+        train_threads: CPU threads for training. Defaults to the number that the search started with, or to what a
+            short trial finds fastest.
         seed: random seed.
         space: the ranges to search. By default, they are derived from teacher and data.
         trial_effort: how much to measure of a trial.
@@ -149,7 +151,8 @@ def search(
         # Other processes may be using the folder, so a search that is rejected replaces nothing in it.
         check(out, about)
         with as_one(out):
-            resolved = settle_here(out / RESOLVED, threads=train_threads)
+            training = planned_training([step, Distill(name="student")], checkpoint or resolve(str(teacher)), data)
+            resolved = settle_here(out / RESOLVED, threads=train_threads, training=training)
         try:
             origin = (
                 train_teacher(step, checkpoint, data, out, about, deadline, resolved)

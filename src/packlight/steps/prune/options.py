@@ -29,9 +29,9 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
     ] = None
     heads: Annotated[Positive | None, described("Attention heads to keep in each layer.", null="all")] = None
     texts: Annotated[Positive, described("Number of training texts to estimate importance on.")] = 1024
-    threads: Annotated[Positive | None, described("CPU threads for estimating importance.", null="all available")] = (
-        None
-    )
+    threads: Annotated[
+        Positive | None, described("CPU threads for estimating importance.", null="as many as the run trains with")
+    ] = None
 
     @property
     def contradiction(self) -> str | None:

@@ -44,7 +44,7 @@ Threads = Annotated[
     Positive | None,
     described(
         "CPU threads for training. Another number of threads gives a slightly different model.",
-        null="all available",
+        null="chosen by a short trial",
     ),
 ]
 

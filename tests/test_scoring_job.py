@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import psutil
 import pyarrow as pa
@@ -119,8 +120,12 @@ def test_workers_end_with_the_process_that_started_them(static, lake, tmp_path):
     process = start(static, lake, tmp_path / "out", "--workers", "2")
     wait_for_files(tmp_path / "out", 1, process)
     children = psutil.Process(process.pid).children()
+    mapped = [library.path for child in children for library in child.memory_maps()]
     process.kill()
     process.communicate()
+    assert find_spec("pandas") is not None
+    assert any("/pyarrow/" in path for path in mapped)
+    assert not any("/pandas/" in path for path in mapped)  # it would double the start
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert len(gone) == 2
     assert not alive

@@ -13,7 +13,7 @@ import packlight
 from packlight.cli.steps import verb
 from packlight.expected import expected, problem_of
 from packlight.recipes.recipe import recipe_schema
-from packlight.steps import step_types
+from packlight.steps import step_names, step_types
 from packlight.steps.option import options_of
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +27,10 @@ def test_a_step_is_a_folder_with_a_test(step):
     assert module == f"{folder}.options"
     assert (ROOT / "src" / "packlight" / "steps" / folder / "apply.py").is_file()
     assert (ROOT / "tests" / f"test_steps_{folder}.py").is_file()
+
+
+def test_the_names_of_the_steps_are_known_without_importing_them():
+    assert step_names() == tuple(step_types())
 
 
 @STEPS

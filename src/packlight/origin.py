@@ -1,9 +1,12 @@
 """How this packlight was installed, and the commands that install it and its extras."""
 
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packlight import __version__
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 NAME = "packlight"
 WHEEL = f"{NAME}-{__version__}-py3-none-any.whl"
@@ -34,8 +37,10 @@ def install_line(*extras: str) -> str:
     return f'pip install "{with_extras(NAME, *extras)}"'
 
 
-def installation() -> Distribution | None:
+def installation() -> "Distribution | None":
     """The record that pip keeps of the installation, if pip installed packlight."""
+    from importlib.metadata import PackageNotFoundError, distribution  # takes long, and few messages need it
+
     try:
         return distribution(NAME)
     except PackageNotFoundError:

@@ -14,11 +14,11 @@ from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
 from packlight.process import OutputError, abandon_output, interruptible
 from packlight.progress import info, warn
-from packlight.steps import step_types
+from packlight.steps import step_names
 
 CACHES = {"TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables for library caches, which would otherwise be scattered over the home and the temporary folder"""
-RESUMING = [[verb] for verb in ("run", "search", "score", "measure", *step_types())]
+RESUMING = [[verb] for verb in ("run", "search", "score", "measure", *step_names())]
 # typer bundles click; earlier versions used the installed one.
 _SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]

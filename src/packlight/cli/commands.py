@@ -9,12 +9,12 @@ from typer.main import get_command
 
 from packlight.cli.quiet import with_quiet
 from packlight.cli.verb import Verb
-from packlight.steps import step_types
+from packlight.steps import step_names, step_types
 
 ONE_STEP = "Make: one step"
 GROUPS = {
     "Make": {"run": "run", "search": "search", "recipes": "recipes"},
-    ONE_STEP: dict.fromkeys(step_types(), "steps"),
+    ONE_STEP: dict.fromkeys(step_names(), "steps"),
     "Measure": {"measure": "measure", "engines": "engines", "loadtest": "loadtest"},
     "Decide": {"report": "results", "compare": "compare", "recommend": "results", "plan": "plan"},
     "Ship": {

@@ -1,13 +1,15 @@
 """Options that several verbs share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from packlight.analysis.capacity import PriceTable, read_prices
 from packlight.errors import RecipeError
 from packlight.steps.step import OosRate
+
+if TYPE_CHECKING:
+    from packlight.analysis.capacity import PriceTable
 
 Model = Annotated[
     str,
@@ -134,6 +136,10 @@ def place_of(run: Path) -> Path:
     return run if run.is_dir() else run.parent
 
 
-def prices_of(path: Path | None) -> PriceTable | None:
+def prices_of(path: Path | None) -> "PriceTable | None":
     """The price table that `--prices` names; None stands for the built-in one."""
-    return None if path is None else read_prices(path)
+    if path is None:
+        return None
+    from packlight.analysis.capacity import read_prices  # only for those who give a file
+
+    return read_prices(path)

@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import psutil
-
 STATUS = Path("/proc/self/status")
 
 
@@ -17,6 +15,8 @@ def peak_memory() -> int:
     if STATUS.is_file():
         mark = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(mark.split()[1]) * 1024
+    import psutil  # Linux does without it
+
     now = psutil.Process().memory_info()
     return max(now.rss, getattr(now, "peak_wset", 0), _max_rss())  # peak_wset: Windows
 

@@ -25,7 +25,6 @@ import numpy as np
 
 from packlight.errors import ArtifactError
 from packlight.files import DAMAGED_JSON, atomic_write
-from packlight.progress import info as say
 from packlight.runtime.artifact import Artifact, Manifest, add_file, finalize
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Engine, Logits
@@ -115,7 +114,9 @@ def finalize_with_golden(folder: Path, manifest: Manifest) -> Manifest:
     golden = record(artifact, engine)
     atomic_write(folder / FILE, msgspec.json.encode(golden))
     if listed.batch_invariant and (moved := moved_by_batches(artifact, engine, golden)) > BATCH_TOLERANCE:
-        say(
+        from packlight.progress import info  # replaying prints nothing, and rich takes long to import
+
+        info(
             f"  {manifest.name}: the batch changes a text's probabilities by up to {moved:.2g}, so texts are predicted one at a time"
         )
         listed = msgspec.structs.replace(listed, batch_invariant=False)

@@ -35,7 +35,9 @@ def _work(orders: "queue.Queue[bytes]", replies: BinaryIO) -> None:
 
     from packlight.scoring.fragment_job import run_fragment
     from packlight.scoring.scorer import BatchDependenceWarning, Scorer
+    from packlight.scoring.without_pandas import look_for_pandas_in_vain
 
+    look_for_pandas_in_vain()
     pa.set_cpu_count(1)
     setup = msgspec.json.decode(orders.get(), type=Order)
     assert isinstance(setup, Setup)  # the first

@@ -15,19 +15,28 @@ from packlight.steps.step import Step
 if TYPE_CHECKING:
     from packlight.steps.context import StepContext, StepResult
 
-__all__ = ["Step", "apply", "modules_of", "next_step_for", "step_types"]
+__all__ = ["Step", "apply", "modules_of", "next_step_for", "step_names", "step_types"]
+
+
+def step_names() -> tuple[str, ...]:
+    """The names of all steps, without importing them: those of the folders here with `apply.py`, with `-` for `_`."""
+    return tuple(folder.name.replace("_", "-") for folder in _folders())
 
 
 @cache
 def step_types() -> dict[str, type[Step]]:
     """Every step by its name: the folders here with `options.py` and `apply.py`."""
     found = {}
-    for folder in sorted(each.parent for place in __path__ for each in Path(place).glob("*/apply.py")):
+    for folder in _folders():
         options = import_module(f"{__name__}.{folder.name}.options")
         for value in vars(options).values():
             if isinstance(value, type) and issubclass(value, Step) and value.__module__ == options.__name__:
                 found[str(value.__struct_config__.tag)] = value
     return found
+
+
+def _folders() -> list[Path]:
+    return sorted(each.parent for place in __path__ for each in Path(place).glob("*/apply.py"))
 
 
 def next_step_for(kind: str) -> str | None:

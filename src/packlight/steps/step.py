@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
-from packlight.data.text_file import read_lines
 from packlight.errors import RecipeError
 from packlight.expected import problem_of
 from packlight.extras import require
@@ -225,6 +224,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             DataError: if a file cannot be read.
             RecipeError: if the texts lack what it needs.
         """
+        from packlight.data.text_file import read_lines  # few steps read files
+
         for file in self.files:
             read_lines(Path(file))
 

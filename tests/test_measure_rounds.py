@@ -10,6 +10,7 @@ from packlight.data import dataset_from_rows
 from packlight.errors import ModelError
 from packlight.measure import rounds
 from packlight.measure.journal import journal_name
+from packlight.measure.results import ThreadSamples, ThreadTimes
 from packlight.measure.rounds import LOOK, BenchmarkConfig, run_benchmark
 from packlight.measure.sampling import BATCH
 from packlight.measure.timing import resample, target_figures
@@ -72,6 +73,10 @@ def told(monkeypatch):
             self.subject, self.labels = subject, told.labels
             told.opened.append((subject.variant, threads))
             self.seen = False
+            self.threads = threads
+
+        def use(self, threads):
+            self.threads = threads
 
         def __enter__(self):
             return self
@@ -126,6 +131,25 @@ def test_all_rounds_ask_the_same_texts_of_all(tmp_path, data, told):
     assert all(texts == told.texts[0] for texts in told.texts)
     assert len(told.texts[0]) == EFFORT.texts
     assert set(told.texts[0]) <= set(data.test.texts)
+
+
+def test_all_threads_are_tried_after_the_rounds_if_there_are_several(tmp_path, data, told, monkeypatch):
+    asked = []
+
+    def trial(process, texts, threads, *, milliseconds, seconds, seed):
+        asked.append((process.subject.variant, threads, texts[: EFFORT.texts], seconds, seed))
+        assert milliseconds > 0
+        times = ThreadTimes(latency_ms=[[2.0]] * 4, cpu_ms=[[2.0]] * 4, batch_ms=[40.0] * 4)
+        return ThreadSamples(threads=threads, one=times, all=times)
+
+    monkeypatch.setattr(rounds, "try_threads", trial)
+    raws = measure(tmp_path / "journal", data, tried=["a", "b"], all_threads=4)
+    assert asked == [("a", 4, told.texts[0], 1.0, 0), ("b", 4, told.texts[0], 1.0, 0)]
+    assert [raw.threads and raw.threads.threads for raw in raws] == [4, 4, None]
+    assert measure(tmp_path / "journal", data, tried=["a", "b"], all_threads=4) == raws
+    measure(tmp_path / "of one processor", data, tried=["a"], all_threads=1)
+    measure(tmp_path / "on stated threads", data, tried=["a"], all_threads=4, threads=2)
+    assert len(asked) == 2, "neither a second time nor where there is no choice"
 
 
 def test_the_same_seed_gives_the_same_order(tmp_path, data, told):

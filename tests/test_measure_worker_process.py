@@ -51,6 +51,18 @@ def test_it_times_each_text(onnx):
     assert onnx.throughput(TEXTS * 8) > 0
 
 
+@pytest.mark.parametrize("variant", ["student-onnx-static", "student"])
+def test_it_changes_to_another_number_of_threads_and_back(artifact, variant):
+    with Process(subject_of(artifact(variant)), threads=1) as process:
+        assert process.labels
+        first = process.predict(TEXTS, batch=1)
+        for threads in (2, 1, 2):
+            process.use(threads)
+            assert process.predict(TEXTS, batch=1).predictions == first.predictions
+        with pytest.raises(MeasurementError, match="threads=10000: give a whole number"):
+            process.use(10_000)
+
+
 def test_memory_is_each_processs_own(onnx, artifact):
     with Process(subject_of(artifact("student-torch-int8")), threads=1) as torch:
         assert torch.labels == onnx.labels

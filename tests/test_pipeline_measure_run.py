@@ -14,12 +14,13 @@ from packlight.errors import MeasurementError, MissingExtraError, ModelError
 from packlight.measure.results import read_measurements, read_raw
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.models.hf_model import open_classifier, save_classifier
+from packlight.pipeline import measure_run as measuring
 from packlight.pipeline import reference_rows, run
 from packlight.pipeline.measure_run import measure_run
 from packlight.pipeline.reference_rows import RANDOM
 from packlight.recipes.overrides import with_head
 from packlight.recipes.recipe import parse_recipe
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import Artifact, BetterThreads
 
 pytest_plugins = ["tiny_run", "loopback_hub"]
 EFFORT = BenchmarkConfig(rounds=2, texts=4, seconds=0)
@@ -86,6 +87,21 @@ def test_figures_and_card_come_to_the_artifact(measure, artifacts):
     assert again.manifest.measurement["figures"]["accuracy"] == measurements[NAMES[0]].accuracy
     assert again.manifest.measurement["environment"]["cpu"] == measurements.environment.cpu
     assert "## Measured" in (again.path / "README.md").read_text()
+
+
+def test_the_better_number_of_threads_comes_to_the_artifact(measure, artifacts, monkeypatch):
+    monkeypatch.setattr(measuring, "cpu_budget", lambda: 2)
+    measurements, _ = measure()
+    for name in NAMES:
+        trial = measurements[name].all_threads
+        assert trial.threads == 2
+        known = Artifact.open(artifacts[name].path).manifest.threads
+        assert known == BetterThreads(requests=trial.better, batches=trial.better_in_batches)
+    monkeypatch.setattr(measuring, "cpu_budget", lambda: 1)
+    measurements, anew = measure()
+    assert anew, "a machine of another size is another machine"
+    assert measurements[NAMES[0]].all_threads is None
+    assert Artifact.open(artifacts[NAMES[0]].path).manifest.threads is None
 
 
 def test_nothing_is_measured_twice(measure, first):

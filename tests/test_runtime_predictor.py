@@ -8,11 +8,14 @@ import subprocess
 import sys
 from importlib import import_module
 
+import msgspec
 import numpy as np
 import pytest
 
 from packlight.errors import ArtifactError, DataError, PacklightError
-from packlight.runtime.artifact import finalize, read_manifest
+from packlight.runtime import predictor as opening
+from packlight.runtime import processor
+from packlight.runtime.artifact import BetterThreads, finalize, read_manifest, write_manifest
 from packlight.runtime.decision import probabilities
 from packlight.runtime.engine import Engine
 from packlight.runtime.predictor import BATCH, Prediction, Predictor
@@ -176,6 +179,30 @@ def test_one_text_must_be_a_string(predictor):
 def test_threads_have_bounds(tiny_run, variant, threads):
     with pytest.raises(PacklightError, match=rf"threads={threads!r}: give a whole number from 1 to \d+"):
         Predictor.open(tiny_run / "variants" / variant, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("known", "requests", "batches"),
+    [
+        (None, 3, 3),
+        (BetterThreads(requests=1, batches=3), 1, 3),
+        (BetterThreads(requests=3, batches=1), 3, 1),
+        (BetterThreads(requests=None, batches=1), 3, 1),
+        (BetterThreads(requests=64, batches=2), 3, 2),
+    ],
+)
+def test_the_threads_are_those_that_were_better_when_it_was_measured(
+    tiny_run, tmp_path, monkeypatch, known, requests, batches
+):
+    folder = tmp_path / "measured"
+    shutil.copytree(tiny_run / "variants" / "student-onnx-static", folder)
+    write_manifest(folder, msgspec.structs.replace(read_manifest(folder), threads=known))
+    for module in (processor, opening):
+        monkeypatch.setattr(module, "cpu_budget", lambda: 3)
+    assert Predictor.open(folder).engine.threads == requests
+    predictor = Predictor.open(folder, batches=True)
+    assert predictor.engine.threads == pickle.loads(pickle.dumps(predictor)).engine.threads == batches
+    assert Predictor.open(folder, threads=2).engine.threads == 2
 
 
 def test_a_predictor_is_pickled_by_its_path(predictor):

@@ -64,7 +64,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         long_texts: what to do with longer texts: `head`, `head+tail` or `windows`.
         abstain: accuracy on the held-out tenth to give up by abstaining from uncertain texts, such as 0.02. `abstains` then says
             which texts these are. Only if `y` has no out-of-scope label.
-        threads: threads per prediction. Defaults to the container's CPU limit.
+        threads: threads per prediction, as in `Predictor.open`.
         random_state: random seed.
 
     Attributes:
@@ -237,7 +237,7 @@ def _opened(path: str, sha256: str, threads: int | None) -> Predictor:
         raise ArtifactError(
             f"{path}: the artifact of this TextClassifier is gone; fit again, and set folder=... to keep it"
         )
-    predictor = Predictor.open(path, threads=threads)
+    predictor = Predictor.open(path, threads=threads, batches=True)
     if _model_sha256(predictor.artifact) != sha256:
         raise ArtifactError(
             f"{path}: contains a different model from the one that this TextClassifier was fitted with; fit again"

@@ -12,6 +12,7 @@ import msgspec
 from packlight.formatting import p_value, points
 from packlight.measure.environment import Environment
 from packlight.measure.results import (
+    AllThreads,
     ClassScore,
     DataSummary,
     EvaluatedSplit,
@@ -96,6 +97,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     worst_classes: tuple[ClassScore, ...]
     workers: Workers
     roofline: Roofline | None = None
+    all_threads: AllThreads | None = None
     """its work and the lower bound on its time"""
 
 
@@ -222,6 +224,7 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         worst_classes=row.worst_classes,
         workers=row.workers_for_rate,
         roofline=row.roofline,
+        all_threads=row.all_threads,
     )
 
 

@@ -41,7 +41,14 @@ def predict(
     ] = None,
     encoding: Encoding = None,
     top_k: Annotated[int, typer.Option(min=1, help="Number of labels to return per text.")] = 1,
-    threads: options.Threads = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads per inference. Defaults to one or all, whichever was better when the artifact was measured, or to "
+            "the container's CPU limit.",
+        ),
+    ] = None,
     provider: Annotated[
         list[str] | None,
         typer.Option(help="ONNX Runtime execution provider, such as `cpu` or `cuda`. Can be repeated."),
@@ -53,7 +60,7 @@ def predict(
     Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
     """
     asked = _whole(texts) if texts else _texts_of(file, text_column, encoding)
-    predictor = Predictor.open(artifact, threads=threads, providers=provider or ["cpu"])
+    predictor = Predictor.open(artifact, threads=threads, batches=len(asked) > 1, providers=provider or ["cpu"])
     answers = predictor.predict(asked, top_k=top_k)
     if as_json:
         show_json(answers)

@@ -10,6 +10,7 @@ import numpy as np
 
 from packlight.data import Dataset
 from packlight.measure import statistics, timing
+from packlight.measure.all_threads import judge
 from packlight.measure.results import (
     ClassScore,
     EvaluatedSplit,
@@ -67,7 +68,7 @@ def derive(
         name: timing.resample(raw.latency_ms, seed=seed, blocks=raw.blocks, strata=raw.strata)
         for name, raw in raws.items()
     }
-    return tuple(_row(identity, raws, drawn, baseline, data, threads) for identity in identities)
+    return tuple(_row(identity, raws, drawn, baseline, data, threads, seed) for identity in identities)
 
 
 def _row(
@@ -77,6 +78,7 @@ def _row(
     baseline: str,
     data: Dataset,
     threads: int,
+    seed: int,
 ) -> Measurement:
     raw, own = raws[identity.variant], drawn[identity.variant]
     samples = np.ravel(raw.latency_ms)
@@ -111,6 +113,7 @@ def _row(
         workers_for_rate=Workers(rate=RATE, workers=math.ceil(RATE * latency.value / 1e3)),
         parity=identity.parity,
         portability=identity.portability,
+        all_threads=None if raw.threads is None else judge(raw.threads, seed=seed),
         val=_scores(raw, parent, data, "val"),
         **_quality(raw, parent, data),
     )

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from packlight.files import DAMAGED_JSON
-from packlight.measure.results import EvaluatedSplit
+from packlight.measure.results import EvaluatedSplit, ThreadSamples
 from packlight.measure.worker_process import BenchmarkTarget
 
 
@@ -65,6 +65,8 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     variant: str
     splits: dict[EvaluatedSplit, Answered]
     peak_memory_mb: float
+    threads: ThreadSamples | None = None
+    """one thread beside all, which are tried last; None if they were not"""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ FORMAT = 2
 FILE_NAME = "measurements.json"
 REFERENCE = "reference"
 """`step` of a model to compare with, which is never recommended"""
+WORTH = 1.1
+"""all threads are better than one if they are faster by more than this factor; less is not worth occupying the other
+processors"""
 EvaluatedSplit = Literal["val", "test"]
 """splits that variants are evaluated on"""
 
@@ -131,6 +134,37 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True):
         return self.saturated == 0
 
 
+class AllThreads(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant on all threads of the machine beside one, in turns."""
+
+    threads: int
+    """all threads of the machine, at least 2"""
+    speedup: float
+    """for one text at a time: latency on one thread divided by that on all"""
+    speedup_ci95: tuple[float, float]
+    batch_speedup: float
+    """the same for a batch of 32"""
+    batch_speedup_ci95: tuple[float, float]
+    cpu_ratio: float
+    """for one text at a time: CPU time on all threads divided by that on one"""
+    rounds: int
+
+    @property
+    def better(self) -> int | None:
+        """The better number of threads for one text at a time: all if they are worth it, else 1; None if in doubt."""
+        return _better(self.threads, self.speedup_ci95)
+
+    @property
+    def better_in_batches(self) -> int | None:
+        """The same for batches of 32."""
+        return _better(self.threads, self.batch_speedup_ci95)
+
+
+def _better(threads: int, speedup_ci95: tuple[float, float]) -> int | None:
+    low, high = speedup_ci95
+    return threads if low > WORTH else 1 if high < WORTH else None
+
+
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """A variant's scores on a split."""
 
@@ -212,6 +246,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """of int8 graphs for ONNX Runtime"""
     roofline: Roofline | None = None
     """null if the work cannot be counted"""
+    all_threads: AllThreads | None = None
+    """null if the variant has one thread anyway, if the machine has, or if `--threads` was given"""
     val: Scores | None
     """the scores for choosing between variants; null if there are no predictions or no validation texts"""
 
@@ -246,6 +282,28 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     majority: dict[str, float] = {}
     """split -> share of the texts that have the most frequent label of train: the accuracy of always predicting it"""
     majority_label: str | None = None
+
+
+class ThreadTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a variant took on one number of threads."""
+
+    latency_ms: list[list[float]]
+    """for each round, the time of each text, one at a time, always in the same order"""
+    cpu_ms: list[list[float]]
+    """the same for CPU time, over all threads of the process"""
+    batch_ms: list[float]
+    """for each round, the time of a batch of 32"""
+
+
+class ThreadSamples(msgspec.Struct, frozen=True, kw_only=True):
+    """The samples behind a `AllThreads`."""
+
+    threads: int
+    """all threads of the machine"""
+    one: ThreadTimes
+    """on one thread"""
+    all: ThreadTimes
+    """on all"""
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +344,8 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     """as `abstained`, for each validation text"""
     val_batch_flips: int | None = None
     peak_memory_mb: float
+    threads: ThreadSamples | None = None
+    """one thread beside all; None if they were not tried"""
 
     def answers(self, split: EvaluatedSplit) -> list[int] | None:
         """The predictions for one split."""

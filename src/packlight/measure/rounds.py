@@ -14,7 +14,7 @@ Each turn is appended to the journal (`journal`), and the decision to stop depen
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from packlight.data import Dataset, Split
 from packlight.measure import timing
+from packlight.measure.all_threads import try_threads
 from packlight.measure.journal import (
     Answered,
     Journal,
@@ -36,7 +37,7 @@ from packlight.measure.journal import (
     seconds_spent,
     whole_rounds,
 )
-from packlight.measure.results import EvaluatedSplit, Raw
+from packlight.measure.results import EvaluatedSplit, Raw, ThreadSamples
 from packlight.measure.sampling import BATCH, sampled, spread_places, strata_of
 from packlight.measure.steal import share_stolen, ticks
 from packlight.measure.worker import Reply
@@ -56,6 +57,8 @@ WARM_UP = 0.01
 """approximate seconds for warm-up texts at the start of a turn"""
 LOOK = 5
 """number of texts for the first look at a variant's speed, after the same number of warm-up texts"""
+TRIAL = 1.0
+"""seconds for trying all threads beside one, for each variant"""
 LEAST_ROUNDS = 3
 """number of rounds that are measured however long they take; with two, intervals are slightly too narrow"""
 MOST_TEXTS = 4800
@@ -95,6 +98,8 @@ def run_benchmark(
     journal: Path,
     scored: Sequence[str],
     splits: Sequence[EvaluatedSplit] = ("val", "test"),
+    tried: Collection[str] = (),
+    all_threads: int = 1,
 ) -> list[Raw]:
     """Measure all targets side by side.
 
@@ -107,6 +112,8 @@ def run_benchmark(
         journal: file to append to and to resume from. It belongs to these targets, data and settings only.
         scored: the variants to evaluate. Others are only timed.
         splits: the splits to predict. Texts of the last one are timed.
+        tried: the variants to time on all threads too, beside one thread, if they were measured on one.
+        all_threads: the machine's threads. If that is 1, there is nothing to try.
 
     Raises:
         MeasurementError: if a variant cannot be opened, or if its process ends.
@@ -128,6 +135,9 @@ def run_benchmark(
         for process in processes:
             if process.subject.variant not in known.answers:
                 done = _answers(process, data, splits, ids.get(process.subject.variant))
+                if process.subject.variant in tried and threads == 1 < all_threads:
+                    trial = _trial(process, timed, pace, all_threads, min(TRIAL, effort.seconds), seed, known)
+                    done = msgspec.structs.replace(done, threads=trial)
                 append_line(journal, done)
                 known.answers[done.variant] = done
     return _raws(subjects, known, pace, timed, seed)
@@ -228,6 +238,16 @@ def _turn(process: Process, texts: Sequence[str], pace: Pace, number: int, block
     )
 
 
+def _trial(
+    process: Process, split: Split, pace: Pace, all_threads: int, seconds: float, seed: int, known: Journal
+) -> ThreadSamples:
+    """One thread beside all, on the texts of the rounds."""
+    texts = [split.texts[place] for place in sampled(split, pace, seed)]
+    taken = [each for turn in known.turns if turn.variant == process.subject.variant for each in turn.milliseconds]
+    milliseconds = float(np.median(taken))
+    return try_threads(process, texts, all_threads, milliseconds=milliseconds, seconds=seconds, seed=seed)
+
+
 def _answers(
     process: Process, data: Dataset, splits: Sequence[EvaluatedSplit], ids: Sequence[int] | None
 ) -> Predictions:
@@ -321,4 +341,5 @@ def _raw(subject: BenchmarkTarget, known: Journal, pace: Pace, places: Sequence[
         val_abstained=val.abstained if val else None,
         val_batch_flips=val.flips if val else None,
         peak_memory_mb=answers.peak_memory_mb,
+        threads=answers.threads,
     )

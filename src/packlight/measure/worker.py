@@ -33,6 +33,12 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     """the variant abstains from texts whose most likely label is less probable"""
 
 
+class Use(msgspec.Struct, frozen=True, kw_only=True, tag="use"):
+    """From now on, run the opened folder on another number of threads, in an engine of its own."""
+
+    threads: int
+
+
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
     """Time each text alone, after some warm-up texts."""
 
@@ -57,7 +63,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True, tag="peak"):
     """The peak memory of this process."""
 
 
-Request = Open | Latency | Throughput | Predict | Peak
+Request = Open | Use | Latency | Throughput | Predict | Peak
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +86,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Process requests until there are no more."""
+    opened: Open | None = None
+    engines: dict[int, Engine[Any]] = {}
+    """by their number of threads"""
     engine: Engine[Any] | None = None
     inside: list[int] = []
     threshold: float | None = None
@@ -88,9 +97,17 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         request = decoder.decode(line)
         try:
             if isinstance(request, Open):
-                engine = open_folder(Path(request.folder), engine=request.engine, threads=request.threads)
+                opened = request
+                engine = engines[request.threads] = _open(request, request.threads)
                 inside = [index for index, label in enumerate(engine.labels) if label != request.oos_label]
                 threshold = request.abstain_below
+                reply = Reply(labels=list(engine.labels))
+            elif isinstance(request, Use):
+                assert opened is not None  # benchmark.process opens first
+                if request.threads not in engines:
+                    engines[request.threads] = _open(opened, request.threads)
+                engine = engines[request.threads]
+                engine.take_threads()
                 reply = Reply(labels=list(engine.labels))
             else:
                 assert engine is not None  # benchmark.process opens first
@@ -99,6 +116,10 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
             reply = Reply(refused=str(error))
         replies.write(msgspec.json.encode(reply) + b"\n")
         replies.flush()
+
+
+def _open(request: Open, threads: int) -> Engine[Any]:
+    return open_folder(Path(request.folder), engine=request.engine, threads=threads)
 
 
 def _answer(

@@ -12,7 +12,7 @@ import msgspec
 
 from packlight.errors import MeasurementError
 from packlight.measure.child_process import ChildProcess
-from packlight.measure.worker import Latency, Open, Peak, Predict, Reply, Request, Throughput
+from packlight.measure.worker import Latency, Open, Peak, Predict, Reply, Request, Throughput, Use
 
 T = TypeVar("T")
 
@@ -54,6 +54,14 @@ class Process:
             MeasurementError: if the engine cannot be opened, or if the process ends.
         """
         return tuple(_present(self._reply().labels))
+
+    def use(self, threads: int) -> None:
+        """Run on another number of threads from now on. The first time, the process opens the target once more.
+
+        Raises:
+            MeasurementError: if the engine cannot be opened, or if the process ends.
+        """
+        self._ask(Use(threads=threads))
 
     def latency(self, texts: Sequence[str], *, warm: int) -> tuple[list[float], list[float]]:
         """Time texts one at a time, after `warm` warm-up texts.

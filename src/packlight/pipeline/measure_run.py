@@ -41,8 +41,9 @@ from packlight.progress import info
 from packlight.report import write_report
 from packlight.report.card import write_card
 from packlight.report.html import write_html
-from packlight.runtime.artifact import CARD, SAFETENSORS, Artifact, read_manifest, write_manifest
+from packlight.runtime.artifact import CARD, SAFETENSORS, Artifact, BetterThreads, read_manifest, write_manifest
 from packlight.runtime.engines import BASELINE, engine_info
+from packlight.runtime.processor import cpu_budget
 
 if TYPE_CHECKING:
     from packlight.pipeline.reference_rows import Reference
@@ -106,7 +107,17 @@ def measure_run(
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
     scored = [*(reference.name for reference in beside if reference.trained), *artifacts]
     info(f"measuring {counted(len(everything), 'variant')} side by side on {counted(threads, 'thread')}")
-    raws = run_benchmark(everything, data, threads=threads, effort=effort, seed=seed, journal=journal, scored=scored)
+    raws = run_benchmark(
+        everything,
+        data,
+        threads=threads,
+        effort=effort,
+        seed=seed,
+        journal=journal,
+        scored=scored,
+        tried=[name for name, each in artifacts.items() if engine_info(each.manifest.engine).tries_threads],
+        all_threads=cpu_budget(),
+    )
     identities = [
         *map(_identity_of_reference, beside),
         *(identity_of(each, out, measured=artifacts) for each in artifacts.values()),
@@ -295,7 +306,17 @@ def _settings(
         + " ".join(entry.sha256 for entry in each.manifest.files.values())
         for name, each in artifacts.items()
     ]
-    return [data.sha256, str(threads), str(seed), repr(effort), here.cpu, *versions, *references, *variants]
+    return [
+        data.sha256,
+        str(threads),
+        str(cpu_budget()),
+        str(seed),
+        repr(effort),
+        here.cpu,
+        *versions,
+        *references,
+        *variants,
+    ]
 
 
 def _up_to_date(out: Path, journal: Path) -> Measurements | None:
@@ -317,9 +338,11 @@ def _up_to_date(out: Path, journal: Path) -> Measurements | None:
 
 def _record(artifact: Artifact, measurements: Measurements) -> None:
     """Write the figures to the artifact's manifest and card, unless its folder is read-only."""
-    row = msgspec.to_builtins(measurements[artifact.name])
-    document = {"figures": row, "environment": msgspec.to_builtins(measurements.environment)}
-    manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document)
+    row = measurements[artifact.name]
+    document = {"figures": msgspec.to_builtins(row), "environment": msgspec.to_builtins(measurements.environment)}
+    trial = row.all_threads
+    threads = None if trial is None else BetterThreads(requests=trial.better, batches=trial.better_in_batches)
+    manifest = msgspec.structs.replace(read_manifest(artifact.path), measurement=document, threads=threads)
     try:
         write_manifest(artifact.path, manifest)
         write_card(artifact, measurements)

@@ -16,6 +16,7 @@ from packlight.report import capacity as report_capacity
 from packlight.report.plot import write_plot
 from packlight.report.roofline import render_roofline
 from packlight.report.table import escape, render_markdown
+from packlight.report.threads import render_threads
 
 GLOSSARY = (
     "size: total on disk, tokenizer included, MB of 10^6 bytes · memory: peak of one process · latency: one request at batch "
@@ -93,6 +94,7 @@ def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
         ("Recommendation", advice),
         ("Paired tests", _list(summary.findings, "No variant has a measured parent.")),
         ("Roofline: how close to the machine's limit", render_roofline(summary)),
+        ("One thread or all", render_threads(summary)),
         ("Capacity and cost", capacity_table),
         ("Worst classes", _worst_classes(summary.rows)),
         ("Environment", _list(_environment(summary), "")),

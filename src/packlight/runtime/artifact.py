@@ -26,7 +26,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -53,6 +53,15 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     size: int
     sha256: str
+
+
+class BetterThreads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The better number of threads on the machine that an artifact was measured on: one, or all of that machine's."""
+
+    requests: Annotated[int, msgspec.Meta(ge=1)] | None
+    """for one text at a time; None if neither was clearly better"""
+    batches: Annotated[int, msgspec.Meta(ge=1)] | None
+    """the same for batches of 32"""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +99,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """the step's results, such as parity or validation accuracy"""
     measurement: dict[str, Any] | None = None
     """the figures and the environment they were measured in, once measured"""
+    threads: BetterThreads | None = None
+    """what to open it with if nobody says; None if it was not tried"""
     files: dict[str, FileEntry] = {}
     """every file except for the manifest itself and the model card, which users can edit"""
 

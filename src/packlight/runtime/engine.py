@@ -63,6 +63,8 @@ class EngineInfo:
     """whether test texts are predicted one at a time and in batches, and the labels compared"""
     macs_from: Literal["onnx", "safetensors"] | None = None
     """the source for counting multiply-accumulates; None if they can't be counted"""
+    tries_threads: bool = True
+    """whether a measured artifact is also timed on all threads: not if it has one anyway, or needs minutes to open"""
     length_unit: Literal["tokens", "words"] = "tokens"
     """unit of its artifacts' `max_length`"""
     note: str = ""
@@ -87,6 +89,11 @@ class Engine(Protocol[Encoded]):
     threads: int
     parts: "tuple[Engine[Any], ...]" = ()
     """the engines of the artifact's parts, if it consists of several models"""
+
+    def take_threads(self) -> None:
+        """Set the number of threads again, if it applies to the whole process and another engine may have changed it."""
+        for part in self.parts:
+            part.take_threads()
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Encode each text, not padded. Encoded texts of several calls can share a batch."""

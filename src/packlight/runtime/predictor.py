@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import Artifact, Manifest
 from packlight.runtime.batches import bounded
 from packlight.runtime.decision import Scores, decide, probabilities
 from packlight.runtime.engine import Engine
 from packlight.runtime.engines import open_engine
+from packlight.runtime.processor import cpu_budget
 from packlight.runtime.texts import as_texts
 
 BATCH = 32
@@ -48,8 +49,8 @@ class Predictor:
         """Combine an artifact and its opened engine. Usually, use `Predictor.open`."""
         self.artifact = artifact
         self.engine = engine
-        self._reopen: tuple[int | None, tuple[str, ...]] | None = None
-        """threads and providers, if it was opened by `open`"""
+        self._reopen: tuple[int | None, bool, tuple[str, ...]] | None = None
+        """threads, batches and providers, if it was opened by `open`"""
 
     @classmethod
     def open(
@@ -57,9 +58,18 @@ class Predictor:
         folder: str | Path,
         *,
         threads: int | None = None,
+        batches: bool = False,
         providers: Sequence[str] = ("cpu",),
     ) -> "Predictor":
         """Verify and open an artifact's folder.
+
+        Args:
+            folder: the artifact's folder.
+            threads: threads per inference. By default one thread, or all that it was measured on if these were better (`packlight
+                run` and `packlight measure` try both), and the container's CPU limit if neither is known to be.
+            batches: whether you predict lists of texts rather than one text at a time, for which the better number can
+                differ.
+            providers: execution providers of ONNX Runtime, in order of preference.
 
         Raises:
             ArtifactError: if the folder is incomplete or was altered.
@@ -67,8 +77,9 @@ class Predictor:
             MissingExtraError: if a PyTorch artifact is opened without PyTorch.
         """
         artifact = Artifact.open(Path(folder))
-        predictor = cls(artifact, open_engine(artifact, threads=threads, providers=providers))
-        predictor._reopen = threads, tuple(providers)
+        chosen = _better(artifact.manifest, batches=batches) if threads is None else threads
+        predictor = cls(artifact, open_engine(artifact, threads=chosen, providers=providers))
+        predictor._reopen = threads, batches, tuple(providers)
         return predictor
 
     def __call__(self, text: str, *, top_k: int = 1) -> Prediction:
@@ -120,6 +131,14 @@ class Predictor:
         return Prediction(text, verdict.label, verdict.score, verdict.out_of_scope, top, cut)
 
 
-def _opened(folder: str, threads: int | None, providers: tuple[str, ...]) -> Predictor:
+def _better(manifest: Manifest, *, batches: bool) -> int | None:
+    """The better number of threads as it was measured, if this machine has as many; None if it was not measured."""
+    if manifest.threads is None:
+        return None
+    better = manifest.threads.batches if batches else manifest.threads.requests
+    return None if better is None else min(better, cpu_budget())
+
+
+def _opened(folder: str, threads: int | None, batches: bool, providers: tuple[str, ...]) -> Predictor:  # noqa: FBT001
     """Restore a pickled predictor. Raises what `Predictor.open` raises."""
-    return Predictor.open(folder, threads=threads, providers=providers)
+    return Predictor.open(folder, threads=threads, batches=batches, providers=providers)

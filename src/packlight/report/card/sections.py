@@ -7,6 +7,7 @@ from packlight.formatting import NONE, milliseconds, percent, percent_interval, 
 from packlight.measure.results import Measurement, Measurements
 from packlight.report.card.metadata import source_of
 from packlight.report.table import escape
+from packlight.report.threads import sentence
 from packlight.runtime.artifact import Artifact, Manifest, read_manifest
 from packlight.runtime.engines import engine_info
 from packlight.steps import step_types
@@ -142,6 +143,8 @@ def _times(row: Measurement, measurements: Measurements) -> Iterator[str]:
         f"Times were measured on {place.cpu}, with {row.threads} thread{'s' * (row.threads > 1)} per process, one process at a "
         f"time{others}. They differ on other processors."
     )
+    if row.all_threads is not None:
+        yield sentence(row.all_threads)
 
 
 class Calibration(NamedTuple):

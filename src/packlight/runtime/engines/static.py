@@ -49,6 +49,7 @@ class StaticEngine(Engine[Rows]):
         form="static",
         model_files={"int8": STATIC},
         pads=False,
+        tries_threads=False,
         exact_int8=True,  # int8 numbers are added, not multiplied
         length_unit="words",
         note="answers on one thread",

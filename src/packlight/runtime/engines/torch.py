@@ -54,9 +54,13 @@ class TorchEngine(TokenEngine):
 
         super().__init__(artifact, threads=threads)
         self._torch = torch
-        torch.set_num_threads(self.threads)
+        self.take_threads()
         int8 = artifact.manifest.precision == "int8"
         self._model: Any = open_int8(artifact.path, artifact.model_path) if int8 else open_classifier(artifact.path)
+
+    def take_threads(self) -> None:
+        """PyTorch has one number of threads in a process."""
+        self._torch.set_num_threads(self.threads)
 
     def run(self, feed: Mapping[str, Ids]) -> Logits:
         """Run one padded batch."""

@@ -30,6 +30,7 @@ class CompiledEngine(TorchEngine):
         model_files={"fp32": SAFETENSORS},
         modules=("torch", "transformers"),
         opens=("torch",),
+        tries_threads=False,  # compiling it once more takes minutes
         golden_engine="torch",  # compiling takes minutes on each machine, and must not change predictions
         opening="opening it, which compiles it",
         hub_tags=("torch-compiled",),

@@ -41,7 +41,9 @@ def apply(step: Cascade, context: StepContext) -> StepResult:
     for artifact, name in ((first, FIRST), (second, SECOND)):
         # The card and the figures are left out: they are rewritten often, and would change the cascade's bytes.
         artifact.copy_files(context.output_dir / name)
-        write_manifest(context.output_dir / name, msgspec.structs.replace(artifact.manifest, measurement=None))
+        write_manifest(
+            context.output_dir / name, msgspec.structs.replace(artifact.manifest, measurement=None, threads=None)
+        )
     write_own_config(
         context.output_dir, "PacklightCascade", second.labels, {CONFIG_KEY: {"threshold": choice.threshold}}
     )

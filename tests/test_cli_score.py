@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
+from packlight.measure.environment import describe
 from packlight.report.scored import summary
 from packlight.runtime.artifact import Artifact
 from packlight.scoring.counts import Counts
@@ -50,6 +51,7 @@ def test_an_artifact_that_knows_no_scope_has_no_share_of_it(static):
         number=0, rows_seen=4, began=0.0, ended=1.0, counts=counts, output="a", size=1, sha256="", peak_memory_mb=1.0
     )
     made = {"artifact": "a", "sha256": "", "inputs": ("in",), "out": "out", "options": JobOptions(), "workers": 1}
+    made["environment"] = describe(1)
     aware, other = (summary(summarize([done], knows_scope=each, **made))[1] for each in (True, False))
     assert aware == "labels: play_music 100.0%; out of scope 0.0%"
     assert other == "labels: play_music 100.0%"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
@@ -102,11 +103,17 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(static, lake, scored
     assert not list(out.glob(".*.draft"))
 
 
+def server_and_workers(process):
+    """The process that workers are forked from, and the workers."""
+    (server,) = psutil.Process(process.pid).children()
+    return server, server.children()
+
+
 def test_a_worker_that_is_killed_ends_the_job_and_it_can_be_resumed(static, lake, scored, tmp_path):
     out = tmp_path / "out"
     process = start(static, lake, out, "--workers", "1")
     wait_for_files(out, 1, process)
-    (worker,) = psutil.Process(process.pid).children()
+    _, (worker,) = server_and_workers(process)
     worker.send_signal(signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == 2
@@ -119,16 +126,39 @@ def test_a_worker_that_is_killed_ends_the_job_and_it_can_be_resumed(static, lake
 def test_workers_end_with_the_process_that_started_them(static, lake, tmp_path):
     process = start(static, lake, tmp_path / "out", "--workers", "2")
     wait_for_files(tmp_path / "out", 1, process)
-    children = psutil.Process(process.pid).children()
-    mapped = [library.path for child in children for library in child.memory_maps()]
+    server, workers = server_and_workers(process)
+    threads = [(each / "comm").read_text().strip() for each in Path(f"/proc/{server.pid}/task").iterdir()]
+    mapped = [library.path for each in workers for library in each.memory_maps()]
     process.kill()
     process.communicate()
+    assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1  # a process with more must not fork
     assert find_spec("pandas") is not None
     assert any("/pyarrow/" in path for path in mapped)
     assert not any("/pandas/" in path for path in mapped)  # it would double the start
-    gone, alive = psutil.wait_procs(children, timeout=20)
-    assert len(gone) == 2
+    gone, alive = psutil.wait_procs([server, *workers], timeout=20)
+    assert len(gone) == 3
     assert not alive
+
+
+def test_the_command_gets_by_without_the_process_that_forked_its_workers(static, lake, scored, tmp_path):
+    """It may be the one that the system kills when memory is short; the workers know all they need."""
+    out = tmp_path / "out"
+    process = start(static, lake, out, "--workers", "2")
+    wait_for_files(out, 1, process)
+    server, workers = server_and_workers(process)
+    server.send_signal(signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert hashes(out) == hashes(scored[0])
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+
+
+def test_without_forks_each_worker_starts_by_itself(static, lake, scored, tmp_path, monkeypatch):
+    """As on macOS and Windows."""
+    monkeypatch.setattr("packlight.scoring.workers.FORKS", False)
+    report = packlight.score(static, lake, tmp_path / "out", workers=2, rows_per_file=ROWS_PER_FILE)
+    assert report.workers == 2
+    assert hashes(tmp_path / "out") == hashes(scored[0])
 
 
 def test_a_complete_output_is_not_scored_again_and_a_lost_file_is(static, lake, scored, tmp_path, capsys):

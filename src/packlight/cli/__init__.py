@@ -1,5 +1,6 @@
 """The command line: one thin command for each public function, with the same names and defaults."""
 
+import gc
 import os
 import re
 import sys
@@ -55,6 +56,7 @@ def main() -> None:
     # typer turns Ctrl-C into this status.
     if status == Exit.INTERRUPTED:
         info("stopped; rerun the command to resume" if sys.argv[1:2] in RESUMING else "stopped")
+    gc.freeze()  # Python would search all objects for cycles several times before it ends
     sys.exit(int(status))
 
 

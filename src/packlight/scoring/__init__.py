@@ -1,12 +1,14 @@
 """Tables that don't fit in memory, scored on every core: Parquet, Arrow, CSV, JSON Lines and text to Parquet, CSV or JSON Lines."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packlight.errors import MissingExtraError, PacklightError
 from packlight.extras import installed
 from packlight.origin import install_line
+from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
 from packlight.scoring.settings import CACHE_TEXTS, ROWS_PER_FILE, JobOptions, OutputFormat, ScoringEngine, whole_number
 
 if TYPE_CHECKING:
@@ -66,8 +68,6 @@ def score(
     """
     if not installed("pyarrow"):
         raise MissingExtraError(f"packlight score needs pyarrow: {install_line('score')}")
-    from packlight.scoring.run import run_job
-
     several = [inputs] if isinstance(inputs, str | Path) else inputs
     options = JobOptions(
         text_column=text_column,
@@ -90,13 +90,24 @@ def score(
         raise PacklightError("address is for engine='ray'")
     if "://" in str(out):
         raise PacklightError(f"--out {out}: give a folder on a local disk")
-    return run_job(
-        artifact,
-        [str(each) for each in several],
-        Path(out),
-        options,
-        workers=None if workers is None else whole_number("workers", workers),
-        strict=strict,
-        engine=engine,
-        address=address,
-    )
+    if workers is not None:
+        whole_number("workers", workers)
+    with ExitStack() as stack:
+        pool = None
+        if engine == "local":
+            from packlight.scoring.workers import Workers
+
+            count = cpu_budget() if workers is None else checked_count("workers", workers, most_at_once())
+            pool = stack.enter_context(Workers(count))  # they load while this process does
+        from packlight.scoring.run import run_job
+
+        return run_job(
+            artifact,
+            [str(each) for each in several],
+            Path(out),
+            options,
+            strict=strict,
+            pool=pool,
+            workers=workers,
+            address=address,
+        )

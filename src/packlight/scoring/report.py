@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from packlight import __version__
-from packlight.measure.environment import Environment, describe
+from packlight.measure.environment import Environment
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import Done, JobOptions
 
@@ -67,6 +67,7 @@ def summarize(
     out: str,
     options: JobOptions,
     workers: int,
+    environment: Environment,
 ) -> ScoreReport:
     """The report on some output files."""
     counts = Counts()
@@ -94,7 +95,7 @@ def summarize(
         worker_seconds=sum(each.ended - each.began for each in done),
         texts_per_second=counts.rows / seconds if seconds else None,
         peak_memory_mb=workers * max((each.peak_memory_mb for each in done), default=0),
-        environment=describe(1),
+        environment=environment,
     )
 
 

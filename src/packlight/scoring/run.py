@@ -10,16 +10,16 @@ import msgspec
 
 from packlight.errors import DataError
 from packlight.files import atomic_write, sha256_of
+from packlight.measure.environment import describe
 from packlight.progress import Bar, bar, info
 from packlight.runtime.artifact import MANIFEST, Artifact
-from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
-from packlight.scoring import workers as local
 from packlight.scoring.inputs import InputFile, fragments_of, input_files
 from packlight.scoring.job import REPORT, JobFolder, Source, open_job
 from packlight.scoring.report import ScoreReport, summarize
 from packlight.scoring.scorer import warn_of_batch_dependence
-from packlight.scoring.settings import Done, Fragment, JobOptions, Moved, ScorerSettings, ScoringEngine, Setup
+from packlight.scoring.settings import Done, Fragment, JobOptions, Moved, ScorerSettings, Setup
 from packlight.scoring.text_column import check_kept, choose_text_column
+from packlight.scoring.workers import Workers
 
 
 def run_job(
@@ -28,14 +28,23 @@ def run_job(
     out: Path,
     options: JobOptions,
     *,
-    workers: int | None,
     strict: bool,
-    engine: ScoringEngine,
-    address: str | None,
+    pool: Workers | None,
+    workers: int | None = None,
+    address: str | None = None,
 ) -> ScoreReport:
-    """Score tables; see `packlight.score`."""
-    if workers is not None and engine == "local":
-        checked_count("workers", workers, most_at_once())
+    """Score tables; see `packlight.score`.
+
+    Args:
+        artifact: as there.
+        inputs: as there.
+        out: as there.
+        options: what determines the output.
+        strict: as there.
+        pool: the workers of this machine; None to use a Ray cluster.
+        workers: number of actors on the cluster.
+        address: of the cluster.
+    """
     opened = Artifact.open(Path(artifact))
     files = input_files(inputs)
     _refuse_output_inside(out, files)
@@ -44,7 +53,7 @@ def run_job(
     warn_of_batch_dependence(opened)
     sources = [Source(file=each.found.location, size=each.found.size, modified=each.found.modified) for each in files]
     with (
-        _workers(engine, address, workers) as (score_fragments, count),
+        _workers(pool, address, workers) as (score_fragments, count),
         open_job(out, sha256, sources, options, lambda: fragments_of(files, options)) as folder,
     ):
         setup = Setup(
@@ -56,6 +65,7 @@ def run_job(
             out=str(out.absolute()),
             strict=strict,
         )
+        environment = describe(1)  # while the workers are still loading
         _score(folder, setup, score_fragments, count)
         report = summarize(
             [folder.done[number] for number in sorted(folder.done)],
@@ -66,6 +76,7 @@ def run_job(
             out=str(out),
             options=options,
             workers=count,
+            environment=environment,
         )
         atomic_write(out / REPORT, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return report
@@ -75,15 +86,15 @@ ScoreFragments = Callable[[Sequence[tuple[int, Fragment]], Setup, int], Iterator
 
 
 @contextmanager
-def _workers(engine: ScoringEngine, address: str | None, workers: int | None) -> Iterator[tuple[ScoreFragments, int]]:
+def _workers(pool: Workers | None, address: str | None, workers: int | None) -> Iterator[tuple[ScoreFragments, int]]:
     """The function that scores fragments, and its number of workers."""
-    if engine == "ray":
+    if pool is None:
         from packlight.scoring import on_ray
 
         with on_ray.connected(address) as cores:
             yield on_ray.score_fragments, min(workers or cores, cores)
     else:
-        yield local.score_fragments, workers or cpu_budget()
+        yield pool.score_fragments, pool.most
 
 
 def _score(folder: JobFolder, setup: Setup, score_fragments: ScoreFragments, workers: int) -> None:

@@ -174,5 +174,23 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """The only message to the process that workers are forked from."""
+
+    handles: tuple[int, ...]
+    """of the sockets that it inherited"""
+    workers: int
+    """number of workers; each gets one of the sockets"""
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A message from that process: a worker has ended."""
+
+    worker: int
+    """its number"""
+    status: int
+    """exit status, or minus the number of a signal"""
+
+
 Order = Setup | Task
 Reply = Ready | Moved | Done | Refused

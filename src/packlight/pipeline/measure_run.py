@@ -309,7 +309,6 @@ def _settings(
     return [
         data.sha256,
         str(threads),
-        str(cpu_budget()),
         str(seed),
         repr(effort),
         here.cpu,

@@ -111,6 +111,15 @@ def test_the_figures_have_the_documented_shape(tiny_run):
     assert document["data"]["rows"]["test"] == len(read_truth(tiny_run, "test").texts)
 
 
+def test_the_time_of_every_step_is_kept_with_its_variant(tiny_run):
+    known = read_measurements(tiny_run)
+    assert list(known.step_seconds) == list(VARIANTS)
+    for name, seconds in known.step_seconds.items():
+        assert seconds == Artifact.open(tiny_run / "variants" / name).manifest.seconds > 0
+    assert known.measuring_seconds > 0
+    assert "## Where the time went" in (tiny_run / "report.md").read_text()
+
+
 def test_the_figures_can_be_derived_again_from_the_raw_files(tiny_run, data):
     known = read_measurements(tiny_run)
     identities = [identity_of(Artifact.open(tiny_run / row.artifact), tiny_run) for row in known.measurements]

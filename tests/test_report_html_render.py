@@ -54,6 +54,12 @@ def test_the_page_is_one_small_file(html):
         assert not str(attributes.get("href", "#")).strip().startswith(("http", "//"))
 
 
+def test_the_page_says_where_the_time_went(html):
+    words = " ".join(Elements(html).words).split()
+    assert "Where the time went" in " ".join(words)
+    assert words[words.index("measuring") :][:4] == ["measuring", "25.8", "s", "20.6%"]
+
+
 def test_text_from_data_never_becomes_an_element(html):
     found = Elements(html)
     assert [tag for tag, _ in found.tags].count("script") == 3

@@ -30,6 +30,20 @@ def test_the_page_has_every_part(tmp_path):
         assert part in page
 
 
+def test_the_time_of_each_step_is_a_table_if_a_recipe_was_carried_out(tmp_path):
+    page = write_report(measurements(), tmp_path).report.read_text()
+    assert "Where the time went" not in page
+    timed = msgspec.structs.replace(measurements(), step_seconds={"a": 96.0, "b": 3.25}, measuring_seconds=25.75)
+    page = write_report(timed, tmp_path).report.read_text()
+    rows = page.partition("## Where the time went")[2].partition("##")[0].split("\n")
+    assert rows[4:8] == [
+        "| a | 96.0 s | 76.8% |",
+        "| b | 3.25 s | 2.6% |",
+        "| measuring | 25.8 s | 20.6% |",
+        "| total | 125 s | 100.0% |",
+    ]
+
+
 def test_a_second_report_is_the_same(tmp_path):
     first = [path.read_bytes() for path in write_report(measurements(), tmp_path / "a")]
     assert first == [path.read_bytes() for path in write_report(measurements(), tmp_path / "b")]

@@ -101,6 +101,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """its work and the lower bound on its time"""
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a part of a run took."""
+
+    part: str
+    """a step's variant, or `measuring`"""
+    seconds: float
+    share: float
+    """of the whole run, from 0 to 1"""
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A run, ready to show."""
 
@@ -119,6 +129,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     data: DataSummary
     machine: MachineRates | None = None
     """the machine that the rooflines refer to"""
+    spent: tuple[Spent, ...] = ()
+    """how long each step took and the measuring; empty if no recipe was carried out"""
 
 
 def summarise(measurements: Measurements) -> Summary:
@@ -142,6 +154,7 @@ def summarise(measurements: Measurements) -> Summary:
         environment=measurements.environment,
         data=measurements.data,
         machine=measurements.machine,
+        spent=_spent(measurements),
     )
 
 
@@ -226,6 +239,14 @@ def _row(row: Measurement, baseline: str, *, on_front: bool, on_size_front: bool
         roofline=row.roofline,
         all_threads=row.all_threads,
     )
+
+
+def _spent(measurements: Measurements) -> tuple[Spent, ...]:
+    if not measurements.step_seconds:
+        return ()
+    parts = [*measurements.step_seconds.items(), ("measuring", measurements.measuring_seconds or 0.0)]
+    total = sum(seconds for _, seconds in parts) or 1.0
+    return tuple(Spent(part=part, seconds=seconds, share=seconds / total) for part, seconds in parts)
 
 
 def _finding(variant: str, change: Change) -> str:

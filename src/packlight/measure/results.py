@@ -394,6 +394,11 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     """variants of the recipe that have no row, because they could not be built, with the reason"""
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""
+    step_seconds: dict[str, float] = {}
+    """for each variant of the recipe in order, how long its step took, in this call or an earlier one; empty if no recipe
+    was carried out"""
+    measuring_seconds: float | None = None
+    """how long it took to measure the rows, without attempts that were interrupted"""
 
     @property
     def chosen_on(self) -> EvaluatedSplit:

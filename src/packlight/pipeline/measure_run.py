@@ -1,6 +1,7 @@
 """Measure a run: reference models and artifacts side by side, the figures, the report, the model cards."""
 
 import shutil
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -64,6 +65,7 @@ def measure_run(
     remeasure: bool = False,
     quote: bool = True,
     not_built: Mapping[str, str] | None = None,
+    step_seconds: Mapping[str, float] | None = None,
 ) -> tuple[Measurements, bool]:
     """Measure variants side by side and write everything that is derived from that.
 
@@ -78,6 +80,7 @@ def measure_run(
         remeasure: measure again even if nothing changed.
         quote: whether report.html quotes test texts. A page that quotes none is kept while nothing changes.
         not_built: variants of the recipe that could not be built, with the reason.
+        step_seconds: for each variant of the recipe, how long its step took.
 
     Returns:
         The measurements, and whether anything was measured again.
@@ -107,6 +110,7 @@ def measure_run(
     everything = [*(reference.subject for reference in beside), *map(subject_of, artifacts.values())]
     scored = [*(reference.name for reference in beside if reference.trained), *artifacts]
     info(f"measuring {counted(len(everything), 'variant')} side by side on {counted(threads, 'thread')}")
+    start = time.monotonic()
     raws = run_benchmark(
         everything,
         data,
@@ -126,7 +130,14 @@ def measure_run(
     measurements = add_roofline(
         measurements, _counted(beside, artifacts), timed_texts(data, raws), threads=threads, kept=rates
     )
-    measurements = msgspec.structs.replace(measurements, not_built=dict(not_built or {}))
+    seconds = time.monotonic() - start
+    info(f"measured in {seconds:.0f} s")
+    measurements = msgspec.structs.replace(
+        measurements,
+        not_built=dict(not_built or {}),
+        step_seconds=dict(step_seconds or {}),
+        measuring_seconds=round(seconds, 3),
+    )
     (out / MEASURED).unlink(missing_ok=True)
     write_run(measurements, raws, data, out)
     for artifact in artifacts.values():

@@ -101,6 +101,9 @@ def run(
             remeasure=remeasure,
             quote=quote,
             not_built=built.not_built,
+            step_seconds={
+                name: each.manifest.seconds for name, each in artifacts.items() if each.manifest.seconds is not None
+            },
         )
     return RunOutcome(out, measurements, tuple(built.made), measured, built.failed)
 

@@ -110,11 +110,13 @@ def make_variant(
             oos_label=_oos_label(data, draft),
             parent=parent,
         )
-        _add_abstention(draft, finalize_variant(draft, manifest), data, abstain)
+        manifest = _with_abstention(draft, finalize_variant(draft, manifest), data, abstain)
+        seconds = time.monotonic() - start
+        write_manifest(draft, msgspec.structs.replace(manifest, seconds=round(seconds, 3)))
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     info(
-        f"{step.name}: done in {time.monotonic() - start:.0f} s, {artifact.size_bytes / 1e6:.1f} MB"
+        f"{step.name}: done in {seconds:.0f} s, {artifact.size_bytes / 1e6:.1f} MB"
         f"{_summary_line(artifact, sum(label in data.label_set for label in data.val.labels))}"
     )
     if words := _learnt_nothing(artifact, data):
@@ -133,16 +135,16 @@ def _learnt_nothing(artifact: Artifact, data: Dataset) -> str | None:
     )
 
 
-def _add_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: float | None) -> None:
+def _with_abstention(draft: Path, manifest: Manifest, data: Dataset, abstain: float | None) -> Manifest:
     """Choose the threshold for abstaining, if a finished variant has neither that nor an out-of-scope class."""
     artifact = Artifact.open(draft)
     if has_oos_class(data) or manifest.abstain_below is not None or artifact.activation != "softmax":
-        return
+        return manifest
     if (chosen := abstention_of(artifact, data, loss=abstain, oos_rate=None)) is None:
-        return
-    facts = manifest.facts | {"abstention": msgspec.to_builtins(chosen)}
-    write_manifest(draft, msgspec.structs.replace(manifest, abstain_below=chosen.threshold, facts=facts))
+        return manifest
     info(f"  {describe(chosen, len(data.val))}")
+    facts = manifest.facts | {"abstention": msgspec.to_builtins(chosen)}
+    return msgspec.structs.replace(manifest, abstain_below=chosen.threshold, facts=facts)
 
 
 def fingerprint_of(

@@ -15,6 +15,7 @@ from packlight.report import advice as advice_module
 from packlight.report import capacity as report_capacity
 from packlight.report.plot import write_plot
 from packlight.report.roofline import render_roofline
+from packlight.report.spent import render_spent
 from packlight.report.table import escape, render_markdown
 from packlight.report.threads import render_threads
 
@@ -96,6 +97,7 @@ def render_report(summary: Summary, capacity_table: str, advice: str) -> str:
         ("Roofline: how close to the machine's limit", render_roofline(summary)),
         ("One thread or all", render_threads(summary)),
         ("Capacity and cost", capacity_table),
+        ("Where the time went", render_spent(summary)),
         ("Worst classes", _worst_classes(summary.rows)),
         ("Environment", _list(_environment(summary), "")),
         ("Data", _list(_data(summary), "")),

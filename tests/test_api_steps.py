@@ -26,6 +26,10 @@ def test_a_function_does_what_its_verb_does(tiny, trained_folder, tmp_path):
     assert heard
     graph = packlight.export(pruned, texts, out=Path(tmp_path / "onnx"))
     assert (graph.manifest.parent, graph.manifest.engine) == ("pruned", "onnxruntime")
+    packlight.quantize_onnx(
+        graph, texts, out=tmp_path / "int8", min_agreement=0.1, on_progress=lambda *each: heard.append(each)
+    )
+    assert {"predicting val", "checking processors without VNNI"} <= {stage for stage, *_ in heard}
 
 
 @pytest.mark.parametrize(

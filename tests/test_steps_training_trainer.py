@@ -9,6 +9,7 @@ from packlight.errors import ModelError
 from packlight.models import mean_pooling
 from packlight.models.hf_model import build_classifier, open_classifier, save_classifier
 from packlight.models.layers import keep_layers
+from packlight.progress import watching
 from packlight.steps.finetune.apply import finetune
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.inference import logits_of
@@ -252,6 +253,15 @@ def test_nothing_is_printed_where_there_is_no_terminal(fitting, tmp_path, capfd,
     with caplog.at_level(logging.WARNING):
         fitting(tmp_path, epochs=1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_long_val_moves_the_bar_too(fitting, tmp_path):
+    heard = []
+    with watching(lambda *what: heard.append(what)):
+        fitting(tmp_path, epochs=1)
+    done = [steps for title, steps, total in heard if title == "testing" and total > 1]
+    assert done[-1] > 1
+    assert done.count(done[-1]) >= 2, "at the last update, and while val is predicted"
 
 
 class Prediction:

@@ -1,6 +1,6 @@
 """Quantize to int8 for ONNX Runtime: choose the better ranges, and keep products that int8 would harm in float32."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     parent = context.parent
     encoder = encoder_of(parent)
     texts = training_data(context.data, parent.labels).val_texts
-    wanted = _logits(parent.model_path, encoder, texts).argmax(axis=1)
+    wanted = _val_logits(parent.model_path, encoder, texts).argmax(axis=1)
 
     def attempt(options: QuantizeOnnx, in_float: Collection[str] = ()) -> _Attempt:
         file = context.work_dir / f"{options.calibration}-{len(in_float)}.onnx"
         _quantize(options, context, encoder, file, in_float)
-        return _Attempt(options, tuple(in_float), _logits(file, encoder, texts), file)
+        return _Attempt(options, tuple(in_float), _val_logits(file, encoder, texts), file)
 
     def agreement(made: _Attempt) -> float:
         return float((made.logits.argmax(axis=1) == wanted).mean())
@@ -129,12 +129,24 @@ def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextE
     return sorted(names, key=lambda name: -errors[name])
 
 
-def _logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
-    """Logits of texts, [texts, labels], run one at a time."""
+def _logits(
+    file: Path, encoder: TextEncoder, texts: Sequence[str], *, moved: Callable[[], object] = lambda: None
+) -> Logits:
+    """Logits of texts, [texts, labels], run one at a time. `moved` is called after each."""
     session = open_on_cpu(file)
 
     def run(feed: Mapping[str, Ids]) -> Logits:
         logits: Logits = session.run(["logits"], feed)[0]
         return logits
 
-    return np.concatenate([encoder.logits([row], run) for row in encoder.ids(texts)])
+    found = []
+    for row in encoder.ids(texts):
+        found.append(encoder.logits([row], run))
+        moved()
+    return np.concatenate(found)
+
+
+def _val_logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
+    """Logits of all of val, [texts, labels], with a bar."""
+    with bar("predicting val", total=len(texts)) as progress:
+        return _logits(file, encoder, texts, moved=progress.advance)

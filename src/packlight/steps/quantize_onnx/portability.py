@@ -7,7 +7,7 @@ the labels. What such a sum loses is subtracted from the product's output, and t
 changes. Each run settles one more product, so the loop ends. Weights of 7 bits (`reduce_range`) lose nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from packlight.measure.results import Portability
+from packlight.progress import bar
 from packlight.runtime.ort_session import onnxruntime
 from packlight.runtime.tokenization import TextEncoder
 
@@ -70,7 +71,7 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
     session, watched = _open_with_losses(model, products, fixed)
     saturated = pairs = changed = 0
     shift = 0.0
-    for text in texts:
+    for text in _shown(texts):
         feed = encoder([text]).feed()
         exact = _run(session, watched, fixed, feed, {})
         lost, over = _losses(products, exact)
@@ -87,6 +88,13 @@ def check_portability(file: Path, encoder: TextEncoder, texts: Sequence[str]) ->
         changed += int(after[LOGITS].mean(axis=0).argmax() != exact[LOGITS].mean(axis=0).argmax())
         shift = max(shift, float(np.abs(after[LOGITS] - exact[LOGITS]).max()))
     return Portability(texts=len(texts), pairs=pairs, saturated=saturated, changed_labels=changed, largest_shift=shift)
+
+
+def _shown(texts: Sequence[str]) -> Iterator[str]:
+    with bar("checking processors without VNNI", total=len(texts)) as progress:
+        for text in texts:
+            yield text
+            progress.advance()
 
 
 def _product(node: onnx.NodeProto, weight: Array) -> Product:

@@ -255,6 +255,15 @@ class _ProgressCallback(TrainerCallback):
         note = f"val {self._history.epochs[-1].accuracy:.1%}" if self._history.epochs else ""
         self._bar.reach(state.global_step, note=note)
 
+    def on_prediction_step(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **_: Any,
+    ) -> None:
+        self._bar.reach(state.global_step, note="predicting val")
+
 
 def micro_batch(batch_size: int, longest: int) -> tuple[int, int]:
     """Batch size, and gradient accumulation steps, so that long texts take no more memory than short ones.

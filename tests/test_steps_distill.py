@@ -120,7 +120,7 @@ class Answers:
     def __init__(self):
         self.times = 0
 
-    def __call__(self, teacher, encoder, texts, *, bf16):  # noqa: ARG002 - the stand-in's contract
+    def __call__(self, teacher, encoder, texts, **options):  # noqa: ARG002 - the stand-in's contract
         self.times += 1
         return torch.full((len(texts), 2), float(self.times)), torch.full((len(texts), 3), 0.5)
 
@@ -155,6 +155,18 @@ def test_another_text_order_teacher_or_length_is_asked_anew(answers, classifier_
         cached_answers(None, each, texts, key=key, folder=tmp_path)
     assert answers.times == 6
     assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.usefixtures("answers")
+def test_students_with_the_same_texts_at_the_start_share_the_answers_to_them(
+    classifier_folder, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(teacher_targets, "PART", 2)
+    encoder = tiny.text_encoder(classifier_folder("bert"))
+    few = cached_answers(None, encoder, ["one", "two", "three"], key="teacher", folder=tmp_path)[0]
+    assert few.tolist() == [[1, 1], [1, 1], [2, 2]]
+    more = cached_answers(None, encoder, ["one", "two", "three", "four", "five"], key="teacher", folder=tmp_path)[0]
+    assert more.tolist() == [[1, 1], [1, 1], [3, 3], [3, 3], [4, 4]]
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])

@@ -46,7 +46,7 @@ def _bf16(model: PreTrainedModel) -> torch.autocast:
 
 @torch.no_grad()
 def forward_all(
-    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], *, bf16: bool = False
+    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], *, bf16: bool = False, shown: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Logits [texts, labels] and the final layer's inputs [texts, hidden], both float32 on the CPU.
 
@@ -57,6 +57,7 @@ def forward_all(
         encoder: its tokenizer.
         texts: its inputs.
         bf16: multiply in bfloat16 where the architecture allows it.
+        shown: show a bar. False inside another bar.
     """
     bf16 = bf16 and runs_in_bf16(model, encoder)
     final = final_layer(model)
@@ -69,12 +70,14 @@ def forward_all(
     seen: list[Tensor] = []
     hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
     try:
-        with bar("answering", total=len(parts)) as progress, _bf16(model) if bf16 else nullcontext():
+        progress = bar("answering", total=len(parts)) if shown else nullcontext()
+        with progress as moving, _bf16(model) if bf16 else nullcontext():
             for places, ids, mask in _batches(encoder, parts):
                 answer = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
                 logits.index_add_(0, text_of[places], answer.logits.float().cpu())
                 features.index_add_(0, text_of[places], _pooled(seen.pop().cpu(), mask))
-                progress.advance(len(places))
+                if moving is not None:
+                    moving.advance(len(places))
     finally:
         hook.remove()
     return logits / counts[:, None], features / counts[:, None]

@@ -19,6 +19,7 @@ from packlight.errors import DataError
 from packlight.files import atomic_write
 from packlight.models import label_mapping
 from packlight.models.hf_model import open_classifier
+from packlight.progress import bar
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.tokenization import TextEncoder
 from packlight.steps.context import StepContext
@@ -27,6 +28,9 @@ from packlight.steps.training.attention_relations import TeacherRelations
 from packlight.steps.training.augment import augment as generate
 from packlight.steps.training.soft_labels import LEAST, read_answers
 from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
+
+PART = 2048
+"""texts that are answered and stored together"""
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,30 @@ def cached_answers(
 ) -> tuple[Tensor, Tensor]:
     """The teacher's logits [texts, labels] and the inputs of its last layer [texts, width], float32.
 
-    They are computed once for each teacher, set of texts, and length.
+    Texts are answered and stored in parts of `PART`, in their order. So students with the same texts at the start share
+    the answers to them, and an interrupted run repeats at most one part.
 
     Args:
-        teacher: runs if the cache lacks the texts.
+        teacher: runs if the cache lacks texts.
         encoder: its tokenizer.
         texts: its inputs.
         key: a hash of the teacher's weights and tokenizer.
         folder: the cache's folder, with `.npz` files named by content.
         bf16: multiply in bfloat16, which is faster and rounds to three digits.
     """
+    parts = []
+    with bar("the teacher is answering", total=len(texts)) as progress:
+        for start in range(0, len(texts), PART):
+            part = texts[start : start + PART]
+            parts.append(_answers_to_part(teacher, encoder, part, key=key, folder=folder, bf16=bf16))
+            progress.advance(len(part))
+    logits, features = zip(*parts, strict=True)
+    return torch.cat(logits), torch.cat(features)
+
+
+def _answers_to_part(
+    teacher: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], *, key: str, folder: Path, bf16: bool
+) -> tuple[Tensor, Tensor]:
     digest = hashlib.sha256(f"{key}\0{encoder.max_length}\0{encoder.long_texts}\0{bf16}\0".encode())
     for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
@@ -71,7 +89,7 @@ def cached_answers(
         damage = contextlib.suppress(OSError, ValueError, EOFError, KeyError, BadZipFile)
         with damage, np.load(file, allow_pickle=False) as known:
             return torch.from_numpy(known["logits"]), torch.from_numpy(known["features"])
-    logits, features = forward_all(teacher, encoder, texts, bf16=bf16)
+    logits, features = forward_all(teacher, encoder, texts, bf16=bf16, shown=False)
     buffer = io.BytesIO()
     np.savez(buffer, logits=logits.numpy(), features=features.numpy())
     atomic_write(file, buffer.getvalue())

@@ -130,6 +130,9 @@ class TextEncoder:
 
     def pad(self, rows: Sequence[Sequence[int]]) -> Tokens:
         """Pad token ids to the longest of the batch."""
+        if len(rows) == 1:  # several microseconds less, for the most frequent request
+            alone = np.array(rows, dtype=np.int64)
+            return Tokens(alone, np.ones(alone.shape, dtype=np.int64))
         longest = max(map(len, rows))
         ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)

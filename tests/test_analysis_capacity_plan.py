@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from invented import measurements, row
 from packlight.analysis.capacity import Machine, Plan, PriceTable, plan, plan_all
 from packlight.errors import PacklightError
+from packlight.measure.results import AllThreads
 
 PRICES = PriceTable(
     hours_per_month=730,
@@ -61,6 +62,38 @@ def test_no_number_of_workers_makes_a_slow_model_fast():
     assert not made.within_p99
     assert made.workers == plan(row("a", ms=10.0), 100, prices=PRICES).workers
     assert made.p99_ms > 15
+
+
+def on_all(threads, speedup, *, low=None):
+    low = speedup if low is None else low
+    return AllThreads(
+        threads=threads,
+        speedup=speedup,
+        speedup_ci95=(low, speedup),
+        batch_speedup=1.0,
+        batch_speedup_ci95=(1.0, 1.0),
+        cpu_ratio=1.5,
+        rounds=5,
+    )
+
+
+def test_workers_of_all_threads_are_planned_where_one_thread_cannot_keep_the_p99():
+    tried = row("a", ms=10.0, threads=1, all_threads=on_all(2, 1.8))
+    made = plan(tried, 100, p99_ms=15, prices=PRICES)  # on one thread, its own p99 is 20 ms
+    assert made.within_p99
+    assert (made.threads, made.on_all_threads) == (2, True)
+    assert made.mean_ms == pytest.approx(10 / 1.8)
+    assert made.p99_ms <= 15
+    assert {fit.machine: fit.by_cores for fit in made.fits} == {"small": 1, "big": 4, "thin": 4}
+    doubtful = plan(row("a", ms=10.0, threads=1, all_threads=on_all(2, 1.8, low=1.05)), 100, p99_ms=15, prices=PRICES)
+    assert (doubtful.threads, doubtful.within_p99) == (1, False)
+
+
+def test_more_requests_per_core_decide_otherwise():
+    for speedup, threads in ((1.8, 1), (2.5, 2)):  # two workers of one thread bring 2
+        made = plan(row("a", ms=10.0, threads=1, all_threads=on_all(2, speedup)), 900, prices=PRICES)
+        assert (made.threads, made.on_all_threads) == (threads, threads == 2)
+    assert plan(row("a", ms=10.0, threads=1), 900, prices=PRICES).threads == 1
 
 
 @pytest.mark.parametrize("count", [3100, 3500, 4600])

@@ -1,5 +1,6 @@
 from invented import measurements, row
 from packlight.analysis.capacity import plan_all
+from packlight.measure.results import AllThreads
 from packlight.report.capacity import render_markdown, render_text
 
 NARROW = """\
@@ -42,6 +43,22 @@ def test_markdown_has_every_row_and_says_what_fits_nowhere():
     assert text.startswith("2.50 requests per second")
     assert "a\\|b" in text
     assert "huge: a worker needs more cores or memory" in text
+
+
+def test_workers_of_all_threads_come_with_the_servers_option():
+    tried = AllThreads(
+        threads=4,
+        speedup=3.0,
+        speedup_ci95=(2.9, 3.1),
+        batch_speedup=1.0,
+        batch_speedup_ci95=(1.0, 1.0),
+        cpu_ratio=1.5,
+        rounds=5,
+    )
+    large = row("large", ms=40.0, threads=1, all_threads=tried)
+    text = render_markdown(plan_all(measurements(large, row("small", threads=1)), 10, p99_ms=50))
+    assert "large: workers of 4 threads (`packlight serve --threads 4`)" in text
+    assert text.count("workers of") == 1
 
 
 def test_nothing_to_plan_says_so():

@@ -140,6 +140,16 @@ def test_there_is_time_to_drain(folder):
     assert waits["--workers"] == 2
 
 
+def test_workers_of_several_threads_get_as_many_processors(artifact, tmp_path):
+    write_deployment(artifact, deployment_of(artifact, workers=2, threads=3), tmp_path / "d")
+    limits = documents(tmp_path / "d", "kubernetes.yaml")[0]["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert limits["requests"]["cpu"] == limits["limits"]["cpu"] == "6"
+    (service,) = documents(tmp_path / "d", "compose.yaml")[0]["services"].values()
+    assert service["cpus"] == 6
+    assert '"--workers", "2", "--threads", "3"' in (tmp_path / "d" / "Dockerfile").read_text()
+    assert "2 worker process(es), 6 processor(s)" in (tmp_path / "d" / "README.md").read_text()
+
+
 def test_the_image_starts_the_command_as_it_is(folder):
     text = (folder / "Dockerfile").read_text()
     lines = text.splitlines()
@@ -173,7 +183,9 @@ def test_names_that_dns_does_not_take_are_refused(artifact):
             deployment_of(artifact, name=name)
 
 
-@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": 10_000}, {"replicas": -1}, {"memory_mb": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"workers": 0}, {"workers": 10_000}, {"threads": 0}, {"replicas": -1}, {"memory_mb": 0}]
+)
 def test_numbers_have_bounds(artifact, wrong):
     with pytest.raises(PacklightError, match="give a whole number from 1 to"):
         deployment_of(artifact, **wrong)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from packlight.errors import ArtifactError
-from packlight.runtime.artifact import Artifact, finalize
+from packlight.runtime.artifact import Artifact, BetterThreads, finalize, read_manifest, write_manifest
 from packlight.runtime.predictor import Predictor
 from packlight.runtime.tokenization import TextEncoder
 from packlight.serve.model import Model
@@ -28,6 +28,16 @@ VARIANTS = ("teacher-onnx", "student-onnx-int8", "student-onnx-static", "teacher
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_answers_as_the_offline_predictor_does(tiny_run, variant):
     compare_with_predictor(tiny_run / "variants" / variant)
+
+
+@pytest.mark.parametrize("variant", ["student-onnx-static", "teacher"])
+def test_it_has_the_threads_that_are_stated_and_one_otherwise(tiny_run, tmp_path, variant):
+    shutil.copytree(tiny_run / "variants" / variant, tmp_path / "a")
+    known = BetterThreads(requests=2, batches=2)
+    write_manifest(tmp_path / "a", msgspec.structs.replace(read_manifest(tmp_path / "a"), threads=known))
+    name = Name("m", "1")
+    assert Model.open(name, tmp_path / "a")._engine.threads == 1
+    assert Model.open(name, tmp_path / "a", threads=2)._engine.threads == 2
 
 
 @pytest.mark.parametrize("variant", ["calibrated", "onnx", "int8", "static", "static-calibrated", "both"])

@@ -3,6 +3,7 @@ import json
 import random
 import shlex
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from packlight.analysis.recommend import PROFILES, Constraints, recommend
 from packlight.analysis.summary import pareto_front
 from packlight.cli import app
 from packlight.measure.results import (
+    AllThreads,
     correct_by_variant,
     read_measurements,
     read_raw,
@@ -200,17 +202,32 @@ def test_the_page_picks_what_the_library_picks(page, taken, right):
     assert len(set(names)) > 3
 
 
+def on_four_threads(speedup):
+    return AllThreads(
+        threads=4,
+        speedup=speedup,
+        speedup_ci95=(speedup, speedup),
+        batch_speedup=1.0,
+        batch_speedup_ci95=(1.0, 1.0),
+        cpu_ratio=1.5,
+        rounds=5,
+    )
+
+
 def test_the_calculator_plans_what_the_library_plans(page, folder, taken):
     samples = samples_of([read_raw(folder, row.variant) for row in taken.measurements])
-    for rate, utilisation, p99 in itertools.product((0.5, 90, 4000), (0.3, 0.8), (None, 6.0)):
+    for rate, utilisation, p99, tried in itertools.product((0.5, 90, 4000), (0.3, 0.8), (None, 6.0), (None, 1.05, 3.0)):
+        every = None if tried is None else on_four_threads(tried)
         planned = page.evaluate(
-            """asked => packlight.page.measurements.map((row, place) =>
-                packlight.plan(row, packlight.page.spreads[place].times, {...asked, prices: packlight.page.prices}))""",
-            {"rate": rate, "utilisation": utilisation, "p99": p99},
+            """([asked, every]) => packlight.page.measurements.map((row, place) => packlight.plan(
+                {...row, all_threads: every}, packlight.page.spreads[place].times, {...asked, prices: packlight.page.prices}
+            ))""",
+            [{"rate": rate, "utilisation": utilisation, "p99": p99}, msgspec.to_builtins(every)],
         )
-        for each, found in zip(taken.measurements, planned, strict=True):
+        for given, found in zip(taken.measurements, planned, strict=True):
+            each = msgspec.structs.replace(given, all_threads=every)
             want = plan(each, rate, utilisation=utilisation, p99_ms=p99, latency_samples=samples[each.variant])
-            assert found["workers"] == want.workers
+            assert (found["workers"], found["threads"]) == (want.workers, want.threads)
             assert found["reachable"] == want.within_p99
             assert found["p99"] == pytest.approx(want.p99_ms, rel=1e-3)
             assert found["fit"]["machine"] == want.cheapest.machine

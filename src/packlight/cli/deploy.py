@@ -21,7 +21,8 @@ def deploy(
         str | None, typer.Option(help="Name of the model and of its service. Defaults to the artifact's name.")
     ] = None,
     image: Annotated[str | None, typer.Option(help="Name and tag of the image.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes per container, with a processor each.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes per container.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads per process, with a processor each.")] = 1,
     replicas: Annotated[int, typer.Option(min=1, help="Number of replicas.")] = 2,
     memory: Annotated[
         int | None,
@@ -42,6 +43,7 @@ def deploy(
         name=name,
         image=image,
         workers=workers,
+        threads=threads,
         replicas=replicas,
         memory_mb=memory,
         fixed_user=fixed_user,

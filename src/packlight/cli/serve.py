@@ -27,8 +27,19 @@ def serve(
     ] = "",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of processes, each with one thread. Defaults to the container's CPU limit."),
+        typer.Option(
+            min=1,
+            help="Number of processes. Defaults to the container's CPU limit, divided by --threads.",
+        ),
     ] = None,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Threads of each process. One serves the most requests; `packlight plan` says if a large model needs more to "
+            "keep a p99.",
+        ),
+    ] = 1,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the model, if ARTIFACT is one artifact. Defaults to the artifact's name."),
@@ -108,7 +119,8 @@ def serve(
             uds=uds,
             root_path=root_path,
             cache_texts=cache,
-            workers=workers or server.default_workers(),
+            workers=workers or server.default_workers(threads),
+            threads=threads,
             limits=limits,
             reload_seconds=reload_seconds,
             grace_seconds=grace,

@@ -80,6 +80,11 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
         notes.append(
             "Without raw samples, the spread of the latency is estimated from its percentiles, on the slow side."
         )
+    notes += [
+        f"{plan.variant}: workers of {plan.threads} threads (`packlight serve --threads {plan.threads}`), for which fewer cores are enough."
+        for plan in plans
+        if plan.on_all_threads
+    ]
     if slow := [plan.variant for plan in plans if not plan.within_p99]:
         notes.append(f"! {', '.join(slow)}: slower than the p99 limit even without a wait; more workers don't help.")
     if homeless := [plan.variant for plan in plans if not plan.fits]:

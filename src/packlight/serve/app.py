@@ -50,7 +50,9 @@ class App:
         log = Log(access=settings.access_log)
         timeouts = BodyTimeouts(settings.limits.body_seconds)
         self._observer = Observer(self._metrics, log, tracing)
-        repository = Repository(Path(settings.path), settings.name, self._queue, self._observer)
+        repository = Repository(
+            Path(settings.path), settings.name, self._queue, self._observer, threads=settings.threads
+        )
         self.lifespan = Lifespan(
             repository,
             StartupState(runtime),

@@ -1,4 +1,4 @@
-"""An artifact, opened on one thread and warmed up: from texts to encoded texts, to logits, to labels."""
+"""An artifact, opened and warmed up: from texts to encoded texts, to logits, to labels."""
 
 import warnings
 from collections.abc import Sequence, Sized
@@ -24,8 +24,8 @@ WARM_ROUNDS = 20
 class Model:
     """A served artifact."""
 
-    def __init__(self, name: Name, artifact: Artifact) -> None:
-        """Open a verified artifact on one thread and warm it up.
+    def __init__(self, name: Name, artifact: Artifact, *, threads: int = 1) -> None:
+        """Open a verified artifact and warm it up.
 
         Raises:
             ArtifactError: if the runtime cannot open it, or if it doesn't return one score per label.
@@ -38,12 +38,12 @@ class Model:
         self.sha256 = sha256_of(artifact.path / MANIFEST)
         """hash of the manifest, which has the hash of every file"""
         self.batch_invariant = artifact.manifest.batch_invariant
-        self._engine = open_engine(artifact, threads=1)
+        self._engine = open_engine(artifact, threads=threads)
         self.pads = self._engine.info.pads
         self._warm()
 
     @classmethod
-    def open(cls, name: Name, folder: Path) -> "Model":
+    def open(cls, name: Name, folder: Path, *, threads: int = 1) -> "Model":
         """Verify and open an artifact's folder, and replay its golden texts if it has any.
 
         Raises:
@@ -58,7 +58,7 @@ class Model:
                 "quantized artifact can run in batches",
                 stacklevel=2,
             )
-        model = cls(name, artifact)
+        model = cls(name, artifact, threads=threads)
         if has_golden(artifact):
             replay(artifact, model._engine)
         return model

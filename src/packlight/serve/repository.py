@@ -103,12 +103,21 @@ def verify(path: Path, name: str | None = None) -> dict[Name, Artifact]:
 class Repository:
     """The models of a worker."""
 
-    def __init__(self, path: Path, name: str | None, queue: Callable[[Model], Batcher], listener: Listener) -> None:
-        """Set the path of the artifacts, the factory of queues, and the receiver of events."""
+    def __init__(
+        self,
+        path: Path,
+        name: str | None,
+        queue: Callable[[Model], Batcher],
+        listener: Listener,
+        *,
+        threads: int = 1,
+    ) -> None:
+        """Set the path of the artifacts, the factory of queues, the receiver of events, and the threads of each model."""
         self._path = path
         self._name = name
         self._queue = queue
         self._listener = listener
+        self._threads = threads
         self._places: dict[Name, Place] = {}
         self._seen: dict[Name, Place] = {}
         self._refused: dict[Name, Place] = {}
@@ -129,7 +138,7 @@ class Repository:
         reasons = []
         for name, place in self._seen.items():
             try:
-                self._place(name, place, Model.open(name, place.path))
+                self._place(name, place, Model.open(name, place.path, threads=self._threads))
             except Exception as error:  # noqa: BLE001 - whatever one version raises, the others are served
                 reasons.append(self._refuse(name, place, error))
         if not self._served and not self._untrusted:
@@ -187,7 +196,9 @@ class Repository:
 
     async def _reload(self, name: Name, place: Place) -> None:
         try:
-            model = await asyncio.get_running_loop().run_in_executor(self._opener, _open_quietly, name, place.path)
+            model = await asyncio.get_running_loop().run_in_executor(
+                self._opener, _open_quietly, name, place.path, self._threads
+            )
         except Exception as error:  # noqa: BLE001 - whatever one version raises, the others are served
             self._refuse(name, place, error)
             return
@@ -235,11 +246,11 @@ class Repository:
             self._served.pop(model, None)
 
 
-def _open_quietly(name: Name, path: Path) -> Model:
+def _open_quietly(name: Name, path: Path, threads: int) -> Model:
     """Open on a thread with the lowest priority, so that the running model keeps the processor."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
-    return Model.open(name, path)
+    return Model.open(name, path, threads=threads)
 
 
 def _nothing(path: Path) -> ArtifactError:

@@ -18,7 +18,7 @@ import msgspec
 
 from packlight.errors import PacklightError
 from packlight.extras import require
-from packlight.runtime.processor import checked_count, cpu_budget, most_at_once
+from packlight.runtime.processor import checked_count, cpu_budget, most_at_once, threads_for
 from packlight.serve.cors import check_origins
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.listening import bind_uds, check_address, written
@@ -28,16 +28,16 @@ from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
 from packlight.serve.startup import StartupState
 
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
 SHARES_PORTS = "linux"
 """the system whose kernel spreads connections over all the sockets that listen on one port (SO_REUSEPORT)"""
 
 
-def default_workers() -> int:
-    """One worker for each processor that this process may use, if workers can share a port."""
-    return cpu_budget() if sys.platform == SHARES_PORTS else 1
+def default_workers(threads: int = 1) -> int:
+    """As many workers as have a processor for each of their threads, if workers can share a port."""
+    return max(1, cpu_budget() // threads) if sys.platform == SHARES_PORTS else 1
 
 
 def serve(settings: Settings) -> None:
@@ -60,6 +60,7 @@ def serve(settings: Settings) -> None:
     check_origins(settings.cors_origins)
     _check_root_path(settings.root_path)
     _check_workers(settings.workers)
+    threads_for(settings.threads)
     log = Log(access=False)
     for name, artifact in verify(Path(settings.path), settings.name).items():
         if not artifact.manifest.batch_invariant:
@@ -87,7 +88,7 @@ def _prepare(settings: Settings, runtime: Path) -> None:
     write_settings(settings)
     (runtime / METRICS_FOLDER).mkdir(exist_ok=True)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    os.environ |= dict.fromkeys(ONE_THREAD, "1")
+    os.environ |= dict.fromkeys(THREADS, str(settings.threads))
 
 
 def _temporary() -> str:

@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     root_path: str = ""
     """the path at which a proxy publishes the server, such as /models/intent. Requests can have it or not."""
     workers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """of each worker"""
     limits: Limits = Limits()
     reload_seconds: Annotated[float, msgspec.Meta(ge=0)] = 2.0
     """seconds between checks for new versions; 0 for never"""

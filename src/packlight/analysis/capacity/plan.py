@@ -44,6 +44,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """requests per second"""
     threads: int
     """cores per worker"""
+    on_all_threads: bool
+    """whether workers have all threads that the variant was tried on, because fewer cores are needed so, or the p99 is
+    only kept so"""
     peak_memory_mb: float
     utilisation_limit: float
     p99_limit_ms: float | None
@@ -87,6 +90,9 @@ def plan(
     service together in an M/G/c queue. If the variant itself is slower than the p99, the plan only keeps the
     utilisation, and `within_p99` is False.
 
+    A variant that was faster on all threads of the machine is also planned with workers of that number, each that much
+    faster. The plan is the one that keeps the p99 with fewer cores, and that of fewer threads if they need as many.
+
     Args:
         measurement: the variant's figures.
         rate: requests per second, above 0.
@@ -104,17 +110,39 @@ def plan(
         raise PacklightError(f"{measurement.variant}: no peak memory was measured; measure it again")
     stated = measurement.latency_ms
     service = from_percentiles(stated) if latency_samples is None else from_samples(latency_samples, stated.mean)
+    forms = [(measurement.threads, service)]
+    tried = measurement.all_threads
+    if tried is not None and tried.better == tried.threads:
+        forms.append((tried.threads, service.faster(tried.speedup)))
+    plans = [
+        _plan_workers(measurement, threads, times, rate, utilisation, p99_ms, prices or default_prices())
+        for threads, times in forms
+    ]
+    return min(plans, key=lambda each: (not each.within_p99, each.workers * each.threads, each.threads))
+
+
+def _plan_workers(
+    row: Measurement,
+    threads: int,
+    service: ServiceTimes,
+    rate: float,
+    utilisation: float,
+    p99_ms: float | None,
+    prices: PriceTable,
+) -> Plan:
+    """The plan for workers of this number of threads."""
     load = rate * service.mean_ms / 1000
     reachable = p99_ms is None or service.share_above(p99_ms) < TAIL
     fewest = max(1, math.ceil(round(load / utilisation, 9)))
     workers = _fewest_within(p99_ms, fewest, load, service) if p99_ms is not None and reachable else fewest
     queue = Queue(workers, load, service)
-    fits, too_small = _fit_all(measurement, workers, rate, prices or default_prices())
+    fits, too_small = _fit_all(row, threads, workers, rate, prices)
     return Plan(
-        variant=measurement.variant,
+        variant=row.variant,
         rate=rate,
-        threads=measurement.threads,
-        peak_memory_mb=measurement.peak_memory_mb,
+        threads=threads,
+        on_all_threads=threads > row.threads,
+        peak_memory_mb=row.peak_memory_mb,
         utilisation_limit=utilisation,
         p99_limit_ms=p99_ms,
         mean_ms=service.mean_ms,
@@ -193,11 +221,11 @@ def _fewest_within(p99_ms: float, fewest: int, load: float, service: ServiceTime
 
 
 def _fit_all(
-    row: Measurement, workers: int, rate: float, prices: PriceTable
+    row: Measurement, threads: int, workers: int, rate: float, prices: PriceTable
 ) -> tuple[tuple[Fit, ...], tuple[str, ...]]:
     fits, too_small = [], []
     for machine in prices.machines:
-        fit = _fit(row, workers, rate, machine, prices)
+        fit = _fit(row, threads, workers, rate, machine, prices)
         if fit is None:
             too_small.append(machine.name)
         else:
@@ -205,8 +233,8 @@ def _fit_all(
     return tuple(sorted(fits, key=lambda fit: (fit.usd_per_month, fit.machines))), tuple(too_small)
 
 
-def _fit(row: Measurement, workers: int, rate: float, machine: Machine, prices: PriceTable) -> Fit | None:
-    by_cores = machine.vcpus // row.threads
+def _fit(row: Measurement, threads: int, workers: int, rate: float, machine: Machine, prices: PriceTable) -> Fit | None:
+    by_cores = machine.vcpus // threads
     by_memory = prices.workers_in_memory(machine, row.peak_memory_mb)
     each = min(by_cores, by_memory)
     if each == 0:

@@ -19,7 +19,7 @@ def compose(deployment: Deployment) -> dict[str, Any]:
                 "tmpfs": [f"/tmp:size={deployment.scratch_mb}m,mode=1777"],  # noqa: S108 - inside the container
                 "cap_drop": ["ALL"],
                 "security_opt": ["no-new-privileges:true"],
-                "cpus": float(deployment.workers),
+                "cpus": float(deployment.processors),
                 "mem_limit": f"{deployment.memory_mb}m",
                 "stop_grace_period": f"{deployment.stop_seconds}s",
                 "restart": "unless-stopped",

@@ -18,7 +18,7 @@ def documents(deployment: Deployment) -> list[Document]:
 
 def container(deployment: Deployment, name: str) -> Document:
     """The restricted container with its probes."""
-    resources = {"cpu": str(deployment.workers), "memory": f"{deployment.memory_mb}Mi"}
+    resources = {"cpu": str(deployment.processors), "memory": f"{deployment.memory_mb}Mi"}
     return {
         "name": name,
         "image": deployment.image,
@@ -32,7 +32,7 @@ def container(deployment: Deployment, name: str) -> Document:
             },
             *({"name": switch, "value": value} for switch, value in SWITCHES.items()),
         ],
-        # equal requests and limits reserve a whole processor for each worker
+        # equal requests and limits reserve a whole processor for each thread
         "resources": {"requests": resources, "limits": resources},
         "startupProbe": _probe("live", period=1, failures=60),
         "livenessProbe": _probe("live", period=10, failures=3),

@@ -39,7 +39,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """the package that pip installs in the image: the wheel in the build context, with the extras that the model
     needs"""
     workers: int
-    """processes, and processors, of each container"""
+    """processes of each container"""
+    threads: int = 1
+    """of each process"""
     memory_mb: int
     """memory limit of each container"""
     scratch_mb: int
@@ -52,10 +54,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: int
 
     @property
+    def processors(self) -> int:
+        """Processors of each container: one for each thread."""
+        return self.workers * self.threads
+
+    @property
     def arguments(self) -> list[str]:
         """The arguments of `packlight serve` in the container."""
         return [
             *("--host", "::", "--port", str(PORT), "--workers", str(self.workers)),
+            *(("--threads", str(self.threads)) if self.threads > 1 else ()),
             *("--grace", str(self.grace_seconds), "--drain", str(self.drain_seconds)),
         ]
 
@@ -71,6 +79,7 @@ def deployment_of(
     name: str | None = None,
     image: str | None = None,
     workers: int = 1,
+    threads: int = 1,
     replicas: int = 2,
     memory_mb: int | None = None,
     fixed_user: bool = True,
@@ -82,6 +91,7 @@ def deployment_of(
         name: name of the model. Defaults to the artifact's name, as a DNS label.
         image: image with tag. Defaults to the name, with packlight's version as its tag.
         workers: processes per container.
+        threads: threads per process, with a processor each.
         replicas: number of containers.
         memory_mb: memory limit of a container in MiB. Estimated from the weights by default.
         fixed_user: whether pods state a user. OpenShift rejects those that do.
@@ -95,6 +105,7 @@ def deployment_of(
             f"{chosen!r} is not a valid service name: use lower-case letters, digits and hyphens, and begin with a letter"
         )
     checked_count("workers", workers, MOST_WORKERS)
+    checked_count("threads", threads, MOST_WORKERS)
     checked_count("replicas", replicas, MOST_REPLICAS)
     if memory_mb is not None:
         checked_count("memory", memory_mb, MOST_MEMORY_MB)
@@ -105,6 +116,7 @@ def deployment_of(
         image=image or f"{chosen}:{__version__}",
         package=with_extras(WHEEL, "serve", *extras_of(artifact)),
         workers=workers,
+        threads=threads,
         memory_mb=memory_mb or _rounded(needed),
         scratch_mb=_rounded(SCRATCH_MB + (workers + 1) * weights_mb),
         replicas=replicas,

@@ -87,7 +87,7 @@ With KServe, instead of kubernetes.yaml:
     kubectl apply --filename kserve.yaml
     kubectl wait --for=condition=Ready inferenceservice/{name}
 
-Each container has {deployment.workers} worker process(es), as many processors and {deployment.memory_mb} MiB. After SIGTERM readiness fails for
+Each container has {deployment.workers} worker process(es), {deployment.processors} processor(s) and {deployment.memory_mb} MiB. After SIGTERM readiness fails for
 {deployment.grace_seconds} s while requests are still answered; running requests then have {deployment.drain_seconds} s to finish.
 """
 

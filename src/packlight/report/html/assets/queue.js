@@ -2,6 +2,7 @@
 
 const TAIL = 0.01;
 const SECONDS_PER_HOUR = 3600;
+const WORTH = 1.1;
 
 const erlangC = (workers, load) => {
   if (load >= workers) return 1;
@@ -49,9 +50,9 @@ const fewestWithin = (p99, fewest, load, service) => {
   return enough;
 };
 
-const fit = (row, workers, rate, machine, prices) => {
+const fit = (row, threads, workers, rate, machine, prices) => {
   const freeMb = Math.max(0, machine.memory_gb - prices.reserved_memory_gb) * 1000;
-  const each = Math.min(Math.floor(machine.vcpus / row.threads), Math.floor(freeMb / row.peak_memory_mb));
+  const each = Math.min(Math.floor(machine.vcpus / threads), Math.floor(freeMb / row.peak_memory_mb));
   if (each < 1) return null;
   const machines = Math.ceil(workers / each);
   const month = machines * machine.usd_per_hour * prices.hours_per_month;
@@ -63,15 +64,25 @@ const fit = (row, workers, rate, machine, prices) => {
   };
 };
 
-// asked: {rate, utilisation, p99 or null, prices}; times: the row's service times in milliseconds.
-const plan = (row, times, asked) => {
-  const service = serviceOf(times, row.latency_ms.mean);
+const planWorkers = (row, threads, service, asked) => {
   const load = (asked.rate * service.mean) / 1000;
   const alone = service.times.filter((own) => own > asked.p99).length / service.times.length;
   const reachable = asked.p99 == null || alone < TAIL;
   const fewest = Math.max(1, Math.ceil(Number((load / asked.utilisation).toFixed(9))));
   const workers = asked.p99 != null && reachable ? fewestWithin(asked.p99, fewest, load, service) : fewest;
-  const fits = asked.prices.machines.map((machine) => fit(row, workers, asked.rate, machine, asked.prices)).filter(Boolean);
+  const fits = asked.prices.machines.map((machine) => fit(row, threads, workers, asked.rate, machine, asked.prices)).filter(Boolean);
   const cheapestFit = fits.sort((a, b) => a.month - b.month || a.machines - b.machines)[0] ?? null;
-  return { workers, busy: load / workers, p99: p99WithWait(workers, load, service), reachable, fit: cheapestFit };
+  return { threads, workers, busy: load / workers, p99: p99WithWait(workers, load, service), reachable, fit: cheapestFit };
+};
+
+// asked: {rate, utilisation, p99 or null, prices}; times: the row's service times in milliseconds.
+// If all threads were better, whichever keeps the p99 with fewer cores, and one thread if both need as many.
+const plan = (row, times, asked) => {
+  const tried = row.all_threads;
+  const one = planWorkers(row, row.threads, serviceOf(times, row.latency_ms.mean), asked);
+  if (!tried || !(tried.speedup_ci95[0] > WORTH)) return one;
+  const quicker = times.map((own) => own / tried.speedup);
+  const every = planWorkers(row, tried.threads, serviceOf(quicker, row.latency_ms.mean / tried.speedup), asked);
+  const fewer = every.reachable === one.reachable && every.workers * every.threads < one.workers * one.threads;
+  return (every.reachable && !one.reachable) || fewer ? every : one;
 };

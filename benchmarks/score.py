@@ -8,7 +8,12 @@ many workers as there are processors. All times include the start of the command
 on the machine changes, CPU time of all processes is taken. The labels of both commands are compared. `--rows` of `predict` can be
 fewer, with `--predict-rows`: it holds all rows in memory.
 
-A peer may take part in each round: infinity-emb in an environment of its own, which answers the first `--peer-rows` of the same texts at its batch
+An earlier version of packlight may take part in each round with its own `predict --file`, which gets the same texts as lines. Its environment
+must open the same artifact:
+
+    python benchmarks/score.py … --earlier "earlier/bin/python -m packlight"
+
+A peer may take part, too: infinity-emb in an environment of its own, which answers the first `--peer-rows` of the same texts at its batch
 endpoint. It serves the float32 parent in PyTorch, as its users do, and may use all processors. Its start is not counted:
 
     python -m venv peer && peer/bin/pip install "infinity-emb[torch,server]"
@@ -23,6 +28,7 @@ import json
 import os
 import random
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -48,6 +54,8 @@ from packlight.serve.loadtest.target import Process
 
 WORDS = ("please", "now", "just", "really", "thanks", "ok", "today", "again", "maybe", "soon", "hey", "then")
 COMMAND = (sys.executable, "-m", "packlight")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""with compiled modules, as an installation has them"""
 LENGTHS_OF = 2000
 """texts whose tokens are counted"""
 PEER_TEXTS = 256
@@ -65,8 +73,11 @@ def main() -> None:
         fewer = texts[: options.predict_rows or options.rows]
         parquet.write_table(pa.table({"id": range(len(texts)), "text": texts}), place / "all.parquet")
         parquet.write_table(pa.table({"text": fewer}), place / "fewer.parquet")
+        (place / "fewer.txt").write_text("\n".join(fewer) + "\n")
         counts = (1, cpu_budget())
         commands = {"predict": len(fewer)} | {f"score {count}": len(texts) for count in counts}
+        if options.earlier:
+            commands["earlier"] = len(fewer)
         if options.peer:
             server = stack.enter_context(peer(options.peer, options.peer_model, None, threads=cpu_budget()))
             commands["peer"] = options.peer_rows
@@ -77,7 +88,7 @@ def main() -> None:
                 {
                     name: ask(server, texts[: commands[name]])
                     if name == "peer"
-                    else run(name, options.artifact, place, commands[name])
+                    else run(name, options, place, commands[name])
                     for name in order
                 }
             )
@@ -94,6 +105,7 @@ def main() -> None:
                 for name in commands
             },
             "faster_than_predict": ratios(rounds, f"score {counts[1]}", "predict"),
+            "faster_than_earlier": ratios(rounds, f"score {counts[1]}", "earlier") if options.earlier else None,
             "faster_than_peer": ratios(rounds, f"score {counts[1]}", "peer") if options.peer else None,
             "workers_gain": ratios(rounds, f"score {counts[1]}", "score 1"),
             "workers_gain_once_started": [
@@ -109,12 +121,15 @@ def main() -> None:
         options.out.write_text(json.dumps(outcome, indent=2) + "\n")
 
 
-def run(name: str, artifact: Path, place: Path, rows: int) -> dict[str, float]:
+def run(name: str, options: argparse.Namespace, place: Path, rows: int) -> dict[str, float]:
     """One command: texts per second of wall time, and CPU microseconds per text."""
     verb, _, workers = name.partition(" ")
-    out = place / name.replace(" ", "-")
+    out, artifact = place / name.replace(" ", "-"), options.artifact
+    command = shlex.split(options.earlier) if verb == "earlier" else COMMAND
     words = ["predict", str(artifact), "--file", str(place / "fewer.parquet"), "--json", "--quiet"]
-    if verb == "score":
+    if verb == "earlier":
+        words = ["predict", str(artifact), "--file", str(place / "fewer.txt"), "--json"]
+    elif verb == "score":
         shutil.rmtree(out, ignore_errors=True)
         words = [
             "score",
@@ -130,7 +145,7 @@ def run(name: str, artifact: Path, place: Path, rows: int) -> dict[str, float]:
         words += ["--rows-per-file", str(max(1, rows // (4 * cpu_budget())))]
     before, start = cpu_seconds(), time.perf_counter()
     with (place / f"{out.name}.json").open("wb") as stream:
-        subprocess.run([*COMMAND, *words], check=True, stdout=stream)
+        subprocess.run([*command, *words], check=True, stdout=stream, env=ENVIRONMENT)
     seconds = time.perf_counter() - start
     found = {"texts_per_second": rows / seconds, "cpu_us_per_text": 1e6 * (cpu_seconds() - before) / rows}
     if verb == "score":
@@ -218,6 +233,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--predict-rows", type=int, help="rows for `predict`; by default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="folder for the tables; by default the system's")
+    parser.add_argument("--earlier", help="the command packlight of an earlier version, for its `predict --file`")
     parser.add_argument("--peer", type=Path, help="the command infinity_emb of its own environment")
     parser.add_argument("--peer-model", type=Path, help="the folder that it serves")
     parser.add_argument("--peer-rows", type=int, default=10_000, help="rows for the peer")

@@ -7,6 +7,7 @@ import pytest
 from onnx import numpy_helper
 
 from packlight.steps.quantize_onnx import quantize as module
+from packlight.steps.quantize_onnx.apply import _logits
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.quantize import common_ranges, observe, product_names, quantize_onnx, whole_ranges
 
@@ -72,6 +73,14 @@ def test_static_answers_are_the_same_alone_and_in_any_batch(trained_folder, quan
     alone = np.concatenate([ask(file, encoder, [text]) for text in texts])
     assert np.array_equal(alone, ask(file, encoder, texts))
     assert np.array_equal(alone[:5], ask(file, encoder, texts[:5]))
+
+
+def test_val_is_predicted_in_its_order_whatever_the_batches(trained_folder, quantized, tiny):
+    file, encoder = quantized("bert", mode="static"), tiny.text_encoder(trained_folder("bert"))
+    texts = tiny.toy_texts()[0][:40]
+    alone = _logits(file, encoder, texts)
+    assert np.array_equal(alone, np.concatenate([ask(file, encoder, [text]) for text in texts]))
+    assert np.array_equal(alone, _logits(file, encoder, texts, together=16))
 
 
 def test_dynamic_answers_depend_on_the_batch(trained_folder, quantized, tiny):

@@ -14,12 +14,17 @@ Floats = npt.NDArray[np.floating]
 
 
 def predict_logits(artifact: Artifact, texts: Sequence[str]) -> Floats:
-    """Logits of texts, [texts, labels]. If predictions depend on the batch, each text runs alone."""
+    """Logits of texts, [texts, labels]. If predictions depend on the batch, each text runs alone.
+
+    Otherwise batches hold texts of similar length, so that little is padded.
+    """
     engine = open_engine(artifact)
     size = BATCH if artifact.manifest.batch_invariant else 1
-    parts = []
+    logits = np.zeros((len(texts), len(artifact.labels)))
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     with bar(f"{artifact.name}: running inference", total=len(texts)) as progress:
         for start in range(0, len(texts), size):
-            parts.append(engine.predict(texts[start : start + size]))
-            progress.reach(min(start + size, len(texts)))
-    return np.concatenate(parts).astype(float)
+            places = order[start : start + size]
+            logits[places] = engine.predict([texts[place] for place in places])
+            progress.advance(len(places))
+    return logits

@@ -1,7 +1,9 @@
 """Quantize to int8 for ONNX Runtime: choose the better ranges, and keep products that int8 would harm in float32."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import numpy.typing as npt
 from packlight.data.dataset import evenly_spaced
 from packlight.progress import bar, info
 from packlight.runtime.artifact import ONNX_INT8
+from packlight.runtime.batches import MOST_TOKENS, by_length
 from packlight.runtime.ort_session import open_on_cpu
+from packlight.runtime.predictor import BATCH
 from packlight.runtime.tokenization import Ids, TextEncoder, encoder_of
+from packlight.runtime.windows import shape_of
 from packlight.steps.agreement import check_agreement
 from packlight.steps.context import StepContext, StepResult, copy_description
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
@@ -42,12 +47,13 @@ def apply(step: QuantizeOnnx, context: StepContext) -> StepResult:
     parent = context.parent
     encoder = encoder_of(parent)
     texts = training_data(context.data, parent.labels).val_texts
-    wanted = _val_logits(parent.model_path, encoder, texts).argmax(axis=1)
+    wanted = _logits(parent.model_path, encoder, texts, together=BATCH, shown=True).argmax(axis=1)
+    together = BATCH if step.mode == "static" else 1
 
     def attempt(options: QuantizeOnnx, in_float: Collection[str] = ()) -> _Attempt:
         file = context.work_dir / f"{options.calibration}-{len(in_float)}.onnx"
         _quantize(options, context, encoder, file, in_float)
-        return _Attempt(options, tuple(in_float), _val_logits(file, encoder, texts), file)
+        return _Attempt(options, tuple(in_float), _logits(file, encoder, texts, together=together, shown=True), file)
 
     def agreement(made: _Attempt) -> float:
         return float((made.logits.argmax(axis=1) == wanted).mean())
@@ -130,23 +136,29 @@ def _sensitive_first(options: QuantizeOnnx, context: StepContext, encoder: TextE
 
 
 def _logits(
-    file: Path, encoder: TextEncoder, texts: Sequence[str], *, moved: Callable[[], object] = lambda: None
+    file: Path, encoder: TextEncoder, texts: Sequence[str], *, together: int = 1, shown: bool = False
 ) -> Logits:
-    """Logits of texts, [texts, labels], run one at a time. `moved` is called after each."""
+    """Logits of texts, [texts, labels].
+
+    Args:
+        file: the graph.
+        encoder: its tokenizer.
+        texts: its inputs.
+        together: maximum number of texts in a batch; 1 where a batch would change the logits.
+        shown: show a bar.
+    """
     session = open_on_cpu(file)
 
     def run(feed: Mapping[str, Ids]) -> Logits:
         logits: Logits = session.run(["logits"], feed)[0]
         return logits
 
-    found = []
-    for row in encoder.ids(texts):
-        found.append(encoder.logits([row], run))
-        moved()
-    return np.concatenate(found)
-
-
-def _val_logits(file: Path, encoder: TextEncoder, texts: Sequence[str]) -> Logits:
-    """Logits of all of val, [texts, labels], with a bar."""
-    with bar("predicting val", total=len(texts)) as progress:
-        return _logits(file, encoder, texts, moved=progress.advance)
+    rows = encoder.ids(texts)
+    parts, places = [], []
+    with bar("predicting val", total=len(texts)) if shown else nullcontext() as progress:
+        for batch in by_length([prod(shape_of(row)) for row in rows], budget=MOST_TOKENS, most=together):
+            parts.append(encoder.logits([rows[place] for place in batch], run))
+            places += batch
+            if progress is not None:
+                progress.advance(len(batch))
+    return np.concatenate(parts)[np.argsort(places)]

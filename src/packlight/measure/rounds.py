@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -46,6 +47,7 @@ from packlight.models import label_mapping
 from packlight.progress import bar, info
 from packlight.runtime.engines import engine_info
 
+T = TypeVar("T")
 CHUNK = 256
 PAUSE = 0.02
 """seconds before each turn, so that spinning threads of the previous one fall asleep"""
@@ -267,9 +269,10 @@ def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[
 
     Abstaining counts as `outside` if the data has out-of-scope texts that no variant was trained on.
     """
-    batched = served = _predict(process, texts, split, BATCH)
     if engine_info(process.subject.engine).compared_with_batches or not process.subject.batch_invariant:
-        served = _predict(process, texts, split, 1)
+        batched, served = _predict(process, texts, split, BATCH), _predict(process, texts, split, 1)
+    else:
+        batched = served = _predict_by_length(process, texts, split)
     pairs = zip(served.predictions or [], batched.predictions or [], strict=True)
     answers = [ids[best] for best in served.predictions or []]
     if outside is not None and served.abstained:
@@ -293,6 +296,24 @@ def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
     for place, column in enumerate(label_mapping(labels, data.labels).columns):
         ids[column] = place
     return ids
+
+
+def _predict_by_length(process: Process, texts: Sequence[str], split: str) -> Reply:
+    """Predictions in the order of the texts, from batches of texts of similar length, which are padded less."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    reply = _predict(process, [texts[place] for place in order], split, BATCH)
+    back = np.argsort(order).tolist()
+    return Reply(
+        predictions=_taken(reply.predictions, back),
+        confidences=_taken(reply.confidences, back),
+        scope_scores=_taken(reply.scope_scores, back),
+        abstained=_taken(reply.abstained, back),
+    )
+
+
+def _taken(values: list[T] | None, places: Sequence[int]) -> list[T] | None:
+    """The values at some places; as they are if there are none."""
+    return [values[place] for place in places] if values else values
 
 
 def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> Reply:

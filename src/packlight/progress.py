@@ -1,4 +1,7 @@
-"""Progress: bars with the time left on terminals and in notebooks, a line per minute elsewhere, and a callback."""
+"""Progress: bars with the time left on terminals and in notebooks, a line per minute elsewhere, and a callback.
+
+rich is imported when there is something to show, because that takes as long as the rest of a command's start.
+"""
 
 import html
 import sys
@@ -6,26 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, Any
 
 from packlight.formatting import duration
 
-console = Console(stderr=True, highlight=False, emoji=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    console: Console
+    """standard error, unless quiet"""
+
 NOTEBOOK_SECONDS = 0.2
 """seconds between two updates of a bar in a notebook"""
 LINE_SECONDS = 60.0
 """seconds between two lines about long work if there is neither a terminal nor a notebook"""
 
 
+_settings = {"quiet": False}
+"""until there is a console"""
 _checks: list[Callable[[], None]] = []
 _watchers: list[Callable[[str, float, float], None]] = []
 
@@ -63,13 +64,22 @@ class Bar:
 @contextmanager
 def bar(title: str, total: float) -> Iterator[Bar]:
     """Show a bar while the block runs, in a notebook or on a terminal's standard error; elsewhere a line per minute."""
-    if console.is_jupyter:
+    if "IPython" in sys.modules and _console().is_jupyter:
         with _in_notebook(title) as show:
             yield Bar(title, total, show)
         return
     if not sys.stderr.isatty():
         yield Bar(title, total, _lines(title))
         return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -78,7 +88,7 @@ def bar(title: str, total: float) -> Iterator[Bar]:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=console,
+        console=_console(),
         transient=True,
     ) as progress:
         task = progress.add_task(title, total=total, note="")
@@ -108,7 +118,7 @@ def _lines(title: str) -> Callable[[float, float, str], None]:
 @contextmanager
 def _in_notebook(title: str) -> Iterator[Callable[[float, float, str], None]]:
     """A bar without widgets: an HTML element that is updated a few times per second and removed at the end."""
-    if console.quiet:
+    if _console().quiet:
         yield lambda _done, _total, _note: None
         return
     shown = import_module("IPython.display")  # installed in every notebook
@@ -163,19 +173,41 @@ def checking(check: Callable[[], None]) -> Iterator[None]:
 
 def info(message: str) -> None:
     """Print a line to standard error, unless quiet."""
-    _line(console, message)
+    _line(_console(), message)
 
 
 def warn(message: str) -> None:
     """Print a warning or an error to standard error, even if quiet."""
-    _line(Console(stderr=True, highlight=False, emoji=False), message)
+    _line(_new_console(), message)
 
 
-def _line(screen: Console, message: str) -> None:
+def _line(screen: "Console", message: str) -> None:
     """Wrap a message between words on a terminal. Elsewhere, keep it on one line."""
     screen.print(message, markup=False, soft_wrap=not screen.is_terminal)
 
 
 def set_quiet(*, quiet: bool) -> None:
     """Turn bars and messages off, or on again."""
-    console.quiet = quiet
+    _settings["quiet"] = quiet
+    if "console" in globals():
+        _console().quiet = quiet
+
+
+def __getattr__(name: str) -> Any:
+    """Make `console` when it is first used."""
+    if name != "console":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["console"] = made = _new_console()
+    made.quiet = _settings["quiet"]
+    return made
+
+
+def _console() -> "Console":
+    found: Console = getattr(sys.modules[__name__], "console")  # noqa: B009 - perhaps made by `__getattr__`
+    return found
+
+
+def _new_console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, emoji=False)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from packlight.cli import options
 from packlight.cli.show import print_tables, show_json
@@ -99,6 +98,8 @@ def score(
     if as_json:
         show_json(report)
         return
+    from rich.text import Text
+
     from packlight.report.scored import summary
 
     print_tables(Text("\n".join(summary(report))))

@@ -1,20 +1,25 @@
 """Print tables or one JSON document to standard output."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 120
 
 
-def console() -> Console:
+def console() -> "Console":
     """Standard output, as wide as the terminal, or 120 columns wide without one."""
+    from rich.console import Console  # JSON does without it
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(highlight=False, emoji=False, width=width)
 
 
-def print_tables(*parts: RenderableType) -> None:
+def print_tables(*parts: "RenderableType") -> None:
     """Print tables and texts with an empty line between them."""
     screen = console()
     for index, part in enumerate(parts):

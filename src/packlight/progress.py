@@ -203,7 +203,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _console() -> "Console":
-    found: Console = getattr(sys.modules[__name__], "console")  # noqa: B009 - perhaps made by `__getattr__`
+    found: Console = getattr(sys.modules[__name__], "console")  # noqa: B009 - possibly made by `__getattr__`
     return found
 
 

@@ -25,7 +25,7 @@ WALKS = $(shell grep -lE "mark\.walk" tests/*.py)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-walks test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-optimum test-openvino test-ray test-spark test-postgres test-deploy coverage soak lint types check docs format lock clean
+.PHONY: help install demo test test-walks test-browser test-models test-slow test-fuzz test-docs test-wheel test-lowest test-kserve test-optimum test-openvino test-ray test-spark test-postgres test-mariadb test-deploy coverage soak lint types check docs format lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -113,6 +113,10 @@ test-spark: $(TEST)  ## score on Spark with two executors, in an environment on 
 test-postgres: $(TEST)  ## share a search in a PostgreSQL database; needs a PostgreSQL server (Debian's package postgresql)
 	$(call ON_TOP,postgres,"psycopg[binary]>=3.2")
 	PACKLIGHT_POSTGRES=1 .venv-postgres/bin/python -m pytest tests/test_search_database.py
+
+test-mariadb: $(TEST)  ## share a search in a MariaDB database; needs a MariaDB server (Debian's package mariadb-server)
+	$(call ON_TOP,mariadb,PyMySQL)
+	PACKLIGHT_MARIADB=1 .venv-mariadb/bin/python -m pytest tests/test_search_database.py
 
 test-deploy: $(TEST)  ## start the output of `deploy` as Docker and Kubernetes do; needs root on Linux, and util-linux
 	$(BIN)/python -m pytest -m root tests/test_serve_deploy_contained.py

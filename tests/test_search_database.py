@@ -1,4 +1,4 @@
-"""Searches that share a database, with SQLite and, in `make test-postgres`, with PostgreSQL; two folders stand for two machines."""
+"""Searches that share a database: SQLite, and in named targets PostgreSQL and MariaDB; two folders stand for two machines."""
 
 import multiprocessing
 import threading
@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import invented
+import mariadb_server
 import postgres
 from packlight import extras
 from packlight.analysis.recommend import Constraints
@@ -29,17 +30,24 @@ REFERENCE_MS = 7.0
 
 
 @pytest.fixture(scope="module")
-def postgres_server():
+def postgresql():
     postgres.need_driver()
     with postgres.server() as url:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
+def mariadb():
+    mariadb_server.need_driver()
+    with mariadb_server.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'search.db'}"
-    return request.getfixturevalue("postgres_server")
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -49,9 +49,11 @@ class Pretended:
         self.milliseconds = milliseconds
         self.threads = 1
         self.turns = []
+        self.open = {1}
 
-    def use(self, threads):
+    def use(self, threads, *, only=False):
         self.threads = threads
+        self.open = {threads} if only else {*self.open, threads}
 
     def latency(self, texts, *, warm):
         assert warm
@@ -86,7 +88,7 @@ def test_both_take_turns_on_the_same_texts_until_the_verdict_is_clear():
         pytest.approx(4),
         pytest.approx(1),
     )
-    assert process.threads == 1, "the process is left as it was"
+    assert (process.threads, process.open) == (1, {1}), "the process is left as it was"
 
 
 def test_a_doubt_is_measured_longer_within_the_time():

@@ -73,10 +73,6 @@ def told(monkeypatch):
             self.subject, self.labels = subject, told.labels
             told.opened.append((subject.variant, threads))
             self.seen = False
-            self.threads = threads
-
-        def use(self, threads):
-            self.threads = threads
 
         def __enter__(self):
             return self

@@ -59,6 +59,8 @@ def test_it_changes_to_another_number_of_threads_and_back(artifact, variant):
         for threads in (2, 1, 2):
             process.use(threads)
             assert process.predict(TEXTS, batch=1).predictions == first.predictions
+        process.use(1, only=True)
+        assert process.predict(TEXTS, batch=1).predictions == first.predictions
         with pytest.raises(MeasurementError, match="threads=10000: give a whole number"):
             process.use(10_000)
 

@@ -80,7 +80,7 @@ def try_threads(
         if rounds >= MOST_ROUNDS or (
             rounds >= LEAST_ROUNDS and (_decided(samples, seed) or time.perf_counter() - start > seconds)
         ):
-            process.use(1)
+            process.use(1, only=True)
             return samples
 
 

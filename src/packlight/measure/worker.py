@@ -37,6 +37,8 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, tag="use"):
     """From now on, run the opened folder on another number of threads, in an engine of its own."""
 
     threads: int
+    only: bool
+    """whether to close the engines with other numbers"""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
@@ -108,6 +110,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
                     engines[request.threads] = _open(opened, request.threads)
                 engine = engines[request.threads]
                 engine.take_threads()
+                engines = {request.threads: engine} if request.only else engines
                 reply = Reply(labels=list(engine.labels))
             else:
                 assert engine is not None  # benchmark.process opens first

@@ -55,13 +55,17 @@ class Process:
         """
         return tuple(_present(self._reply().labels))
 
-    def use(self, threads: int) -> None:
+    def use(self, threads: int, *, only: bool = False) -> None:
         """Run on another number of threads from now on. The first time, the process opens the target once more.
+
+        Args:
+            threads: threads per inference.
+            only: whether to free the memory of the engines with other numbers.
 
         Raises:
             MeasurementError: if the engine cannot be opened, or if the process ends.
         """
-        self._ask(Use(threads=threads))
+        self._ask(Use(threads=threads, only=only))
 
     def latency(self, texts: Sequence[str], *, warm: int) -> tuple[list[float], list[float]]:
         """Time texts one at a time, after `warm` warm-up texts.

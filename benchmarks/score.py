@@ -9,9 +9,9 @@ on the machine changes, CPU time of all processes is taken. The labels of both c
 fewer, with `--predict-rows`: it holds all rows in memory.
 
 An earlier version of packlight may take part in each round with its own `predict --file`, which gets the same texts as lines. Its environment
-must open the same artifact:
+must open the same artifact, or give it an equal one in its own format:
 
-    python benchmarks/score.py … --earlier "earlier/bin/python -m packlight"
+    python benchmarks/score.py … --earlier "earlier/bin/python -m packlight" --earlier-artifact earlier/runs/clinc/variants/balanced
 
 A peer may take part, too: infinity-emb in an environment of its own, which answers the first `--peer-rows` of the same texts at its batch
 endpoint. It serves the float32 parent in PyTorch, as its users do, and may use all processors. Its start is not counted:
@@ -128,7 +128,7 @@ def run(name: str, options: argparse.Namespace, place: Path, rows: int) -> dict[
     command = shlex.split(options.earlier) if verb == "earlier" else COMMAND
     words = ["predict", str(artifact), "--file", str(place / "fewer.parquet"), "--json", "--quiet"]
     if verb == "earlier":
-        words = ["predict", str(artifact), "--file", str(place / "fewer.txt"), "--json"]
+        words = ["predict", str(options.earlier_artifact or artifact), "--file", str(place / "fewer.txt"), "--json"]
     elif verb == "score":
         shutil.rmtree(out, ignore_errors=True)
         words = [
@@ -234,6 +234,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="folder for the tables; by default the system's")
     parser.add_argument("--earlier", help="the command packlight of an earlier version, for its `predict --file`")
+    parser.add_argument("--earlier-artifact", type=Path, help="what it opens; by default the same")
     parser.add_argument("--peer", type=Path, help="the command infinity_emb of its own environment")
     parser.add_argument("--peer-model", type=Path, help="the folder that it serves")
     parser.add_argument("--peer-rows", type=int, default=10_000, help="rows for the peer")

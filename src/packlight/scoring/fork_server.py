@@ -1,8 +1,7 @@
 """The process that workers are forked from: it loads what all of them need, once.
 
 Started by `scoring.forked` as `python -m packlight.scoring.fork_server`. It gets one line, `Fork`. Each worker then exchanges lines
-with the command over its own socket. This process has one thread when it forks (beside that of pyarrow's jemalloc, which expects forks), and afterwards only
-reports how each worker ended.
+with the command over its own socket. This process has one thread when it forks, and afterwards only reports how each worker ended.
 """
 
 import gc

@@ -12,6 +12,9 @@ import msgspec
 from packlight.measure.child_process import ChildProcess
 from packlight.scoring.settings import Ended, Fork
 
+ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""keeps pyarrow's jemalloc from starting a thread, because only a process with one thread may fork"""
+
 
 class ForkServer:
     """The process that workers are forked from; a context manager that ends it and them."""
@@ -31,7 +34,7 @@ class ForkServer:
             self._sockets = [self._stack.enter_context(ours) for ours, _ in pairs]
             self._handles = tuple(theirs.enter_context(other).fileno() for _, other in pairs)
             self._process = self._stack.enter_context(
-                ChildProcess("packlight.scoring.fork_server", env, handles=self._handles, forks=True)
+                ChildProcess("packlight.scoring.fork_server", {**env, **ONE_THREAD}, handles=self._handles, forks=True)
             )
 
     def workers(self, count: int) -> list["ForkedWorker"]:

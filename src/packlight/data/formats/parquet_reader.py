@@ -23,7 +23,8 @@ def read_parquet(file: str, data: bytes, encoding: str | None = None) -> Table: 
     pyarrow = extras.load("pyarrow", purpose=f"reading {file}")
     parquet = extras.load("pyarrow.parquet", purpose=f"reading {file}")
     try:
-        table = parquet.read_table(pyarrow.BufferReader(data))
+        # `read_table` would import pyarrow.dataset, and with it pandas.
+        table = parquet.ParquetFile(pyarrow.BufferReader(data)).read()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{file} is not a readable Parquet file ({error}); write it again") from error
     if not table.num_rows:

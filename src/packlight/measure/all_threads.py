@@ -66,9 +66,8 @@ def try_threads(
     single = texts[: max(FEWEST_TEXTS, min(MOST_TEXTS, round(1e3 * TURN / milliseconds)))]
     taken = {1: _Taken(), threads: _Taken()}
     chooser = random.Random(f"{seed}/{process.subject.variant}")  # noqa: S311 - no secret
-    for count in (threads, 1):
-        process.use(count)
-        process.throughput(texts[:BATCH])
+    process.use(threads)
+    process.throughput(texts[:WARM])
     start = time.perf_counter()
     while True:
         for count in chooser.sample(list(taken), len(taken)):

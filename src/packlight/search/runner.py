@@ -24,15 +24,16 @@ from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
 from packlight.measure.rounds import BenchmarkConfig
 from packlight.measure.sampling import BATCH
-from packlight.models import resolve
+from packlight.models import Checkpoint, resolve
 from packlight.pipeline.matching import check_labels
 from packlight.pipeline.preflight import check_abstain, check_start
 from packlight.pipeline.resolving import FILE as RESOLVED
-from packlight.pipeline.resolving import settle as settle_here
+from packlight.pipeline.resolving import Resolved, settle
 from packlight.pipeline.runner import DEFAULT_MODEL
 from packlight.pipeline.thread_trial import planned_training
 from packlight.progress import info
 from packlight.runtime import processor
+from packlight.runtime.artifact import Artifact
 from packlight.search.conclude import MOST_MEMBERS, conclude
 from packlight.search.database import Database, check_database, reachable
 from packlight.search.front import members_of
@@ -54,7 +55,10 @@ from packlight.search.teacher import (
 from packlight.search.trial import TrialRunner, report_trial
 from packlight.steps.distill.options import Distill
 from packlight.steps.finetune.options import Finetune
+from packlight.steps.step import Step
 
+STUDENT = Distill(name="student")
+"""stands for the students of the trials"""
 REPORT_SECONDS = 20.0
 """seconds for opening the variants, the machine's rates and the report"""
 REFUSED_AT_FIRST = 5
@@ -150,15 +154,13 @@ def search(
     with asked, SearchLock(out) as lock:
         # Other processes may be using the folder, so a search that is rejected replaces nothing in it.
         check(out, about)
-        with as_one(out):
-            training = planned_training([step, Distill(name="student")], checkpoint or resolve(str(teacher)), data)
-            resolved = settle_here(out / RESOLVED, threads=train_threads, training=training)
         try:
-            origin = (
-                train_teacher(step, checkpoint, data, out, about, deadline, resolved)
-                if checkpoint is not None
-                else adopt_teacher(str(teacher), data, out, about, deadline)
-            )
+            if checkpoint is not None:
+                resolved = _settled(out, train_threads, [step, STUDENT], checkpoint, data)
+                origin = train_teacher(step, checkpoint, data, out, about, deadline, resolved)
+            else:
+                origin = adopt_teacher(str(teacher), data, out, about, deadline)
+                resolved = _settled(out, train_threads, [STUDENT], origin, data)
             baseline = exported_baseline(origin, data, out, seed, deadline)
         except OutOfTime as error:
             raise PacklightError(
@@ -191,6 +193,14 @@ def search(
             return _end(runner, lock, effort)
         finally:
             store.close()
+
+
+def _settled(
+    out: Path, train_threads: int | None, steps: Sequence[Step], start: Checkpoint | Artifact, data: Dataset
+) -> Resolved:
+    """The values that steps leave to the machine. One process at a time settles them."""
+    with as_one(out):
+        return settle(out / RESOLVED, threads=train_threads, training=planned_training(steps, start, data))
 
 
 def _check_teacher(teacher: str | None, stated: Mapping[str, object], storage: str | None) -> None:

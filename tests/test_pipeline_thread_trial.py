@@ -1,5 +1,6 @@
 """The trial that chooses the number of threads for training: when it is held, what it decides, and what it leaves alone."""
 
+import dataclasses
 import json
 
 import pytest
@@ -160,3 +161,9 @@ def test_runs_single_steps_and_searches_hold_the_same_trial(
     with pytest.raises(Settled):
         WAYS[way](data, str(folder), tmp_path / "out")
     assert len(trials) == 1
+
+
+def test_what_transformers_does_not_know_is_left_to_the_step(start, data, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "unheard-of"}')
+    unknown = planned_training([Finetune(name="a")], dataclasses.replace(start, path=tmp_path), data)
+    assert time_threads(unknown, 2, bf16=False) == {}

@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers import __version__ as version
 from transformers.utils import logging
 
@@ -99,14 +99,27 @@ def empty_classifier(folder: Path) -> PreTrainedModel:
     Raises:
         ModelError: if transformers doesn't know the architecture.
     """
+    config = read_config(folder)
     try:
-        config = AutoConfig.from_pretrained(folder, **_OPEN)
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except _REFUSALS as error:
         raise ModelError(f"{folder}: its architecture is unknown to transformers: {error}") from error
     _fold(model, folder, filled=False)
     model.eval()
     return model
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """The content of `config.json`.
+
+    Raises:
+        ModelError: if transformers doesn't know the architecture.
+    """
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder, **_OPEN)
+    except _REFUSALS as error:
+        raise ModelError(f"{folder}: its architecture is unknown to transformers: {error}") from error
+    return config
 
 
 def _fold(model: PreTrainedModel, folder: Path, *, filled: bool = True) -> None:

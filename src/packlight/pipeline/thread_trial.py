@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from packlight.data import Dataset
 from packlight.data.dataset import evenly_spaced
+from packlight.errors import ModelError
 from packlight.formatting import counted
 from packlight.models import Checkpoint
 from packlight.models.tokenizer import tokenizer_file
@@ -73,17 +74,20 @@ def planned_training(
 def time_threads(planned: PlannedTraining, most: int, *, bf16: bool) -> dict[int, float]:
     """The median time of an update of one layer by number of threads, in milliseconds.
 
-    Empty for a short training, and for the rare architecture that doesn't state its width.
+    Empty for a short training, for the rare architecture that doesn't state its width, and for one that transformers doesn't
+    know, which the step itself rejects.
 
     Args:
         planned: the training.
         most: number of processors. Their powers of two, and all of them, are tried.
         bf16: multiply in bfloat16.
     """
-    from transformers import AutoConfig  # takes seconds, and is not needed with one processor
+    from packlight.models.hf_model import read_config  # takes seconds, and is not needed with one processor
 
-    config = AutoConfig.from_pretrained(planned.start.path, local_files_only=True, trust_remote_code=False)
-    config = config.get_text_config()
+    try:
+        config = read_config(planned.start.path).get_text_config()
+    except ModelError:
+        return {}
     if getattr(config, "hidden_size", None) is None:
         return {}
     update = _update(config, _tokens(planned), bf16=bf16)

@@ -94,3 +94,13 @@ def test_percentiles_stand_in_for_samples_at_their_slow_ends():
 def test_samples_must_be_times(samples):
     with pytest.raises(PacklightError, match="positive times"):
         from_samples(samples, 1.0)
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.8, 3.0, 7.0])
+@pytest.mark.parametrize("count", [200, 3100, 3500])
+def test_requests_that_are_served_faster_wait_as_much_less(count, factor):
+    service = from_samples([1.0] * (count - count // 100) + [50.0] * (count // 100), mean_ms=1.49)
+    faster = service.faster(factor)
+    assert faster.mean_ms == pytest.approx(service.mean_ms / factor)
+    assert faster.squared_cv == service.squared_cv
+    assert Queue(4, 1.0, faster).p99_ms() == pytest.approx(Queue(4, 1.0, service).p99_ms() / factor)

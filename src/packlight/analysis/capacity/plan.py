@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from packlight.analysis.capacity.prices import Machine, PriceTable, default_prices
-from packlight.analysis.capacity.queueing import TAIL, Queue, ServiceTimes, from_percentiles, from_samples
+from packlight.analysis.capacity.queueing import ROUNDING, TAIL, Queue, ServiceTimes, from_percentiles, from_samples
 from packlight.errors import PacklightError
 from packlight.measure.results import Measurement, Measurements
 
-ROUNDING = 1e-12
-"""rounding error of a sum in another order"""
 UTILISATION = 0.7
 SECONDS_PER_HOUR = 3600
 

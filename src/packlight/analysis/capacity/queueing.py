@@ -32,6 +32,8 @@ Array = npt.NDArray[np.floating[Any]]
 BISECTIONS = 60
 TAIL = 0.01
 """share of requests that take longer than the p99"""
+ROUNDING = 1e-12
+"""rounding error of a sum in another order"""
 
 
 @dataclass(frozen=True)
@@ -135,5 +137,5 @@ class Queue:
         high = float(self.service.values_ms.max()) + self.wait_if_any_ms * float(-np.log(TAIL))
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.share_above(middle) > TAIL else (low, middle)
+            low, high = (middle, high) if self.share_above(middle) > TAIL + ROUNDING else (low, middle)
         return high

@@ -1,6 +1,7 @@
 // Workers, machines and money for a rate: the formulas of packlight.capacity (M/G/c queue; sources are named there).
 
 const TAIL = 0.01;
+const ROUNDING = 1e-12;
 const SECONDS_PER_HOUR = 3600;
 const WORTH = 1.1;
 
@@ -31,14 +32,14 @@ const p99WithWait = (workers, load, service) => {
   let [low, high] = [0, Math.max(...service.times) - wait * Math.log(TAIL)];
   for (let step = 0; step < 40; step += 1) {
     const middle = (low + high) / 2;
-    if (shareAbove(middle, workers, load, service) > TAIL) low = middle;
+    if (shareAbove(middle, workers, load, service) > TAIL + ROUNDING) low = middle;
     else high = middle;
   }
   return high;
 };
 
 const fewestWithin = (p99, fewest, load, service) => {
-  const kept = (workers) => shareAbove(p99, workers, load, service) <= TAIL;
+  const kept = (workers) => shareAbove(p99, workers, load, service) <= TAIL + ROUNDING;
   if (kept(fewest)) return fewest;
   let [tooFew, enough] = [fewest, 2 * fewest];
   while (!kept(enough)) [tooFew, enough] = [enough, 2 * enough];

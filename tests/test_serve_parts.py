@@ -10,8 +10,11 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from packlight.cli import app
 from packlight.errors import PacklightError
+from packlight.serve import server
 from packlight.serve.app import create
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.http_errors import HTTPError
@@ -270,3 +273,14 @@ def test_the_description_follows_from_the_records_and_the_limits():
     assert set(schemas) - named == set(), "described, but nothing refers to it"
     for name in ("text_bytes", '"texts"'):
         assert name not in text, "a limit that was not filled in"
+
+
+@pytest.mark.parametrize(("threads", "workers"), [(1, 8), (2, 4), (3, 2), (16, 1)])
+def test_there_are_as_many_workers_as_have_processors_for_their_threads(monkeypatch, threads, workers):
+    monkeypatch.setattr(server.sys, "platform", "linux")
+    monkeypatch.setattr(server, "cpu_budget", lambda: 8)
+    asked = []
+    monkeypatch.setattr(server, "serve", asked.append)
+    said = CliRunner().invoke(app, ["serve", "artifact", "--threads", str(threads)])
+    assert said.exit_code == 0, said.output
+    assert [(each.threads, each.workers) for each in asked] == [(threads, workers)]

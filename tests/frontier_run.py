@@ -10,7 +10,8 @@ from shared import made_once
 QUICK = "epochs: 2, min_updates: 0, batch_size: 16, learning_rate: 4.0e-3, max_length: 24, bf16: false"
 ONCE = QUICK.replace("epochs: 2", "epochs: 1")
 STATIC = (
-    "epochs: 6, batch_size: 16, learning_rate: 2.0e-2, buckets: 512, embedding_dim: 16, hidden_size: 16, augment: 1.0"
+    "epochs: 6, batch_size: 16, learning_rate: 2.0e-2, buckets: 512, embedding_dim: 16, hidden_size: 16, augment: 1.0, "
+    "word_vectors: 30, word_dim: 8"
 )
 RECIPE = f"""
 version: 1

@@ -23,7 +23,15 @@ from packlight.search.space import Space
 from packlight.search.store import Store
 
 SPACE = Space(
-    layers=6, neurons=1536, heads=12, pieces=2000, vocabulary=30000, epochs=(5, 10), calibrated=False, max_length=64
+    layers=6,
+    neurons=1536,
+    heads=12,
+    pieces=2000,
+    vocabulary=30000,
+    words=3000,
+    epochs=(5, 10),
+    calibrated=False,
+    max_length=64,
 )
 ABOUT = Metadata(data="d", seed=0, threads=1, teacher="t")
 REFERENCE_MS = 7.0

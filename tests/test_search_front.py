@@ -15,7 +15,7 @@ from packlight.search.pruning import accuracy_at, projected_accuracy, prune_reas
 from packlight.search.rows import Point, ProbeResult, Row
 from packlight.search.space import Design, Ngrams
 
-NGRAMS = Design(ngrams=Ngrams(buckets=4096, width=32, ngram_augment=0))
+NGRAMS = Design(ngrams=Ngrams(buckets=4096, width=32, word_vectors=0, ngram_augment=0))
 TEXTS = 200
 DATA = dataset_from_rows([(f"text {number}", "ab"[number % 2]) for number in range(1000)], source="invented")
 

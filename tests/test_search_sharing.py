@@ -16,7 +16,15 @@ from packlight.search.space import Space
 from packlight.search.trial import TrialRunner
 
 SPACE = Space(
-    layers=6, neurons=1536, heads=12, pieces=2000, vocabulary=30000, epochs=(5, 10), calibrated=False, max_length=64
+    layers=6,
+    neurons=1536,
+    heads=12,
+    pieces=2000,
+    vocabulary=30000,
+    words=3000,
+    epochs=(5, 10),
+    calibrated=False,
+    max_length=64,
 )
 STUDENT = SPACE.first()[1].student
 

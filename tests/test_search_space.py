@@ -19,7 +19,15 @@ from packlight.steps.step import Span
 
 pytest_plugins = ["tiny_run"]
 SPACE = Space(
-    layers=6, neurons=1536, heads=12, pieces=2000, vocabulary=30000, epochs=(5, 10, 20), calibrated=True, max_length=64
+    layers=6,
+    neurons=1536,
+    heads=12,
+    pieces=2000,
+    vocabulary=30000,
+    words=3000,
+    epochs=(5, 10, 20),
+    calibrated=True,
+    max_length=64,
 )
 TEACHER = "teacher"
 
@@ -117,9 +125,12 @@ def test_a_design_is_proposed_again_by_its_parameters():
 
 
 def test_the_size_of_n_grams_is_known_before_they_are_taught():
-    assert ngram_bytes(Ngrams(buckets=4096, width=32, ngram_augment=0), SPACE, labels=10) == (
-        4096 * 32 + 32 * 256 + 256 * 10 + 4 * (32 + 2 * (256 + 10))
-    )
+    ngrams = Ngrams(buckets=4096, width=32, word_vectors=0, ngram_augment=0)
+    alone = 4096 * 32 + 32 * 256 + 256 * 10 + 4 * (32 + 2 * (256 + 10))
+    assert ngram_bytes(ngrams, SPACE, labels=10) == alone
+    # Each word takes 192 halves of a byte, a weight and a hash; the columns take a scale and a row of the head.
+    with_words = msgspec.structs.replace(ngrams, word_vectors=5000)
+    assert ngram_bytes(with_words, SPACE, labels=10) == alone + SPACE.words * (96 + 8) + 192 * (4 + 256)
 
 
 def test_the_ranges_follow_from_teacher_and_data(tiny_run, tiny):

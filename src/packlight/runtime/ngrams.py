@@ -37,7 +37,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def rows(self, text: str) -> Rows:
         """Rows of the text's n-grams, from 0 to `buckets` - 1, at least one: int64 [n-grams]."""
-        words = [word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]]
+        words = [word.encode(errors="replace") for word in normal(text).split()[: self.max_words]]
         found = [np.array(self._of_words(words), dtype=np.uint32)]
         if self.characters:
             found += self._of_characters(b" %b " % b" ".join(words))
@@ -52,7 +52,7 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """
         if len(texts) < 2 or not self.characters:
             return [self.rows(text) for text in texts]
-        words = [[word.encode(errors="replace") for word in _normal(text).split()[: self.max_words]] for text in texts]
+        words = [[word.encode(errors="replace") for word in normal(text).split()[: self.max_words]] for text in texts]
         word_hashes = [self._of_words(each) for each in words]
         padded = [b" %b " % b" ".join(each) for each in words]
         sizes = np.array([len(each) for each in padded])
@@ -76,7 +76,14 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def truncated(self, text: str) -> bool:
         """Whether the text has more words than are used."""
-        return len(text) > self.max_words and len(_normal(text).split()) > self.max_words
+        return len(text) > self.max_words and len(normal(text).split()) > self.max_words
+
+    def used(self, text: str) -> str:
+        """The part of a text that is used, in the form in which it is hashed."""
+        whole = normal(text)
+        if len(whole) <= self.max_words:
+            return whole
+        return " ".join(whole.split()[: self.max_words])
 
     def _of_words(self, words: list[bytes]) -> list[int]:
         hashes = [crc32(word) for word in words] or [0]
@@ -125,6 +132,6 @@ def _factors(lengths: tuple[int, ...]) -> npt.NDArray[np.uint32]:
     return factors
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
     """Convert to lower case and compatibility forms, so that texts that look the same get the same hashes."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()

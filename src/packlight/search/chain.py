@@ -6,7 +6,7 @@ makes it, and a hash of all steps up to it.
 
 import hashlib
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -82,8 +82,17 @@ def probe_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
 
 def ngram_bytes(ngrams: Ngrams, space: Space, labels: int) -> int:
     """Size of a static student's tensors in bytes."""
-    options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width} | dict(space.ngram_options)
-    return DistillStatic(name="ngrams", **options).tensor_bytes(labels)
+    return DistillStatic(name="ngrams", **_ngram_options(ngrams, space)).tensor_bytes(labels, words=space.words)
+
+
+def _ngram_options(ngrams: Ngrams, space: Space) -> dict[str, Any]:
+    chosen = {
+        "buckets": ngrams.buckets,
+        "embedding_dim": ngrams.width,
+        "word_vectors": ngrams.word_vectors,
+        "augment": float(ngrams.ngram_augment),
+    }
+    return chosen | dict(space.ngram_options)
 
 
 def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
@@ -109,9 +118,8 @@ def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, 
 
 
 def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]:
-    prefix = f"n{ngrams.buckets // 1024}k-w{ngrams.width}"
-    options = {"buckets": ngrams.buckets, "embedding_dim": ngrams.width, "augment": float(ngrams.ngram_augment)}
-    trained = DistillStatic(name="ngrams", parent=teacher, **(options | dict(space.ngram_options)))
+    prefix = f"n{ngrams.buckets // 1024}k-w{ngrams.width}-k{ngrams.word_vectors // 1000}"
+    trained = DistillStatic(name="ngrams", parent=teacher, **_ngram_options(ngrams, space))
     step = _named(prefix, trained)
     return (step, *_calibrated(prefix, step, space))
 

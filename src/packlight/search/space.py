@@ -57,6 +57,7 @@ class Ngrams(msgspec.Struct, frozen=True, kw_only=True):
 
     buckets: int
     width: int
+    word_vectors: int
     ngram_augment: int
 
 
@@ -109,6 +110,8 @@ class Space:
     """number of tokens that the training texts use"""
     vocabulary: int
     """number of tokens in its vocabulary"""
+    words: int
+    """number of words that a static student can know: those of the training texts and of the vocabulary"""
     epochs: tuple[int, ...]
     calibrated: bool
     """whether each trial ends with an out-of-scope threshold"""
@@ -141,7 +144,7 @@ class Space:
             int8="dynamic",
             embeddings="int8",
         )
-        ngrams = Ngrams(buckets=32768, width=64, ngram_augment=2)
+        ngrams = Ngrams(buckets=32768, width=64, word_vectors=20_000, ngram_augment=2)
         designs = (
             Design(ngrams=ngrams),
             Design(student=student),
@@ -182,6 +185,7 @@ def _ngrams(trial: Suggester) -> Ngrams:
     return Ngrams(
         buckets=_suggest(trial, DistillStatic, "buckets"),
         width=_suggest(trial, DistillStatic, "embedding_dim", name="width"),
+        word_vectors=_suggest(trial, DistillStatic, "word_vectors"),
         ngram_augment=_suggest(trial, DistillStatic, "augment", name="ngram_augment"),
     )
 
@@ -216,6 +220,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
     from packlight.models.hf_model import open_classifier  # with the next ones, imports torch
     from packlight.models.inspecting import structure_of
     from packlight.models.mean_pooling import encoder_layers
+    from packlight.steps.distill_static.known_words import choose_words
 
     model = open_classifier(teacher.path)
     structure = structure_of(model)
@@ -228,6 +233,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         heads=structure.heads or None,
         pieces=len(used),
         vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
+        words=len(choose_words(teacher.tokenizer_path, data.train.texts)),
         epochs=tuple(dict.fromkeys((max(1, usual // 2), usual, 2 * usual))),
         calibrated=data.oos_label in data.label_set and data.oos_label in data.val.labels,
         max_length=teacher.manifest.max_length,

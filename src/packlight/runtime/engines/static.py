@@ -4,12 +4,17 @@
         embedding    int8     [buckets, width]     each n-gram's vector; int4 is uint8 [buckets, width / 2], two values
                                                    per byte, the first one in the low bits, each plus 8
         scale        float32  [width]              of the embedding's columns
-        first        int8     [width, hidden]      with first_scale and first_bias, float32 [hidden]
+        words        uint8    [words, breadth / 2] each known word's vector, in int4 as above; words may be 0
+        word_scale   float32  [breadth]            of its columns
+        word_weights float32  [words]              factor of each word
+        word_hashes  uint32   [words]              by which words are found, all different
+        first        int8     [width + breadth, hidden]  with first_scale and first_bias, float32 [hidden]
         last         int8     [hidden, labels]     with last_scale and last_bias, float32 [labels]
     config.json, key packlight_ngrams              the n-grams to look up
 
-logits = relu((sum of the n-grams' vectors / sqrt(their number)) first + first_bias) last + last_bias, where each int8
-matrix is multiplied by its scale when the artifact is opened.
+logits = relu([n-grams, words] first + first_bias) last + last_bias, where `n-grams` is the sum of the n-grams' vectors / sqrt(their
+number), `words` the weighted sum of the known words' vectors / sqrt(their number), and each integer matrix is multiplied by its scale
+when the artifact is opened.
 """
 
 import json
@@ -23,8 +28,9 @@ import numpy.typing as npt
 
 from packlight.errors import ArtifactError
 from packlight.runtime.artifact import STATIC, Artifact
+from packlight.runtime.bag import Bag, BagReader
 from packlight.runtime.engine import Engine, EngineInfo, Logits
-from packlight.runtime.ngrams import NGrams, Rows
+from packlight.runtime.ngrams import NGrams
 
 CONFIG_KEY = "packlight_ngrams"
 Tensors = dict[str, npt.NDArray[Any]]
@@ -34,12 +40,15 @@ LONGEST = 64
 """maximum length of a character n-gram in bytes, far beyond what is useful"""
 ONES = np.ones(1024, dtype=np.float32)
 """covers the usual number of n-grams; a text with more needs a new array"""
-TENSORS = ("embedding", "scale", "first", "first_scale", "first_bias", "last", "last_scale", "last_bias")
+TENSORS = (
+    "embedding", "scale", "words", "word_scale", "word_weights", "word_hashes", "first", "first_scale", "first_bias", "last",
+    "last_scale", "last_bias",
+)  # fmt: skip
 INT4_OFFSET = 8
 """added to an int4 value, from -7 to 7, so that it fits into half a byte without a sign"""
 
 
-class StaticEngine(Engine[Rows]):
+class StaticEngine(Engine[Bag]):
     """A static artifact."""
 
     info = EngineInfo(
@@ -70,53 +79,50 @@ class StaticEngine(Engine[Rows]):
         self.labels = artifact.labels
         del threads
         self.threads = 1
-        self._ngrams = read_ngrams(artifact.path / "config.json")
+        ngrams = read_ngrams(artifact.path / "config.json")
         tensors = read_tensors(artifact.model_path)
-        _check_shapes(tensors, self._ngrams.buckets, len(self.labels), artifact.path)
-        self._embedding = unpacked(tensors["embedding"])
-        self._first = np.ascontiguousarray(tensors["scale"][:, None] * (tensors["first"] * tensors["first_scale"]))
+        _check_shapes(tensors, ngrams.buckets, len(self.labels), artifact.path)
+        self._reader = BagReader(ngrams, tensors["word_hashes"])
+        self._embedding, self._words = unpacked(tensors["embedding"]), unpacked(tensors["words"])
+        self._word_weights = tensors["word_weights"]
+        scale = np.concatenate([tensors["scale"], tensors["word_scale"]])
+        self._first = np.ascontiguousarray(scale[:, None] * (tensors["first"] * tensors["first_scale"]))
         self._first_bias = tensors["first_bias"]
         self._last, self._last_bias = tensors["last"] * tensors["last_scale"], tensors["last_bias"]
+        self._width = self._embedding.shape[1]
 
-    def encode(self, texts: Sequence[str]) -> list[Rows]:
-        """The table rows of each text's n-grams."""
+    def encode(self, texts: Sequence[str]) -> list[Bag]:
+        """The rows of each text's n-grams and known words."""
         chunks = [texts[start : start + ENCODED_TOGETHER] for start in range(0, len(texts), ENCODED_TOGETHER)]
-        return [rows for chunk in chunks for rows in self._ngrams.rows_of_each(chunk)]
+        return [bag for chunk in chunks for bag in self._reader.read(chunk)]
 
-    def truncated(self, texts: Sequence[str], encoded: Sequence[Rows]) -> list[bool]:
+    def truncated(self, texts: Sequence[str], encoded: Sequence[Bag]) -> list[bool]:
         """For each text, whether it has more words than the model's maximum."""
         del encoded
-        return [self._ngrams.truncated(text) for text in texts]
+        return [self._reader.ngrams.truncated(text) for text in texts]
 
-    def logits(self, encoded: Sequence[Rows]) -> Logits:
+    def logits(self, encoded: Sequence[Bag]) -> Logits:
         """Run texts one at a time: float32 of shape [texts, labels]."""
-        if len(encoded) == 1:
-            return self._answer(encoded[0])[None]
         chunks = [encoded[start : start + RUN_TOGETHER] for start in range(0, len(encoded), RUN_TOGETHER)]
         return np.concatenate([self._answers(chunk) for chunk in chunks])
 
-    def _answer(self, rows: Rows) -> Logits:
-        # Sums of bytes are whole numbers, which float32 adds without error, and BLAS adds them twice as fast as NumPy's
-        # sum.
-        count = len(rows)
-        ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
-        pooled = ones @ self._embedding.take(rows, axis=0).astype(np.float32)
-        pooled /= np.float32(count**0.5)
-        hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
-        logits: Logits = hidden @ self._last + self._last_bias
-        return logits
-
-    def _answers(self, texts: Sequence[Rows]) -> Logits:
-        """As `_answer` for each text, bit for bit: the products here are also of a vector and a matrix each."""
-        vectors = self._embedding.take(np.concatenate(texts), axis=0)
-        pooled = np.empty((len(texts), 1, vectors.shape[1]), dtype=np.float32)
+    def _answers(self, bags: Sequence[Bag]) -> Logits:
+        """Logits of a few texts. Every product is of a vector and a matrix, so that a text's logits don't depend on the others."""
+        vectors = self._embedding.take(np.concatenate([bag.ngrams for bag in bags]), axis=0)
+        pooled = np.zeros((len(bags), 1, len(self._first)), dtype=np.float32)
         start = 0
-        for place, rows in enumerate(texts):
-            count = len(rows)
+        for bag, row in zip(bags, pooled[:, 0], strict=True):
+            count = len(bag.ngrams)
+            # Sums of bytes are whole numbers, which float32 adds without error, and BLAS adds them twice as fast as
+            # NumPy's sum.
             ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
-            np.matmul(ones, vectors[start : start + count].astype(np.float32), out=pooled[place, 0])
+            np.matmul(ones, vectors[start : start + count].astype(np.float32), out=row[: self._width])
+            row[: self._width] /= np.float32(count**0.5)
+            if known := len(bag.words):
+                words = self._words.take(bag.words, axis=0).astype(np.float32)
+                np.matmul(self._word_weights[bag.words], words, out=row[self._width :])
+                row[self._width :] /= np.float32(known**0.5)
             start += count
-        pooled /= np.array([len(rows) ** 0.5 for rows in texts], dtype=np.float32)[:, None, None]
         hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
         logits: Logits = (hidden @ self._last + self._last_bias)[:, 0]
         return logits
@@ -124,20 +130,31 @@ class StaticEngine(Engine[Rows]):
 
 def _check_shapes(tensors: Tensors, buckets: int, labels: int, where: Path) -> None:
     """See the module's table."""
-    width, hidden = tensors["scale"].shape, tensors["first_bias"].shape
+    width, breadth, hidden = (tensors[name].size for name in ("scale", "word_scale", "first_bias"))
+    words = tensors["word_hashes"].size
     packed = tensors["embedding"].dtype == np.uint8
     wanted = {
-        "embedding": (buckets, *(each // 2 if packed else each for each in width)),
-        "scale": width[:1],
-        "first": (*width, *hidden),
-        "first_scale": hidden[:1],
-        "first_bias": hidden[:1],
-        "last": (*hidden, labels),
+        "embedding": (buckets, width // 2 if packed else width),
+        "scale": (width,),
+        "words": (words, breadth // 2),
+        "word_scale": (breadth,),
+        "word_weights": (words,),
+        "word_hashes": (words,),
+        "first": (width + breadth, hidden),
+        "first_scale": (hidden,),
+        "first_bias": (hidden,),
+        "last": (hidden, labels),
         "last_scale": (labels,),
         "last_bias": (labels,),
     }
     fits = all(tensors[name].shape == shape for name, shape in wanted.items())
-    kinds = {"embedding": (np.int8, np.uint8), "first": (np.int8,), "last": (np.int8,)}
+    kinds = {
+        "embedding": (np.int8, np.uint8),
+        "words": (np.uint8,),
+        "word_hashes": (np.uint32,),
+        "first": (np.int8,),
+        "last": (np.int8,),
+    }
     if not fits or any(tensors[name].dtype not in each for name, each in kinds.items()):
         raise ArtifactError(f"{where}: its table doesn't match its configuration; build the artifact again")
 
@@ -152,7 +169,7 @@ def unpacked(embedding: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
     """An embedding as int8 [rows, width]."""
     if embedding.dtype == np.int8:
         return embedding
-    halves = np.stack([embedding & 15, embedding >> 4], axis=-1).reshape(len(embedding), -1)
+    halves = np.stack([embedding & 15, embedding >> 4], axis=-1).reshape(len(embedding), 2 * embedding.shape[1])
     return halves.astype(np.int8) - np.int8(INT4_OFFSET)
 
 

@@ -15,6 +15,7 @@ from packlight.steps.training.options import (
     Augment,
     LogitWeight,
     MinTexts,
+    Teachers,
     Temperature,
     Training,
     UnlabeledTexts,
@@ -57,10 +58,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
         tuple[Count, ...] | Positive,
         described("Encoder layers of the teacher to start from: how many, evenly spaced, or their indices from 0."),
     ] = 3
-    teachers: Annotated[
-        tuple[Name, ...],
-        described("More teachers. Their logits are averaged with the first teacher's.", takes="variant"),
-    ] = ()
+    teachers: Teachers = ()
     soft_labels: Annotated[
         str | None,
         described(

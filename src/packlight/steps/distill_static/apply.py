@@ -1,117 +1,44 @@
-"""Distilling a classifier into hashed n-gram embeddings and a small head.
+"""Distilling a classifier into hashed n-gram embeddings, vectors of known words and a small head.
 
-The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) with one hidden
+The student is a bag of n-grams (Joulin et al. 2017, Bag of Tricks for Efficient Text Classification) and of words with one hidden
 layer, trained on a transformer's logits for the training texts and for unlabelled texts generated from them (compare Tang et al.
-2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). It is stored in int8, its embedding in
-int4 on request, with one scale for each column. Outside training, and on `val` too, the rounded matrices are used.
+2019, Distilling Task-Specific Knowledge from BERT into Simple Neural Networks). It is stored in int8, its word vectors in
+int4, its embedding too on request, with one scale for each column. Outside training, and on `val` too, the rounded matrices are
+used.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from packlight.data import Dataset
 from packlight.models.hf_model import open_classifier
 from packlight.progress import bar
 from packlight.runtime.artifact import STATIC
-from packlight.runtime.engines.static import CONFIG_KEY, packed_int4
-from packlight.runtime.ngrams import NGrams, Rows
+from packlight.runtime.bag import Bag, BagReader
+from packlight.runtime.engines.static import CONFIG_KEY
+from packlight.runtime.ngrams import NGrams
 from packlight.steps.context import StepContext, StepResult, write_own_config
+from packlight.steps.distill_static.known_words import choose_words
 from packlight.steps.distill_static.options import DistillStatic
+from packlight.steps.distill_static.student import StaticStudent, answers, batch_of, save_static
+from packlight.steps.distill_static.word_vectors import WordTable, word_table
 from packlight.steps.training.devices import device_here
 from packlight.steps.training.lengths import choose_length, length_facts
 from packlight.steps.training.objectives import distillation_loss
-from packlight.steps.training.teacher_targets import student_training_data, teacher_outputs
-from packlight.steps.training.training_data import TrainingData
+from packlight.steps.training.teacher_targets import TeacherOutputs, student_training_data, teacher_outputs
+from packlight.steps.training.training_data import NO_LABEL, TrainingData
 
-INT8_LIMIT, INT4_LIMIT = 127, 7
-
-INT4_RANGE = 2.5
-"""standard deviations of a column that int4 covers; values beyond become the limit"""
-
-SMALLEST_SCALE = 1e-8
-
-START = 0.1
-"""standard deviation of the embedding before training"""
-
-HEAD_DROPOUT = 0.2
-
-EVAL_BATCH = 256
+WORD_DROPOUT = 0.1
+"""share of a text's known words to leave out during training"""
 MOST_WORDS = 8192
 """upper bound of `max_length`"""
 
 WEIGHT_DECAY = 1e-4
-
-
-class StaticStudent(nn.Module):
-    """The student. See `engines.static` for the formula. Outside training, all matrices are rounded as they are stored.
-
-    An int4 embedding is rounded in training too, and the gradient passes through unchanged (Bengio et al. 2013, Estimating
-    or Propagating Gradients Through Stochastic Neurons, section 4): its steps are too coarse to be rounded afterwards.
-    """
-
-    def __init__(self, options: DistillStatic, labels: int) -> None:
-        """Start with small random vectors. The caller sets the seed."""
-        super().__init__()
-        self.embedding = nn.Parameter(torch.randn(options.buckets, options.embedding_dim) * START)
-        self.first = nn.Linear(options.embedding_dim, options.hidden_size)
-        self.last = nn.Linear(options.hidden_size, labels)
-        self.drop = nn.Dropout(HEAD_DROPOUT)
-        self.int4 = options.embeddings == "int4"
-        self._rounded: tuple[Tensor, Tensor, Tensor] | None = None
-
-    def stored_embedding(self) -> tuple[Tensor, Tensor]:
-        """The embedding as it is stored, int8 [buckets, width] with values in the range of its type, and its scale [width]."""
-        table = self.embedding.detach()
-        if self.int4:
-            scale = (table.std(dim=0) * INT4_RANGE / INT4_LIMIT).clamp_min(SMALLEST_SCALE)
-            return (table / scale).round().clamp(-INT4_LIMIT, INT4_LIMIT).to(torch.int8), scale
-        return _int8(table)
-
-    def stored_head(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The two matrices of the head as they are stored, int8 [inputs, outputs], each with the scale of its outputs."""
-        first, last = (_int8(layer.weight.detach().T.contiguous()) for layer in (self.first, self.last))
-        return first, last
-
-    def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-        """Logits [texts, labels] of texts whose weighted n-grams are concatenated; each text starts at its offset."""
-        table, first, last = self._matrices()
-        vectors = nn.functional.embedding_bag(rows, table, offsets, mode="sum", per_sample_weights=weights)
-        hidden: Tensor = self.drop(torch.relu(vectors @ first + self.first.bias))
-        logits: Tensor = hidden @ last + self.last.bias
-        return logits
-
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
-        """Switch between the trained matrices and the rounded ones."""
-        self._rounded = None
-        return super().train(mode)
-
-    def _matrices(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The embedding and the two matrices of the head."""
-        if self.training:
-            return self._trained_embedding(), self.first.weight.T, self.last.weight.T
-        if self._rounded is None:
-            table, first, last = (values * scale for values, scale in (self.stored_embedding(), *self.stored_head()))
-            self._rounded = table, first, last
-        return self._rounded
-
-    def _trained_embedding(self) -> Tensor:
-        if not self.int4:
-            return self.embedding
-        values, scale = self.stored_embedding()
-        return self.embedding + (values * scale - self.embedding.detach())
-
-
-def _int8(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix in int8, and the scale of each column."""
-    scale = (matrix.abs().amax(dim=0) / INT8_LIMIT).clamp_min(SMALLEST_SCALE)
-    return (matrix / scale).round().to(torch.int8), scale
 
 
 @dataclass(frozen=True)
@@ -126,6 +53,7 @@ def distill_static(
     train_data: TrainingData,
     teacher_logits: Tensor,
     ngrams: NGrams,
+    words: WordTable,
     options: DistillStatic,
     *,
     seed: int,
@@ -137,6 +65,7 @@ def distill_static(
         train_data: texts and labels; label -100 for texts without one.
         teacher_logits: the teacher's logits of the training texts, [texts, labels].
         ngrams: the n-grams to look up.
+        words: the words to know, with their vectors.
         options: the step's options.
         seed: of the initial weights, the order and the dropout.
         on_epoch: called after each epoch with its results on `val`.
@@ -146,9 +75,9 @@ def distill_static(
     """
     torch.manual_seed(seed)
     chooser = np.random.default_rng(seed)
-    student = StaticStudent(options, len(train_data.labels))
-    train = [ngrams.rows(text) for text in train_data.train_texts]
-    val = [ngrams.rows(text) for text in train_data.val_texts]
+    student = StaticStudent(options, words, len(train_data.labels))
+    reader = BagReader(ngrams, words.hashes)
+    train, val = reader.read(train_data.train_texts), reader.read(train_data.val_texts)
     labels, truth = torch.tensor(train_data.train_labels), np.asarray(train_data.val_labels)
     updates = -(-len(train) // options.batch_size)
     optimizer = torch.optim.AdamW(student.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
@@ -161,9 +90,8 @@ def distill_static(
             order = chooser.permutation(len(train))
             for start in range(0, len(train), options.batch_size):
                 chosen = order[start : start + options.batch_size]
-                batch = _batch([_thinned(train[index], options.dropout, chooser) for index in chosen])
+                logits = student(*batch_of([_thinned(train[index], options.dropout, chooser) for index in chosen]))
                 places = torch.from_numpy(chosen)
-                logits = student(*batch)
                 loss = distillation_loss(
                     logits,
                     teacher_logits[places],
@@ -187,42 +115,11 @@ def distill_static(
     return student, history
 
 
-@torch.no_grad()
-def answers(student: StaticStudent, texts: Sequence[Rows]) -> np.ndarray:
-    """Logits of texts given by their n-grams: [texts, labels]."""
-    student.eval()
-    parts = [student(*_batch(texts[start : start + EVAL_BATCH])) for start in range(0, len(texts), EVAL_BATCH)]
-    logits: np.ndarray = torch.cat(parts).numpy()
-    return logits
-
-
-def save_static(student: StaticStudent, file: Path) -> None:
-    """Write the tensors that `engines.static` reads."""
-    embedding, scale = student.stored_embedding()
-    (first, first_scale), (last, last_scale) = student.stored_head()
-    tensors = {
-        "embedding": torch.from_numpy(packed_int4(embedding.numpy())) if student.int4 else embedding,
-        "scale": scale,
-        "first": first,
-        "first_scale": first_scale,
-        "first_bias": student.first.bias.detach(),
-        "last": last,
-        "last_scale": last_scale,
-        "last_bias": student.last.bias.detach(),
-    }
-    save_file(tensors, file)
-
-
-def _thinned(rows: Rows, dropout: float, chooser: np.random.Generator) -> Rows:
-    kept = rows[chooser.random(len(rows)) >= dropout]
-    return kept if len(kept) else rows
-
-
-def _batch(texts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
-    lengths = np.array([len(rows) for rows in texts])
-    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    weights = np.repeat(1 / np.sqrt(lengths), lengths).astype(np.float32)
-    return torch.from_numpy(np.concatenate(texts)), torch.from_numpy(offsets), torch.from_numpy(weights)
+def _thinned(bag: Bag, dropout: float, chooser: np.random.Generator) -> Bag:
+    """A bag with some n-grams and words left out at random, but never all n-grams."""
+    ngrams = bag.ngrams[chooser.random(len(bag.ngrams)) >= dropout]
+    words = bag.words[chooser.random(len(bag.words)) >= WORD_DROPOUT]
+    return Bag(ngrams if len(ngrams) else bag.ngrams, words)
 
 
 def apply(step: DistillStatic, context: StepContext) -> StepResult:
@@ -232,26 +129,32 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     train_data = student_training_data(
         context, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
     )
-    words = [len(text.split()) for text in context.data.train.texts]
-    length = choose_length(words, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")
-    train_data, targets = teacher_outputs(
-        context,
-        teacher,
-        train_data,
-        max_length=parent.manifest.max_length,
-        bf16=bool(step.bf16),
-        device=device_here(),
-    )
+    lengths = [len(text.split()) for text in context.data.train.texts]
+    length = choose_length(lengths, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")
     ngrams = NGrams(
         buckets=step.buckets,
         words=step.word_ngrams,
         characters=tuple(sorted(set(step.char_ngrams))),
         max_words=length,
     )
+    known = choose_words(parent.tokenizer_path, context.data.train.texts, step.word_vectors)
+    train_data, targets = teacher_outputs(
+        context,
+        teacher,
+        _with_texts(train_data, tuple(known)),
+        max_length=parent.manifest.max_length,
+        teachers=step.teachers,
+        features=True,
+        bf16=bool(step.bf16),
+        device=device_here(),
+    )
+    words = word_table(known, _last(targets, len(known)), step.word_dim if step.word_vectors else 0)
+    train_data, logits = _without_held_out(train_data, targets.logits, context.data)
     student, history = distill_static(
         train_data,
-        targets.logits,
+        logits,
         ngrams,
+        words,
         step,
         seed=context.seed,
         on_epoch=lambda epoch: context.on_epoch(epoch.epoch, epoch.accuracy),
@@ -264,6 +167,7 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         "val_accuracy": best.accuracy,
         "epochs": [{"epoch": each.epoch, "val_accuracy": each.accuracy} for each in history],
         "texts": len(train_data.train_texts),
+        "words": len(known),
     }
     facts["lengths"] = length_facts(
         context.data,
@@ -273,3 +177,32 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         cut="head",
     )
     return StepResult("static", "int8", STATIC, length, batch_invariant=True, facts=facts, long_texts="head")
+
+
+def _with_texts(train_data: TrainingData, texts: Sequence[str]) -> TrainingData:
+    """The training data, followed by texts without a label."""
+    return replace(
+        train_data,
+        train_texts=[*train_data.train_texts, *texts],
+        train_labels=[*train_data.train_labels, *[NO_LABEL] * len(texts)],
+    )
+
+
+def _last(targets: TeacherOutputs, count: int) -> np.ndarray:
+    """The features of the last texts, [count, features]."""
+    features = targets.features
+    if features is None:
+        raise AssertionError("the teacher was asked for features")
+    found: np.ndarray = features[len(features) - count :].numpy()
+    return found
+
+
+def _without_held_out(train_data: TrainingData, logits: Tensor, data: Dataset) -> tuple[TrainingData, Tensor]:
+    """The training data and the teacher's logits without unlabelled texts that are also in `val` or `test`."""
+    held_out = {*data.val.texts, *data.test.texts}
+    texts, labels = train_data.train_texts, train_data.train_labels
+    kept = [place for place, text in enumerate(texts) if labels[place] != NO_LABEL or text not in held_out]
+    train_data = replace(
+        train_data, train_texts=[texts[place] for place in kept], train_labels=[labels[place] for place in kept]
+    )
+    return train_data, logits[kept]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.steps.step import Positive, Rate, Step, described
+from packlight.steps.step import Name, Positive, Rate, Step, described
 from packlight.steps.training.options import (
     Alpha,
     Augment,
@@ -12,6 +12,7 @@ from packlight.steps.training.options import (
     LogitWeight,
     MaxLength,
     MinTexts,
+    Teachers,
     Temperature,
     Threads,
     UnlabeledTexts,
@@ -31,6 +32,7 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     artifact_name = "static"
     example = "artifacts/teacher --data intents.csv --out artifacts/static"
 
+    teachers: Teachers = ()
     buckets: Annotated[
         Annotated[int, msgspec.Meta(ge=256, le=1 << 22)],
         described(
@@ -48,6 +50,18 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
             "Number format of the embedding table. `int4` halves it, so that twice the rows fit into the same size."
         ),
     ] = "int8"
+    word_vectors: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=1 << 20)],
+        described(
+            "Maximum number of words with a vector of their own, which the first teacher gives them: words of the training texts, "
+            "then words of its vocabulary. 0 for none.",
+            searched=(0, 5000, 20_000),
+        ),
+    ] = 20_000
+    word_dim: Annotated[
+        Annotated[int, msgspec.Meta(ge=2, le=1024)],
+        described("Columns of the table of words, an even number. Its values are int4."),
+    ] = 192
     hidden_size: Annotated[Positive, described("Neurons in the hidden layer of the head.")] = 256
     word_ngrams: Annotated[Annotated[int, msgspec.Meta(ge=1, le=4)], described("Longest word n-gram, in words.")] = 2
     char_ngrams: Annotated[
@@ -73,6 +87,11 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     threads: Threads = None
 
     @property
+    def other_parents(self) -> dict[Name, tuple[str, ...]]:
+        """The other teachers."""
+        return dict.fromkeys(self.teachers, ("torch",))
+
+    @property
     def planned_epochs(self) -> int:
         """The stated epochs."""
         return self.epochs
@@ -80,6 +99,8 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     @property
     def contradiction(self) -> str | None:
         """Check that int4 values come in pairs."""
+        if self.word_vectors and self.word_dim % 2:
+            return f"word vectors store two values per byte, but word_dim is {self.word_dim}; make it even"
         if self.embeddings == "int4" and self.embedding_dim % 2:
             return (
                 f"embeddings: int4 stores two values per byte, but embedding_dim is {self.embedding_dim}; make it even"
@@ -91,12 +112,21 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
         """The unlabelled texts."""
         return (self.unlabeled_texts,) if self.unlabeled_texts else ()
 
-    def tensor_bytes(self, labels: int) -> int:
+    def tensor_bytes(self, labels: int, words: int | None = None) -> int:
         """Bytes of the student's tensors: rows in int8 or int4, an int8 head, and float32 scales and biases.
 
         Args:
             labels: number of classes.
+            words: number of words that there are to know; at least `word_vectors` by default.
         """
         table = self.buckets * self.embedding_dim // (2 if self.embeddings == "int4" else 1)
-        head = (self.embedding_dim + labels) * self.hidden_size
-        return table + head + 4 * (self.embedding_dim + 2 * (self.hidden_size + labels))
+        breadth = self.word_dim if self.word_vectors else 0
+        known = self.word_vectors if words is None else min(words, self.word_vectors)
+        head = (self.embedding_dim + breadth + labels) * self.hidden_size
+        return (
+            table
+            + known * (breadth // 2 + 8)
+            + 4 * breadth
+            + head
+            + 4 * (self.embedding_dim + 2 * (self.hidden_size + labels))
+        )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from packlight.steps.step import Count, LengthOptions, Positive, Rate, Share, Span, Step, Weight, described
+from packlight.steps.step import Count, LengthOptions, Name, Positive, Rate, Share, Span, Step, Weight, described
 
 Alpha = Annotated[
     Share,
@@ -32,6 +32,10 @@ Augment = Annotated[
 MinTexts = Annotated[
     Count,
     described("Generate unlabelled texts until there are this many training texts. Useful for small data sets."),
+]
+Teachers = Annotated[
+    tuple[Name, ...],
+    described("More teachers. Their logits are averaged with the first teacher's.", takes="variant"),
 ]
 UnlabeledTexts = Annotated[
     str | None,

@@ -146,6 +146,23 @@ def test_work_of_another_variant_is_not_gone_on_from(artifact, data, tmp_path):
     assert not work.exists()
 
 
+def test_the_time_of_an_interrupted_training_counts_up_to_its_last_epoch(encoder_folder, data, tmp_path):
+    def make(**more):
+        step = Finetune(name="teacher", epochs=2, batch_size=16, max_length=24, bf16=False)
+        start = resolve(encoder_folder("bert"))
+        return make_variant(step, tmp_path / "teacher", tmp_path / "work", data, checkpoint=start, **more)[0]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(on_epoch=stop)
+    kept = tmp_path / "work" / "seconds"
+    assert float(kept.read_text()) > 0
+    kept.write_text("1000")
+    assert 1000 < make().manifest.seconds < 1900
+
+
 def test_the_out_of_scope_label_is_inherited(artifact, tmp_path):
     rows = [
         (f"{verb} {number}", label) for label, verb in (("alarm", "wake"), ("music", "play")) for number in range(10)

@@ -395,8 +395,8 @@ class Measurements(msgspec.Struct, frozen=True, kw_only=True):
     machine: MachineRates | None = None
     """the rates that the rows' rooflines refer to"""
     step_seconds: dict[str, float] = {}
-    """for each variant of the recipe in order, how long its step took, in this call or an earlier one; empty if no recipe
-    was carried out"""
+    """for each variant of the recipe in order, how long its step took, in this call or an earlier one; attempts that were
+    interrupted count up to their last epoch; empty if no recipe was carried out"""
     measuring_seconds: float | None = None
     """how long it took to measure the rows, without attempts that were interrupted"""
 

@@ -6,7 +6,6 @@ kill a variant is either done or not started. Training resumes from its last che
 
 import shlex
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from packlight.pipeline.fingerprint import fingerprint
 from packlight.pipeline.matching import planned_head
 from packlight.pipeline.preflight import check_start
 from packlight.pipeline.resolving import Resolved, check_device, complete, here, on_threads
+from packlight.pipeline.stopwatch import Stopwatch
 from packlight.progress import info, warn
 from packlight.runtime.artifact import MANIFEST, Artifact, Manifest, read_labels, read_manifest, write_manifest
 from packlight.runtime.engines import form_of
@@ -98,9 +98,14 @@ def make_variant(
     origin = parent.name if parent else checkpoint.reference if checkpoint else ""
     adopted = checkpoint is not None and step.adopts(checkpoint, data.labels)
     info(f"{step.name}: {'used as is' if adopted else step.kind} from {origin}")
-    start = time.monotonic()
+    watch = Stopwatch(work)
+
+    def keep_epoch(number: int, accuracy: float) -> None:
+        watch.keep()
+        on_epoch(number, accuracy)
+
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
-        context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, on_epoch, lengths_shown)
+        context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, keep_epoch, lengths_shown)
         result = apply(step, context)
         manifest = manifest_of(
             step,
@@ -111,8 +116,8 @@ def make_variant(
             parent=parent,
         )
         manifest = _with_abstention(draft, finalize_variant(draft, manifest), data, abstain)
-        seconds = time.monotonic() - start
-        write_manifest(draft, msgspec.structs.replace(manifest, seconds=round(seconds, 3)))
+        seconds = round(watch.seconds, 3)
+        write_manifest(draft, msgspec.structs.replace(manifest, seconds=seconds))
     shutil.rmtree(work)
     artifact = Artifact.open(folder)
     info(

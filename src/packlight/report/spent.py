@@ -4,7 +4,10 @@ from packlight.analysis.summary import Summary
 from packlight.formatting import digits, percent
 
 HEADINGS = ("part", "time", "share")
-MEANING = "Steps that were built in an earlier call count with the time that they took then. Attempts that were interrupted don't count."
+MEANING = (
+    "Steps that were built in an earlier call count with the time that they took then. Training that was interrupted counts up to "
+    "its last epoch, measuring doesn't."
+)
 
 
 def rows_of(summary: Summary) -> list[tuple[str, str, str]]:

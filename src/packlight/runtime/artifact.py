@@ -98,7 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     facts: dict[str, Any]
     """the step's results, such as parity or validation accuracy"""
     seconds: float | None = None
-    """how long the step took, without attempts that were interrupted"""
+    """how long the step took; attempts that were interrupted count up to their last epoch"""
     measurement: dict[str, Any] | None = None
     """the figures and the environment they were measured in, once measured"""
     threads: BetterThreads | None = None

@@ -38,6 +38,12 @@ def artifacts(tiny_run, tmp_path):
     return found
 
 
+@pytest.fixture(autouse=True)
+def on_one_processor(monkeypatch):
+    """Trying several threads takes time in which nothing else here is tested."""
+    monkeypatch.setattr(measuring, "cpu_budget", lambda: 1)
+
+
 @pytest.fixture
 def measure(artifacts, data, tmp_path):
     def call(**other):

@@ -247,7 +247,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     roofline: Roofline | None = None
     """null if the work cannot be counted"""
     all_threads: AllThreads | None = None
-    """null if the variant has one thread anyway, if the machine has, or if `--threads` was given"""
+    """null if the variant has one thread anyway, if the machine has, or if it was measured on several"""
     val: Scores | None
     """the scores for choosing between variants; null if there are no predictions or no validation texts"""
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from packlight.formatting import duration
+from packlight.measure.environment import describe
 from packlight.scoring.counts import Counts
 from packlight.scoring.report import summarize
 from packlight.scoring.settings import Done, JobOptions
@@ -40,6 +41,7 @@ def write(path, *, rows=100_000, memory_mb=200.0, inferences=70_000):
         out="out",
         options=JobOptions(),
         workers=2,
+        environment=describe(1),
     )
     assert rows == 0 or report.texts_per_second == pytest.approx(2000)
     path.write_bytes(msgspec.json.encode(report))

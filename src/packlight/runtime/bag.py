@@ -12,6 +12,7 @@ import numpy.typing as npt
 from packlight.runtime.ngrams import NGrams, Rows
 
 WORD = re.compile(r"\w+")
+ASCII_WORD = re.compile(rb"\w+")
 Hashes = npt.NDArray[np.uint32]
 
 
@@ -42,15 +43,19 @@ class BagReader:
 
     def read(self, texts: Sequence[str]) -> list[Bag]:
         """The bag of each text."""
+        if len(texts) == 1:
+            (text,) = texts
+            return [Bag(self.ngrams.rows(text), self._words(text))]
         together = self.ngrams.rows_of_each(texts)
         return [Bag(rows, self._words(text)) for rows, text in zip(together, texts, strict=True)]
 
     def _words(self, text: str) -> Rows:
         if not self._rows:
             return NO_WORDS
-        known, used = self._rows, self.ngrams.used(text)
-        found = [row for word in WORD.findall(used) if (row := known.get(hash_of(word))) is not None]
-        return np.array(found, dtype=np.int64)
+        known, used = self._rows.get, self.ngrams.used(text)
+        # Most texts are ASCII, and needn't be encoded word by word.
+        hashes = map(crc32, ASCII_WORD.findall(used.encode())) if used.isascii() else map(hash_of, WORD.findall(used))
+        return np.array([row for hashed in hashes if (row := known(hashed)) is not None], dtype=np.int64)
 
 
 NO_WORDS: Rows = np.zeros(0, dtype=np.int64)

@@ -81,9 +81,8 @@ class NGrams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def used(self, text: str) -> str:
         """The part of a text that is used, in the form in which it is hashed."""
         whole = normal(text)
-        if len(whole) <= self.max_words:
-            return whole
-        return " ".join(whole.split()[: self.max_words])
+        words = whole.split()
+        return whole if len(words) <= self.max_words else " ".join(words[: self.max_words])
 
     def _of_words(self, words: list[bytes]) -> list[int]:
         hashes = [crc32(word) for word in words] or [0]

@@ -103,28 +103,44 @@ class StaticEngine(Engine[Bag]):
 
     def logits(self, encoded: Sequence[Bag]) -> Logits:
         """Run texts one at a time: float32 of shape [texts, labels]."""
+        if len(encoded) == 1:
+            (bag,) = encoded
+            pooled = np.empty(len(self._first), dtype=np.float32)
+            self._pool(bag, self._embedding.take(bag.ngrams, axis=0), pooled)
+            return self._head(pooled)[None]
         chunks = [encoded[start : start + RUN_TOGETHER] for start in range(0, len(encoded), RUN_TOGETHER)]
         return np.concatenate([self._answers(chunk) for chunk in chunks])
 
     def _answers(self, bags: Sequence[Bag]) -> Logits:
-        """Logits of a few texts. Every product is of a vector and a matrix, so that a text's logits don't depend on the others."""
+        """As for each text alone, bit for bit: every product is of a vector and a matrix."""
         vectors = self._embedding.take(np.concatenate([bag.ngrams for bag in bags]), axis=0)
-        pooled = np.zeros((len(bags), 1, len(self._first)), dtype=np.float32)
+        pooled = np.empty((len(bags), 1, len(self._first)), dtype=np.float32)
         start = 0
         for bag, row in zip(bags, pooled[:, 0], strict=True):
-            count = len(bag.ngrams)
-            # Sums of bytes are whole numbers, which float32 adds without error, and BLAS adds them twice as fast as
-            # NumPy's sum.
-            ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
-            np.matmul(ones, vectors[start : start + count].astype(np.float32), out=row[: self._width])
-            row[: self._width] /= np.float32(count**0.5)
-            if known := len(bag.words):
-                words = self._words.take(bag.words, axis=0).astype(np.float32)
-                np.matmul(self._word_weights[bag.words], words, out=row[self._width :])
-                row[self._width :] /= np.float32(known**0.5)
-            start += count
+            end = start + len(bag.ngrams)
+            self._pool(bag, vectors[start:end], row)
+            start = end
+        return self._head(pooled)[:, 0]
+
+    def _pool(self, bag: Bag, vectors: npt.NDArray[np.int8], pooled: Logits) -> None:
+        """Write the first layer's input for a text, given its n-grams' vectors."""
+        count, known, width = len(bag.ngrams), len(bag.words), self._width
+        # Sums of bytes are whole numbers, which float32 adds without error, and BLAS adds them twice as fast as NumPy's
+        # sum.
+        ones = ONES[:count] if count <= len(ONES) else np.ones(count, dtype=np.float32)
+        np.matmul(ones, vectors.astype(np.float32), out=pooled[:width])
+        pooled[:width] /= np.float32(count**0.5)
+        if known:
+            weights = self._word_weights.take(bag.words)
+            weights /= np.float32(known**0.5)
+            np.matmul(weights, self._words.take(bag.words, axis=0).astype(np.float32), out=pooled[width:])
+        else:
+            pooled[width:] = 0
+
+    def _head(self, pooled: Logits) -> Logits:
+        """Logits [..., labels] of the first layer's input [..., width]."""
         hidden = np.maximum(pooled @ self._first + self._first_bias, np.float32(0))
-        logits: Logits = (hidden @ self._last + self._last_bias)[:, 0]
+        logits: Logits = hidden @ self._last + self._last_bias
         return logits
 
 

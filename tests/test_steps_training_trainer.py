@@ -293,12 +293,17 @@ def test_without_scope_every_text_is_in_scope():
 
 @pytest.mark.parametrize(
     ("texts", "expected"),
-    [(15_000, (3, 2)), (6_400, (3, 2)), (6_399, (3, 2)), (500, (38, 13)), (32, (600, 200)), (1, (600, 200))],
+    [(15_000, (3, 2)), (6_400, (3, 2)), (6_399, (3, 2)), (500, (38, 19)), (32, (600, 300)), (1, (600, 300))],
 )
 def test_small_data_sets_get_more_epochs(texts, expected):
-    options = Finetune(name="t", epochs=3, min_updates=600, patience=2, batch_size=32)
+    options = Finetune(name="t", epochs=3, min_updates=600, batch_size=32)
     assert schedule(options, texts) == expected
-    assert schedule(Finetune(name="t", epochs=3, min_updates=0, patience=2), texts) == (3, 2)
+    assert schedule(Finetune(name="t", epochs=3, min_updates=0), texts) == (3, 2)
+
+
+def test_patience_is_half_of_the_epochs_unless_it_is_stated():
+    assert [schedule(Finetune(name="t", epochs=epochs), 100)[1] for epochs in (1, 6, 7)] == [2, 3, 4]
+    assert schedule(Finetune(name="t", epochs=3, min_updates=600, patience=1, batch_size=32), 500) == (38, 1)
 
 
 def test_after_mixed_precision_the_model_answers_in_float32_like_its_copy_and_its_file(

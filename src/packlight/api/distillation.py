@@ -64,7 +64,7 @@ class DistillationConfig:
     head_learning_rate: float | None = None
     batch_size: int = 32
     max_length: int | None = None
-    patience: int = 2
+    patience: int | None = None
     freeze_layers: int = 0
     freeze_epochs: int = 0
     hard_class_weight: float = 1.0

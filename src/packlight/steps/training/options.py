@@ -82,11 +82,11 @@ class Training(Step, frozen=True, kw_only=True):
         ),
     ] = "head"
     patience: Annotated[
-        Positive,
+        Positive | None,
         described(
-            "Stop after this many epochs without better accuracy on val. If epochs were added, train for a third of them first."
+            "Stop after this many epochs without better accuracy on val.", null="half of all epochs, and at least 2"
         ),
-    ] = 2
+    ] = None
     bf16: Annotated[
         bool | None,
         described("Train, and run teachers, with bfloat16 autocast.", null="if the device supports it"),

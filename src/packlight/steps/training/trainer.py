@@ -164,12 +164,13 @@ def fit(
 def schedule(options: Training, texts: int) -> tuple[int, int]:
     """The number of epochs, and the patience in epochs, for a number of training texts.
 
-    A few hundred texts make few updates per epoch, so epochs are added until `min_updates` is reached. Patience grows
-    to a third of all epochs, because the accuracy on a small `val` moves in steps.
+    A few hundred texts make few updates per epoch, so epochs are added until `min_updates` is reached. Unless it is
+    stated, patience is half of all epochs: the accuracy on a small `val` moves in steps, and the learning rate falls
+    until the end, so that the last epochs are often the best.
     """
     planned = options.planned_epochs
     epochs = max(planned, math.ceil(options.least_updates / math.ceil(texts / options.batch_size)))
-    return epochs, options.patience if epochs == planned else max(options.patience, math.ceil(epochs / 3))
+    return epochs, options.patience or max(2, math.ceil(epochs / 2))
 
 
 class _Collator:

@@ -24,7 +24,7 @@ import numpy as np
 
 from packlight.data import Dataset, Split
 from packlight.measure import timing
-from packlight.measure.all_threads import try_threads
+from packlight.measure.all_threads import PAUSE, try_threads
 from packlight.measure.journal import (
     Answered,
     Journal,
@@ -49,8 +49,6 @@ from packlight.runtime.engines import engine_info
 
 T = TypeVar("T")
 CHUNK = 256
-PAUSE = 0.02
-"""seconds before each turn, so that spinning threads of the previous one fall asleep"""
 BLOCK = 0.25
 """approximate seconds that the slowest variant takes for a block"""
 TURN = 0.06

@@ -317,16 +317,7 @@ def _settings(
         + " ".join(entry.sha256 for entry in each.manifest.files.values())
         for name, each in artifacts.items()
     ]
-    return [
-        data.sha256,
-        str(threads),
-        str(seed),
-        repr(effort),
-        here.cpu,
-        *versions,
-        *references,
-        *variants,
-    ]
+    return [data.sha256, str(threads), str(seed), repr(effort), here.cpu, *versions, *references, *variants]
 
 
 def _up_to_date(out: Path, journal: Path) -> Measurements | None:

@@ -7,7 +7,7 @@ int4, its embedding too on request, with one scale for each column. Outside trai
 used.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -141,7 +141,7 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     train_data, targets = teacher_outputs(
         context,
         teacher,
-        _with_texts(train_data, tuple(known)),
+        train_data.with_unlabelled(tuple(known)),
         max_length=parent.manifest.max_length,
         teachers=step.teachers,
         features=True,
@@ -177,15 +177,6 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
         cut="head",
     )
     return StepResult("static", "int8", STATIC, length, batch_invariant=True, facts=facts, long_texts="head")
-
-
-def _with_texts(train_data: TrainingData, texts: Sequence[str]) -> TrainingData:
-    """The training data, followed by texts without a label."""
-    return replace(
-        train_data,
-        train_texts=[*train_data.train_texts, *texts],
-        train_labels=[*train_data.train_labels, *[NO_LABEL] * len(texts)],
-    )
 
 
 def _last(targets: TeacherOutputs, count: int) -> np.ndarray:

@@ -123,11 +123,7 @@ def student_training_data(
     count = max(round(augment * texts), min_texts - texts - len(given))
     made = generate(train_data.train_texts, count, seed=context.seed) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
-    return dataclasses.replace(
-        train_data,
-        train_texts=[*train_data.train_texts, *extra],
-        train_labels=[*train_data.train_labels, *[NO_LABEL] * len(extra)],
-    )
+    return train_data.with_unlabelled(extra)
 
 
 def teacher_outputs(

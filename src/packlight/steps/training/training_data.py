@@ -1,7 +1,7 @@
 """Training data: texts with label ids in the model's order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packlight.data import Dataset, Split
 from packlight.models import label_mapping
@@ -23,6 +23,14 @@ class TrainingData:
     val_labels: Sequence[int]
     labels: Sequence[str]
     oos_label: str | None
+
+    def with_unlabelled(self, texts: Sequence[str]) -> "TrainingData":
+        """The same, followed by training texts without a label."""
+        return replace(
+            self,
+            train_texts=[*self.train_texts, *texts],
+            train_labels=[*self.train_labels, *[NO_LABEL] * len(texts)],
+        )
 
 
 def training_data(data: Dataset, model_labels: Sequence[str]) -> TrainingData:

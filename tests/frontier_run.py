@@ -21,7 +21,7 @@ steps:
   - {{step: calibrate, as: teacher-calibrated}}
   - {{step: trim-vocabulary, as: trimmed}}
   - {{step: distill, as: student, layers: 1, augment: 0.5, logit_weight: 0.05, hidden_weight: 0.5, relation_weight: 0.5, {ONCE}}}
-  - {{step: prune, as: pruned, intermediate_size: 32, texts: 16}}
+  - {{step: prune, as: pruned, intermediate_size: 32, hidden_size: 0.75, texts: 16}}
   - {{step: distill, as: healed, from: trimmed, start: pruned, {ONCE}}}
   - {{step: calibrate, as: calibrated, oos_rate: 0.7}}
   - {{step: export, as: onnx}}

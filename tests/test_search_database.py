@@ -19,20 +19,9 @@ from packlight.search import conclude, database, runner
 from packlight.search.database import Database, reachable
 from packlight.search.metadata import Metadata
 from packlight.search.rows import Row
-from packlight.search.space import Space
 from packlight.search.store import Store
+from searching import SPACE
 
-SPACE = Space(
-    layers=6,
-    neurons=1536,
-    heads=12,
-    pieces=2000,
-    vocabulary=30000,
-    words=3000,
-    epochs=(5, 10),
-    calibrated=False,
-    max_length=64,
-)
 ABOUT = Metadata(data="d", seed=0, threads=1, teacher="t")
 REFERENCE_MS = 7.0
 

@@ -12,20 +12,9 @@ from packlight.search import runner as running
 from packlight.search.chain import probe_of
 from packlight.search.locks import NEVER, Deadline, OutOfTime, SearchLock
 from packlight.search.rows import ProbeResult, SearchOutcome
-from packlight.search.space import Space
 from packlight.search.trial import TrialRunner
+from searching import SPACE
 
-SPACE = Space(
-    layers=6,
-    neurons=1536,
-    heads=12,
-    pieces=2000,
-    vocabulary=30000,
-    words=3000,
-    epochs=(5, 10),
-    calibrated=False,
-    max_length=64,
-)
 STUDENT = SPACE.first()[1].student
 
 

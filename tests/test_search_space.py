@@ -7,28 +7,19 @@ import optuna
 import pytest
 import yaml
 
+import searching
 from packlight.data import dataset_from_rows
 from packlight.recipes.recipe import Recipe, parse_recipe, write_recipe
 from packlight.runtime.artifact import Artifact
 from packlight.search.chain import ngram_bytes, probe_of, shape_of, steps_of
-from packlight.search.space import FAMILIES, Ngrams, Space, space_of
+from packlight.search.space import FAMILIES, Ngrams, space_of
 from packlight.steps import step_types
 from packlight.steps.finetune.options import Finetune
 from packlight.steps.option import options_of
 from packlight.steps.step import Span
 
 pytest_plugins = ["tiny_run"]
-SPACE = Space(
-    layers=6,
-    neurons=1536,
-    heads=12,
-    pieces=2000,
-    vocabulary=30000,
-    words=3000,
-    epochs=(5, 10, 20),
-    calibrated=True,
-    max_length=64,
-)
+SPACE = dataclasses.replace(searching.SPACE, calibrated=True, epochs=(5, 10, 20))
 TEACHER = "teacher"
 
 
@@ -45,12 +36,17 @@ def recipe_of(steps, folder):
 
 
 @pytest.mark.parametrize("calibrated", [True, False])
-@pytest.mark.parametrize(("neurons", "heads"), [(1536, 12), (None, 12), (1536, None), (None, None)])
-def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, neurons, heads):
-    space = dataclasses.replace(SPACE, calibrated=calibrated, neurons=neurons, heads=heads)
+@pytest.mark.parametrize(
+    ("neurons", "heads", "narrowed"),
+    [(1536, 12, True), (1536, 12, False), (None, 12, False), (1536, None, False), (None, None, False)],
+)
+def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, neurons, heads, narrowed):
+    space = dataclasses.replace(SPACE, calibrated=calibrated, neurons=neurons, heads=heads, narrowed=narrowed)
     designs = [*space.first(), *proposed(space)]
-    kept = {step.heads for design in designs for step in steps_of(design, space, TEACHER) if step.kind == "prune"}
-    assert kept == ({None, 9, 6} if heads else {None})
+    pruned = [step for design in designs for step in steps_of(design, space, TEACHER) if step.kind == "prune"]
+    # Narrower hidden states take heads along.
+    assert {step.heads for step in pruned} == ({None, 9, 6} if heads and not narrowed else {None})
+    assert {step.hidden_size for step in pruned} == ({None, 0.83, 0.67, 0.5} if narrowed else {None})
     assert {design.family for design in designs} == set(FAMILIES)
     for design in designs:
         steps = steps_of(design, space, TEACHER)
@@ -138,6 +134,7 @@ def test_the_ranges_follow_from_teacher_and_data(tiny_run, tiny):
     space = space_of(Artifact.open(tiny_run / "variants" / "teacher"), data, ("static",))
     assert (space.layers, space.neurons, space.heads, space.max_length) == (4, 64, 4, 24)
     assert space.calibrated
+    assert space.narrowed
     assert 50 < space.pieces < tiny.VOCABULARY == space.vocabulary
     assert space.epochs == tuple(dict.fromkeys(space.epochs)) == tuple(sorted(space.epochs))
     assert [design.family for design in space.first()] == ["static"]

@@ -10,20 +10,9 @@ import invented
 from packlight.analysis.recommend import Constraints
 from packlight.search.journal import Journal
 from packlight.search.rows import Row
-from packlight.search.space import Space
 from packlight.search.store import Store
+from searching import SPACE
 
-SPACE = Space(
-    layers=6,
-    neurons=1536,
-    heads=12,
-    pieces=2000,
-    vocabulary=30000,
-    words=3000,
-    epochs=(5, 10),
-    calibrated=False,
-    max_length=64,
-)
 REFERENCE_MS = 7.0
 RIGHT = (0.9, 0.8)
 WRITES = 7

@@ -12,6 +12,7 @@ from packlight.models.checkpoint import Checkpoint
 from packlight.models.feed_forward import blocks_of
 from packlight.models.hf_model import build_classifier, length_limit, open_classifier
 from packlight.models.layers import feed_forward_width, first_layer_differs
+from packlight.models.narrowing import NARROWED
 from packlight.models.structure import Structure
 
 TOKEN_HEADS = ("score",)
@@ -40,6 +41,8 @@ def structure_of(model: PreTrainedModel) -> Structure:
         layers=_layers(model),
         neurons=_neurons(model),
         heads=_heads(model),
+        hidden=model.config.hidden_size if model.config.model_type in NARROWED else None,
+        head_width=None if mean_pooling.family_of(model) is None else attention_heads.head_dim(model),
         first_layer_stays=_layers(model) is not None and first_layer_differs(model),
         one_vector=not any(hasattr(model, name) for name in TOKEN_HEADS),
         layout_known=mean_pooling.family_of(model) is not None,

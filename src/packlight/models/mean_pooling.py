@@ -127,6 +127,11 @@ class MeanPooling(nn.Module):
         self.register_buffer("weight", torch.ones(hidden), persistent=False)
         self.register_buffer("bias", torch.zeros(hidden), persistent=False)
 
+    def narrow(self, hidden: int) -> None:
+        """Take narrower hidden states from now on."""
+        self.hidden = hidden
+        self.weight, self.bias = self.weight[:hidden], self.bias[:hidden]
+
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
         """Pool. The mask is that of the layer's attention, or None without padding.
 

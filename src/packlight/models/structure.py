@@ -22,6 +22,10 @@ class Structure:
     """neurons in each feed-forward block"""
     heads: int | None
     """attention heads in each layer"""
+    hidden: int | None = None
+    """channels of the hidden states"""
+    head_width: int | None = None
+    """channels of an attention head"""
     first_layer_stays: bool = False
     """whether the first layer is built differently from the others"""
     one_vector: bool = True
@@ -49,3 +53,27 @@ class Structure:
         if held is None:
             return f"the {part} of {self.model_type} are not supported"
         return f"{kept} {part} can't be kept: there are only {held}" if kept > held else None
+
+    def narrowed(self, size: float) -> tuple[int, int]:
+        """The channels and attention heads of narrower hidden states, which `lacks_width` has checked.
+
+        Args:
+            size: what to keep: channels, or a share of them below 1. It is rounded down to whole heads.
+        """
+        assert self.hidden is not None  # the caller checks
+        assert self.head_width is not None  # a supported architecture has attention heads
+        heads = int((size if size >= 1 else size * self.hidden) / self.head_width)
+        return heads * self.head_width, heads
+
+    def lacks_width(self, size: float) -> str | None:
+        """Why the hidden states cannot be made this narrow; None if they can."""
+        if self.hidden is None or self.head_width is None or self.heads is None:
+            return f"hidden_size: {self.model_type} is not supported"
+        if size > self.hidden:
+            return f"hidden_size {size:g} can't be kept: the hidden states have {self.hidden} channels"
+        _, heads = self.narrowed(size)
+        if not heads:
+            return f"hidden_size {size:g} is less than one attention head, which has {self.head_width} channels"
+        if heads > self.heads:
+            return f"hidden_size {size:g} takes {heads} attention heads, but there are only {self.heads}"
+        return None

@@ -49,14 +49,15 @@ def shape_of(student: Student, space: Space, teacher: str) -> tuple[Step, ...]:
         # By default, the step keeps all tokens in use.
         pieces = None if student.pieces == WHOLE else space.kept_pieces(student.pieces)
         steps.append(_named(f"v{student.pieces}", TrimVocabulary(name="trim", parent=teacher, vocab_size=pieces)))
-    narrower, fewer = student.feed_forward < WHOLE, student.heads < WHOLE
-    if student.layers < space.layers or narrower or fewer:
+    fewer_neurons, fewer_heads = student.feed_forward < WHOLE, student.heads < WHOLE
+    if student.layers < space.layers or fewer_neurons or fewer_heads or student.hidden < WHOLE:
         step = Prune(
             name="prune",
             parent=steps[-1].name if steps else teacher,
             layers=student.layers if student.layers < space.layers else None,
-            intermediate_size=space.kept_neurons(student.feed_forward) if narrower else None,
-            heads=space.kept_heads(student.heads) if fewer else None,
+            intermediate_size=space.kept_neurons(student.feed_forward) if fewer_neurons else None,
+            heads=space.kept_heads(student.heads) if fewer_heads else None,
+            hidden_size=student.hidden / WHOLE if student.hidden < WHOLE else None,
             texts=PRUNING_TEXTS,
         )
         steps.append(_named(_shape(student), step))
@@ -131,9 +132,10 @@ def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
 
 
 def _shape(student: Student) -> str:
+    hidden = f"-d{student.hidden}" if student.hidden < WHOLE else ""
     heads = f"-h{student.heads}" if student.heads < WHOLE else ""
     vocabulary = f"-v{student.pieces}" if student.pieces else ""
-    return f"l{student.layers}-ff{student.feed_forward}{heads}{vocabulary}"
+    return f"l{student.layers}-ff{student.feed_forward}{hidden}{heads}{vocabulary}"
 
 
 def _named(prefix: str, step: S) -> S:

@@ -24,8 +24,10 @@ Family = Literal["transformer", "static", "cascade"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 WIDTHS = (100, 75, 50, 25)
 """percent of the feed-forward neurons to keep"""
+HIDDEN = (100, 83, 67, 50)
+"""percent of the channels of the hidden states to keep; heads go with them"""
 HEADS = (100, 75, 50)
-"""percent of the attention heads to keep"""
+"""percent of the attention heads to keep, if the hidden states can't be made narrower"""
 PIECES = (0, 400, 200, 100, 50)
 """percent of the tokens in use to keep; above 100, the tokenizer's most frequent ones are added; 0 for the whole
 vocabulary"""
@@ -40,6 +42,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
 
     layers: int
     feed_forward: int
+    hidden: int
     heads: int
     pieces: int
     augment: int
@@ -106,6 +109,8 @@ class Space:
     """neurons in each of its feed-forward blocks; None if they cannot be pruned"""
     heads: int | None
     """heads in each of its layers; None if they cannot be pruned"""
+    narrowed: bool
+    """whether its hidden states can be made narrower"""
     pieces: int
     """number of tokens that the training texts use"""
     vocabulary: int
@@ -133,6 +138,7 @@ class Space:
         student = Student(
             layers=math.ceil(self.layers / 2),
             feed_forward=100,
+            hidden=100,
             heads=100,
             pieces=200,
             augment=1,
@@ -168,7 +174,8 @@ class Space:
         return Student(
             layers=trial.suggest_int("layers", 1, self.layers),
             feed_forward=trial.suggest_categorical("feed_forward", WIDTHS if self.neurons else WIDTHS[:1]),
-            heads=trial.suggest_categorical("heads", HEADS if self.heads else HEADS[:1]),
+            hidden=trial.suggest_categorical("hidden", HIDDEN if self.narrowed else HIDDEN[:1]),
+            heads=trial.suggest_categorical("heads", HEADS if self.heads and not self.narrowed else HEADS[:1]),
             pieces=trial.suggest_categorical("pieces", PIECES),
             augment=_suggest(trial, Distill, "augment"),
             alpha=_suggest(trial, Distill, "alpha"),
@@ -231,6 +238,7 @@ def space_of(teacher: Artifact, data: Dataset, families: Sequence[Family] = FAMI
         layers=len(encoder_layers(model)),
         neurons=structure.neurons,
         heads=structure.heads or None,
+        narrowed=structure.lacks_width(min(HIDDEN) / 100) is None,
         pieces=len(used),
         vocabulary=tokenizer.get_vocab_size(with_added_tokens=True),
         words=len(choose_words(teacher.tokenizer_path, data.train.texts)),

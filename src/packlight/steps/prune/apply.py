@@ -1,4 +1,4 @@
-"""Structured pruning: whole layers, feed-forward neurons and attention heads are removed.
+"""Structured pruning: whole layers, feed-forward neurons, attention heads and directions of the hidden states are removed.
 
 A neuron's importance is a first-order estimate of how the loss changes without it: the square of the sum of activation
 times gradient over a text's tokens, averaged over training texts (Molchanov et al. 2019, Importance Estimation for
@@ -6,6 +6,9 @@ Neural Network Pruning, equation 8, applied to whole neurons). A head's importan
 over its channels (Michel, Levy & Neubig 2019, Are Sixteen Heads Really Better than One?, equation 2). Every layer keeps
 the same number of parts, because a configuration has one number for all layers. Pruning costs accuracy, which
 distillation restores (Hou et al. 2020, DynaBERT, section 2).
+
+Directions are those of the largest variance, over all layers (`models.narrowing`). The attention heads have to fit into the new
+width, so the least important ones go too.
 """
 
 from collections.abc import Sequence
@@ -19,11 +22,15 @@ from packlight.errors import ModelError, RecipeError
 from packlight.models import attention_heads
 from packlight.models.feed_forward import blocks_of, keep_neurons
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
+from packlight.models.inspecting import structure_of
 from packlight.models.layers import feed_forward_width, keep_layers, width_name
 from packlight.models.mean_pooling import encoder_layers
+from packlight.models.narrowing import directions, narrow
+from packlight.progress import info
 from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder, encoder_of
 from packlight.steps.context import StepContext, StepResult
+from packlight.steps.prune.hidden_states import hidden_moments
 from packlight.steps.prune.importance import taylor_importance
 from packlight.steps.prune.options import Prune
 from packlight.steps.training.training_data import training_data
@@ -46,12 +53,15 @@ def prune(
     """
     held = len(encoder_layers(model))
     smaller = keep_layers(model, held if options.layers is None else options.layers)
-    kept, kept_heads = options.intermediate_size, options.heads
-    width = None if kept is None else feed_forward_width(smaller)
-    if kept is not None and width is not None and kept > width:
-        raise RecipeError(f"{options.name}: {kept} feed-forward neurons can't be kept: there are only {width}")
+    kept, width = options.intermediate_size, None
+    if kept is not None:
+        width = feed_forward_width(smaller)
+        if kept > width:
+            raise RecipeError(f"{options.name}: {kept} feed-forward neurons can't be kept: there are only {width}")
     several = head_count(smaller, options)
-    if len(encoder_layers(smaller)) == held and kept == width and kept_heads in (None, several):
+    hidden = hidden_size(smaller, options)
+    kept_heads = options.heads if hidden is None else hidden // attention_heads.head_dim(smaller)
+    if len(encoder_layers(smaller)) == held and kept == width and kept_heads in (None, several) and hidden is None:
         parts = [f"fewer layers than {held}"]
         parts += [f"intermediate_size below {width}"] if width is not None else []
         parts += [f"heads below {several}"] if several else []
@@ -59,12 +69,15 @@ def prune(
     # All importances are estimated before anything is removed.
     neurons = None if kept == width else neuron_importance(smaller, encoder, texts, labels)
     scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
+    moments = None if hidden is None else hidden_moments(smaller, encoder, texts)
     if neurons is not None and kept is not None and width is not None:
         for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
             keep_neurons(layer, width, _best(importance, kept))
         setattr(smaller.config, width_name(smaller), kept)
     if scores is not None and kept_heads is not None:
         attention_heads.keep_heads(smaller, [_best(importance, kept_heads) for importance in scores])
+    if moments is not None and hidden is not None:
+        narrow(smaller, *directions(moments, hidden))
     smaller.eval()
     return smaller
 
@@ -117,13 +130,37 @@ def head_count(model: PreTrainedModel, options: Prune) -> int:
     return several
 
 
+def hidden_size(model: PreTrainedModel, options: Prune) -> int | None:
+    """The width to keep, after checking that it is possible; None if all is kept.
+
+    Raises:
+        RecipeError: if it isn't.
+    """
+    if options.hidden_size is None:
+        return None
+    structure = structure_of(model)
+    if options.keeps_width(structure):
+        info(
+            f"{options.name}: {structure.model_type} keeps its width of {model.config.hidden_size}, because narrower hidden states "
+            "are not supported for it"
+        )
+        return None
+    if reason := structure.lacks_width(options.hidden_size):
+        raise RecipeError(f"{options.name}: {reason}")
+    width, heads = structure.narrowed(options.hidden_size)
+    if width == structure.hidden:
+        return None
+    info(f"{options.name}: hidden states of {width} channels, {heads} attention heads")
+    return width
+
+
 def _best(importance: Tensor, count: int) -> Tensor:
     """The indices of the most important parts, ascending."""
     return importance.topk(count).indices.sort().values
 
 
 def apply(step: Prune, context: StepContext) -> StepResult:
-    """Remove layers, neurons and attention heads."""
+    """Remove layers, neurons, attention heads and directions."""
     parent = context.parent
     model = open_classifier(parent.path)
     train_data = training_data(context.data, labels_of(model))

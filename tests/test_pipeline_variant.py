@@ -245,3 +245,15 @@ def test_a_training_that_learns_nothing_is_a_warning(tiny, encoder_folder, tmp_p
         data = dataset_from_rows(list(zip(texts, given, strict=True)))
         make_variant(tiny.options(), tmp_path / str(warned), tmp_path / "work", data, checkpoint=start)
         assert ("toy: no better on val than always predicting 'alarm'" in capsys.readouterr().err) is warned
+
+
+def test_a_seed_offset_trains_as_another_seed_does(data, encoder_folder, tmp_path):
+    start, quick = resolve(str(encoder_folder("bert"))), {"epochs": 1, "threads": 1, "bf16": False}
+
+    def weights(name, *, seed, offset):
+        step = Finetune(name=name, seed_offset=offset, **quick)
+        artifact, _ = make_variant(step, tmp_path / name, tmp_path / f"{name}.work", data, checkpoint=start, seed=seed)
+        return (artifact.path / artifact.manifest.model_file).read_bytes()
+
+    assert weights("a", seed=1, offset=2) == weights("b", seed=3, offset=0)
+    assert weights("c", seed=1, offset=0) != weights("d", seed=1, offset=2)

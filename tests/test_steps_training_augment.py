@@ -34,3 +34,17 @@ def test_any_texts_give_new_ones_or_none(texts, count, seed):
     assert len(made) <= count
     assert len(set(made)) == len(made)
     assert not set(made) & {"", *texts}
+
+
+def test_words_of_the_vocabulary_take_the_place_of_longer_words():
+    words = ("lake", "of", "telescope", "harbour")
+    made = augment(TEXTS, 300, seed=0, words=words)
+    known = {word for text in TEXTS for word in text.split()}
+    added = {word for text in made for word in text.split()} - known
+    # Short words such as "of" carry a text, and are neither taken nor given.
+    assert added == {"lake", "telescope", "harbour"}
+    mixed = [text for text in made if added & set(text.split())]
+    assert 50 < len(mixed) < 200
+    counts = [sum(word in text.split() for text in made) for word in ("lake", "telescope", "harbour")]
+    assert counts[0] > counts[2]
+    assert augment(TEXTS, 300, seed=0, words=words) == made

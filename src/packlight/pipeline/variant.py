@@ -61,7 +61,7 @@ def make_variant(
         parent: the artifact that the step starts from, if it needs one.
         checkpoint: the model that `finetune`, or the student of `distill`, starts from.
         other_parents: the variants that the step uses besides the parent, by name.
-        seed: random seed.
+        seed: random seed of the run.
         resolved: the values that the step leaves to the machine; this machine's by default.
         abstain: in-scope accuracy on val that a variant without an out-of-scope class gives up by abstaining; None by
             default. If val has out-of-scope texts and train has none, they choose the threshold.
@@ -105,7 +105,8 @@ def make_variant(
         on_epoch(number, accuracy)
 
     with on_threads(getattr(step, "threads", None) or resolved.threads), atomic_folder(folder) as draft:
-        context = StepContext(data, seed, checkpoint, parent, work, draft, other_parents, keep_epoch, lengths_shown)
+        own = step.own_seed(seed)
+        context = StepContext(data, own, checkpoint, parent, work, draft, other_parents, keep_epoch, lengths_shown)
         result = apply(step, context)
         manifest = manifest_of(
             step,

@@ -166,6 +166,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The number of epochs that it plans to train for; 0 if it doesn't train."""
         return 0
 
+    def own_seed(self, seed: int) -> int:
+        """The random seed that it uses, given that of the run."""
+        return seed
+
     def start_model(self, default: str) -> str | None:  # noqa: ARG002 - steps that start from a model use it
         """The checkpoint that it starts from besides its parent, or None.
 

@@ -144,6 +144,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         augment=step.augment,
         unlabeled_texts=step.unlabeled_texts,
         min_texts=step.min_texts,
+        new_words=step.new_words,
     )
     # A student that cannot be built fails here, before the teacher runs on every text.
     student, encoder, tokenizer = _student(step, context, teacher, train_data)

@@ -15,6 +15,7 @@ from packlight.steps.training.options import (
     Augment,
     LogitWeight,
     MinTexts,
+    NewWords,
     Teachers,
     Temperature,
     Training,
@@ -85,6 +86,7 @@ class Distill(Training, frozen=True, kw_only=True, tag="distill"):
     ] = 0.0
     augment: Augment = 0.0
     min_texts: MinTexts = 0
+    new_words: NewWords = False
     unlabeled_texts: UnlabeledTexts = None
     epochs: Annotated[
         Positive | None,

@@ -127,7 +127,11 @@ def apply(step: DistillStatic, context: StepContext) -> StepResult:
     parent = context.parent
     teacher = open_classifier(parent.path)
     train_data = student_training_data(
-        context, augment=step.augment, unlabeled_texts=step.unlabeled_texts, min_texts=step.min_texts
+        context,
+        augment=step.augment,
+        unlabeled_texts=step.unlabeled_texts,
+        min_texts=step.min_texts,
+        new_words=step.new_words,
     )
     lengths = [len(text.split()) for text in context.data.train.texts]
     length = choose_length(lengths, limit=MOST_WORDS, stated=step.max_length, name=step.name, unit="words")

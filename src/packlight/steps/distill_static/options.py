@@ -12,6 +12,7 @@ from packlight.steps.training.options import (
     LogitWeight,
     MaxLength,
     MinTexts,
+    NewWords,
     Teachers,
     Temperature,
     Threads,
@@ -72,6 +73,7 @@ class DistillStatic(Step, frozen=True, kw_only=True, tag="distill-static"):
     logit_weight: LogitWeight = 0.05
     augment: Augment = 2.0
     min_texts: MinTexts = 0
+    new_words: NewWords = False
     unlabeled_texts: UnlabeledTexts = None
     dropout: Annotated[Dropout, described("Share of a text's n-grams to leave out during training.")] = 0.3
     epochs: Annotated[Positive, described("Passes over the training texts.")] = 12

@@ -29,6 +29,12 @@ Augment = Annotated[
     Weight,
     described("Unlabelled texts to generate for each training text. The teacher labels them.", searched=Span(0, 3)),
 ]
+NewWords = Annotated[
+    bool,
+    described(
+        "Put words of the teacher's vocabulary, which the training texts may lack, into three of eight generated texts."
+    ),
+]
 MinTexts = Annotated[
     Count,
     described("Generate unlabelled texts until there are this many training texts. Useful for small data sets."),
@@ -67,6 +73,10 @@ class Training(Step, frozen=True, kw_only=True):
     batch_size: Annotated[Positive, described("Texts per update.")] = 32
     warmup: Annotated[Dropout, described("Share of the updates in which the learning rate rises, from 0 to 1.")] = 0.1
     weight_decay: Annotated[Weight, described("Weight decay of AdamW.")] = 0.01
+    dropout: Annotated[
+        Dropout | None,
+        described("Share of the activations to leave out during training.", null="what the model's configuration says"),
+    ] = None
     max_length: Annotated[
         MaxLength | None,
         described(
@@ -99,6 +109,13 @@ class Training(Step, frozen=True, kw_only=True):
         ),
     ] = None
     threads: Threads = None
+    seed_offset: Annotated[
+        Count, described("Added to the run's random seed. Teachers that are averaged need different ones.")
+    ] = 0
+
+    def own_seed(self, seed: int) -> int:
+        """The run's seed plus the offset."""
+        return seed + self.seed_offset
 
     @property
     def length_options(self) -> LengthOptions:

@@ -28,6 +28,7 @@ from packlight.steps.training.attention_relations import TeacherRelations
 from packlight.steps.training.augment import augment as generate
 from packlight.steps.training.soft_labels import LEAST, read_answers
 from packlight.steps.training.training_data import NO_LABEL, TrainingData, training_data
+from packlight.steps.training.vocabulary_words import vocabulary_words
 
 PART = 2048
 """texts that are answered and stored together"""
@@ -102,6 +103,7 @@ def student_training_data(
     augment: float = 0.0,
     unlabeled_texts: str | None = None,
     min_texts: int = 0,
+    new_words: bool = False,
 ) -> TrainingData:
     """The training texts, followed by unlabelled ones: those of the file, and generated ones.
 
@@ -110,6 +112,7 @@ def student_training_data(
         augment: texts to generate for each training text.
         unlabeled_texts: a file of texts, one per line.
         min_texts: generate until there are this many training texts.
+        new_words: put words of the teacher's vocabulary into some of them.
 
     Raises:
         DataError: if the file of texts cannot be read.
@@ -121,7 +124,8 @@ def student_training_data(
     given = [text for text in dict.fromkeys(given) if text not in held_out]
     texts = len(train_data.train_texts)
     count = max(round(augment * texts), min_texts - texts - len(given))
-    made = generate(train_data.train_texts, count, seed=context.seed) if count > 0 else []
+    words = vocabulary_words(context.parent.tokenizer_path, train_data.train_texts) if new_words else ()
+    made = generate(train_data.train_texts, count, seed=context.seed, words=words) if count > 0 else []
     extra = [text for text in dict.fromkeys([*given, *made]) if text not in held_out]
     return train_data.with_unlabelled(extra)
 

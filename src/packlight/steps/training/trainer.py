@@ -36,6 +36,7 @@ from packlight.runtime.windows import parts_of
 from packlight.steps.inference import runs_in_bf16
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
 from packlight.steps.training.devices import bf16_here, device_here
+from packlight.steps.training.dropout import set_dropout
 from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.options import Training
@@ -116,6 +117,8 @@ def fit(
     if bf16 and not runs_in_bf16(model, encoder):
         info(f"  {model.config.model_type} does not run in bfloat16, so it is trained in float32")
         bf16 = False
+    if options.dropout is not None:
+        set_dropout(model, options.dropout)
     vocabulary = ActiveVocabulary(model, [*train_rows, *val_rows], pad_id=encoder.pad_id)
     history = History(work)
     own = dict(vars(model))

@@ -65,6 +65,11 @@ def prune(
         parts = [f"fewer layers than {held}"]
         parts += [f"intermediate_size below {width}"] if width is not None else []
         parts += [f"heads below {several}"] if several else []
+        parts += (
+            [f"hidden_size below {smaller.config.hidden_size}"]
+            if options.hidden_size and structure_of(smaller).hidden
+            else []
+        )
         raise RecipeError(f"{options.name}: nothing to remove: give {', or '.join(parts)}")
     # All importances are estimated before anything is removed.
     neurons = None if kept == width else neuron_importance(smaller, encoder, texts, labels)

@@ -10,11 +10,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from oos_rates import answered
 from sklearn.metrics import roc_auc_score
 
 from packlight.data import load_dataset
 from packlight.runtime.artifact import Artifact
-from packlight.steps.artifact_inference import predict_logits
 from packlight.steps.calibrate.rule import choose_rule
 from packlight.steps.calibrate.scores import margin
 
@@ -34,11 +34,7 @@ def main() -> None:
     print(f"{'teachers':24} {'accuracy':>9} {'in scope':>9} {'recall':>9} {'in scope, no threshold':>23} {'AUROC':>7}")
     for start in range(0, len(options.teachers), options.together):
         group = [Artifact.open(path) for path in options.teachers[start : start + options.together]]
-        known = []
-        for artifact in group:
-            order = [artifact.labels.index(label) for label in data.labels]
-            known.append([predict_logits(artifact, split.texts)[:, order] for split in (data.val, data.test)])
-        val, test = (np.mean([each[place] for each in known], axis=0) for place in (0, 1))
+        val, test = (np.mean(logits, axis=0) for logits in zip(*(answered(each, data) for each in group), strict=True))
         rule = choose_rule(val, truths[0], oos, weights=None)
         right, plain = (logits.argmax(axis=1) == truths[1] for logits in (rule.apply(test), test))
         outside = truths[1] == oos

@@ -156,9 +156,11 @@ def test_a_model_object_from_memory_is_given_its_tokenizer(teacher_folder, rows,
     assert trainer.evaluate(rows[104:])["accuracy"] > 0.4
 
 
-def test_a_tenth_of_the_training_rows_watches_the_training(teacher_folder, rows):
+def test_a_tenth_of_the_training_rows_watches_the_training(teacher_folder, rows, capsys):
     trainer = quick(teacher_folder, layers=1, epochs=1)
     (epoch,) = trainer.train(rows[:104])
+
+    assert f"student, epoch 1: val {epoch.accuracy:.1%}" in capsys.readouterr().err
     assert 0 <= epoch.accuracy <= 1
     assert len(epoch.per_class) == 4
 

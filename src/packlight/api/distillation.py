@@ -38,6 +38,7 @@ from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.manifest import finalize_variant, manifest_of
 from packlight.steps.step import check_options
+from packlight.steps.training.announcing import announce
 from packlight.steps.training.centroids import start_from_centroids
 from packlight.steps.training.history import EpochResult, training_facts
 from packlight.steps.training.teacher_targets import TeacherOutputs
@@ -125,6 +126,8 @@ class DistillationTrainer:
             val_dataset: rows of the same form, to choose the best epoch. By default, a stratified tenth of the training
                 rows is held out.
 
+        The accuracy after each epoch is printed to standard error.
+
         Returns:
             The results on the validation rows after each epoch.
         """
@@ -146,6 +149,7 @@ class DistillationTrainer:
                 self._step,
                 work=Path(work),
                 seed=self.config.seed,
+                on_epoch=lambda epoch: announce(self._step.name, epoch),
             )
         self.student = student
         return self.history

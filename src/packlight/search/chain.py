@@ -101,7 +101,6 @@ def _student_steps(student: Student, space: Space, teacher: str) -> tuple[Step, 
     options = {
         "epochs": student.epochs,
         "min_updates": 0,
-        "patience": max(2, student.epochs // 3),
         "max_length": space.max_length,
         "learning_rate": float(f"{student.learning_rate:.3g}"),
         "alpha": round(student.alpha, 6),

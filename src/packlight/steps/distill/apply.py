@@ -176,7 +176,7 @@ def apply(step: Distill, context: StepContext) -> StepResult:
         step,
         work=context.work_dir / "training",
         seed=context.seed,
-        on_epoch=lambda epoch: announce(step.name, epoch, context),
+        on_epoch=lambda epoch: announce(step.name, epoch, context.on_epoch),
     )
     facts = training_facts(history) | (started_from(context.checkpoint) if context.checkpoint else {})
     facts |= {"texts": len(train_data.train_texts), "lengths": lengths}

@@ -117,7 +117,7 @@ def apply(step: Finetune, context: StepContext) -> StepResult:
             work=context.work_dir / "training",
             seed=context.seed,
             own_labels=plan.own,
-            on_epoch=lambda epoch: announce(step.name, epoch, context),
+            on_epoch=lambda epoch: announce(step.name, epoch, context.on_epoch),
         )
         facts |= training_facts(history)
     return trained_result(model, encoder, tokenizer, facts, context.output_dir)

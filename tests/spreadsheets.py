@@ -6,11 +6,13 @@ import zipfile
 RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+HIDDEN = ' hidden="1"'
+ODS_HIDDEN = ' table:visibility="filter"'
 OPEN = "urn:oasis:names:tc:opendocument:xmlns"
 
 
-def xlsx(cells, *, merged=(), **others):
-    """The smallest workbook with these rows, cells such as `A2:A4` merged, and other sheets by name."""
+def xlsx(cells, *, merged=(), hidden=(), **others):
+    """The smallest workbook with these rows, cells such as `A2:A4` merged, rows of all sheets hidden, and other sheets by name."""
     sheets = {"Tabelle1": cells} | others
     if not cells:
         del sheets["Tabelle1"]
@@ -28,7 +30,10 @@ def xlsx(cells, *, merged=(), **others):
     }
     joined = "".join(f'<mergeCell ref="{each}"/>' for each in merged)
     for number, (_, rows) in numbered:
-        sheet = "".join(f"<row>{''.join(map(cell_of, row))}</row>" for row in rows)
+        sheet = "".join(
+            f"<row{HIDDEN if place in hidden else ''}>{''.join(map(cell_of, row))}</row>"
+            for place, row in enumerate(rows)
+        )
         merges = f"<mergeCells>{joined}</mergeCells>" if merged else ""
         parts[f"xl/worksheets/sheet{number}.xml"] = (
             f'<worksheet xmlns="{SHEET}"><sheetData>{sheet}</sheetData>{merges}</worksheet>'
@@ -44,10 +49,10 @@ def cell_of(value):
     return f"<c><v>{value}</v></c>"
 
 
-def ods(cells):
+def ods(cells, *, hidden=()):
     """The same for OpenDocument."""
     rows = (
-        "<table:table-row>"
+        f"<table:table-row{ODS_HIDDEN if place in hidden else ''}>"
         + "".join(
             f'<table:table-cell office:value-type="float" office:value="{cell}"><text:p>{cell}</text:p></table:table-cell>'
             if isinstance(cell, int)
@@ -55,7 +60,7 @@ def ods(cells):
             for cell in row
         )
         + "</table:table-row>"
-        for row in cells
+        for place, row in enumerate(cells)
     )
     content = (
         f'<office:document-content xmlns:office="{OPEN}:office:1.0" xmlns:table="{OPEN}:table:1.0" '

@@ -14,6 +14,7 @@ import pytest
 from packlight.data import formats, load_dataset
 from packlight.data.diagnostics import DataWarning
 from packlight.data.formats import READERS, read_file, read_texts, spreadsheet_reader
+from packlight.data.formats.hidden_rows import hidden_rows
 from packlight.data.table import Row
 from packlight.errors import DataError, MissingExtraError
 from spreadsheets import ods, packed, xlsx
@@ -327,6 +328,23 @@ def test_sheets_that_are_named_like_splits_are_the_splits():
         "test": ["a test"],
     }
     assert found["val"][0].file == "a.xlsx, sheet 'Validation'"
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.xlsx", xlsx), ("a.ods", ods)])
+def test_hidden_rows_are_read_with_a_warning(name, data):
+    pytest.importorskip("python_calamine")
+    cells = [("text", "label"), ("hi", "x"), ("ho", "y"), ("he", "x"), ("", "")]
+    with pytest.warns(
+        DataWarning, match=r"rows that are hidden or filtered out, and were read like all others: 2; delete"
+    ):
+        rows = read_file(name, data(cells, hidden=(1, 3, 4)))["train"]
+    assert [row.text for row in rows] == ["hi", "ho", "he"]
+
+
+def test_hidden_rows_of_another_sheet_are_not_counted():
+    pytest.importorskip("python_calamine")
+    workbook = xlsx(CELLS, hidden=(6,), Notes=[("by", "Anna"), *[("", "")] * 5, ("and", "Bo")])
+    assert [hidden_rows(workbook, sheet) for sheet in (0, 1, 2)] == [0, 1, 0]
 
 
 def test_a_first_sheet_of_notes_is_refused_with_what_to_do():

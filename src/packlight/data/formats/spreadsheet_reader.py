@@ -9,6 +9,7 @@ from typing import Any
 from packlight import extras
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
+from packlight.data.formats.hidden_rows import hidden_rows
 from packlight.data.table import Table
 from packlight.errors import DataError
 
@@ -36,7 +37,7 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
         MissingExtraError: if python-calamine is not installed.
 
     Warns:
-        DataWarning: if there are other sheets, which are not read.
+        DataWarning: if there are other sheets, which are not read, or hidden rows, which are.
     """
     _check_size(file, data)
     calamine = extras.load("python_calamine", purpose=f"reading {file}")
@@ -54,6 +55,12 @@ def read_spreadsheet(file: str, data: bytes, encoding: str | None = None) -> Tab
     if len(names) > len(read):
         which = f"only the first, {names[0]!r}," if len(read) == 1 else f"only {', '.join(map(repr, read.values()))}"
         warn(f"{file} has {len(names)} sheets; {which} {'was' if len(read) == 1 else 'were'} read")
+    for name in read.values():
+        if hidden := hidden_rows(data, names.index(name)):
+            warn(
+                f"{file}, sheet {name!r}: rows that are hidden or filtered out, and were read like all others: {hidden:,}; delete "
+                "them if they should be left out"
+            )
     tables = {split: _table(file, read[split], rows[split], alone=len(read) == 1) for split in read}
     return tables if len(read) > 1 else tables["train"]
 

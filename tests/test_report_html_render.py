@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 from invented import RANDOM, measurements, row
-from invented_run import ENDING, HOSTILE, write_run
+from invented_run import ENDING, HOSTILE, TRIED, write_run
 from packlight.errors import MissingExtraError
+from packlight.formatting import times_within
 from packlight.measure.results import write_measurements
 from packlight.report.html import write_html
 from packlight.report.html.render import as_json, policy
@@ -58,6 +59,13 @@ def test_the_page_says_where_the_time_went(html):
     words = " ".join(Elements(html).words).split()
     assert "Where the time went" in " ".join(words)
     assert words[words.index("measuring") :][:4] == ["measuring", "25.8", "s", "20.6%"]
+
+
+def test_the_page_says_what_more_threads_bring(html):
+    words = " ".join(Elements(html).words).split()
+    assert "One thread or all" in " ".join(words)
+    assert "On all 4 threads of this machine" in " ".join(words)
+    assert f"student-onnx {times_within(TRIED.speedup, TRIED.speedup_ci95)} 1 thread" in " ".join(words)
 
 
 def test_text_from_data_never_becomes_an_element(html):

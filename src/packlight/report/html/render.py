@@ -17,7 +17,7 @@ import msgspec
 
 from packlight import __version__, formatting
 from packlight.extras import load
-from packlight.report import roofline, spent
+from packlight.report import roofline, spent, threads
 from packlight.report.html.page import Page
 from packlight.report.html.table import COLUMNS
 from packlight.report.table import MARKS
@@ -53,6 +53,7 @@ def render_html(page: Page) -> str:
         marks=MARKS,
         roofline=roofline,
         spent=spent,
+        threads=threads,
         version=__version__,
         policy=policy(scripts),
         style=_safe(jinja2, _text("assets", "page.css")),

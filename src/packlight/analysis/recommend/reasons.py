@@ -184,8 +184,13 @@ def runners_up(pick: Measurement, case: Case) -> Iterator[RunnerUp]:
     for row in case.eligible:
         if row.variant not in accurate:
             against_best = case.compare(row, case.best)
-            how = "measurably less" if against_best.measurable else f"more than {points(TIE).lstrip('+')} less"
-            why_not = f"{how} accurate than {accuracy_of(case.best)}: {against_best.words}"
+            best = accuracy_of(case.best)
+            why_not = f"measurably less accurate than {best}: {against_best.words}"
+            if not against_best.measurable:
+                far = points(TIE).lstrip("+")
+                why_not = (
+                    f"more than {far} less accurate than {best}, which never counts as chance: {against_best.words}"
+                )
             yield RunnerUp(variant=row.variant, why_not=why_not)
     for row in case.unsteady:
         why_not = f"its predictions depend on the other texts in the batch{_flips(row, case.measurements)}"

@@ -101,7 +101,10 @@ def setfit(job: Job, folder: Path) -> Predict:
     torch.manual_seed(job["seed"])
     model = SetFitModel.from_pretrained(job["encoder"], labels=sorted(set(job["train"]["labels"])))
     train = Dataset.from_dict({"text": job["train"]["texts"], "label": job["train"]["labels"]})
-    arguments = TrainingArguments(batch_size=32, max_steps=job["steps"], seed=job["seed"], report_to="none")
+    arguments = TrainingArguments(
+        output_dir=str(folder.parent / "checkpoints"), batch_size=32, max_steps=job["steps"], seed=job["seed"],
+        report_to="none",
+    )  # fmt: skip
     Trainer(model=model, args=arguments, train_dataset=train).train()
     model.save_pretrained(str(folder))
     return lambda texts: [str(label) for label in model.predict(list(texts))]

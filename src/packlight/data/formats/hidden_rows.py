@@ -5,11 +5,21 @@ import re
 import zipfile
 import zlib
 
+UNREADABLE = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
+"""what zipfile raises if a file is not an archive, or a damaged one"""
 ROW = re.compile(rb"<row\b([^>]*[^/>])>(.*?)</row>", re.DOTALL)
 HIDDEN = re.compile(rb"\bhidden=[\"'](?:1|true)[\"']")
 VALUE = re.compile(rb"<v\b|<is\b")
 ODS_TABLE = re.compile(rb"<table:table\b.*?</table:table>", re.DOTALL)
-ODS_ROW = re.compile(rb"<table:table-row\b([^>]*[^/>])>(.*?)</table:table-row>", re.DOTALL)
+ODS_ROW = re.compile(rb"<table:table-row\b([^>]*[^/>])?>(.*?)</table:table-row>", re.DOTALL)
 ODS_HIDDEN = re.compile(rb"\btable:visibility=[\"'](?:collapse|filter)[\"']")
 ODS_VALUE = re.compile(rb"<text:p(?:\s[^>]*[^/])?>(?!\s*</text:p>)")
 ENTRY = re.compile(rb"<(?:\w+:)?(?:sheet|Relationship)\b([^>]*)>")
@@ -30,21 +40,12 @@ def hidden_rows(data: bytes, sheet: int) -> int:
                 return _count(table, ODS_ROW, ODS_HIDDEN, ODS_VALUE)
             part = _part(archive.read("xl/workbook.xml"), archive.read("xl/_rels/workbook.xml.rels"), sheet)
             return _count(archive.read(part), ROW, HIDDEN, VALUE)
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        IndexError,
-        ValueError,
-        OSError,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-    ):
+    except (*UNREADABLE, KeyError, IndexError):
         return 0
 
 
 def _count(sheet: bytes, row: re.Pattern[bytes], hidden: re.Pattern[bytes], value: re.Pattern[bytes]) -> int:
-    return sum(bool(hidden.search(each[1]) and value.search(each[2])) for each in row.finditer(sheet))
+    return sum(bool(hidden.search(each[1] or b"") and value.search(each[2])) for each in row.finditer(sheet))
 
 
 def _part(workbook: bytes, relations: bytes, sheet: int) -> str:

@@ -3,13 +3,12 @@
 import io
 import re
 import zipfile
-import zlib
 from typing import Any
 
 from packlight import extras
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
-from packlight.data.formats.hidden_rows import hidden_rows
+from packlight.data.formats.hidden_rows import ODS_ROW, UNREADABLE, hidden_rows
 from packlight.data.table import Table
 from packlight.errors import DataError
 
@@ -20,7 +19,6 @@ MOST_CELLS = 20_000_000
 ODS_CONTENT = "content.xml"
 SHEET_PARTS = re.compile(r"xl/worksheets/[^/]+\.xml|content\.xml", re.IGNORECASE)
 CELL = re.compile(rb"\br=[\"']([A-Z]{1,3})(\d{1,7})[\"']")
-ODS_ROW = re.compile(rb"<table:table-row\b([^>]*[^/>])?>(.*?)</table:table-row>", re.DOTALL)
 ODS_CELL = re.compile(rb"<table:(?:covered-)?table-cell\b")
 ODS_TIMES = re.compile(rb"number-(?:rows|columns)-repeated=[\"'](\d{1,9})[\"']")
 ODS_VALUE = re.compile(rb"office:value|<text:p")
@@ -119,7 +117,7 @@ def _check_size(file: str, data: bytes) -> None:
             if sum(part.file_size for part in archive.infolist()) > LARGEST:
                 raise DataError(f"{file} unpacks to more than {LARGEST // 2**30} GB; give a smaller file")
             parts = {name: archive.read(name) for name in archive.namelist() if SHEET_PARTS.fullmatch(name)}
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError):
+    except UNREADABLE:
         return  # not a zip archive, or a damaged one, which the library refuses
     for name, content in parts.items():
         if name == ODS_CONTENT:

@@ -22,7 +22,8 @@ from packlight.steps.distill.apply import distill
 from packlight.steps.distill.options import Distill
 from packlight.steps.inference import logits_of
 from packlight.steps.onnx.export_graph import export
-from packlight.steps.prune.apply import head_importance, prune
+from packlight.steps.prune.apply import prune
+from packlight.steps.prune.importance import estimate_importance, heads_of
 from packlight.steps.prune.options import Prune
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 from packlight.steps.quantize_onnx.quantize import quantize_onnx
@@ -113,7 +114,7 @@ def test_the_heads_that_say_something_stay_and_nothing_else_changes(opened, fami
     silence(model)
     before = logits_of(model, encoder, texts)
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    scores = head_importance(model, encoder, texts, labels)
+    (scores,) = estimate_importance(model, [heads_of(model)], encoder, texts, labels)
     assert [tuple(score.nonzero().flatten().tolist()) for score in scores] == list(PLANTED)
     smaller = prune(model, encoder, texts, labels, TWO)
     torch.testing.assert_close(logits_of(smaller, encoder, texts), before, rtol=0, atol=1e-5)
@@ -151,7 +152,7 @@ def test_what_was_opened_and_saved_again_is_the_same_to_the_bit(pruned, tmp_path
 def test_importance_is_the_change_of_the_loss_to_first_order(opened):
     model, encoder, texts, labels = opened("bert")
     output = attention_heads.outputs(model)[-1]
-    scores = head_importance(model, encoder, texts[:1], labels[:1])[-1]
+    scores = estimate_importance(model, [heads_of(model)], encoder, texts[:1], labels[:1])[0][-1]
     truth, share = torch.tensor(labels[:1]), 0.01
 
     def loss():
@@ -271,7 +272,7 @@ def test_a_new_head_on_a_pruned_encoder_keeps_its_attention_heads(pruned, opened
     ],
 )
 def test_what_cannot_be_kept_is_refused_before_anything_is_weighed(opened, monkeypatch, family, options, said):
-    monkeypatch.setattr("packlight.steps.prune.apply.head_importance", lambda *_: pytest.fail("weighed"))
+    monkeypatch.setattr("packlight.steps.prune.apply.estimate_importance", lambda *_: pytest.fail("weighed"))
     with pytest.raises(RecipeError, match=said):
         prune(*opened(family), Prune(name="p", **options))
 

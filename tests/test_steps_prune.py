@@ -10,7 +10,8 @@ from packlight.models import mean_pooling
 from packlight.models.hf_model import open_classifier, save_classifier
 from packlight.models.layers import feed_forward_width
 from packlight.steps.inference import logits_of
-from packlight.steps.prune.apply import neuron_importance, prune
+from packlight.steps.prune.apply import prune
+from packlight.steps.prune.importance import estimate_importance, neurons_of
 from packlight.steps.prune.options import Prune
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "mpnet")
@@ -81,7 +82,7 @@ def test_the_important_neurons_stay_and_the_folder_is_a_stock_checkpoint(
 def test_importance_is_the_change_of_the_loss_to_first_order(opened):
     model, encoder, texts, labels = opened("bert")
     down = downs(model)[-1]
-    scores = neuron_importance(model, encoder, texts[:1], labels[:1])[-1]
+    scores = estimate_importance(model, [neurons_of(model)], encoder, texts[:1], labels[:1])[0][-1]
     truth = torch.tensor(labels[:1])
 
     def loss():
@@ -126,7 +127,7 @@ def test_a_block_as_wide_as_the_model_is_found_too(opened):
     ],
 )
 def test_what_cannot_be_kept_or_leaves_all_is_refused_before_anything_is_weighed(opened, options, said, monkeypatch):
-    monkeypatch.setattr("packlight.steps.prune.apply.neuron_importance", lambda *_: pytest.fail("weighed"))
+    monkeypatch.setattr("packlight.steps.prune.apply.estimate_importance", lambda *_: pytest.fail("weighed"))
     with pytest.raises(RecipeError, match=said):
         prune(*opened("bert"), Prune(name="p", **options))
 

@@ -13,14 +13,13 @@ width, so the least important ones go too.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from packlight.data.dataset import evenly_spaced
 from packlight.errors import ModelError, RecipeError
 from packlight.models import attention_heads
-from packlight.models.feed_forward import blocks_of, keep_neurons
+from packlight.models.feed_forward import keep_neurons
 from packlight.models.hf_model import labels_of, open_classifier, save_classifier
 from packlight.models.inspecting import structure_of
 from packlight.models.layers import feed_forward_width, keep_layers, width_name
@@ -31,7 +30,7 @@ from packlight.runtime.artifact import SAFETENSORS
 from packlight.runtime.tokenization import TextEncoder, encoder_of
 from packlight.steps.context import StepContext, StepResult
 from packlight.steps.prune.hidden_states import hidden_moments
-from packlight.steps.prune.importance import taylor_importance
+from packlight.steps.prune.importance import estimate_importance, heads_of, neurons_of
 from packlight.steps.prune.options import Prune
 from packlight.steps.training.training_data import training_data
 
@@ -72,48 +71,20 @@ def prune(
         )
         raise RecipeError(f"{options.name}: nothing to remove: give {', or '.join(parts)}")
     # All importances are estimated before anything is removed.
-    neurons = None if kept == width else neuron_importance(smaller, encoder, texts, labels)
-    scores = None if kept_heads in (None, several) else head_importance(smaller, encoder, texts, labels)
+    fewer_neurons, fewer_heads = kept != width, kept_heads not in (None, several)
+    kinds = [*([neurons_of(smaller)] if fewer_neurons else []), *([heads_of(smaller)] if fewer_heads else [])]
+    estimates = iter(estimate_importance(smaller, kinds, encoder, texts, labels) if kinds else ())
     moments = None if hidden is None else hidden_moments(smaller, encoder, texts)
-    if neurons is not None and kept is not None and width is not None:
-        for layer, importance in zip(encoder_layers(smaller), neurons, strict=True):
+    if fewer_neurons and kept is not None and width is not None:
+        for layer, importance in zip(encoder_layers(smaller), next(estimates), strict=True):
             keep_neurons(layer, width, _best(importance, kept))
         setattr(smaller.config, width_name(smaller), kept)
-    if scores is not None and kept_heads is not None:
-        attention_heads.keep_heads(smaller, [_best(importance, kept_heads) for importance in scores])
+    if fewer_heads and kept_heads is not None:
+        attention_heads.keep_heads(smaller, [_best(importance, kept_heads) for importance in next(estimates)])
     if moments is not None and hidden is not None:
         narrow(smaller, *directions(moments, hidden))
     smaller.eval()
     return smaller
-
-
-def neuron_importance(
-    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
-) -> list[Tensor]:
-    """The importance of each feed-forward neuron, [neurons] for each layer."""
-    width = feed_forward_width(model)
-    downs = [blocks_of(layer, width)[1] for layer in encoder_layers(model)]
-    totals = [torch.zeros(width) for _ in downs]
-    for text in taylor_importance(model, downs, encoder, texts, labels, title="estimating the importance of neurons"):
-        for total, contribution in zip(totals, text, strict=True):
-            total.add_(contribution.square())
-    return totals
-
-
-def head_importance(
-    model: PreTrainedModel, encoder: TextEncoder, texts: Sequence[str], labels: Sequence[int]
-) -> list[Tensor]:
-    """The importance of each attention head, [heads] for each layer.
-
-    Raises:
-        ModelError: if the architecture's attention heads are not known.
-    """
-    readers, size = attention_heads.outputs(model), attention_heads.head_dim(model)
-    totals = [torch.zeros(attention_heads.num_heads(model)) for _ in readers]
-    for text in taylor_importance(model, readers, encoder, texts, labels, title="estimating the importance of heads"):
-        for total, contribution in zip(totals, text, strict=True):
-            total.add_(contribution.reshape(-1, size).sum(dim=1).abs())
-    return totals
 
 
 def head_count(model: PreTrainedModel, options: Prune) -> int:

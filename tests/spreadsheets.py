@@ -49,10 +49,10 @@ def cell_of(value):
     return f"<c><v>{value}</v></c>"
 
 
-def ods(cells, *, hidden=()):
-    """The same for OpenDocument."""
+def ods(cells, *, hidden=(), times=1):
+    """The same for OpenDocument, each row stored once and repeated."""
     rows = (
-        f"<table:table-row{ODS_HIDDEN if place in hidden else ''}>"
+        f'<table:table-row table:number-rows-repeated="{times if place else 1}"{ODS_HIDDEN if place in hidden else ""}>'
         + "".join(
             f'<table:table-cell office:value-type="float" office:value="{cell}"><text:p>{cell}</text:p></table:table-cell>'
             if isinstance(cell, int)

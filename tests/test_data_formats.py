@@ -341,6 +341,14 @@ def test_hidden_rows_are_read_with_a_warning(name, data):
     assert [row.text for row in rows] == ["hi", "ho", "he"]
 
 
+def test_a_hidden_row_that_is_stored_once_counts_as_often_as_it_is_repeated():
+    pytest.importorskip("python_calamine")
+    book = ods([("text", "label"), ("hi", "x"), ("ho", "y")], hidden=(2,), times=3)
+    with pytest.warns(DataWarning, match=r"read like all others: 3; delete"):
+        rows = read_file("a.ods", book)["train"]
+    assert [row.text for row in rows] == ["hi"] * 3 + ["ho"] * 3
+
+
 def test_hidden_rows_of_another_sheet_are_not_counted():
     pytest.importorskip("python_calamine")
     workbook = xlsx(CELLS, hidden=(6,), Notes=[("by", "Anna"), *[("", "")] * 5, ("and", "Bo")])

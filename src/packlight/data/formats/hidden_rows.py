@@ -22,6 +22,7 @@ ODS_TABLE = re.compile(rb"<table:table\b.*?</table:table>", re.DOTALL)
 ODS_ROW = re.compile(rb"<table:table-row\b([^>]*[^/>])?>(.*?)</table:table-row>", re.DOTALL)
 ODS_HIDDEN = re.compile(rb"\btable:visibility=[\"'](?:collapse|filter)[\"']")
 ODS_VALUE = re.compile(rb"<text:p(?:\s[^>]*[^/])?>(?!\s*</text:p>)")
+ODS_TIMES = re.compile(rb"number-(?:rows|columns)-repeated=[\"'](\d{1,9})[\"']")
 ENTRY = re.compile(rb"<(?:\w+:)?(?:sheet|Relationship)\b([^>]*)>")
 ATTRIBUTE = re.compile(rb"(?:\w+:)?(\w+)=[\"']([^\"']*)[\"']")
 
@@ -37,15 +38,23 @@ def hidden_rows(data: bytes, sheet: int) -> int:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if "content.xml" in archive.namelist():
                 table = ODS_TABLE.findall(archive.read("content.xml"))[sheet]
-                return _count(table, ODS_ROW, ODS_HIDDEN, ODS_VALUE)
+                return sum(ods_repeats(row) for row in _hidden(table, ODS_ROW, ODS_HIDDEN, ODS_VALUE))
             part = _part(archive.read("xl/workbook.xml"), archive.read("xl/_rels/workbook.xml.rels"), sheet)
-            return _count(archive.read(part), ROW, HIDDEN, VALUE)
+            return len(_hidden(archive.read(part), ROW, HIDDEN, VALUE))
     except (*UNREADABLE, KeyError, IndexError):
         return 0
 
 
-def _count(sheet: bytes, row: re.Pattern[bytes], hidden: re.Pattern[bytes], value: re.Pattern[bytes]) -> int:
-    return sum(bool(hidden.search(each[1] or b"") and value.search(each[2])) for each in row.finditer(sheet))
+def ods_repeats(attributes: bytes) -> int:
+    """How many times a row or a cell of OpenDocument occurs in a row, which its attributes state."""
+    found = ODS_TIMES.search(attributes)
+    return int(found[1]) if found else 1
+
+
+def _hidden(sheet: bytes, row: re.Pattern[bytes], hidden: re.Pattern[bytes], value: re.Pattern[bytes]) -> list[bytes]:
+    """The attributes of each hidden row with values."""
+    rows = [(each[1] or b"", each[2]) for each in row.finditer(sheet)]
+    return [attributes for attributes, cells in rows if hidden.search(attributes) and value.search(cells)]
 
 
 def _part(workbook: bytes, relations: bytes, sheet: int) -> str:

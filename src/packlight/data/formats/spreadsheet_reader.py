@@ -8,7 +8,7 @@ from typing import Any
 from packlight import extras
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
-from packlight.data.formats.hidden_rows import ODS_ROW, UNREADABLE, hidden_rows
+from packlight.data.formats.hidden_rows import ODS_ROW, UNREADABLE, hidden_rows, ods_repeats
 from packlight.data.table import Table
 from packlight.errors import DataError
 
@@ -20,7 +20,6 @@ ODS_CONTENT = "content.xml"
 SHEET_PARTS = re.compile(r"xl/worksheets/[^/]+\.xml|content\.xml", re.IGNORECASE)
 CELL = re.compile(rb"\br=[\"']([A-Z]{1,3})(\d{1,7})[\"']")
 ODS_CELL = re.compile(rb"<table:(?:covered-)?table-cell\b")
-ODS_TIMES = re.compile(rb"number-(?:rows|columns)-repeated=[\"'](\d{1,9})[\"']")
 ODS_VALUE = re.compile(rb"office:value|<text:p")
 
 
@@ -139,18 +138,13 @@ def _check_repeats(file: str, content: bytes) -> None:
     for row in ODS_ROW.finditer(content):
         width = end = 0
         for cell in ODS_CELL.split(row[2])[1:]:
-            end += _times(cell.partition(b">")[0])
+            end += ods_repeats(cell.partition(b">")[0])
             width = end if ODS_VALUE.search(cell) else width  # empty cells on the right are not kept
-        cells += _times(row[1] or b"") * width
+        cells += ods_repeats(row[1] or b"") * width
         if cells > MOST_CELLS:
             raise DataError(
                 f"{file} spans more than {MOST_CELLS:,} cells; remove the cells that are far from the table, or save it as CSV in UTF-8"
             )
-
-
-def _times(attributes: bytes) -> int:
-    found = ODS_TIMES.search(attributes)
-    return int(found[1]) if found else 1
 
 
 def _column(letters: bytes) -> int:

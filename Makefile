@@ -131,7 +131,7 @@ lint: $(TEST)  ## check style
 types: $(TEST)  ## check types
 	$(BIN)/mypy
 
-check: lint types test test-walks test-browser docs  ## run what CI runs: style, types, tests, walks, browser tests, documentation
+check: lint types test test-walks test-browser docs  ## run most of what CI runs: style, types, tests, walks, browser tests, documentation
 
 docs: $(DOCS)  ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -25,7 +25,7 @@ def test_the_walk_is_built_in_and_can_be_carried_out():
 def test_the_frontier_is_built_in_and_measures_what_can_be_shipped():
     frontier = load_recipe("frontier")
     measured = [step.name for step in frontier.steps if step.measured]
-    assert {"teacher-calibrated", "balanced", "small", "static", "cascade"} <= set(measured)
+    assert {"teacher-calibrated", "large", "balanced", "small", "static", "cascade", "cascade-large"} <= set(measured)
     assert not [name for name in measured if name.endswith(("-start", "-student"))]
 
 

@@ -10,6 +10,7 @@ from packlight.data.hub_dataset import read_hub
 from packlight.data.load import load_dataset
 from packlight.data.table import Row
 from packlight.errors import DataError
+from spreadsheets import xlsx
 
 pytest_plugins = ["loopback_hub"]
 
@@ -134,6 +135,39 @@ def test_text_files_beside_the_card_are_read(hub, tmp_path, card):
     rows = read_hub("acme/texts")
     assert labels(rows) == {"train": ["transfer", "balance"], "val": ["transfer"], "test": ["balance", "balance"]}
     assert rows["train"][0] == Row("acme/texts/data/train.csv", 2, "send money", "transfer")
+
+
+SPLIT_COLUMN = "text,label,split\nsend money,transfer,train\npay tom,transfer,validation\nhow much,balance,test\n"
+
+
+def test_a_column_divides_files_that_are_all_train(hub, tmp_path):
+    write(tmp_path / "d/data.csv", SPLIT_COLUMN)
+    hub.dataset("acme/column", tmp_path / "d")
+    rows = read_hub("acme/column")
+    assert labels(rows) == {"train": ["transfer"], "val": ["transfer"], "test": ["balance"]}
+    assert labels(read_hub("acme/column", label_column="split")) == {"train": ["train", "validation", "test"]}
+
+
+def test_a_column_that_contradicts_the_files_is_refused(hub, tmp_path):
+    write(tmp_path / "d/train.csv", SPLIT_COLUMN)
+    write(tmp_path / "d/test.csv", "text,label,split\nmy balance,balance,test\n")
+    hub.dataset("acme/column", tmp_path / "d")
+    with pytest.raises(
+        DataError, match=r"column/train\.csv is a file of the split train, but holds rows of train and val"
+    ):
+        read_hub("acme/column")
+    write(tmp_path / "d/train.csv", "text,label,split\nsend money,transfer,train\n")
+    hub.dataset("acme/column", tmp_path / "d")
+    assert labels(read_hub("acme/column")) == {"test": ["balance"], "train": ["transfer"]}
+
+
+def test_a_file_with_splits_of_its_own_keeps_them(hub, tmp_path):
+    pytest.importorskip("python_calamine")
+    cells = [("text", "label"), ("send money", "transfer")]
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/data.xlsx").write_bytes(xlsx((), train=cells, test=cells))
+    hub.dataset("acme/sheets", tmp_path / "d")
+    assert labels(read_hub("acme/sheets")) == {"train": ["transfer"], "test": ["transfer"]}
 
 
 def test_columns_may_be_named(hub, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packlight import hub
-from packlight.data.columns import labelled_rows
+from packlight.data.columns import labelled_rows, rows_by_split
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import warn
 from packlight.data.formats import READERS
@@ -36,7 +36,8 @@ def read_hub(
 ) -> dict[str, list[Row]]:
     """Rows by split (`train`, `val`, `test`) of one configuration of a data set on the Hub.
 
-    Class labels stored as integers become names, by the Parquet file's own metadata or else by the card.
+    Class labels stored as integers become names, by the Parquet file's own metadata or else by the card. If all files are
+    train, their column `split` divides them, as it does a local file.
 
     Args:
         reference: `org/name`, with `:configuration` if there are several, and optionally `@revision`.
@@ -45,7 +46,7 @@ def read_hub(
 
     Raises:
         DataError: if the data set or the configuration does not exist (the message lists those that do), if it cannot
-            be downloaded, or if only its own code can read it.
+            be downloaded, if only its own code can read it, or if a column `split` contradicts the splits of its files.
         MissingExtraError: if it is Parquet and pyarrow is not installed.
     """
     identifier, _, configuration = reference.partition(":")
@@ -127,9 +128,13 @@ def _read(
     rows: dict[str, list[Row]] = {}
     for split, names in splits.items():
         for name in names:
-            table = _table(f"{source.snapshot.repo}/{name}", folder / name)
-            part, _ = labelled_rows(table, text_column=text_column, label_column=label_column, names=labels)
-            rows.setdefault(split, []).extend(part)
+            shown = f"{source.snapshot.repo}/{name}"
+            found = _by_split(_tables(shown, folder / name), divided="split" not in {text_column, label_column})
+            if set(splits) != {"train"}:
+                _refuse_other_splits(shown, split, [part for part, _ in found])
+            for part, table in found:
+                read, _ = labelled_rows(table, text_column=text_column, label_column=label_column, names=labels)
+                rows.setdefault(part if set(splits) == {"train"} else split, []).extend(read)
     return rows
 
 
@@ -152,10 +157,31 @@ def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str
     return dict(splits)
 
 
-def _table(shown: str, file: Path) -> Table:
+def _tables(shown: str, file: Path) -> dict[str, Table]:
+    """The tables of a file by its own names for splits; all rows are train if it has none."""
     data = file.read_bytes()
     suffix = file.suffix.lower()
     if suffix == ".json" and data.lstrip()[:1] != b"[":  # on the Hub, one record per line, or a list of records
         suffix = ".jsonl"
     found = READERS[suffix](shown, data, None)
-    return found if isinstance(found, Table) else found["train"]
+    return {"train": found} if isinstance(found, Table) else found
+
+
+def _by_split(tables: Mapping[str, Table], *, divided: bool) -> list[tuple[str, Table]]:
+    """The tables with their splits: of a single table, the parts by its column `split`, if it is to be divided."""
+    if divided and set(tables) == {"train"}:
+        tables = rows_by_split(tables["train"])
+    return [(split_named(name) or name, table) for name, table in tables.items()]
+
+
+def _refuse_other_splits(shown: str, split: str, found: Sequence[str]) -> None:
+    """Refuse a file of one split that holds rows of another.
+
+    Raises:
+        DataError: if it does.
+    """
+    if set(found) - {"train", split}:
+        raise DataError(
+            f"{shown} is a file of the split {split}, but holds rows of {' and '.join(found)}; download it and read it by "
+            "itself, or split it into one file for each"
+        )

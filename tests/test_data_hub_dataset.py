@@ -5,7 +5,7 @@ import pytest
 from huggingface_hub import constants
 
 from packlight.data.diagnostics import DataWarning
-from packlight.data.hub_configurations import class_names, configurations, default_configuration, matches
+from packlight.data.hub_configurations import class_names, configurations, default_configuration, matches, one_format
 from packlight.data.hub_dataset import read_hub
 from packlight.data.load import load_dataset
 from packlight.data.table import Row
@@ -196,6 +196,17 @@ def test_other_splits_are_not_downloaded(hub, tmp_path):
     assert "big.csv" not in hub.downloads
 
 
+def test_of_several_formats_one_is_read_and_the_others_are_said(hub, tmp_path):
+    for split in ("train", "test"):
+        write(tmp_path / f"d/{split}.csv", "text,label\nsend money,transfer\n")
+        write(tmp_path / f"d/{split}.jsonl", '{"text": "send money", "label": "transfer"}\n')
+    hub.dataset("acme/formats", tmp_path / "d")
+    with pytest.warns(DataWarning, match=r"read test\.jsonl, train\.jsonl, not test\.csv, train\.csv; to read those"):
+        rows = read_hub("acme/formats")
+    assert labels(rows) == {"train": ["transfer"], "test": ["transfer"]}
+    assert not any(name.endswith(".csv") for name in hub.downloads)
+
+
 # a loading script
 
 
@@ -318,6 +329,21 @@ def test_patterns(pattern, name, expected):
 )
 def test_names_say_configuration_and_split(names, expected):
     assert configurations({}, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        ({"train": ["t.csv", "t.jsonl", "t.parquet"]}, {"train": ["t.parquet"]}),
+        ({"train": ["t.csv", "t.jsonl"], "test": ["e.csv"]}, {"train": ["t.csv"], "test": ["e.csv"]}),
+        ({"train": ["a.csv", "b.csv", "c.jsonl"]}, {"train": ["a.csv", "b.csv"]}),
+        ({"train": ["a.json", "a.jsonl", "b.json"]}, {"train": ["a.jsonl", "b.json"]}),
+        ({"train": ["a.csv", "b.tsv"], "test": ["e.jsonl"]}, {"train": ["a.csv", "b.tsv"], "test": ["e.jsonl"]}),
+        ({"train": ["a.ods", "a.CSV"]}, {"train": ["a.CSV"]}),
+    ],
+)
+def test_a_split_is_read_in_one_format(splits, expected):
+    assert one_format(splits) == expected
 
 
 @pytest.mark.parametrize(

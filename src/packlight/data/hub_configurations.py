@@ -10,9 +10,12 @@ The data set's card defines them in its YAML (https://huggingface.co/docs/hub/da
 
 Without it, the names of folders and files decide: `plus/train-00000-of-00001.parquet`, `plus/test/0000.parquet`,
 `data/validation.csv`, `train.jsonl`.
+
+If a split has files of several formats, one format is read, as on the Hub, because the others hold the same rows.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,6 +26,11 @@ from packlight.data.formats import SUFFIXES
 DEFAULT = "default"
 SHARED_FOLDER = "data"
 METADATA = frozenset({"config.json", "dataset_dict.json", "dataset_info.json", "dataset_infos.json"})
+
+FORMATS = (".parquet", ".jsonl", ".csv")
+"""the formats that are preferred if several have as many files, as on the Hub"""
+SAME_FORMAT = {".ndjson": ".jsonl", ".json": ".jsonl", ".tsv": ".csv"}
+"""suffixes that the Hub reads as one format, after those that are preferred to them"""
 
 Splits = Mapping[str, Sequence[str]]
 """File names by split, with the repository's names for splits."""
@@ -40,6 +48,16 @@ def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, S
     else:
         found = {name: _by_names(group) for name, group in _groups(data).items()}
     return {name: splits for name, splits in found.items() if splits}
+
+
+def one_format(splits: Splits) -> Splits:
+    """The files of one format for each split: the format of most files, or in a draw Parquet, then JSON, then CSV.
+
+    Of files whose names differ only in suffixes of one format, such as `train.jsonl` and `train.json`, one is kept.
+    """
+    counts = Counter(_format(name) for names in splits.values() for name in names)
+    order = sorted(counts, key=lambda each: (-counts[each], _rank(each), each))
+    return {split: _without_copies(_of_first_format(names, order)) for split, names in splits.items()}
 
 
 def default_configuration(card: Mapping[str, Any], names: Iterable[str]) -> str | None:
@@ -126,6 +144,34 @@ def _by_names(group: Sequence[str]) -> Splits:
 def _split_of_part(part: str) -> str | None:
     """The split among the words of a file or folder name: test for `clinc_oos-test.parquet`."""
     return next(filter(None, map(split_named, re.split(r"[-._ 0-9]+", part))), None)
+
+
+def _of_first_format(names: Sequence[str], order: Sequence[str]) -> list[str]:
+    """The files of the first format that there are any of."""
+    chosen = next((each for each in order if each in set(map(_format, names))), None)
+    return [name for name in names if _format(name) == chosen]
+
+
+def _without_copies(names: Sequence[str]) -> list[str]:
+    """The files without those whose name has another suffix in a preferred file."""
+    best: dict[PurePosixPath, str] = {}
+    for name in sorted(names, key=lambda name: _rank(_suffix(name))):
+        best.setdefault(PurePosixPath(name).with_suffix(""), name)
+    return [name for name in names if best[PurePosixPath(name).with_suffix("")] == name]
+
+
+def _format(name: str) -> str:
+    """The preferred suffix of a file's format."""
+    return SAME_FORMAT.get(_suffix(name), _suffix(name))
+
+
+def _rank(suffix: str) -> int:
+    order = (*FORMATS, *SAME_FORMAT)
+    return order.index(suffix) if suffix in order else len(order)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _is_data(name: str) -> bool:

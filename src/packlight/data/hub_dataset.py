@@ -12,9 +12,9 @@ from typing import Any
 from packlight import hub
 from packlight.data.columns import labelled_rows, rows_by_split
 from packlight.data.dataset import split_named
-from packlight.data.diagnostics import warn
+from packlight.data.diagnostics import MAX_SHOWN, warn
 from packlight.data.formats import READERS
-from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration
+from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration, one_format
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
@@ -138,8 +138,8 @@ def _read(
     return rows
 
 
-def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str]]:
-    """The files of train, val and test. Other splits are not downloaded, and a warning names them."""
+def _known_splits(source: _Source, configuration: str) -> Splits:
+    """The files of train, val and test in one format. Others are not downloaded, and a warning names them."""
     splits: dict[str, list[str]] = {}
     for name, files in source.configurations[configuration].items():
         split = split_named(name)
@@ -154,7 +154,20 @@ def _known_splits(source: _Source, configuration: str) -> dict[str, Sequence[str
             f"{source.snapshot.repo}:{configuration}: has no train split, only "
             f"{', '.join(source.configurations[configuration])}; download its files and give the folder"
         )
-    return dict(splits)
+    chosen = one_format(splits)
+    read = {name for names in chosen.values() for name in names}
+    if left := [name for names in splits.values() for name in names if name not in read]:
+        warn(
+            f"{source.snapshot.repo}:{configuration}: has files of several formats for one split; read {_listed(sorted(read))}, "
+            f"not {_listed(left)}; to read those, download them and give their folder"
+        )
+    return chosen
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a message: the first few, and how many more."""
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return f"{', '.join(names[:MAX_SHOWN])}{more}"
 
 
 def _tables(shown: str, file: Path) -> dict[str, Table]:

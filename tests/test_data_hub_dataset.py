@@ -5,7 +5,15 @@ import pytest
 from huggingface_hub import constants
 
 from packlight.data.diagnostics import DataWarning
-from packlight.data.hub_configurations import class_names, configurations, default_configuration, matches, one_format
+from packlight.data.hub_configurations import (
+    class_names,
+    configurations,
+    default_configuration,
+    matches,
+    missing_shards,
+    one_format,
+    unmatched,
+)
 from packlight.data.hub_dataset import read_hub
 from packlight.data.load import load_dataset
 from packlight.data.table import Row
@@ -100,6 +108,52 @@ def test_a_second_reading_downloads_nothing_and_needs_no_hub(hub, intents, monke
     assert hub.downloads == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert read_hub("acme/intents:plus") == first
+
+
+def forget(hub, name: str) -> None:
+    """Remove a file from the local cache."""
+    found = [path for path in hub.home.rglob(name) if path.is_symlink() or path.is_file()]
+    assert found
+    for path in found:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("test-00000-of-00001.parquet", r"plus/test-\* \(split test\)"),
+        ("validation-00000-of-00001.parquet", r"plus/validation-\* \(split validation\)"),
+        ("train-00001-of-00002.parquet", r"plus/train-00001-of-00002\.parquet"),
+    ],
+)
+def test_a_cache_that_lacks_files_is_refused_without_the_hub(hub, intents, monkeypatch, name, missing):
+    hub.dataset("acme/intents", intents)
+    first = read_hub("acme/intents:plus")
+    forget(hub, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_OFFLINE", True)
+        with pytest.raises(DataError, match=f"intents:plus: the Hub cannot be reached, and .* lacks {missing}; rerun"):
+            read_hub("acme/intents:plus")
+    assert read_hub("acme/intents:plus") == first
+
+
+def test_a_configuration_that_is_not_in_the_cache_is_not_replaced(hub, intents, monkeypatch):
+    hub.dataset("acme/intents", intents)
+    read_hub("acme/intents:small")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match="several configurations; choose acme/intents:NAME with one of plus, small"):
+        read_hub("acme/intents")
+    with pytest.raises(DataError, match=r"intents:plus: the Hub cannot be reached, .* lacks plus/train-\*"):
+        read_hub("acme/intents:plus")
+
+
+def test_a_declared_split_without_files_is_said(hub, intents):
+    (intents / "plus/test-00000-of-00001.parquet").unlink()
+    hub.dataset("acme/intents", intents)
+    with pytest.warns(
+        DataWarning, match=r"its card declares plus/test-\* \(split test\), but the repository has no such"
+    ):
+        assert list(read_hub("acme/intents:plus")) == ["train", "val"]
 
 
 def test_label_names_come_from_the_card_when_the_file_has_none(hub, intents):
@@ -360,6 +414,30 @@ def test_a_split_is_read_in_one_format(splits, expected):
 def test_every_documented_form_of_a_card_s_files(entry, expected):
     card = {"configs": [{"config_name": "x", **entry}]}
     assert configurations(card, ["a.csv", "b/train.csv", "b/test.csv"]) == {"x": expected}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"data_files": "b/*.csv"}, {}),
+        ({"data_files": ["a.csv", "c.csv"]}, {"train": ["c.csv"]}),
+        ({"data_files": {"train": "a.csv", "test": "./c/*"}}, {"test": ["c/*"]}),
+        ({"data_dir": "b"}, {}),
+        ({"data_dir": "c"}, {"train": ["c/**"]}),
+        ({"data_dir": "./b/", "data_files": "a.csv"}, {"train": ["b/a.csv"]}),
+    ],
+)
+def test_what_a_card_declares_in_vain_is_found(entry, expected):
+    card = {"configs": [{"config_name": "x", **entry}]}
+    assert unmatched(card, ["a.csv", "b/train.csv", "notes.md"], "x") == expected
+    assert unmatched(card, ["a.csv"], "y") == {}
+
+
+def test_missing_shards_are_named():
+    assert missing_shards(["a-00000-of-00002.csv", "a-00001-of-00002.csv", "b.csv"]) == []
+    assert missing_shards(["a-1-of-2.csv", "a-2-of-2.csv"]) == []
+    assert missing_shards(["d/a-00001-of-00003.csv"]) == ["d/a-00000-of-00003.csv", "d/a-00002-of-00003.csv"]
+    assert len(missing_shards(["a-0-of-999999999.csv"])) == 5
 
 
 def test_the_default_configuration():

@@ -17,10 +17,12 @@ If a split has files of several formats, one format is read, as on the Hub, beca
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
 from packlight.data.dataset import split_named
+from packlight.data.diagnostics import MAX_SHOWN
 from packlight.data.formats import SUFFIXES
 
 DEFAULT = "default"
@@ -32,12 +34,19 @@ FORMATS = (".parquet", ".jsonl", ".csv")
 SAME_FORMAT = {".ndjson": ".jsonl", ".json": ".jsonl", ".tsv": ".csv"}
 """suffixes that the Hub reads as one format, after those that are preferred to them"""
 
+SHARD = re.compile(r"(?P<start>.*-)(?P<number>\d{1,9})-of-(?P<total>\d{1,9})(?P<end>\.\w+)")
+
 Splits = Mapping[str, Sequence[str]]
 """File names by split, with the repository's names for splits."""
 
 
-def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, Splits]:
-    """Every configuration with its splits and their files, by the card or by names, without empty ones.
+def configurations(card: Mapping[str, Any], files: Iterable[str], *, keep_empty: bool = False) -> dict[str, Splits]:
+    """Every configuration with its splits and their files, by the card or by names.
+
+    Args:
+        card: the YAML of the card.
+        files: the names of the repository's files, or of those in the cache.
+        keep_empty: whether to include configurations without files, such as those that the cache doesn't have.
 
     Raises:
         ValueError: if the card's `configs` don't have the documented structure.
@@ -47,7 +56,34 @@ def configurations(card: Mapping[str, Any], files: Iterable[str]) -> dict[str, S
         found = {_name(entry): _declared(entry, data) for entry in _as_list(declared)}
     else:
         found = {name: _by_names(group) for name, group in _groups(data).items()}
-    return {name: splits for name, splits in found.items() if splits}
+    return {name: splits for name, splits in found.items() if splits or keep_empty}
+
+
+def unmatched(card: Mapping[str, Any], files: Iterable[str], configuration: str) -> dict[str, list[str]]:
+    """The patterns of a configuration in the card that match no data file, by split."""
+    data = sorted(name for name in files if _is_data(name))
+    found: dict[str, list[str]] = {}
+    for entry in _as_list(card.get("configs") or []):
+        if _name(entry) == configuration:
+            patterns = _patterns(entry) or {"train": [f"{_folder(entry)}**"]}
+            for split, listed in patterns.items():
+                if absent := [each for each in listed if not any(matches(each, name) for name in data)]:
+                    found[split] = absent
+    return found
+
+
+def missing_shards(names: Iterable[str]) -> list[str]:
+    """The first few shards that are missing between those with names such as `train-00000-of-00002.parquet`."""
+    shards: dict[tuple[str, str, str], set[int]] = {}
+    for name in names:
+        if match := SHARD.fullmatch(name):
+            shards.setdefault((match["start"], match["total"], match["end"]), set()).add(int(match["number"]))
+    return [
+        f"{start}{number:0{len(total)}}-of-{total}{end}"
+        for (start, total, end), there in shards.items()
+        if len(there) < int(total)
+        for number in islice((each for each in range(int(total)) if each not in there), MAX_SHOWN)
+    ]
 
 
 def one_format(splits: Splits) -> Splits:
@@ -101,24 +137,39 @@ def _regex(token: str) -> str:
 
 def _declared(entry: Mapping[str, Any], data: Sequence[str]) -> Splits:
     """The splits of an entry of `configs`, whose `data_files` is a pattern, a list, or a list with splits."""
-    folder = str(entry.get("data_dir") or "").strip("./")
-    inside = [name for name in data if not folder or name.startswith(f"{folder}/")]
-    patterns = entry.get("data_files")
+    folder = _folder(entry)
+    inside = [name for name in data if name.startswith(folder)]
+    patterns = _patterns(entry)
     if patterns is None:
         return _by_names(inside)
-    by_split: dict[str, list[str]] = {}
-    if isinstance(patterns, dict):
-        by_split = {str(split): _as_list(paths) for split, paths in patterns.items()}
-    else:
-        for item in _as_list(patterns):
-            split, paths = (item["split"], item["path"]) if isinstance(item, dict) else ("train", item)
-            by_split.setdefault(str(split), []).extend(_as_list(paths))
-    base = f"{folder}/" if folder else ""
     found = {
-        split: [name for name in inside if any(matches(base + str(path).removeprefix("./"), name) for path in paths)]
-        for split, paths in by_split.items()
+        split: [name for name in inside if any(matches(each, name) for each in listed)]
+        for split, listed in patterns.items()
     }
     return {split: names for split, names in found.items() if names}
+
+
+def _folder(entry: Mapping[str, Any]) -> str:
+    """The folder of an entry's files, with a slash at its end; empty for the whole repository."""
+    folder = str(entry.get("data_dir") or "").strip("./")
+    return f"{folder}/" if folder else ""
+
+
+def _patterns(entry: Mapping[str, Any]) -> dict[str, list[str]] | None:
+    """The patterns of an entry's files by split, from the repository's root; None if names decide."""
+    given = entry.get("data_files")
+    if given is None:
+        return None
+    by_split: dict[str, list[str]] = {}
+    if isinstance(given, dict):
+        by_split = {str(split): _as_list(paths) for split, paths in given.items()}
+    else:
+        for item in _as_list(given):
+            split, paths = (item["split"], item["path"]) if isinstance(item, dict) else ("train", item)
+            by_split.setdefault(str(split), []).extend(_as_list(paths))
+    return {
+        split: [_folder(entry) + str(path).removeprefix("./") for path in paths] for split, paths in by_split.items()
+    }
 
 
 def _groups(data: Sequence[str]) -> dict[str, list[str]]:

@@ -14,7 +14,15 @@ from packlight.data.columns import labelled_rows, rows_by_split
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import MAX_SHOWN, warn
 from packlight.data.formats import READERS
-from packlight.data.hub_configurations import Splits, class_names, configurations, default_configuration, one_format
+from packlight.data.hub_configurations import (
+    Splits,
+    class_names,
+    configurations,
+    default_configuration,
+    missing_shards,
+    one_format,
+    unmatched,
+)
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
@@ -46,7 +54,7 @@ def read_hub(
 
     Raises:
         DataError: if the data set or the configuration does not exist (the message lists those that do), if it cannot
-            be downloaded, if only its own code can read it, or if a column `split` contradicts the splits of its files.
+            be downloaded, if only a part of it is in the local cache and the Hub cannot be reached, if only its own code can read it, or if a column `split` contradicts the splits of its files.
         MissingExtraError: if it is Parquet and pyarrow is not installed.
     """
     identifier, _, configuration = reference.partition(":")
@@ -88,7 +96,7 @@ def _inspect(reference: str, snapshot: hub.Snapshot) -> _Source:
     try:
         if CARD in snapshot.files:
             card = _card(hub.download(snapshot, [CARD]) / CARD)
-        return _Source(snapshot, card, configurations(card, snapshot.files))
+        return _Source(snapshot, card, configurations(card, snapshot.files, keep_empty=not snapshot.online))
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"{reference}: the YAML of its card ({CARD}) cannot be used ({error}); download its files and give the folder"
@@ -139,29 +147,68 @@ def _read(
 
 
 def _known_splits(source: _Source, configuration: str) -> Splits:
-    """The files of train, val and test in one format. Others are not downloaded, and a warning names them."""
+    """The files of train, val and test in one format. Others are not downloaded, and a warning names them.
+
+    Raises:
+        DataError: if there are none for train, or if the local cache is used and lacks some.
+    """
+    place = f"{source.snapshot.repo}:{configuration}"
+    _check_declared(place, source, configuration)
     splits: dict[str, list[str]] = {}
     for name, files in source.configurations[configuration].items():
         split = split_named(name)
         if split is None:
-            warn(
-                f"{source.snapshot.repo}:{configuration}: its split {name!r} is neither train, val nor test, and is not used"
-            )
+            warn(f"{place}: its split {name!r} is neither train, val nor test, and is not used")
         else:
             splits.setdefault(split, []).extend(files)
     if "train" not in splits:
         raise DataError(
-            f"{source.snapshot.repo}:{configuration}: has no train split, only "
+            f"{place}: has no train split, only "
             f"{', '.join(source.configurations[configuration])}; download its files and give the folder"
         )
+    if not source.snapshot.online:
+        _refuse_missing(place, missing_shards(name for names in splits.values() for name in names))
     chosen = one_format(splits)
     read = {name for names in chosen.values() for name in names}
     if left := [name for names in splits.values() for name in names if name not in read]:
         warn(
-            f"{source.snapshot.repo}:{configuration}: has files of several formats for one split; read {_listed(sorted(read))}, "
+            f"{place}: has files of several formats for one split; read {_listed(sorted(read))}, "
             f"not {_listed(left)}; to read those, download them and give their folder"
         )
     return chosen
+
+
+def _check_declared(place: str, source: _Source, configuration: str) -> None:
+    """Check that there are files for the splits that the card declares: all in the cache, or all on the Hub.
+
+    Raises:
+        DataError: if the local cache is used and lacks some.
+
+    Warns:
+        DataWarning: if the repository lacks some.
+    """
+    absent = unmatched(source.card, source.snapshot.files, configuration)
+    used = [f"{each} (split {split})" for split, found in absent.items() if split_named(split) for each in found]
+    if not source.snapshot.online:
+        _refuse_missing(place, used)
+    elif used:
+        warn(
+            f"{place}: its card declares {_listed(used)}, but the repository has no such Parquet, CSV or JSONL file; a "
+            "split without files is made from train"
+        )
+
+
+def _refuse_missing(place: str, missing: Sequence[str]) -> None:
+    """Refuse a data set of which the local cache has only a part.
+
+    Raises:
+        DataError: if anything is missing.
+    """
+    if missing:
+        raise DataError(
+            f"{place}: the Hub cannot be reached, and its local cache lacks {_listed(missing)}; rerun the command once with "
+            "a connection (and without HF_HUB_OFFLINE) to download what is missing"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -106,6 +106,16 @@ def test_a_known_name_makes_a_header_unless_it_is_a_label_below():
     assert with_header(shop).cells["label"] == ["category", "category", "price", "price"]
 
 
+@pytest.mark.parametrize("label", ["spam", "1"])
+def test_a_known_name_above_the_texts_makes_a_header_even_if_the_label_s_name_is_a_label(label):
+    texts, labels = ["win now", "see you", "buy this", "at six"], [label, "0", label, "0"]
+    given = table(1, text=texts, **{label: labels})
+    assert with_header(given) is given
+    assert choose_columns(given) == ("text", label)
+    turned = table(1, **{label: labels, "Message": texts})
+    assert with_header(turned) is turned
+
+
 def test_a_first_line_that_could_be_either_is_refused():
     with pytest.raises(DataError, match=r"row 1 \('a', 'b'\) may be a header or the first text"):
         with_header(table(1, a=["c", "e"], b=["d", "f"]))

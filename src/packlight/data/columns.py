@@ -159,8 +159,9 @@ def rows_by_split(table: Table) -> dict[str, Table]:
 def with_header(table: Table) -> Table:
     """Check whether the header is a row of data. If so, name the columns by their contents.
 
-    The first line is data if its label occurs again below. It is a header if it has a known name. Otherwise a sentence
-    counts as a text, and a line counts as a header if every label below occurs at least twice.
+    The first line is a header if it has a known name for texts where the texts are. Otherwise it is data if its label
+    occurs again below, and a header if it has a known name. Otherwise a sentence counts as a text, and a line counts as a
+    header if every label below occurs at least twice.
 
     Raises:
         DataError: if the first line could be either.
@@ -173,7 +174,7 @@ def with_header(table: Table) -> Table:
     known = [plain(name) in {*TEXT_NAMES, *LABEL_NAMES} for name in table.columns]
     text, label = _by_kind(table)
     counts = Counter(table.cells[label])
-    surely = all(known) or (any(known) and len(known) > 2)
+    surely = all(known) or (any(known) and len(known) > 2) or plain(text) in TEXT_NAMES
     if not surely and (label in counts or _numbers_in_header(table)):
         return _demoted(table, text, label)
     if any(known):

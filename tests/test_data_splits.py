@@ -141,11 +141,24 @@ def test_single_texts_stay_in_train_with_a_warning():
     assert {e.label for e in made["test"]} == {"a", "b"}
 
 
-def test_single_texts_are_dropped_from_every_split_on_request():
-    parts = {"train": distinct({"a": 20, "b": 20, "c": 1}), "test": distinct({"a": 2, "c": 2})}
-    with pytest.warns(DataWarning, match=r"single text were dropped: 1 \('c'\)"):
+def test_single_texts_are_dropped_on_request_unless_a_given_split_has_their_label():
+    test = distinct({"a": 2, "c": 2})
+    parts = {"train": distinct({"a": 20, "b": 20, "c": 1, "d": 1}), "test": test}
+    with pytest.warns(DataWarning, match=r"single text were dropped: 1 \('d'\)"):
         kept = without_rare(parts)
-    assert {name: {e.label for e in part} for name, part in kept.items()} == {"train": {"a", "b"}, "test": {"a"}}
+    assert {e.label for e in kept["train"]} == {"a", "b", "c"}
+    assert kept["test"] == test
+    with pytest.warns(DataWarning, match=r"labels with a single text: 1 \('d'\); they stay in train"):
+        with_splits(parts, seed=0)
+
+
+def test_nothing_is_dropped_when_all_splits_are_given():
+    parts = {
+        "train": distinct({"a": 20, "b": 20, "c": 1}),
+        "val": distinct({"a": 2, "c": 2}),
+        "test": distinct({"b": 2}),
+    }
+    assert without_rare(parts) == parts
 
 
 @pytest.mark.parametrize(("classes", "texts"), [(3000, 2), (3000, 3), (200, 3)])

@@ -36,6 +36,11 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
     if not wanted:
         return {name: list(examples) for name, examples in parts.items()}
     given = {dedup_key(e.text) for name, examples in parts.items() if name != "train" for e in examples}
+    if single := _single(parts):
+        warn(
+            f"labels with a single text: {_listed(single)}; they stay in train, so their accuracy is unknown; "
+            "add texts, or remove them with --rare drop"
+        )
     place = _places(parts["train"], wanted, given, seed)
     made = {name: list(examples) for name, examples in parts.items()} | {name: [] for name in ("train", *wanted)}
     for example in parts["train"]:
@@ -56,16 +61,29 @@ def hold_out(train: Split, *, seed: int) -> tuple[Split, Split]:
     return split_of(parts["train"]), split_of(parts["val"])
 
 
-def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, list[Example]]:
-    """Remove labels with fewer than two different texts in `train` from every split.
+def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, Sequence[Example]]:
+    """Remove labels with fewer than two different texts from `train`, if a split is to be made from it.
+
+    Labels that a given split has stay, because it shows their accuracy. Given splits are unchanged.
 
     Warns:
         DataWarning: about the labels that are removed.
     """
-    rare = {label for label, texts in _texts_of(parts["train"]).items() if len(texts) < MINIMUM_TEXTS}
+    made = any(name not in parts for name in FRACTIONS)
+    rare = _single(parts) if made else set()
     if rare:
         warn(f"labels with a single text were dropped: {_listed(rare)}")
-    return {name: [e for e in examples if e.label not in rare] for name, examples in parts.items()}
+    return {**parts, "train": [e for e in parts["train"] if e.label not in rare]}
+
+
+def _single(parts: Mapping[str, Sequence[Example]]) -> set[str]:
+    """Labels with fewer than two different texts in `train`, and none in another split."""
+    measured = {e.label for name, examples in parts.items() if name != "train" for e in examples}
+    return {
+        label
+        for label, texts in _texts_of(parts["train"]).items()
+        if len(texts) < MINIMUM_TEXTS and label not in measured
+    }
 
 
 def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[str], seed: int) -> dict[str, str]:
@@ -77,11 +95,6 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
     for text, labels in labels_of.items():
         if len(labels) == 1 and text not in given:
             free_of[next(iter(labels))].append(text)
-    if single := {label for label, texts in texts_of.items() if len(texts) < MINIMUM_TEXTS}:
-        warn(
-            f"labels with a single text: {_listed(single)}; they stay in train, so their accuracy is unknown; "
-            "add texts, or remove them with --rare drop"
-        )
     counts = {
         # at least one text stays in train
         label: (len(free), len(free) - (len(free) == len(texts_of[label])))

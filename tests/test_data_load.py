@@ -68,6 +68,30 @@ def test_a_folder_of_split_files(tmp_path):
     assert sizes(load_dataset(str(tmp_path))) == (30, 9, 6)
 
 
+def numbered(words, labels):
+    return "text,label\n" + "".join(f"{words} {n},{labels[n % len(labels)]}\n" for n in range(30))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "expected"),
+    [
+        (("1.0", "1.5", "2.0"), ("1.0", "2.0"), ("1.0", "1.5", "2.0")),
+        (("1.0", "2.0"), ("1.0", "oos"), ("1.0", "2.0")),
+        (("1.0", "2.0"), ("1.0", "2.0"), ("1", "2")),
+        (("1.0", "2.0"), ("1", "2"), ("1", "2")),
+        (("1", "2"), ("1.0", "2.0"), ("1", "2")),
+    ],
+)
+def test_whole_numbers_are_decided_over_all_files(tmp_path, train, test, expected):
+    (tmp_path / "train.csv").write_text(numbered("review", train), encoding="utf-8")
+    (tmp_path / "test.csv").write_text(numbered("opinion", test), encoding="utf-8")
+    found = load_dataset(tmp_path)
+    assert found.labels == expected
+    assert set(found.test.labels) <= {*expected, "oos"}
+    converted = {f"{name}.csv" for name, labels in (("train", train), ("test", test)) if labels[0] not in expected}
+    assert {Path(note.partition(":")[0]).name for note in found.notes if "whole numbers" in note} == converted
+
+
 def test_a_folder_that_lacks_a_split_has_it_made(tmp_path):
     (tmp_path / "train.csv").write_text(csv_of(30), encoding="utf-8")
     (tmp_path / "test.csv").write_text(csv_of(9, start=100), encoding="utf-8")

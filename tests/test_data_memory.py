@@ -35,6 +35,14 @@ def test_datasets_rows_have_their_class_labels_named():
     assert read_rows(plain) == EXPECTED
 
 
+def test_whole_numbers_are_decided_over_all_splits():
+    train = [(f"text {n}", ("1.0", "1.5", "2.0")[n % 3]) for n in range(30)]
+    test = [(f"other text {n}", ("1.0", "2.0")[n % 2]) for n in range(10)]
+    assert set(as_dataset({"train": train, "test": test}).test.labels) == {"1.0", "2.0"}
+    divided = [{"text": t, "label": n, "split": s} for s, rows in (("train", train), ("test", test)) for t, n in rows]
+    assert set(as_dataset(divided).test.labels) == {"1.0", "2.0"}
+
+
 def test_a_data_frame_reads_alike():
     pandas = pytest.importorskip("pandas")
     assert read_rows(pandas.DataFrame(PAIRS, columns=["text", "label"])) == EXPECTED

@@ -2,27 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.names import LABEL_NAMES, PASSED_OVER, TEXT_NAMES, plain
-from packlight.data.table import Row, Table
-from packlight.data.tasks import (
-    accepted_rows,
-    refuse_indicators,
-    refuse_other_tasks,
-    refuse_pairs,
-    single_labels,
-    unused_columns,
-    whole_numbers,
-    without_repeated_headers,
-)
+from packlight.data.table import Table
+from packlight.data.tasks import refuse_pairs
 from packlight.errors import DataError
 
-SHOWN = 5
 FLAGS = "name them with --text-column and --label-column"
 
 
@@ -81,46 +70,6 @@ def choose_text_column(table: Table, text_column: str | None = None) -> str:
     raise DataError(
         f"{table.file}: it is unclear which column has the texts: {_found(table)}; name it with --text-column"
     )
-
-
-def labelled_rows(
-    table: Table,
-    *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    names: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[list[Row], str]:
-    """The rows of a table with one label for each text, and a description of the columns.
-
-    Args:
-        table: the table.
-        text_column: the column of the texts. Detected by default.
-        label_column: the column of the labels. Detected by default.
-        names: names of class indices by column.
-
-    Raises:
-        DataError: if the columns are ambiguous, or if the rows are for another task.
-
-    Warns:
-        DataWarning: about rows and columns that are not used.
-    """
-    if label_column != "answer":
-        table = accepted_rows(table)
-    given = text_column is not None
-    if not given:
-        refuse_pairs(table)
-    if label_column is None and not any(plain(name) in LABEL_NAMES for name in table.columns):
-        refuse_indicators(table, text_column)
-    text, label = choose_columns(table, text_column=text_column, label_column=label_column)
-    if names and label in names:
-        table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), names[label])})
-    table = single_labels(without_repeated_headers(table, text, label), label)
-    table, whole = whole_numbers(table, label)
-    refuse_other_tasks(table, text, label, text_given=given)
-    unused = [name for name in unused_columns(table, text, label) if plain(name) not in PASSED_OVER]
-    what = [f"texts in {text!r}", f"labels in {label!r}{' as whole numbers' * whole}", *table.notes]
-    what += [f"not used: {', '.join(map(repr, unused[:SHOWN]))}{' …' * (len(unused) > SHOWN)}"] if unused else []
-    return table.rows(text, label), f"{table.file}: {', '.join(what)}"
 
 
 def named(values: Sequence[object], names: Sequence[str]) -> list[object]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packlight import hub
-from packlight.data.columns import labelled_rows, rows_by_split
+from packlight.data.columns import rows_by_split
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import MAX_SHOWN, warn
 from packlight.data.formats import READERS
@@ -23,6 +23,7 @@ from packlight.data.hub_configurations import (
     one_format,
     unmatched,
 )
+from packlight.data.labelled import Labelled, labelled, rows_of
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
@@ -133,7 +134,7 @@ def _read(
     wanted = [name for names in splits.values() for name in names]
     folder = hub.download(source.snapshot, wanted)
     labels = class_names(source.card, configuration)
-    rows: dict[str, list[Row]] = {}
+    read: list[tuple[str, Labelled]] = []
     for split, names in splits.items():
         for name in names:
             shown = f"{source.snapshot.repo}/{name}"
@@ -141,9 +142,9 @@ def _read(
             if set(splits) != {"train"}:
                 _refuse_other_splits(shown, split, [part for part, _ in found])
             for part, table in found:
-                read, _ = labelled_rows(table, text_column=text_column, label_column=label_column, names=labels)
-                rows.setdefault(part if set(splits) == {"train"} else split, []).extend(read)
-    return rows
+                one = labelled(table, text_column=text_column, label_column=label_column, names=labels)
+                read.append((part if set(splits) == {"train"} else split, one))
+    return rows_of(read)[0]
 
 
 def _known_splits(source: _Source, configuration: str) -> Splits:

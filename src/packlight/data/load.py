@@ -9,7 +9,8 @@ from pathlib import Path
 from packlight.data.build import Rare, assemble
 from packlight.data.dataset import Dataset, split_named
 from packlight.data.diagnostics import warn
-from packlight.data.formats import GZIP, SUFFIXES, read_file, stem_and_suffix
+from packlight.data.formats import GZIP, SUFFIXES, read_file, read_labelled, stem_and_suffix
+from packlight.data.labelled import Labelled, rows_of
 from packlight.data.table import Row
 from packlight.errors import DataError
 
@@ -37,16 +38,25 @@ def read_folder(folder: Path | Traversable, shown: str, options: ReadOptions) ->
         MissingExtraError: if a Parquet file is read without pyarrow.
     """
     files = split_files(folder, shown)
-    parts = dict[str, list[Row]]()
+    tables = list[tuple[str, Labelled]]()
     for name, sources in files.items():
         for source in sources:
             file = f"{shown}/{source.name}"
-            found = read_file(file, source.read_bytes(), **vars(options))
-            if set(found) - {"train", name}:
+            found = read_labelled(
+                file,
+                source.read_bytes(),
+                text_column=options.text_column,
+                label_column=options.label_column,
+                encoding=options.encoding,
+            )
+            splits = dict.fromkeys(split for split, _ in found)
+            if set(splits) - {"train", name}:
                 raise DataError(
-                    f"{file} holds rows of {' and '.join(found)}; read it by itself, or split it into one file for each"
+                    f"{file} holds rows of {' and '.join(splits)}; read it by itself, or split it into one file for each"
                 )
-            parts.setdefault(name, []).extend(row for rows in found.values() for row in rows)
+            tables.extend((name, table) for _, table in found)
+    parts, notes = rows_of(tables)
+    options.notes.extend(notes)
     return parts
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from packlight.data.build import Rare, assemble
-from packlight.data.columns import labelled_rows, named, rows_by_split
+from packlight.data.columns import named, rows_by_split
 from packlight.data.dataset import SPLITS, Dataset, Split, split_named
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
+from packlight.data.labelled import labelled, rows_of
 from packlight.data.load import load_dataset
 from packlight.data.table import Row, Table, table_of
 from packlight.data.validation import split_of, validate_rows
@@ -63,10 +64,12 @@ def as_dataset(
             rare=rare,
             seed=seed,
         )
-    parts, notes = dict[str, list[Row]](), []
-    for name, table in _tables(data).items():
-        parts[name], note = labelled_rows(table, text_column=text_column, label_column=label_column)
-        notes.append(note)
+    parts, notes = rows_of(
+        [
+            (name, labelled(table, text_column=text_column, label_column=label_column))
+            for name, table in _tables(data).items()
+        ]
+    )
     return replace(assemble("memory", parts, oos_label=oos_label, rare=rare, seed=seed), notes=tuple(notes))
 
 
@@ -150,7 +153,7 @@ def read_rows(
 def _rows(rows: Any, name: str, text_column: str | None, label_column: str | None) -> list[Row]:
     """The unchecked rows, in any form."""
     table = _one_split(_table(rows, name), name)
-    return labelled_rows(table, text_column=text_column, label_column=label_column)[0]
+    return rows_of([(name, labelled(table, text_column=text_column, label_column=label_column))])[0][name]
 
 
 def _one_split(table: Table, name: str) -> Table:

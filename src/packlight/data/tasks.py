@@ -32,7 +32,6 @@ SCORE_NAMES = frozenset({"score", "similarity", "similarity_score", "relatedness
 MOST_NUMERIC_CLASSES = 10
 """labels that are numbers with fractions count as scores if there are more distinct ones than this"""
 WORDS_OF_A_TEXT = 3
-WHOLE = re.compile(r"-?\d+\.0+")
 PRODIGY = frozenset({"_input_hash", "_task_hash", "_view_id", "_session_id", "_annotator_id"})
 ANSWERS = frozenset({"accept", "reject", "ignore"})
 
@@ -230,19 +229,6 @@ def without_repeated_headers(table: Table, text: str, label: str) -> Table:
 
 def _bare(cell: object) -> str:
     return str(cell).lstrip("\ufeff").strip()
-
-
-def whole_numbers(table: Table, label: str) -> tuple[Table, bool]:
-    """Write labels such as `0.0` and `1.0` without their fraction, as for a data frame, if all labels are such numbers.
-
-    Returns:
-        The table, and whether its labels were changed.
-    """
-    cells = table.cells[label]
-    given = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
-    if len(given) < len(cells) or not all(WHOLE.fullmatch(cell) for cell in given):
-        return table, False
-    return replace(table, cells={**table.cells, label: [cell.partition(".")[0] for cell in given]}), True
 
 
 def unused_columns(table: Table, *used: str) -> list[str]:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
 
-from packlight.data.columns import choose_text_column, labelled_rows, rows_by_split, with_header
+from packlight.data.columns import choose_text_column, rows_by_split, with_header
 from packlight.data.dataset import split_named
 from packlight.data.diagnostics import quoted
 from packlight.data.formats.exports import refuse_content, refuse_kind
+from packlight.data.labelled import Labelled, labelled, rows_of
 from packlight.data.table import Row, Table
 from packlight.errors import DataError
 
@@ -64,18 +65,36 @@ def read_file(
         DataError: if the suffix is unknown or the file cannot be read.
         MissingExtraError: if the library that reads it is not installed.
     """
+    rows, found = rows_of(
+        read_labelled(file, data, text_column=text_column, label_column=label_column, encoding=encoding)
+    )
+    if notes is not None:
+        notes.extend(note for note in found if note not in notes)
+    return rows
+
+
+def read_labelled(
+    file: str,
+    data: bytes,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+) -> list[tuple[str, Labelled]]:
+    """The tables of a file with their splits (`train`, `val`, `test`). A split may have several.
+
+    The arguments and errors are those of `read_file`.
+    """
     found = _read(file, data, encoding)
     tables = {"train": found} if isinstance(found, Table) else found
     tables = {name: _prepared(table, named=bool(text_column or label_column)) for name, table in tables.items()}
     if set(tables) == {"train"} and "split" not in {text_column, label_column}:
         tables = rows_by_split(tables["train"])
-    rows = dict[str, list[Row]]()
-    for name in sorted(tables, key=lambda name: name.startswith("oos_")):  # in scope first, whatever the file's order
-        part, note = labelled_rows(tables[name], text_column=text_column, label_column=label_column)
-        rows.setdefault(split_named(name) or name, []).extend(part)
-        if notes is not None and note not in notes:
-            notes.append(note)
-    return rows
+    return [
+        (split_named(name) or name, labelled(tables[name], text_column=text_column, label_column=label_column))
+        # in scope first, whatever the file's order
+        for name in sorted(tables, key=lambda name: name.startswith("oos_"))
+    ]
 
 
 def _prepared(table: Table, *, named: bool) -> Table:

@@ -7,6 +7,8 @@ import pytest
 from packlight.data.diagnostics import DataWarning
 from packlight.data.formats import read_file
 from packlight.data.memory import as_dataset
+from packlight.data.table import Table
+from packlight.data.tasks import without_repeated_headers
 from packlight.errors import DataError
 
 WORDS = ("wake me up at six", "play some quiet jazz", "how tall is the tower", "call my mother now")
@@ -118,6 +120,14 @@ def test_a_header_that_is_repeated_is_no_text(mark):
     assert [row.label for row in found] == ["a", "b"] * 4
     records = json.dumps([{"text": "text", "label": "label"}, {"text": "a", "label": "b"}]).encode()
     assert len(read_file("a.json", records)["train"]) == 2, "a format that names columns itself repeats no header"
+
+
+def test_a_header_that_is_repeated_late_in_a_large_table_is_found_in_one_pass():
+    count = 300_000  # (a pass for each row would take ten minutes)
+    cells = {"text": [*map(str, range(count)), "text", "end"], "label": ["a"] * count + ["label", "b"]}
+    with pytest.warns(DataWarning, match=f"repeats its header in 1 row, not used; the first is row {count + 2}"):
+        found = without_repeated_headers(Table("a.csv", range(2, count + 4), cells, 1), "text", "label")
+    assert (len(found), found.numbers[-1], found.cells["label"][-1]) == (count + 1, count + 3, "b")
 
 
 def test_whole_numbers_with_a_fraction_are_labels_as_in_a_data_frame():

@@ -216,15 +216,17 @@ def without_repeated_headers(table: Table, text: str, label: str) -> Table:
     """
     if table.header_row is None:
         return table
+    header = (_bare(text), _bare(label))
     pairs = zip(table.cells[text], table.cells[label], strict=True)
-    kept = [place for place, (a, b) in enumerate(pairs) if (_bare(a), _bare(b)) != (_bare(text), _bare(label))]
-    if len(kept) == len(table):
+    repeated = [place for place, (a, b) in enumerate(pairs) if (_bare(a), _bare(b)) == header]
+    if not repeated:
         return table
-    first = next(number for place, number in enumerate(table.numbers) if place not in set(kept[: place + 1]))
     warn(
-        f"{table.file}: repeats its header in {counted(len(table) - len(kept), 'row')}, not used; the first is row {first}"
+        f"{table.file}: repeats its header in {counted(len(repeated), 'row')}, not used; "
+        f"the first is row {table.numbers[repeated[0]]}"
     )
-    return table.take(kept)
+    left_out = set(repeated)
+    return table.take([place for place in range(len(table)) if place not in left_out])
 
 
 def _bare(cell: object) -> str:

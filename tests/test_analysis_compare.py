@@ -16,7 +16,7 @@ from packlight.analysis.compare.gate import Clause, Junction
 from packlight.analysis.compare.intervals import macro_f1_interval, paired_share_interval, ratio_interval
 from packlight.cli.app import app
 from packlight.errors import MeasurementError
-from packlight.measure.results import Raw, TrueLabels, write_measurements, write_raw, write_truth
+from packlight.measure.results import Raw, TrueLabels, read_measurements, write_measurements, write_raw, write_truth
 from packlight.measure.statistics import macro_f1
 from packlight.measure.timing import typical
 from packlight.report.comparison import render_markdown, render_text
@@ -250,6 +250,28 @@ def test_reference_models_do_not_fail_a_gate(tmp_path):
     first = write(tmp_path / "a", raw("bert-base", (), 50, answers=answers), raw("v", (), answers=answers))
     second = write(tmp_path / "b", raw("bert-base", (), 90, answers=answers), raw("v", (), answers=answers))
     assert check(compare(read_observed(first), read_observed(second)), "latency > 20%").passed
+
+
+def test_what_only_the_old_run_has_fails_a_gate_except_for_reference_models(tmp_path):
+    answers = [place % 4 for place in range(TEXTS)]
+    kept = raw("v", (), answers=answers)
+    first = write(tmp_path / "a", raw("bert-base", (), answers=answers), kept, raw("gone", (), answers=answers))
+    second = write(tmp_path / "b", kept)
+    bare = write(tmp_path / "c", kept, raw("gone", (), answers=answers))
+    document = read_measurements(bare)
+    rows = [
+        msgspec.structs.replace(each, accuracy=None) if each.variant == "gone" else each
+        for each in document.measurements
+    ]
+    write_measurements(msgspec.structs.replace(document, measurements=tuple(rows)), bare)
+
+    def failures(after, **options):
+        gate = check(compare(read_observed(first), read_observed(after), **options), "accuracy < -0.5 or size > 5%")
+        return [(failure.variant, failure.reasons) for failure in gate.failures]
+
+    assert failures(second) == [("gone", ("not in the new run",))]
+    assert failures(bare) == [("gone", ("no accuracy in the new run",))]
+    assert failures(second, pairs=[("v", "v")]) == []
 
 
 def test_a_gate_on_a_figure_that_nobody_has_is_refused(two_runs):

@@ -60,6 +60,8 @@ class VariantChange(msgspec.Struct, frozen=True, kw_only=True):
     broken: int | None
     """test texts that only the old run classifies correctly"""
     changes: tuple[Change, ...]
+    lost: tuple[str, ...] = ()
+    """figures that only the old run has"""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     queries: tuple[int, int]
     variants: tuple[VariantChange, ...]
     only_before: tuple[str, ...]
+    gone: tuple[str, ...]
+    """those of `only_before` that are not reference models"""
     only_after: tuple[str, ...]
     cautions: tuple[str, ...]
     """reasons to doubt the changes"""
@@ -105,13 +109,15 @@ def compare(before: Observed, after: Observed, *, pairs: Sequence[tuple[str, str
             f"{', '.join(names[1])}; name two with --pair OLD=NEW"
         )
     paired = same_test(before, after)
+    only_before = () if pairs else tuple(name for name in names[0] if name not in names[1])
     return Comparison(
         before=before.name,
         after=after.name,
         paired=paired,
         queries=(before.measurements.data.rows["test"], after.measurements.data.rows["test"]),
         variants=tuple(_variant(before, after, old, new, paired=paired) for old, new in chosen),
-        only_before=() if pairs else tuple(name for name in names[0] if name not in names[1]),
+        only_before=only_before,
+        gone=tuple(name for name in only_before if before.row(name).step != REFERENCE),
         only_after=() if pairs else tuple(name for name in names[1] if name not in names[0]),
         cautions=tuple(dict.fromkeys(cautions(before, after, chosen, paired=paired))),
     )
@@ -120,9 +126,11 @@ def compare(before: Observed, after: Observed, *, pairs: Sequence[tuple[str, str
 def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: bool) -> VariantChange:
     first, second = before.row(old), after.row(new)
     right = (before.right(old), after.right(new)) if paired else (None, None)
-    changes = []
+    changes, lost = [], []
     for metric in METRICS.values():
         values = metric.value(first), metric.value(second)
+        if values[0] is not None and values[1] is None:
+            lost.append(metric.name)
         if values[0] is None or values[1] is None or (metric.unit == "%" and not values[0] > 0):
             continue
         changes.append(_change(metric, values[0], values[1], before, after, (old, new), right))
@@ -134,6 +142,7 @@ def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: b
         fixed=int(np.sum(~right[0] & right[1])) if known else None,  # type: ignore[operator]
         broken=int(np.sum(right[0] & ~right[1])) if known else None,  # type: ignore[operator]
         changes=tuple(changes),
+        lost=tuple(lost),
     )
 
 

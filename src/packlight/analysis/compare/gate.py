@@ -61,7 +61,7 @@ Condition = Clause | Junction
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant for which the condition is true."""
+    """A variant for which the condition is true, or can't be checked any more."""
 
     variant: str
     reasons: tuple[str, ...]
@@ -78,7 +78,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether the condition is true for no variant."""
+        """Whether the condition could be checked for every variant, and is true for none."""
         return not self.failures
 
 
@@ -94,6 +94,8 @@ def parse(expression: str) -> Condition:
 def check(comparison: Comparison, expression: str, *, strict: bool = False) -> Gate:
     """Check every variant of a comparison, except for reference models.
 
+    A variant, or a figure of the condition, that only the old run has is a failure too: what is gone can't be checked.
+
     Args:
         comparison: two runs.
         expression: the condition that must not be true for any variant.
@@ -108,11 +110,14 @@ def check(comparison: Comparison, expression: str, *, strict: bool = False) -> G
     for clause in clauses:
         if not any(variant.change(clause.metric) for variant in own):
             raise MeasurementError(f"--fail-if asks for {clause.metric}, which no variant has in both runs")
-    failures = [
-        Failure(variant=variant.name, reasons=tuple(_reasons(clauses, variant, strict=strict)))
-        for variant in own
-        if _holds(condition, variant, strict=strict)
-    ]
+    asked = {clause.metric for clause in clauses}
+    failures = [Failure(variant=name, reasons=("not in the new run",)) for name in comparison.gone]
+    for variant in own:
+        reasons = [f"no {metric} in the new run" for metric in variant.lost if metric in asked]
+        if _holds(condition, variant, strict=strict):
+            reasons += _reasons(clauses, variant, strict=strict)
+        if reasons:
+            failures.append(Failure(variant=variant.name, reasons=tuple(reasons)))
     overlooked = [
         f"{variant.name}: {change_words(change)}"
         for variant in own

@@ -52,6 +52,24 @@ def test_an_accuracy_that_cannot_be_told_apart_buys_nothing():
     assert "10.0 times as long" in advice.runners_up[0].why_not
 
 
+def test_a_variant_with_a_calibrated_form_is_not_picked_where_texts_can_be_out_of_scope():
+    plain = row("teacher", step="finetune", accuracy=0.95)
+    sure = row(
+        "sure", step="calibrate", calibrates="teacher", accuracy=0.94, change_vs_parent=-0.01, p_value_vs_parent=0
+    )
+    student = row("student", step="calibrate", parent="teacher", ms=1, accuracy=0.93)
+    advice = advise(plain, sure, student, max_accuracy_loss=0.02)
+    assert advice.pick == "student"
+    assert any("the most accurate of them, sure (94.0%)" in reason for reason in advice.reasons)
+    why = {other.variant: other.why_not for other in advice.runners_up}
+    assert why["teacher"] == "sure is the same model, with a threshold for out-of-scope texts"
+    # Only the pair counts, and only if there are such texts.
+    run = measurements(plain, sure)
+    in_scope = msgspec.structs.replace(run, data=msgspec.structs.replace(run.data, oos_label=None))
+    assert recommend(run, Constraints()).pick == "sure"
+    assert recommend(in_scope, Constraints()).pick == "teacher"
+
+
 def test_a_measured_loss_keeps_the_bigger():
     big = row("big", ms=10, accuracy=0.906)
     small = row("small", parent="big", ms=1, accuracy=0.9, change_vs_parent=-0.006, p_value_vs_parent=0.001)

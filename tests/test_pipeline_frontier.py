@@ -9,6 +9,7 @@ from transformers import pipeline
 
 from packlight.data import dataset_from_rows
 from packlight.errors import DataError, RecipeError
+from packlight.pipeline.measure_run import identity_of
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
 from packlight.runtime.predictor import Predictor
@@ -42,6 +43,14 @@ def test_every_variant_is_whole_and_answers(frontier_run, opened, tiny):
         "static-calibrated": ("static", "int8"),
         "both": ("cascade", "int8"),
     }
+
+
+def test_a_row_names_the_measured_variant_that_it_calibrates(frontier_run, opened):
+    measured = {name: opened(name) for name in NAMES}
+    info = {name: identity_of(each, frontier_run, measured=measured) for name, each in measured.items()}
+    parents = {name: each.manifest.parent for name, each in measured.items() if each.manifest.step == "calibrate"}
+    assert {name: each.calibrates for name, each in info.items() if each.calibrates} == parents
+    assert identity_of(measured["calibrated"], frontier_run, measured=["teacher"]).calibrates is None
 
 
 def test_the_threshold_acts_in_every_runtime(opened, tiny):

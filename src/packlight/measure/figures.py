@@ -43,6 +43,7 @@ class VariantInfo:
     parity: Parity | None
     portability: Portability | None = None
     batch_invariant: bool = True
+    calibrates: str | None = None
 
 
 def derive(
@@ -90,6 +91,7 @@ def _row(
         variant=identity.variant,
         parent=identity.parent,
         step=identity.step,
+        calibrates=identity.calibrates,
         engine=identity.engine,
         precision=identity.precision,
         threads=threads,

@@ -190,6 +190,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None
     step: str
     """the kind of step that made it: reference, finetune, distill, quantize-torch, export, quantize-onnx, …"""
+    calibrates: str | None = None
+    """the measured variant that this one is with a threshold and a temperature; null for all others"""
     engine: str
     """torch, pipeline (transformers' text-classification pipeline), onnxruntime, …"""
     precision: str

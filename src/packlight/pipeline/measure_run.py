@@ -49,6 +49,8 @@ from packlight.runtime.processor import cpu_budget
 if TYPE_CHECKING:
     from packlight.pipeline.reference_rows import Reference
 
+CALIBRATE = "calibrate"
+"""the kind of step whose result is the same model with a threshold"""
 MEASURED = Path("work", "measured")
 """names the journal behind the run's figures, once all of them are written"""
 
@@ -174,6 +176,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
     ancestors = [str(each["name"]) for each in reversed(manifest.lineage)]
     parity, portability = manifest.facts.get("parity"), manifest.facts.get("portability")
     below = artifact.path.is_relative_to(out)
+    calibrated = manifest.parent if manifest.step == CALIBRATE and manifest.parent in measured else None
     return VariantInfo(
         variant=manifest.name,
         parent=next((name for name in ancestors if name in measured), manifest.parent),
@@ -187,6 +190,7 @@ def identity_of(artifact: Artifact, out: Path, *, measured: Collection[str] = ()
         parity=msgspec.convert(parity, Parity) if parity else None,
         portability=msgspec.convert(portability, Portability) if portability else None,
         batch_invariant=manifest.batch_invariant,
+        calibrates=calibrated,
     )
 
 

@@ -1,6 +1,6 @@
 """Constraints: limits and priorities, and by how much a row misses a limit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -115,10 +115,27 @@ def _keeps_model(kind: str) -> bool:
     return kind == REFERENCE or (step is not None and step.keeps_model)
 
 
-def most_accurate(rows: Mapping[str, Measurement] | tuple[Measurement, ...]) -> Measurement | None:
-    """The row with the highest accuracy, the faster one if equal, without reference rows; None if none has an accuracy."""
-    each = [row for row in (rows.values() if isinstance(rows, Mapping) else rows) if row.step != REFERENCE]
-    known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in each if row.choice is not None]
+def calibrated_forms(measurements: Measurements) -> Mapping[str, str]:
+    """The variants that have a calibrated form, with its name; none if no text is out of scope.
+
+    A threshold is chosen for traffic whose share of out-of-scope texts may be another than that of `val`, and costs accuracy on a `val`
+    with few of them. So the two forms are not to be compared by their accuracy on `val`.
+    """
+    if measurements.data.oos_label is None:
+        return {}
+    return {row.calibrates: row.variant for row in measurements.measurements if row.calibrates is not None}
+
+
+def candidates(measurements: Measurements) -> tuple[Measurement, ...]:
+    """The rows without references and without those that have a calibrated form."""
+    calibrated = calibrated_forms(measurements)
+    rows = measurements.measurements
+    return tuple(row for row in rows if row.step != REFERENCE and row.variant not in calibrated)
+
+
+def most_accurate(rows: Iterable[Measurement]) -> Measurement | None:
+    """The row with the highest accuracy, the faster one if equal; None if none has an accuracy."""
+    known = [(row.choice.accuracy, -row.latency_ms.mean, row) for row in rows if row.choice is not None]
     return max(known, key=lambda one: one[:2])[2] if known else None
 
 
@@ -140,11 +157,15 @@ def _profile_violations(row: Measurement, measurements: Measurements, wanted: Co
         yield Violation(constraint="accuracy", by=1.0, words=f"no accuracy was measured ({row.note or 'unknown'})")
     elif row.step == REFERENCE:
         yield Violation(constraint="profile", by=1.0, words="it is a reference, to compare with")
+    elif (form := calibrated_forms(measurements).get(row.variant)) is not None:
+        yield Violation(
+            constraint="profile", by=1.0, words=f"{form} is the same model, with a threshold for out-of-scope texts"
+        )
     if wanted.profile == "quick-win" and not needs_no_student(row, measurements):
         yield Violation(constraint="profile", by=1.0, words="it needs a student")
     if wanted.profile == "portable" and not runs_on_onnxruntime(row):
         yield Violation(constraint="profile", by=1.0, words=f"it runs on {row.engine}, not on plain ONNX Runtime")
-    best = most_accurate(measurements.measurements)
+    best = most_accurate(candidates(measurements))
     if wanted.profile in WITHIN_LOSS and best is not None and best.choice is not None and own is not None:
         loss = best.choice.accuracy - own.accuracy
         if loss > wanted.allowed_loss + 1e-12:

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import msgspec
 
 from packlight.analysis.recommend.case import Case
-from packlight.analysis.recommend.constraints import ONE_AT_A_TIME, Constraints, depends_on_batch, most_accurate
+from packlight.analysis.recommend.constraints import (
+    ONE_AT_A_TIME,
+    Constraints,
+    candidates,
+    depends_on_batch,
+    most_accurate,
+)
 from packlight.analysis.recommend.evidence import TIE, accuracy_of, equally_fast, largest_loss, least_measurable
 from packlight.formatting import (
     digits,
@@ -114,7 +120,7 @@ def cautions_for(pick: Measurement, case: Case) -> Iterator[str]:
 
 
 def _accuracy_cautions(pick: Measurement, case: Case) -> Iterator[str]:
-    best = most_accurate(case.measurements.measurements)
+    best = most_accurate(candidates(case.measurements))
     loss = largest_loss(pick, best) if best is not None and best.variant != pick.variant else None
     if best is not None and loss is not None and loss > 0 and not case.compare(pick, best).measurable:
         split, texts = case.measurements.chosen_on, case.measurements.data.rows.get(case.measurements.chosen_on, 0)

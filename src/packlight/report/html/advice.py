@@ -8,6 +8,7 @@ from packlight.analysis.recommend.constraints import (
     ALLOWED_LOSS,
     ONE_AT_A_TIME,
     WITHIN_LOSS,
+    candidates,
     depends_on_batch,
     most_accurate,
     needs_no_student,
@@ -46,6 +47,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a pick needs besides the rows' figures. Rows are in the order of the measurements."""
 
     profiles: tuple[Profile, ...]
+    candidates: tuple[bool, ...]
+    """whether the row can be picked under some profile: it is no reference, and has no calibrated form"""
     worse: tuple[tuple[bool, ...], ...]
     """[row][other]: whether the row is measurably less accurate than the other"""
     differs: tuple[tuple[str, ...], ...]
@@ -67,6 +70,7 @@ def pick_of(measurements: Measurements, right: Right) -> Pick:
 def evidence_of(measurements: Measurements, right: Right) -> Evidence:
     """All comparisons that a pick can need."""
     rows = measurements.measurements
+    own = {row.variant for row in candidates(measurements)}
     compared = [[compare(row, other, measurements, right) for other in rows] for row in rows]
     return Evidence(
         profiles=tuple(
@@ -80,6 +84,7 @@ def evidence_of(measurements: Measurements, right: Right) -> Evidence:
             )
             for name in PROFILES
         ),
+        candidates=tuple(row.variant in own for row in rows),
         worse=tuple(tuple(one.worse for one in line) for line in compared),
         differs=tuple(tuple(one.words for one in line) for line in compared),
         equally_fast=tuple(tuple(equally_fast(row, other) for other in rows) for row in rows),
@@ -102,7 +107,7 @@ def _what(row: Measurement, measurements: Measurements) -> str:
 
 def _why(row: Measurement, measurements: Measurements, right: Right) -> str:
     rule = RULES["balanced"].format(loss=points(ALLOWED_LOSS["balanced"]).lstrip("+±"))
-    best = most_accurate(steady(measurements.measurements, measurements, Constraints()))
+    best = most_accurate(steady(candidates(measurements), measurements, Constraints()))
     if best is None or best.variant == row.variant:
         return f"It is {rule}, and no other variant within the limits is more accurate."
     words = compare(row, best, measurements, right).words

@@ -40,9 +40,10 @@ const pick = (page, wanted) => {
   const rows = page.measurements;
   const profile = page.evidence.profiles.find((each) => each.name === wanted.profile);
   const loss = wanted.max_accuracy_loss ?? profile.allowed_loss;
-  const top = mostAccurate(rows, [...rows.keys()]);
+  const candidates = [...rows.keys()].filter((place) => page.evidence.candidates[place]);
+  const top = mostAccurate(rows, candidates);
   const loses = (place, best) => choiceOf(rows[best]).accuracy - choiceOf(rows[place]).accuracy > loss + EPSILON;
-  const admitted = [...rows.keys()].filter(
+  const admitted = candidates.filter(
     (place) =>
       choiceOf(rows[place]) != null && profile.open_to[place] && !(profile.within_loss && loses(place, top)),
   );

@@ -140,6 +140,69 @@ def test_a_column_can_hold_a_huge_cell(tmp_path):
     assert len(rows[0]["text"]) == 500_000
 
 
+SWALLOWING = {
+    "never closed": ('2,"set an alarm\n3,play music\n4,turn it off\n', 3, "not closed"),
+    "closed before a letter": ('2,"set an alarm\n3,play music\n4,"turn it off\n', 3, "not closed"),
+    "closed in the middle": ('2,"set an alarm\n3,play music\n4,turn "it off\n', 3, "not closed"),
+    "closed at an end": (
+        '2,"set an alarm\n3,play music\n4,turn it off"\n',
+        3,
+        r"3 lines, with rows such as '4,turn it off'",
+    ),
+    "after a cell of two lines": ('2,"a\nb"\n3,"play music\n4,turn it off\n', 5, "not closed"),
+}
+
+
+@pytest.mark.parametrize("rows_per_file", [1, 1000])
+@pytest.mark.parametrize("kind", SWALLOWING)
+def test_a_stray_quote_that_swallows_rows_of_csv_is_refused_by_line(tmp_path, kind, rows_per_file):
+    rows, line, said = SWALLOWING[kind]
+    after = "".join(f"{number},what time is it\n" for number in range(5, 50))
+    (tmp_path / "a.csv").write_text(f"id,text\n1,wake me up\n{rows}{after}")
+    with pytest.raises(
+        DataError, match=rf"a\.csv, line {line}: a double quote opens a cell .*{said}.*remove that quote"
+    ):
+        read(tmp_path / "a.csv", rows_per_file=rows_per_file)
+
+
+def test_rows_that_are_swallowed_are_known_by_repeated_values_too(tmp_path):
+    rows = [f"{'xyz'[number % 3]},text {number}" for number in range(30)]
+    rows[7], rows[9] = 'y,"text 7', 'x,text 9"'
+    (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]))
+    with pytest.raises(DataError, match=r"a\.csv, line 9: .*rows such as 'x,text 9' inside"):
+        read(tmp_path / "a.csv", rows_per_file=1000)
+
+
+def test_cells_of_several_lines_are_no_stray_quotes(tmp_path):
+    texts = ["Hi,\nturn it on, please\nThanks,\nA", "1,eggs\n2,milk", 'say "hi,\nyou"\nor, rather\nno', "7,\n8"]
+    with (tmp_path / "a.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("id", "text\n(one)"), *enumerate(texts * 20, 40)])
+    _, parts = read(tmp_path / "a.csv", rows_per_file=7)
+    assert [row["text\n(one)"] for part in parts for row in part] == texts * 20
+    assert len(parts) > 1
+
+
+def test_a_quote_that_swallows_no_row_fails_its_row_alone(tmp_path):
+    (tmp_path / "a.csv").write_text('id,text\n1,"play" jazz\n2,say "hi"\n3,"wake me')
+    _, (rows,) = read(tmp_path / "a.csv")
+    assert [row[READ_ERROR] for row in rows] == ["not CSV", None, "not CSV"]
+    assert rows[1]["text"] == 'say "hi"'
+
+
+def test_an_open_quote_does_not_hold_a_file_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("packlight.scoring.formats.csv_reader.LONGEST_CELL", 1000)
+    (tmp_path / "a.csv").write_text('id,text\n1,"wake me\n' + "2,play\n" * 10_000 + '3,"stop"\n')
+    with pytest.raises(DataError, match=r"a\.csv, line 2: .*field limit \(1000\)"):
+        read(tmp_path / "a.csv", rows_per_file=100_000)
+
+
+@pytest.mark.parametrize("header", ['id,"text', '"id,text'])
+def test_an_open_quote_in_the_header_is_refused(tmp_path, header):
+    (tmp_path / "a.csv").write_text(f"{header}\n1,wake me\n2,play\n")
+    with pytest.raises(DataError, match=r"a\.csv, line 1: a quote in the header is not closed"):
+        read(tmp_path / "a.csv")
+
+
 def test_a_limit_ends_in_the_middle_of_a_fragment(tmp_path):
     for suffix in ("parquet", "jsonl", "csv.gz"):
         fragments, _ = read(write(tmp_path, f"rows.{suffix}"), limit=130)

@@ -13,6 +13,7 @@ from threading import Lock
 from packlight.data.diagnostics import Diagnostic, quoted, raise_row_errors, warn
 from packlight.data.formats.decoding import decode
 from packlight.data.names import LABEL_NAMES, TEXT_NAMES
+from packlight.data.swallowed import QUOTE_REMEDY, repeated_values, rows_among, wide_lines
 from packlight.data.table import Table
 from packlight.errors import DataError
 from packlight.formatting import counted
@@ -109,8 +110,7 @@ def _records(file: str, text: str, delimiter: str, *, offset: int) -> Iterator[R
                 start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{file}, row {start + offset}: a quote is not closed, or a quoted text contains a quote ({error}); put the text "
-            'in quotes and write each quote inside it twice: "say ""hi"" to her"'
+            f"{file}, row {start + offset}: a quote is not closed, or a quoted text contains a quote ({error}); {QUOTE_REMEDY}"
         ) from error
 
 
@@ -170,26 +170,14 @@ def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: s
                 "remove that quote"
             )
         return
-    fields = zip(*(record[:width] for _, record in rows if len(record) >= width), strict=True)
-    counts = [Counter(column) for column in fields]
-    repeated = [
-        {field for field, count in each.items() if count > 1 and field} if 2 * len(each) <= each.total() else set()
-        for each in counts
-    ]
+    repeated = repeated_values((record for _, record in rows), width)
     for start, record in long:
-        # A text of several lines leaves the record's other fields on one of them; so of the lines, two must be rows.
-        lines = "\n".join(delimiter.join(record).split("\n")).split("\n")
-        inside = [line for line in lines if _is_row(line, width, delimiter, repeated)]
-        if len(inside) > 1:
+        if inside := rows_among(wide_lines(record, width, delimiter), repeated):
+            later = counted(sum(field.count("\n") for field in record), "row")
             raise DataError(
-                f"{file}, row {start}: a double quote opens a text that ends {counted(len(lines) - 1, 'row')} later, with rows such "
-                f"as {quoted(inside[-1].strip())} inside it; remove that quote, or write it twice in a quoted text"
+                f"{file}, row {start}: a double quote opens a text that ends {later} later, with rows such "
+                f"as {quoted(delimiter.join(inside[-1]))} inside it; remove that quote, or write it twice in a quoted text"
             )
-
-
-def _is_row(line: str, width: int, delimiter: str, repeated: Sequence[set[str]]) -> bool:
-    fields = line.strip().replace('"', "").split(delimiter)
-    return len(fields) == width and any(field in known for field, known in zip(fields, repeated, strict=True))
 
 
 def _ragged(file: str, names: list[str], records: list[Record], delimiter: str) -> Iterator[Diagnostic]:

@@ -262,6 +262,73 @@ def test_bytes_that_are_not_utf8_stop_no_writer(static, tmp_path):
     assert '"caf\ufffd",,,,"not UTF-8"' in (tmp_path / "csv" / "rows-00000.csv").read_text()
 
 
+NANOSECOND = 1_700_000_000_123_456_789
+INVALID = pa.array([b"caf\xe9, s'il te plait", b"b", None])
+AWKWARD = {
+    "bytes": (INVALID, '"caf\ufffd, s\'il te plait"', "Y2Fm6SwgcydpbCB0ZSBwbGFpdA=="),
+    "a view of bytes": (INVALID.cast(pa.binary_view()), '"caf\ufffd, s\'il te plait"', "Y2Fm6SwgcydpbCB0ZSBwbGFpdA=="),
+    "a view of strings": (
+        INVALID.view(pa.string()).cast(pa.string_view()),
+        '"caf\ufffd, s\'il te plait"',
+        "caf\ufffd, s'il te plait",
+    ),
+    "a dictionary": (
+        INVALID.view(pa.string()).dictionary_encode(),
+        '"caf\ufffd, s\'il te plait"',
+        "caf\ufffd, s'il te plait",
+    ),
+    "bytes of one length": (pa.array([b"a\xff"], pa.binary(2)), '"a\ufffd"', "Yf8="),
+    "a list of strings": (
+        pa.ListArray.from_arrays(pa.array([0, 1]), INVALID.view(pa.string())),
+        '"[""caf\ufffd, s\'il te plait""]"',
+        ["caf\ufffd, s'il te plait"],
+    ),
+    "nanoseconds": (
+        pa.array([NANOSECOND], pa.timestamp("ns")),
+        "2023-11-14 22:13:20.123456789",
+        "2023-11-14T22:13:20.123456789",
+    ),
+    "nanoseconds of a zone": (
+        pa.array([NANOSECOND], pa.timestamp("ns", "+01:00")),
+        None,
+        "2023-11-14T23:13:20.123456789+01:00",
+    ),
+    "nanoseconds of UTC": (pa.array([-1], pa.timestamp("ns", "UTC")), None, "1969-12-31T23:59:59.999999999Z"),
+    "a duration": (pa.array([-NANOSECOND], pa.duration("ns")), str(-NANOSECOND), "-P19675DT80000.123456789S"),
+    "a time of day": (pa.array([1], pa.time64("ns")), "00:00:00.000000001", "00:00:00.000000001"),
+    "a struct": (
+        pa.array([{"at": NANOSECOND}], pa.struct([("at", pa.timestamp("ns"))])),
+        '"{""at"":""2023-11-14T22:13:20.123456789""}"',
+        {"at": "2023-11-14T22:13:20.123456789"},
+    ),
+    "a far date": (pa.array([1 << 39], pa.timestamp("s")), "19391-01-25 12:18:08", 1 << 39),
+}
+
+
+@pytest.mark.parametrize("kind", AWKWARD)
+def test_no_cell_stops_a_writer(tmp_path, kind):
+    column, as_csv, as_json = AWKWARD[kind]
+    batch = pa.RecordBatch.from_arrays([column], ["cell"])
+    for suffix in ("csv", "jsonl", "parquet"):
+        with output_file(tmp_path / f"a.{suffix}", suffix, batch.schema) as (writer, _):
+            writer.write(batch)
+    assert json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])["cell"] == as_json
+    assert as_csv is None or (tmp_path / "a.csv").read_text().splitlines()[1] == as_csv
+
+
+def test_a_file_whose_texts_are_numbers_is_refused_by_name(static, tmp_path):
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    parquet.write_table(pa.table({"text": ["play", "wake me"]}), lake / "a.parquet")
+    parquet.write_table(pa.table({"text": pa.nulls(2)}), lake / "b.parquet")
+    assert packlight.score(static, lake, tmp_path / "out", workers=1).errors == {"no text": 2}
+    parquet.write_table(pa.table({"text": [1, 2]}), lake / "c.parquet")
+    with pytest.raises(
+        DataError, match=r"c\.parquet: column 'text' is int64, not text: expected strings, or bytes in UTF"
+    ):
+        packlight.score(static, lake, tmp_path / "again", workers=1)
+
+
 def test_strict_stops_at_the_first_bad_row_and_names_it(static, lake, tmp_path):
     with pytest.raises(DataError, match=r"a\.parquet, row 6: no text; without --strict"):
         packlight.score(static, lake / "a.parquet", tmp_path / "out", strict=True, workers=1)

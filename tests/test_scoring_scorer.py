@@ -112,6 +112,10 @@ def test_bad_rows_get_an_error_and_no_label(static):
         assert [row[name] for name in ("label", "score", "out_of_scope", "top")] == [None] * 4
     assert scorer.counts.errors == {"not UTF-8": 2, "3 cells": 1, "no text": 1}
     assert (scorer.counts.rows, scorer.counts.failed) == (6, 4)
+    view = pa.array([b"play", b"caf\xe9"]).view(pa.string()).cast(pa.string_view())
+    assert scorer(pa.record_batch({"text": view})).column("error").to_pylist() == [None, "not UTF-8"]
+    with pytest.raises(DataError, match="column 'text' is int64, not text"):
+        scorer(pa.record_batch({"text": [1]}))
 
 
 def test_logits_that_are_not_finite_fail_their_row_alone(static):

@@ -14,6 +14,7 @@ from packlight.measure.peak_memory import peak_memory
 from packlight.scoring.formats import READERS
 from packlight.scoring.scorer import Scorer
 from packlight.scoring.settings import Done, Fragment, Setup
+from packlight.scoring.text_column import check_text_column
 from packlight.scoring.writers import output_file
 
 WINDOW_ROWS = 16_384
@@ -34,7 +35,7 @@ def run_fragment(number: int, fragment: Fragment, scorer: Scorer, setup: Setup, 
         moved: called with the number of rows of each window.
 
     Raises:
-        DataError: if the input can't be read, or with `strict` at the first row without a label.
+        DataError: if the input can't be read or its text column holds no texts, or with `strict` at the first row without a label.
         PacklightError: if the output can't be written.
     """
     began = time.time()
@@ -44,6 +45,7 @@ def run_fragment(number: int, fragment: Fragment, scorer: Scorer, setup: Setup, 
     source = READERS[fragment.kind]
     given = source.schema(fragment.file, fragment.packing)
     columns = _columns(given.names, scorer, fragment.file)
+    check_text_column(given.field(name).type, name, fragment.file)
     read = _windows(
         _sampled(_counted(source.batches(fragment, columns, name), seen, fragment.most), fragment, setup), name
     )

@@ -22,7 +22,7 @@ from packlight.runtime.engines import open_engine
 from packlight.runtime.golden import has_golden, replay
 from packlight.scoring.counts import Counts
 from packlight.scoring.settings import READ_ERROR, ScorerSettings
-from packlight.scoring.text_column import Bad, texts_of
+from packlight.scoring.text_column import Bad, check_text_column, texts_of
 
 BATCH_TOKENS = 512
 """number of tokens in a batch; 256 to 1,024 were equally fast on one thread, for students of 3 layers
@@ -121,12 +121,13 @@ class Scorer:
         `top_k` is above 1) and `error` (string). A row whose text is null or not UTF-8 has only an `error`.
 
         Raises:
-            DataError: if the text column is missing, or a kept column has the name of a new one.
+            DataError: if the text column is missing or holds no texts, or a kept column has the name of a new one.
         """
         schema = self.schema(batch.schema)
         name = self.settings.text_column
         if name not in batch.schema.names:
             raise DataError(f"no column {name!r}: the columns are {', '.join(map(repr, batch.schema.names))}")
+        check_text_column(batch.schema.field(name).type, name)
         texts, bad = texts_of(batch.column(name))
         if READ_ERROR in batch.schema.names:
             for place, error in enumerate(batch.column(READ_ERROR).to_pylist()):

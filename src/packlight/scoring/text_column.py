@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from packlight.data.names import TEXT_NAMES, plain
 from packlight.errors import DataError
+from packlight.scoring.cells import is_bytes, is_string, raw
 
 NO_TEXT = "no text"
 """a null; the word `null` would be read back from CSV as one"""
@@ -55,22 +56,30 @@ def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold texts: strings, or bytes that may be UTF-8."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
-    views = [getattr(pa, name)() for name in ("string_view", "binary_view") if hasattr(pa, name)]
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return any(check(kind) for check in checks) or kind in views
+    return is_string(kind) or is_bytes(kind)
+
+
+def check_text_column(kind: pa.DataType, name: str, source: str | None = None) -> None:
+    """Check the type of a text column. A column of nulls alone, as pandas writes it, is one without texts.
+
+    Raises:
+        DataError: if it can't hold texts.
+    """
+    if not is_text(kind) and not pa.types.is_null(kind):
+        place = f"{source}: " if source else ""
+        raise DataError(
+            f"{place}column {name!r} is {kind}, not text: expected strings, or bytes in UTF-8; convert the column, or leave this input out"
+        )
 
 
 def texts_of(column: pa.Array) -> tuple[list[str | None], Bad]:
     """The column's texts (None for a row without a valid one), and what is wrong with those rows."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if column.type in (pa.string(), pa.large_string()):
-        try:
-            cells = column.to_pylist()
-        except UnicodeDecodeError:  # files don't check that strings are UTF-8
-            cells = column.cast(pa.large_binary()).to_pylist()
-    else:
+    try:
         cells = column.to_pylist()
+    except UnicodeDecodeError:  # files don't check that strings are UTF-8
+        cells = raw(column)
     texts: list[str | None] = []
     bad: Bad = {}
     for place, cell in enumerate(cells):

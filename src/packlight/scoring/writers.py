@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 
 from packlight.errors import PacklightError
 from packlight.files import DRAFT
+from packlight.scoring.cells import is_bytes, is_string, objects, strings
 from packlight.scoring.settings import OutputFormat
 
 GROUP_ROWS = 65_536
@@ -64,18 +65,12 @@ class CsvWriter:
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
         """Begin a file with its header."""
-        fields = [field.with_type(pa.string()) if _as_json(field.type) else field for field in schema]
-        self._schema = pa.schema(fields)
+        self._schema = pa.schema([field.with_type(_csv_type(field.type)) for field in schema])
         self._writer = csv.CSVWriter(stream, self._schema, write_options=csv.WriteOptions(quoting_style="needed"))
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
-        columns = [
-            pa.array([_json(cell) for cell in column.to_pylist()], pa.string())
-            if _as_json(column.type)
-            else as_utf8(column)
-            for column in batch.columns
-        ]
+        columns = [_csv_column(column) for column in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
     def close(self) -> None:
@@ -84,7 +79,7 @@ class CsvWriter:
 
 
 class JsonlWriter:
-    """JSON Lines; binary cells become base64, and bytes of a string that aren't UTF-8 the replacement character."""
+    """JSON Lines; bytes become base64, those of a string that aren't UTF-8 the replacement character, and NaN null."""
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
         """Begin a file."""
@@ -93,9 +88,9 @@ class JsonlWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
-        encode = msgspec.json.Encoder().encode
-        rows = pa.RecordBatch.from_arrays([as_utf8(column) for column in batch.columns], batch.schema.names).to_pylist()
-        self._stream.writelines(encode(row) + b"\n" for row in rows)
+        encode, names = msgspec.json.Encoder().encode, batch.schema.names
+        rows = zip(*map(objects, batch.columns), strict=True)
+        self._stream.writelines(encode(dict(zip(names, row, strict=True))) + b"\n" for row in rows)
 
     def close(self) -> None:
         """Do nothing, because everything is written already."""
@@ -182,22 +177,16 @@ class _Hashing:
         return False
 
 
-def as_utf8(column: pa.Array) -> pa.Array:
-    """The strings in valid UTF-8, which Parquet and Arrow files don't guarantee."""
-    if column.type not in (pa.string(), pa.large_string()):
-        return column
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        cells = column.cast(pa.large_binary()).to_pylist()
-        return pa.array([None if cell is None else cell.decode("utf-8", "replace") for cell in cells], column.type)
-    return column
+def _csv_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column as it is written to CSV: its own if pyarrow writes it, or else strings."""
+    if pa.types.is_dictionary(kind):
+        return _csv_type(kind.value_type)
+    as_text = (pa.types.is_nested, pa.types.is_fixed_size_binary, pa.types.is_interval, is_string, is_bytes)
+    other = isinstance(kind, pa.BaseExtensionType) or any(check(kind) for check in as_text)
+    return pa.string() if other else kind
 
 
-def _as_json(kind: pa.DataType) -> bool:
-    nested: bool = pa.types.is_nested(kind)
-    return nested
-
-
-def _json(cell: Any) -> str | None:
-    return None if cell is None else msgspec.json.encode(cell).decode()
+def _csv_column(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return strings(column) if _csv_type(column.type) == pa.string() else column

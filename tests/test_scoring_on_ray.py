@@ -5,6 +5,7 @@ import shutil
 import tarfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from pyarrow import parquet
@@ -12,8 +13,9 @@ from pyarrow import parquet
 import packlight
 from lakes import hashes, write_texts
 from packlight.errors import ArtifactError, DataError, MissingExtraError, PacklightError
+from packlight.runtime.artifact import Artifact
 from packlight.scoring.on_ray import FragmentScorer
-from packlight.scoring.packed import Packed
+from packlight.scoring.packed import Packed, pack, scorer_of, unpacked
 from packlight.scoring.settings import Setup, scorer_settings
 
 pytest_plugins = ["lakes"]
@@ -101,6 +103,29 @@ def test_an_artifact_that_an_actor_cannot_open_is_given_back_as_an_error(static,
     error = FragmentScorer(Packed("altered", stream.getvalue()), setup).start()
     assert isinstance(error, ArtifactError)
     assert "config.json was altered" in str(error)
+
+
+def test_a_folder_whose_artifact_was_replaced_is_opened_again(static, frontier_run, tmp_path):
+    settings = scorer_settings(text_column="text", keep=None, top_k=1, prefix="")
+    folder = tmp_path / "artifact"
+    shutil.copytree(static, folder)
+    first = scorer_of(str(folder), settings)
+    assert scorer_of(str(folder), settings) is first
+    shutil.rmtree(folder)
+    shutil.copytree(frontier_run / "variants" / "static", folder)
+    assert scorer_of(str(folder), settings).artifact.name == "static" != first.artifact.name
+    shutil.rmtree(folder)
+    with pytest.raises(ArtifactError, match="not an artifact"):
+        scorer_of(str(folder), settings)
+
+
+def test_an_artifact_of_links_is_packed_as_files(static, tmp_path):
+    """As it is in the Hub's cache."""
+    linked = tmp_path / "linked"
+    shutil.copytree(static, linked, copy_function=lambda source, target: Path(target).symlink_to(source))
+    folder = unpacked(pack(linked))
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+    assert Artifact.open(folder).name == Artifact.open(static).name
 
 
 @pytest.mark.parametrize("top_k", [0, 1.5, True])

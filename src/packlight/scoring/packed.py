@@ -3,7 +3,6 @@
 import io
 import tarfile
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,8 @@ FOLDER = "artifact"
 """in the tar file"""
 _unpacked: dict[str, "tempfile.TemporaryDirectory[str]"] = {}
 """complete folders, by the hash of their manifest"""
+_opened: dict[tuple[str, ScorerSettings], tuple[str, Scorer]] = {}
+"""scorers, each with the hash of its artifact's manifest, by folder and settings"""
 
 
 class Packed(NamedTuple):
@@ -28,14 +29,14 @@ class Packed(NamedTuple):
 
 
 def pack(artifact: str | Path) -> Packed:
-    """Pack a verified artifact.
+    """Pack a verified artifact; links in its folder, as the Hub's cache has them, become the files that they lead to.
 
     Raises:
         ArtifactError: if the folder is incomplete or was altered.
     """
     opened = Artifact.open(Path(artifact))
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:
         archive.add(opened.path, arcname=FOLDER)
     return Packed(sha256_of(opened.path / MANIFEST), stream.getvalue())
 
@@ -52,14 +53,19 @@ def unpacked(packed: Packed) -> Path:
 
 
 def scorer_of(artifact: Packed | str, settings: ScorerSettings) -> Scorer:
-    """The scorer of a packed artifact, or of a folder that every machine has. It is opened once for each process.
+    """The scorer of a packed artifact, or of a folder that every machine has.
+
+    It is opened once for each process, and again after the artifact in the folder was replaced.
 
     Raises:
         ArtifactError: if the folder is incomplete or was altered.
     """
-    return _opened(str(unpacked(artifact)) if isinstance(artifact, Packed) else artifact, settings)
-
-
-@cache
-def _opened(folder: str, settings: ScorerSettings) -> Scorer:
-    return Scorer(folder, settings)
+    if isinstance(artifact, Packed):
+        folder, sha256 = str(unpacked(artifact)), artifact.sha256
+    else:
+        manifest = Path(artifact) / MANIFEST
+        folder, sha256 = artifact, sha256_of(manifest) if manifest.is_file() else ""
+    known = _opened.get((folder, settings))
+    if known is None or known[0] != sha256:
+        known = _opened[folder, settings] = sha256, Scorer(folder, settings)
+    return known[1]

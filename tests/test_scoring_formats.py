@@ -124,14 +124,32 @@ def test_rows_of_jsonl_are_text_and_bad_ones_are_said(tmp_path):
         b"{]",
         b'{"text": "caf\xe9"}',
         b"3",
+        b'{"text": "deep", "tags": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     ]
     (tmp_path / "a.jsonl").write_bytes(b"\n".join([*lines, b'{"text": null, "id": "x"}']))
-    _, (rows,) = read(tmp_path / "a.jsonl")
-    assert [row["text"] for row in rows] == ["play", "5", None, "caf\ufffd", None, None]
-    assert [row["id"] for row in rows] == ["7", "true", None, None, None, "x"]
+    _, (rows,) = read(tmp_path / "a.jsonl", rows_per_file=1000)
+    assert [row["text"] for row in rows] == ["play", "5", None, "caf\ufffd", None, None, None]
+    assert [row["id"] for row in rows] == ["7", "true", None, None, None, None, "x"]
     assert rows[0]["tags"] == '["a"]'
-    errors = [None, "not a string", "not a JSON object", "not UTF-8", "not a JSON object", None]
+    errors = [None, "not a string", "not a JSON object", "not UTF-8", *["not a JSON object"] * 2, None]
     assert [row[READ_ERROR] for row in rows] == errors
+
+
+def test_not_a_number_in_jsonl_is_null_and_loses_no_row(tmp_path):
+    """Python's json writes it."""
+    rows = [
+        {"id": 1, "text": "wake me", "x": float("nan"), "y": [float("-inf"), 2.5]},
+        {"id": 2, "text": float("nan"), "x": 1.5},
+        {"id": 3, "text": "NaN is Infinity", "x": None},
+    ]
+    broken = '{"id": 4, "text": "\\ud800", "x": NaN}\n{"id": 5, "x": NaN'
+    (tmp_path / "a.jsonl").write_text("\n".join([*map(json.dumps, rows), broken]))
+    _, (found,) = read(tmp_path / "a.jsonl")
+    assert [row["id"] for row in found] == ["1", "2", "3", None, None]
+    assert [row["text"] for row in found] == ["wake me", None, "NaN is Infinity", None, None]
+    assert [row["x"] for row in found] == [None, "1.5", None, None, None]
+    assert found[0]["y"] == "[null,2.5]"
+    assert [row[READ_ERROR] for row in found] == [None, None, None, "not a JSON object", "not a JSON object"]
 
 
 def test_a_column_can_hold_a_huge_cell(tmp_path):

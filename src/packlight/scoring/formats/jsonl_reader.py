@@ -1,5 +1,6 @@
 """JSON Lines: one object per line. The columns are the keys found at the start of the file."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from packlight.scoring.text_column import NOT_UTF8
 
 NOT_JSON = "not a JSON object"
 NOT_A_STRING = "not a string"
+NOT_NUMBERS = (b"NaN", b"Infinity")
+"""as Python's json writes them"""
 
 
 class JsonlReader(Reader):
@@ -32,7 +35,7 @@ class JsonlReader(Reader):
     def batches(
         self, fragment: Fragment, columns: Sequence[str] | None, text_column: str | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Rows: strings as they are, other values as JSON. Blank lines are skipped."""
+        """Rows: strings as they are, other values as JSON, with null for NaN and infinity. Blank lines are skipped."""
         names = self._names(fragment.file, fragment.packing)
         rows = (_row(line, names, text_column) for line in lines_of(fragment) if line.strip())
         yield from row_batches(rows, names, columns)
@@ -52,9 +55,17 @@ class JsonlReader(Reader):
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
         row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = _with_nulls(line) if any(word in line for word in NOT_NUMBERS) else None
     return row if isinstance(row, dict) else None
+
+
+def _with_nulls(line: bytes) -> Any:
+    """A value of JSON as Python writes it, with null for NaN and infinity; None if it is not JSON for another reason."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(json.loads(line, parse_constant=lambda _: None)))
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None
 
 
 def _row(line: bytes, names: Sequence[str], text_column: str | None) -> TextRow:

@@ -20,6 +20,7 @@ from packlight.errors import ArtifactError, DataError, MissingExtraError, Packli
 from packlight.progress import watching
 from packlight.runtime.predictor import Predictor
 from packlight.scoring.counts import Counts
+from packlight.scoring.fragment_job import windows_of
 from packlight.scoring.job import JOURNAL
 from packlight.scoring.report import _covered
 from packlight.scoring.writers import output_file
@@ -416,6 +417,27 @@ def test_without_pyarrow_the_install_line_is_given(static, lake, tmp_path, monke
     monkeypatch.setattr("packlight.scoring.installed", lambda _: False)
     with pytest.raises(MissingExtraError, match=r'packlight score needs pyarrow: pip install -e "\.\[score\]"'):
         packlight.score(static, lake, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.binary_view(), pa.list_(pa.binary())])
+def test_a_window_of_large_cells_has_few_rows(monkeypatch, kind):
+    monkeypatch.setattr("packlight.scoring.fragment_job.WINDOW_BYTES_OF_ALL", 200_000)
+    cells = pa.array([b"x" * 2000] * 512)
+    if pa.types.is_list(kind):
+        cells = pa.ListArray.from_arrays(pa.array(range(513), pa.int32()), cells)
+    wide = pa.record_batch({"text": ["play"] * 512, "image": cells.cast(kind)})
+    windows = list(windows_of([wide.slice(0, 30), wide.slice(0, 0), wide.slice(30)], "text"))
+    assert sum(each.num_rows for each in windows) == 512
+    assert all(10 < each.num_rows <= 100 for each in windows)
+    huge = pa.record_batch({"text": ["play"] * 3, "image": [b"x" * 300_000] * 3})
+    assert [each.num_rows for each in windows_of([huge], "text")] == [1, 1, 1]
+
+
+def test_a_window_of_small_cells_has_many_rows():
+    words = pa.array([f"word {number}" * 100 for number in range(2000)]).dictionary_encode()
+    narrow = pa.record_batch({"text": ["play"] * 2000, "word": words})
+    assert [each.num_rows for each in windows_of([narrow] * 10, "text")] == [18_000, 2000]
+    assert list(windows_of([narrow.slice(0, 0)], "text")) == []
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

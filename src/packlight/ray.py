@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from packlight.scoring.fragment_job import WINDOW_ROWS, one_batch
+from packlight.scoring.fragment_job import WINDOW_ROWS, windows_of
 from packlight.scoring.packed import Packed, pack, scorer_of
 from packlight.scoring.settings import ScorerSettings, scorer_settings
 
@@ -66,4 +66,5 @@ class BatchScorer:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Score one batch."""
-        return pa.Table.from_batches([self._scorer(one_batch(table))])
+        windows = windows_of(table.to_batches(), self._scorer.settings.text_column)
+        return pa.Table.from_batches(map(self._scorer, windows), self._scorer.schema(table.schema))

@@ -1,7 +1,7 @@
 """Score one fragment to one file: read, score and write a window of rows at a time, each in its own thread."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,8 @@ WINDOW_ROWS = 16_384
 """number of rows that are sorted by length together"""
 WINDOW_BYTES = 16 << 20
 """number of bytes of text after which a window ends earlier"""
+WINDOW_BYTES_OF_ALL = 64 << 20
+"""maximum number of bytes of all columns in a window of several rows"""
 T = TypeVar("T")
 
 
@@ -46,7 +48,7 @@ def run_fragment(number: int, fragment: Fragment, scorer: Scorer, setup: Setup, 
     given = source.schema(fragment.file, fragment.packing)
     columns = _columns(given.names, scorer, fragment.file)
     check_text_column(given.field(name).type, name, fragment.file)
-    read = _windows(
+    read = windows_of(
         _sampled(_counted(source.batches(fragment, columns, name), seen, fragment.most), fragment, setup), name
     )
     windows = _ahead(read)
@@ -112,24 +114,50 @@ def _sampled(batches: Iterable[pa.RecordBatch], fragment: Fragment, setup: Setup
         yield batch if setup.sample is None else batch.filter(pa.array(random.random(batch.num_rows) < setup.sample))
 
 
-def _windows(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa.RecordBatch]:
-    """Join batches until there are enough rows or bytes to score together."""
+def windows_of(batches: Iterable[pa.RecordBatch], text_column: str) -> Iterator[pa.RecordBatch]:
+    """Join batches until there are enough rows or bytes to score together. Rows with large cells are few in a window."""
     waiting: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
+    rows = texts = size = 0
+    for batch in _pieces(batches):
+        more = _bytes_of(batch)
+        if waiting and size + more > WINDOW_BYTES_OF_ALL:
+            yield _joined(waiting)
+            waiting, rows, texts, size = [], 0, 0, 0
         waiting.append(batch)
         rows += batch.num_rows
-        size += batch.column(text_column).nbytes
-        if rows >= WINDOW_ROWS or size >= WINDOW_BYTES:
-            yield one_batch(pa.Table.from_batches(waiting))
-            waiting, rows, size = [], 0, 0
-    if rows:
-        yield one_batch(pa.Table.from_batches(waiting))
+        texts += _size(batch.column(text_column))
+        size += more
+        if rows >= WINDOW_ROWS or texts >= WINDOW_BYTES:
+            yield _joined(waiting)
+            waiting, rows, texts, size = [], 0, 0, 0
+    if waiting:
+        yield _joined(waiting)
 
 
-def one_batch(table: pa.Table) -> pa.RecordBatch:
-    """A table's rows as one batch, so that its texts are sorted by length together."""
-    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that are as small as a window, as far as rows are of equal size; none without rows."""
+    for batch in batches:
+        parts = max(1, -(-_bytes_of(batch) // WINDOW_BYTES_OF_ALL))
+        rows = max(1, batch.num_rows // parts)
+        yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+
+def _bytes_of(batch: pa.RecordBatch) -> int:
+    return sum(map(_size, batch.columns))
+
+
+def _size(column: pa.Array) -> int:
+    """The number of bytes of the cells. The values of a dictionary are shared by all batches, so they don't count."""
+    if pa.types.is_dictionary(column.type):
+        return int(column.indices.nbytes)
+    if str(column.type).endswith("_view"):  # its size would be that of the array that it is a slice of
+        column = column.cast(pa.large_binary())
+    return int(column.nbytes)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """One batch, so that its texts are sorted by length together. It is small enough for the offsets of every type."""
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return batch
 
 

@@ -1,20 +1,13 @@
 """Build a data set from rows by split: check rows, make missing splits, and check the whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from packlight.data.dataset import Dataset
 from packlight.data.oos_label import scope_label
 from packlight.data.splits import with_splits, without_rare
 from packlight.data.table import Row
-from packlight.data.validation import (
-    Example,
-    check_enough,
-    check_labels,
-    split_of,
-    validate_rows,
-    warn_of_quality_issues,
-)
+from packlight.data.validation import check_enough, check_labels, split_of, validate_rows, warn_of_quality_issues
 from packlight.errors import DataError
 
 Rare = Literal["keep", "drop"]
@@ -41,7 +34,7 @@ def assemble(
     """
     if rare not in {"keep", "drop"}:
         raise DataError(f"--rare {rare}: give keep or drop")
-    examples: dict[str, Sequence[Example]] = {**validate_rows(parts)}
+    examples = validate_rows(parts)
     check_enough(examples)
     if rare == "drop":
         examples = without_rare(examples)

@@ -61,7 +61,7 @@ def hold_out(train: Split, *, seed: int) -> tuple[Split, Split]:
     return split_of(parts["train"]), split_of(parts["val"])
 
 
-def without_rare(parts: Mapping[str, Sequence[Example]]) -> dict[str, Sequence[Example]]:
+def without_rare(parts: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
     """Remove labels with fewer than two different texts from `train`, if a split is to be made from it.
 
     Labels that a given split has stay, because it shows their accuracy. Given splits are unchanged.

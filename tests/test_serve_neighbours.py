@@ -13,7 +13,7 @@ from served import INFER, Client, infer, serving
 
 pytest_plugins = ["served"]
 TEXTS = ["play the song queen and then some more music by mozart"] * 4000
-"""seconds of work, one text a slice"""
+"""a third of a second of work, one text a slice"""
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +23,28 @@ def server(artifact):
         yield process
 
 
-def in_background(server, body):
+def answered_meanwhile(server, client):
+    """how many single texts are answered between a large request's arrival and its answer"""
     answers = []
+    body = infer(*TEXTS)
     thread = threading.Thread(target=lambda: answers.append(Client(server.url).json("POST", INFER, body)))
     thread.start()
-    time.sleep(0.2)
-    return thread, answers
-
-
-def test_a_single_text_is_answered_while_a_large_request_runs(server, client):
-    thread, answers = in_background(server, infer(*TEXTS))
-    for _ in range(10):
+    time.sleep(0.1)
+    singles = 0
+    while not answers:
         assert client.json("POST", INFER, infer("wake me at seven"))[0] == 200
-    assert client.json("GET", "/v2/health/ready")[0] == 200
-    assert not answers, "the large one still runs"
+        singles += 1
     thread.join()
     ((status, document),) = answers
     assert status == 200
     assert document["outputs"][0]["shape"] == [len(TEXTS)]
+    return singles
+
+
+def test_single_texts_are_answered_while_a_large_request_runs(server, client):
+    # one after the other, it would be two at most; on a busy machine one round alone may end before it was seen to run
+    assert max(answered_meanwhile(server, client) for _ in range(4)) >= 20
+    assert client.json("GET", "/v2/health/ready")[0] == 200
 
 
 def test_a_large_request_is_answered_at_its_own_deadline(client):

@@ -53,8 +53,8 @@ def steps_reference() -> str:
         "# Steps\n\nA recipe is a list of steps. Each step is also a command and a Python function with the same options. "
         "`packlight recipes --options` shows this list, and `packlight recipes --schema` prints the JSON Schema for your editor.\n\n"
         "Every step takes `as` (the name of the variant that it makes), `from` (the variant to start from, by default the one "
-        "of the step before), `measured` (set to `false` to leave the variant out of the report) and `optional` (set to `true` to skip "
-        "the step if what it needs is not installed).\n"
+        "of the step before), `measured` (set to `false` to leave the variant out of the report), `optional` (set to `true` to skip "
+        "the step if what it needs is not installed) and `few_texts` (other values for a small data set).\n"
     )
     return "\n".join([opening, *(_step(step) for step in step_types().values())])
 

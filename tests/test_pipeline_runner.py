@@ -209,6 +209,18 @@ def test_a_changed_option_remakes_that_variant_and_what_comes_from_it(again, old
 
 
 @pytest.mark.usefixtures("unmeasured")
+def test_values_for_few_texts_are_announced_and_written_as_if_they_were_stated(again, capsys):
+    texts = len(again.data.train)
+    few = RECIPE.replace("mode: static, ", f"mode: static, few_texts: {{below: {texts + 1}, calibration_texts: 8}}, ")
+    assert again(few).made == ("student-onnx-static",)
+    assert f"{texts} training texts are fewer than {texts + 1}, hence calibration_texts 8" in capsys.readouterr().err
+    assert again(RECIPE.replace("mode: static, ", "mode: static, calibration_texts: 8, ")).made == ()
+    assert "few_texts: null" in (again.folder / "recipe.yaml").read_text()
+    assert again(few.replace(f"below: {texts + 1}", f"below: {texts}")).made == ("student-onnx-static",)
+    assert "hence" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("change", ["seed", "model"])
 def test_what_everything_comes_from_remakes_everything(again, encoder_folder, change):
     before = fingerprints(again.folder)

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from packlight.errors import RecipeError
@@ -6,6 +7,7 @@ from packlight.recipes.recipe import load_recipe, parse_recipe, write_recipe
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
 from packlight.steps.finetune.options import Finetune
+from packlight.steps.prune.options import Prune
 from packlight.steps.quantize_onnx.options import QuantizeOnnx
 
 TEACHER = "{step: finetune, as: teacher}"
@@ -159,6 +161,35 @@ REFUSED = {
         recipe(TEACHER, "{step: quantize-torch, as: q}", "{step: export, as: g}"),
         "needs torch, but 'q' is torch-int8",
     ),
+    "values for few texts of how many": (
+        recipe("{step: finetune, as: t, few_texts: {epochs: 9}}"),
+        "few_texts: below is null",
+    ),
+    "values for fewer texts than none": (
+        recipe("{step: finetune, as: t, few_texts: {below: 0, epochs: 9}}"),
+        "few_texts: below is 0, but must be a whole number of at least 1",
+    ),
+    "few texts and nothing else": (recipe("{step: finetune, as: t, few_texts: {below: 9}}"), "add one"),
+    "another name for few texts": (
+        recipe("{step: finetune, as: t, few_texts: {below: 9, as: u}}"),
+        "as can't depend on the number of texts",
+    ),
+    "an unknown option for few texts": (
+        recipe("{step: finetune, as: t, few_texts: {below: 9, epoch: 3}}"),
+        r"few_texts: there is no key 'epoch' \(did you mean 'epochs'",
+    ),
+    "a wrong value for few texts": (
+        recipe("{step: finetune, as: t, few_texts: {below: 9, epochs: many}}"),
+        "few_texts: epochs is 'many', but must be",
+    ),
+    "a contradiction for few texts": (
+        recipe(TEACHER, "{step: prune, as: p, layers: 3, few_texts: {below: 9, layers: null}}"),
+        "few_texts: nothing to remove",
+    ),
+    "a teacher for few texts that nothing makes": (
+        recipe(TEACHER, "{step: distill, as: s, few_texts: {below: 9, teachers: [x]}}"),
+        "'x', which no earlier step makes",
+    ),
     "a step from a reference": (
         recipe(
             TEACHER, "{step: export, as: g, from: bert-base}", head="version: 1\nname: m\nreferences: [bert-base]\n"
@@ -213,3 +244,18 @@ def test_a_problem_of_the_head_has_the_heads_place_whatever_is_wrong_below():
         parse_recipe("steps:\n  - step: finetune\n    name: teacher\n")
     with pytest.raises(RecipeError, match=r"^recipe: line 1, column 10: version is 'x', but must be a whole number"):
         parse_recipe("version: x\nname: n\nsteps: []\n")
+
+
+def test_few_texts_choose_other_values_and_leave_no_trace():
+    few = "{below: 100, layers: 3, heads: null}"
+    (_, pruned) = parse_recipe(recipe(TEACHER, f"{{step: prune, as: p, layers: 2, heads: 4, few_texts: {few}}}")).steps
+    known = [pruned.for_texts(count) for count in (99, 100)]
+    assert [(step.layers, step.heads, step.few_texts) for step in known] == [(3, None, None), (2, 4, None)]
+    assert known[0].options() == Prune(name="q", layers=3).options()
+
+
+def test_the_balanced_student_of_few_texts_is_another():
+    for name in ("frontier", "best"):
+        adapted = [step for step in load_recipe(name).steps if step.few_texts]
+        assert [step.name for step in adapted] == ["balanced-vocabulary", "balanced-start"]
+        assert all(step.for_texts(10**6) == msgspec.structs.replace(step, few_texts=None) for step in adapted)

@@ -7,6 +7,7 @@ import msgspec
 
 from packlight.data import Dataset
 from packlight.errors import PacklightError, RecipeError
+from packlight.expected import shown
 from packlight.models import Checkpoint
 from packlight.models.structure import Structure
 from packlight.models.weight_checks import check_weights, stated_limit
@@ -14,7 +15,7 @@ from packlight.pipeline.matching import planned_head
 from packlight.progress import info, warn
 from packlight.recipes.recipe import Recipe
 from packlight.steps.out_of_scope import has_oos_class
-from packlight.steps.step import SAME, Step
+from packlight.steps.step import BELOW, SAME, Step
 from packlight.steps.training.lengths import choose_length
 
 
@@ -38,6 +39,15 @@ def skipped_steps(recipe: Recipe) -> frozenset[str]:
             info(f"{step.name}: skipped: {error}")
             skipped.add(step.name)
     return frozenset(skipped)
+
+
+def for_texts(recipe: Recipe, count: int) -> Recipe:
+    """The recipe for a data set with this number of training texts. Says which steps take other values because there are few."""
+    for step in recipe.steps:
+        if step.few_texts is not None and count < step.few_texts[BELOW]:
+            changed = ", ".join(f"{key} {shown(value)}" for key, value in step.few_texts.items() if key != BELOW)
+            info(f"{step.name}: {count:,} training texts are fewer than {step.few_texts[BELOW]:,}, hence {changed}")
+    return msgspec.structs.replace(recipe, steps=tuple(step.for_texts(count) for step in recipe.steps))
 
 
 def with_abstention(recipe: Recipe, data: Dataset, abstain: float | None) -> Recipe:

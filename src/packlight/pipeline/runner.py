@@ -1,7 +1,7 @@
 """Run a recipe: build every variant, measure them side by side, write the report.
 
 The run's folder
-    recipe.yaml              the recipe with every option spelled out
+    recipe.yaml              the recipe with every option spelled out, for this data set's size
     variants/<name>/         the artifacts
     resolved.json            values that the recipe leaves to the machine, from the first call
     measurements.json        the figures; raw/<variant>.json has the samples behind them
@@ -24,7 +24,14 @@ from packlight.pipeline.announcing import announce
 from packlight.pipeline.lengths import plan_lengths
 from packlight.pipeline.locking import lock_run
 from packlight.pipeline.measure_run import measure_run
-from packlight.pipeline.preflight import check_start, inspect_models, preflight, skipped_steps, with_abstention
+from packlight.pipeline.preflight import (
+    check_start,
+    for_texts,
+    inspect_models,
+    preflight,
+    skipped_steps,
+    with_abstention,
+)
 from packlight.pipeline.resolving import FILE, settle
 from packlight.pipeline.thread_trial import planned_training
 from packlight.pipeline.variant import make_variant
@@ -159,7 +166,7 @@ def _building(
 ) -> Iterator[_Built]:
     """The recipe's variants. The run's folder is locked within the block."""
     skipped = set(skipped_steps(recipe))
-    recipe = with_abstention(recipe, data, abstain)
+    recipe = with_abstention(for_texts(recipe, len(data.train)), data, abstain)
     preflight(recipe, data)
     checkpoints = _checkpoints(recipe, model, data)
     inspection = inspect_models(recipe, checkpoints, data, skipped)

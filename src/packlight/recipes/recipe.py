@@ -210,12 +210,12 @@ def _check_order(recipe: Recipe, where: str) -> None:
     previous: str | None = None
     optional: set[str] = set()
     for step in recipe.steps:
-        if step.contradiction:
-            raise RecipeError(f"{where}: {step.name} ({step.kind}): {step.contradiction}")
+        if problem := step.contradiction or step.few_texts_problem:
+            raise RecipeError(f"{where}: {step.name} ({step.kind}): {problem}")
         if step.name in made:
             raise RecipeError(f"{where}: two variants have the name {step.name!r}")
         parent = _parent(step, previous, where)
-        origins = ({parent: step.needs} if parent else {}) | step.other_parents
+        origins = ({parent: step.needs} if parent else {}) | step.other_parents | step.for_texts(0).other_parents
         for origin, kinds in origins.items():
             _check_origin(step, origin, kinds, made, where)
         if not step.optional and (unsure := sorted(optional.intersection(origins))):

@@ -125,4 +125,6 @@ def _words(kind: Any, takes: Takes) -> Sequence[str]:
         return [f"{word},…" for word in _words(_plain(get_args(kind)[0]), takes)]
     if kind is str:
         return ["text" if takes == "value" else takes]
+    if get_origin(kind) is dict:
+        return ["mapping"]
     return ["true | false" if kind is bool else str(kind.__name__)]

@@ -17,12 +17,12 @@ A step states which kinds of model it can start from, and which kind it makes:
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
 
 from packlight.errors import RecipeError
-from packlight.expected import problem_of
+from packlight.expected import problem_of, shown
 from packlight.extras import require
 
 if TYPE_CHECKING:
@@ -79,8 +79,11 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 SAME = "same"
 """stands for the kind of model that the step starts from"""
 
-OWN = ("name", "parent", "measured", "optional")
+OWN = ("name", "parent", "measured", "optional", "few_texts")
 """fields that every step has; the others are the step's options"""
+
+BELOW = "below"
+"""the key of `few_texts` beside the options"""
 
 
 class LengthOptions(NamedTuple):
@@ -130,6 +133,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     optional: Annotated[
         bool, described("Skip the step if what it needs is not installed, and the optional steps that start from it.")
     ] = False
+    few_texts: Annotated[
+        dict[str, Any] | None,
+        described(
+            f"Other values for a small data set: `{BELOW}` is a number of training texts, and the options beside it apply if there "
+            "are fewer.",
+            null="the same values for every data set",
+        ),
+    ] = None
 
     @classmethod
     def word(cls) -> str:
@@ -155,6 +166,47 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def contradiction(self) -> str | None:
         """Why its options contradict each other; None if they don't."""
         return None
+
+    @property
+    def few_texts_problem(self) -> str | None:
+        """What is wrong with its values for a small data set; None if nothing is."""
+        if self.few_texts is None:
+            return None
+        below = self.few_texts.get(BELOW)
+        options = self._few_texts_options
+        if not isinstance(below, int) or isinstance(below, bool) or below < 1:
+            return f"few_texts: {BELOW} is {shown(below)}, but must be a whole number of at least 1"
+        if not options:
+            return "few_texts: no option would change; add one"
+        if own := next((key for key in options if key in (*OWN, "as", "from", "step")), None):
+            return f"few_texts: {own} can't depend on the number of texts; only the options of `{self.kind}` can"
+        if (problem := problem_of(type(self), self._plain | options)) is not None:
+            return f"few_texts: {problem}"
+        contradiction = self._with_few_texts.contradiction
+        return None if contradiction is None else f"few_texts: {contradiction}"
+
+    def for_texts(self, count: int) -> Self:
+        """The step for a data set, whose values don't depend on its size any more.
+
+        Args:
+            count: the number of training texts.
+        """
+        if self.few_texts is None:
+            return self
+        return self._with_few_texts if count < self.few_texts[BELOW] else msgspec.structs.replace(self, few_texts=None)
+
+    @property
+    def _plain(self) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    @property
+    def _few_texts_options(self) -> dict[str, Any]:
+        return {key: value for key, value in (self.few_texts or {}).items() if key != BELOW}
+
+    @property
+    def _with_few_texts(self) -> Self:
+        return msgspec.convert(self._plain | self._few_texts_options | {"few_texts": None}, type(self))
 
     @property
     def length_options(self) -> "LengthOptions | None":
@@ -235,8 +287,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def options(self) -> dict[str, object]:
         """All fields except the names, as plain data."""
-        plain: dict[str, object] = msgspec.to_builtins(self)
-        return {key: value for key, value in plain.items() if key not in ("step", "as", "from", "measured", "optional")}
+        return {key: value for key, value in self._plain.items() if key not in ("step", "as", "from", *OWN)}
 
 
 def variant_name(words: str) -> str:
@@ -252,5 +303,5 @@ def check_options(step: Step) -> None:
     """
     if (problem := problem_of(type(step), msgspec.to_builtins(step))) is not None:
         raise RecipeError(f"{step.kind}: {problem}")
-    if step.contradiction:
-        raise RecipeError(f"{step.kind}: {step.contradiction}")
+    if problem := step.contradiction or step.few_texts_problem:
+        raise RecipeError(f"{step.kind}: {problem}")

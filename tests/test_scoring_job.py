@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 
 import psutil
@@ -67,24 +66,43 @@ def test_every_row_comes_out_once_with_the_predictors_label(static, lake, scored
     assert json.loads((out / "_report.json").read_text())["rows"] == 15_500
 
 
-def start(static, lake, out, *options):
+STOPPING = """
+import os, signal, sys
+from packlight.__main__ import main
+from packlight.scoring.job import JobFolder
+record, files = JobFolder.record, int(sys.argv.pop(1))
+def record_and_stop(folder, done):
+    record(folder, done)
+    if len(folder.done) == files:
+        os.kill(os.getpid(), signal.SIGSTOP)
+JobFolder.record = record_and_stop
+main()
+"""
+"""the command, which stops itself when so many files are complete: no job is over before something is done to it"""
+
+
+def start(static, lake, out, *options, stops_at=0):
+    """Start a job; with `stops_at`, wait until it has stopped itself at that number of files."""
     words = ["score", str(static), str(lake), "--out", str(out), "--rows-per-file", str(ROWS_PER_FILE), *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "packlight", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", STOPPING, str(stops_at), *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if stops_at:
+        how = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert how.si_code == os.CLD_STOPPED, process.communicate()
+    return process
 
 
-def wait_for_files(out, count, process):
-    while len(hashes(out)) < count and process.poll() is None:
-        time.sleep(0.005)
+def ended(process):
+    """What it wrote, after it went on to its end."""
+    process.send_signal(signal.SIGCONT)
+    return process.communicate()
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(static, lake, scored, tmp_path):
     """With other numbers of workers, too; kills leave half-written files and a journal that is cut short."""
     out = tmp_path / "out"
     for workers, files in ((2, 1), (1, 3), (2, 6)):
-        process = start(static, lake, out, "--workers", str(workers))
-        wait_for_files(out, files, process)
+        process = start(static, lake, out, "--workers", str(workers), stops_at=files)
         process.kill()
         process.communicate()
     (out / ".a-00003.parquet.abcdefgh.draft").write_bytes(b"half")
@@ -111,11 +129,10 @@ def server_and_workers(process):
 
 def test_a_worker_that_is_killed_ends_the_job_and_it_can_be_resumed(static, lake, scored, tmp_path):
     out = tmp_path / "out"
-    process = start(static, lake, out, "--workers", "1")
-    wait_for_files(out, 1, process)
+    process = start(static, lake, out, "--workers", "1", stops_at=1)
     _, (worker,) = server_and_workers(process)
     worker.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
+    _, said = ended(process)
     assert process.returncode == 2
     assert "a worker was killed by SIGKILL, possibly because memory ran out" in said
     assert "Run the same command again to resume." in said
@@ -124,8 +141,7 @@ def test_a_worker_that_is_killed_ends_the_job_and_it_can_be_resumed(static, lake
 
 
 def test_workers_end_with_the_process_that_started_them(static, lake, tmp_path):
-    process = start(static, lake, tmp_path / "out", "--workers", "2")
-    wait_for_files(tmp_path / "out", 1, process)
+    process = start(static, lake, tmp_path / "out", "--workers", "2", stops_at=1)
     server, workers = server_and_workers(process)
     threads = server.num_threads()
     mapped = [library.path for each in workers for library in each.memory_maps()]
@@ -143,11 +159,10 @@ def test_workers_end_with_the_process_that_started_them(static, lake, tmp_path):
 def test_the_command_gets_by_without_the_process_that_forked_its_workers(static, lake, scored, tmp_path):
     """It may be the one that the system kills when memory is short; the workers know all they need."""
     out = tmp_path / "out"
-    process = start(static, lake, out, "--workers", "2")
-    wait_for_files(out, 1, process)
+    process = start(static, lake, out, "--workers", "2", stops_at=1)
     server, workers = server_and_workers(process)
     server.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
+    _, said = ended(process)
     assert process.returncode == 0, said
     assert hashes(out) == hashes(scored[0])
     assert not psutil.wait_procs(workers, timeout=20)[1]
@@ -218,9 +233,7 @@ def test_other_folders_are_refused(static, lake, tmp_path):
 
 
 def test_two_jobs_do_not_share_a_folder(static, lake, tmp_path):
-    process = start(static, lake, tmp_path / "out", "--workers", "1")
-    while not (tmp_path / "out" / "_job.json").exists():
-        time.sleep(0.01)
+    process = start(static, lake, tmp_path / "out", "--workers", "1", stops_at=1)
     with pytest.raises(PacklightError, match="locked by another process"):
         packlight.score(static, lake, tmp_path / "out", rows_per_file=ROWS_PER_FILE)
     process.kill()

@@ -43,6 +43,11 @@ def worker_pids(server):
     return {int(line.split('"')[1]) for line in lines}
 
 
+def waiting_texts(server):
+    lines = Client(server.url)("GET", "/metrics")[2].decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("packlight_queue_texts"))
+
+
 def listening(server):
     """Worker processes that have a listening socket; they show in the metrics a moment earlier."""
     children = psutil.Process(server.pid).children(recursive=True)
@@ -58,22 +63,22 @@ def until(condition, seconds=15.0):
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(0.02)
     return False
 
 
 def test_term_under_load_loses_nothing_and_ends_with_0(artifact):
-    with serving(artifact, workers=2, grace_seconds=0.7) as server:
+    with serving(artifact, workers=2, grace_seconds=2.5) as server:
         process = psutil.Process(server.pid)
         seen = []
 
         def stop():
             process.terminate()
-            time.sleep(0.3)
+            until(lambda: Client(server.url).json("GET", "/v2/health/ready")[0] == 503, seconds=2)
             seen.append(Client(server.url).json("GET", "/v2/health/ready")[0])
             seen.append(Client(server.url)("POST", INFER, infer("a"))[:2])
 
-        observed = under_load(server, stop)
+        observed = under_load(server, stop, seconds=5.0)
         assert process.wait(15) == 0
     ready, (status, headers) = seen
     assert ready == 503
@@ -84,14 +89,15 @@ def test_term_under_load_loses_nothing_and_ends_with_0(artifact):
 
 
 def test_term_finishes_a_long_request(artifact):
-    with serving(artifact, limits={"batch_tokens": 1}) as server:
+    texts = ["play the song queen and then some more music by mozart"] * 4000
+    limits = {"batch_tokens": 1, "texts": len(texts), "queue_texts": 2 * len(texts), "deadline_seconds": 60}
+    with serving(artifact, limits=limits) as server:
         client = Client(server.url)
-        texts = ["play the song queen and then some more music by mozart"] * 256
         client.connection.request("POST", INFER, json.dumps(infer(*texts)).encode())
-        time.sleep(0.01)
+        assert until(lambda: waiting_texts(server) > 0)
         psutil.Process(server.pid).terminate()
         response = client.connection.getresponse()
-        assert (response.status, json.loads(response.read())["outputs"][0]["shape"]) == (200, [256])
+        assert (response.status, json.loads(response.read())["outputs"][0]["shape"]) == (200, [len(texts)])
 
 
 def test_a_killed_worker_is_replaced_and_the_others_go_on(artifact):

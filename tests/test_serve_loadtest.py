@@ -144,11 +144,11 @@ def test_connections_that_the_server_closes_are_no_error():
 
 def test_what_takes_too_long_is_given_up():
     def answer(number):
-        time.sleep(5 if number == 5 else 0)
+        time.sleep(6 if number == 5 else 0)
         return OK
 
     with answering(answer) as (address, _):
-        observed = run(address, timeout=0.3, seconds=0.6)
+        observed = run(address, timeout=3, seconds=0.6)
     assert observed.errors == {"timeout": 1}
 
 

@@ -96,11 +96,11 @@ def test_more_requests_per_core_decide_otherwise():
     assert plan(row("a", ms=10.0, threads=1), 900, prices=PRICES).threads == 1
 
 
-@pytest.mark.parametrize("count", [3100, 3500, 4600])
-def test_a_tail_of_exactly_a_hundredth_ends(count):
+@pytest.mark.parametrize("count", [1000, 1300, 2100, 3100, 3500, 4600])
+def test_a_tail_of_exactly_a_hundredth_keeps_no_limit_whatever_the_rounding(count):
     samples = [1.0] * (count - count // 100) + [50.0] * (count // 100)
-    made = plan(row("a", ms=1.0), 100, p99_ms=40, latency_samples=samples, prices=PRICES)
-    assert made.workers >= 1
+    made = plan(row("a", ms=1.0), 5000, p99_ms=40, latency_samples=samples, prices=PRICES)
+    assert (made.within_p99, made.workers) == (False, 8)
 
 
 def test_the_load_rests_on_the_latency_that_the_run_states():

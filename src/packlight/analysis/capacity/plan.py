@@ -130,7 +130,7 @@ def _plan_workers(
 ) -> Plan:
     """The plan for workers of this number of threads."""
     load = rate * service.mean_ms / 1000
-    reachable = p99_ms is None or service.share_above(p99_ms) < TAIL
+    reachable = p99_ms is None or service.share_above(p99_ms) < TAIL - ROUNDING
     fewest = max(1, math.ceil(round(load / utilisation, 9)))
     workers = _fewest_within(p99_ms, fewest, load, service) if p99_ms is not None and reachable else fewest
     queue = Queue(workers, load, service)

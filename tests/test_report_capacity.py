@@ -58,7 +58,24 @@ def test_workers_of_all_threads_come_with_the_servers_option():
     large = row("large", ms=40.0, threads=1, all_threads=tried)
     text = render_markdown(plan_all(measurements(large, row("small", threads=1)), 10, p99_ms=50))
     assert "large: workers of 4 threads (`packlight serve --threads 4`)" in text
-    assert text.count("workers of") == 1
+    assert text.count("workers of 4") == 1
+
+
+def test_threads_that_only_the_p99_needs_are_not_said_to_save_cores():
+    tried = AllThreads(
+        threads=4,
+        speedup=3.0,
+        speedup_ci95=(2.9, 3.1),
+        batch_speedup=1.0,
+        batch_speedup_ci95=(1.0, 1.0),
+        cpu_ratio=1.5,
+        rounds=5,
+    )
+    slow = measurements(row("slow", ms=40.0, threads=1, all_threads=tried))  # on one thread, its p99 is 80 ms
+    (one,), (every,) = plan_all(slow, 10), plan_all(slow, 10, p99_ms=50)
+    assert one.workers * one.threads < every.workers * every.threads
+    assert "fewer cores are enough" not in render_markdown([every])
+    assert "because workers of fewer threads need more cores or miss the p99." in render_markdown([every])
 
 
 def test_nothing_to_plan_says_so():

@@ -81,7 +81,7 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
             "Without raw samples, the spread of the latency is estimated from its percentiles, on the slow side."
         )
     notes += [
-        f"{plan.variant}: workers of {plan.threads} threads (`packlight serve --threads {plan.threads}`), for which fewer cores are enough."
+        f"{plan.variant}: workers of {plan.threads} threads (`packlight serve --threads {plan.threads}`), {_why_threads(plan)}."
         for plan in plans
         if plan.on_all_threads
     ]
@@ -90,6 +90,13 @@ def footnotes(plans: Sequence[Plan]) -> tuple[str, ...]:
     if homeless := [plan.variant for plan in plans if not plan.fits]:
         notes.append(f"{', '.join(homeless)}: a worker needs more cores or memory than any listed machine has.")
     return tuple(notes)
+
+
+def _why_threads(plan: Plan) -> str:
+    """Why the workers of a plan have all threads."""
+    if plan.p99_limit_ms is None or not plan.within_p99:
+        return "for which fewer cores are enough"
+    return "because workers of fewer threads need more cores or miss the p99"
 
 
 def digits_of_rate(rate: float) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from packlight.measure.roofline import work_of
+from packlight.measure.roofline import onnx_work, work_of
 from packlight.measure.roofline.onnx_work import Node, bytes_read, macs_of
 from packlight.measure.roofline.torch_work import header
 from packlight.runtime.artifact import read_manifest
@@ -92,6 +92,31 @@ def test_the_work_of_several_texts_is_their_mean(tiny_run):
         short, long, both = count(folder, 4), count(folder, 20), count(folder, 4, 20)
         assert both.macs == (short.macs + long.macs) / 2
         assert both.bytes == (short.bytes + long.bytes) / 2
+
+
+def test_texts_of_the_same_length_are_counted_once(tiny_run, monkeypatch):
+    shapes = []
+    opened = onnx_work.open_on_cpu
+
+    class Watched:
+        def __init__(self, session):
+            self._session = session
+
+        def run(self, names, feed):
+            shapes.append(feed["input_ids"].shape)
+            return self._session.run(names, feed)
+
+        def end_profiling(self):
+            return self._session.end_profiling()
+
+    monkeypatch.setattr(onnx_work, "open_on_cpu", lambda *given: Watched(opened(*given)))
+    folder = tiny_run / "variants" / "teacher-onnx"
+    short, long = count(folder, 4), count(folder, 20)
+    shapes.clear()
+    many = count(folder, *[4] * 300, *[20] * 100)
+    assert shapes == [(1, 4), (1, 20)]
+    assert many.macs == (3 * short.macs + long.macs) / 4
+    assert many.bytes == (3 * short.bytes + long.bytes) / 4
 
 
 def test_what_has_no_rule_is_not_counted(tiny_run, tmp_path):

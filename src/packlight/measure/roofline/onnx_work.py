@@ -25,6 +25,8 @@ QUIET_BYTES = frozenset({"Gather", "GatherElements", "GatherND", "EmbedLayerNorm
 """operators that read only some rows of their constants"""
 WIDTHS = {"uint8": 1, "int8": 1, "float16": 2, "bfloat16": 2, "float": 4, "double": 8, "int32": 4, "int64": 8}
 MATRIX = 2
+RUN = "model_run"
+"""name of the event that ends a run in ONNX Runtime's profile"""
 EMBEDDINGS = 3
 """number of tables that a fused embedding looks up for each token: words, positions, token types"""
 Shape = Sequence[int]
@@ -48,19 +50,22 @@ def count_graph(file: Path, lengths: Sequence[int]) -> Work:
         lengths: number of tokens of each text.
     """
     total: Counter[str] = Counter()
-    for node in executed(file, lengths):
-        total["bytes"] += bytes_read(node)
-        projected, scored = macs_of(node)
-        total["int8" if is_int8(node) else "fp32"] += projected
-        total["fp32"] += scored
+    # Texts of the same length are the same work. Thousands of texts have few lengths.
+    counts = Counter(lengths)
+    for nodes, equal in zip(executed(file, list(counts)), counts.values(), strict=True):
+        for node in nodes:
+            total["bytes"] += equal * bytes_read(node)
+            projected, scored = macs_of(node)
+            total["int8" if is_int8(node) else "fp32"] += equal * projected
+            total["fp32"] += equal * scored
     texts = len(lengths)
     # Layers that share weights read them once, so there are no more bytes than in the file.
     read = min(total["bytes"] / texts, file.stat().st_size)
     return Work(fp32_macs=total["fp32"] / texts, int8_macs=total["int8"] / texts, bytes=read)
 
 
-def executed(file: Path, lengths: Sequence[int]) -> list[Node]:
-    """Run one text of each length, and return every executed node."""
+def executed(file: Path, lengths: Sequence[int]) -> list[list[Node]]:
+    """Run one text of each length, and return the nodes that each run executed."""
     with tempfile.TemporaryDirectory() as scratch:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -73,7 +78,13 @@ def executed(file: Path, lengths: Sequence[int]) -> list[Node]:
             ids = np.zeros((1, length), dtype=np.int64)
             session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         events = msgspec.json.decode(Path(session.end_profiling()).read_bytes())
-    return [_node(event["args"]) for event in events if "input_type_shape" in event.get("args", {})]
+    runs: list[list[Node]] = [[]]
+    for event in events:
+        if "input_type_shape" in event.get("args", {}):
+            runs[-1].append(_node(event["args"]))
+        elif event.get("name") == RUN:
+            runs.append([])
+    return runs[:-1]
 
 
 def bytes_read(node: Node) -> int:

@@ -8,6 +8,7 @@ float32 checkpoint with zeros don't run (`packlight.models.attention_heads`).
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,8 +60,9 @@ def count_tensors(config_file: Path, weights: Path, lengths: Sequence[int]) -> W
     if config.get("model_type") not in FAMILIES:
         return None
     tensors = [_without_padding(tensor, config) for tensor in header(weights) if not _is_written_out(tensor, config)]
-    each = [_count(tensors, config, length) for length in lengths]
-    mean = [sum(values) / len(each) for values in zip(*each, strict=True)]
+    counts = Counter(lengths)
+    each = [[equal * value for value in _count(tensors, config, length)] for length, equal in counts.items()]
+    mean = [sum(values) / len(lengths) for values in zip(*each, strict=True)]
     return Work(fp32_macs=mean[0], int8_macs=mean[1], bytes=mean[2])
 
 

@@ -1,5 +1,7 @@
 import asyncio
+import json
 import shutil
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -9,6 +11,9 @@ from packlight.runtime.artifact import ONNX_INT8, Artifact, finalize, read_manif
 from packlight.serve.batcher import Batcher
 from packlight.serve.external import refuse_external_data
 from packlight.serve.http_errors import HTTPError
+from packlight.serve.logs import Log
+from packlight.serve.metrics import Metrics
+from packlight.serve.observer import Observer
 from packlight.serve.repository import Repository, find, verify
 from packlight.serve.responses import Name
 from packlight.serve.settings import Limits
@@ -72,6 +77,17 @@ def test_a_folder_of_names_and_versions(artifact, tmp_path):
         assert caught.value.status == 404
     with pytest.raises(HTTPError, match="several"):
         opened.only()
+
+
+def test_every_version_that_a_worker_opens_at_its_start_is_counted_and_logged(artifact, tmp_path):
+    for version in ("1", "2", "10"):
+        shutil.copytree(artifact, tmp_path / "intent" / version)
+    opened, metrics, lines = repository(tmp_path), Metrics(), []
+    opened.open_all()
+    writer = SimpleNamespace(dropped=0, write=lambda data, _: lines.append(data))
+    Observer(metrics, Log(access=False, writer=writer), None).started(opened)
+    assert metrics.loads == {("intent", "loaded"): 3}
+    assert {model["version"] for model in json.loads(lines[0])["models"]} == {"1", "2", "10"}
 
 
 def test_the_start_refuses_what_is_not_whole(artifact, tmp_path):

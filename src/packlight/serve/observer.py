@@ -29,9 +29,9 @@ class Observer:
 
     def started(self, repository: Repository) -> None:
         """The worker is about to accept connections."""
-        for served in repository:
-            self._metrics.loads[served.model.name.model, "loaded"] += 1
-        models = [served.model.name._asdict() for served in repository]
+        for name in repository.names:
+            self._metrics.loads[name.model, "loaded"] += 1
+        models = [name._asdict() for name in repository.names]
         if (reason := repository.untrusted()) is not None:
             self._log.event("error", "not ready", reason=reason, models=models)
         else:

@@ -185,6 +185,11 @@ class Repository:
         """A model's versions, the oldest first."""
         return sorted(self._served.get(model, {}), key=_natural)
 
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """Every version of every model."""
+        return tuple(self._places)
+
     def __iter__(self) -> Iterator[Served]:
         """The newest version of each model."""
         return iter(list(self._newest.values()))

@@ -52,6 +52,17 @@ def test_line_separators_inside_a_text_are_part_of_it(answers):
     assert list(answers("a.jsonl", row)) == ["one\u2028two\x85three"]
 
 
+def test_labels_are_the_same_in_every_form_of_unicode(answers):
+    one, two = "caf\xe9", "cafe\u0301"
+    for own in (one, two):
+        for given in (one, two, f" {two} "):
+            assert answers("a.csv", f"text,{given},tea\nx,0.25,0.75\n", ("tea", own)) == {"x": [0.75, 0.25]}
+            row = json.dumps({"text": "x", "probabilities": {given: 1}})
+            assert answers("a.jsonl", row, ("tea", own)) == {"x": [0, 1]}
+    with pytest.raises(DataError, match="line 2: names a label twice"):
+        answers("a.csv", f"text,{one},{two}\nx,0.5,0.5\n", ("tea", one))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -62,6 +73,7 @@ def test_line_separators_inside_a_text_are_part_of_it(answers):
         ("a.csv", "text,alarm\nx,1\ny,many\n", "line 3: could not convert string to float: 'many'"),
         ("a.csv", "text,alarm\nx,1\n\ny,0\n", "line 4: probabilities must be numbers from 0 to 1, not all 0"),
         ("a.csv", "text,alarm\nx,1,5\n", "line 2: has more cells"),
+        ("a.csv", "text,alarm,alarm\nx,1,0\n", "has several columns 'alarm'"),
         ("a.csv", 'text,alarm\nx,1\n"' + "y" * 140000 + '",1\n', "after line 2: field larger"),
         ("a.jsonl", '\n{"text": "x", "probabilities": {"alarm": -1}}', "line 2: probabilities must be"),
         ("a.jsonl", '{"text": "x", "probabilities": {"alarm": 80, "music": 20}}', "line 1: probabilities must be"),

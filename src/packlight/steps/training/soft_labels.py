@@ -2,6 +2,8 @@
 
 import csv
 import io
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -40,21 +42,30 @@ def read_answers(file: Path, labels: Sequence[str]) -> Answers:
         raise DataError(f"{file}: cannot be read as soft labels ({error})") from error
     rows = _csv_rows(file, content) if file.suffix.lower() == ".csv" else _jsonl_rows(file, content)
     answers: Answers = {}
+    columns = [_name(label) for label in labels]
     for number, text, given in rows:
         where = f"{file}, line {number}"
-        if unknown := sorted(given.keys() - set(labels)):
+        named = {_name(label): value for label, value in given.items()}
+        if unknown := sorted(named.keys() - set(columns)):
             raise DataError(f"{where}: {unknown[0]!r} is not a label of the data")
+        if len(named) < len(given):
+            raise DataError(f"{where}: names a label twice, with accents written in two ways or with spaces around it")
         try:
-            values = np.array([float(given.get(label) or 0) for label in labels])
+            values = np.array([float(named.get(label) or 0) for label in columns])
         except ValueError as error:
             raise DataError(f"{where}: {error}; give a probability from 0 to 1 for each label") from error
         if not ((values >= 0).all() and (values <= 1 + LEAST).all() and values.sum() > 0):
             raise DataError(f"{where}: probabilities must be numbers from 0 to 1, not all 0")
-        # Normalized like the texts of a data set.
+        # Stripped like the texts of a data set.
         answers[text.strip()] = list(values / values.sum())
     if not answers:
         raise DataError(f"{file}: no rows")
     return answers
+
+
+def _name(label: str) -> str:
+    """A label without spaces around it, in the form of Unicode that a data set's labels have."""
+    return unicodedata.normalize("NFC", label.strip())
 
 
 class _Row(msgspec.Struct):
@@ -78,8 +89,11 @@ def _jsonl_rows(file: Path, content: str) -> Rows:
 def _csv_rows(file: Path, content: str) -> Rows:
     reader = csv.DictReader(io.StringIO(content, newline=""))
     try:
-        if "text" not in (reader.fieldnames or ()):
+        names = list(reader.fieldnames or ())
+        if "text" not in names:
             raise DataError(f"{file}: has no column `text`; expected `text` and one column for each label")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise DataError(f"{file}: has several columns {twice[0]!r}; expected one column for each label")
         for row in reader:
             if None in row:
                 raise DataError(f"{file}, line {reader.line_num}: has more cells than the header has names")

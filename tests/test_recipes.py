@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from packlight.errors import RecipeError
-from packlight.recipes.overrides import with_oos_rate, with_reference
+from packlight.recipes.overrides import with_lengths, with_oos_rate, with_reference
 from packlight.recipes.recipe import load_recipe, parse_recipe, write_recipe
 from packlight.steps.distill.options import Distill
 from packlight.steps.export.options import Export
@@ -252,6 +252,22 @@ def test_few_texts_choose_other_values_and_leave_no_trace():
     known = [pruned.for_texts(count) for count in (99, 100)]
     assert [(step.layers, step.heads, step.few_texts) for step in known] == [(3, None, None), (2, 4, None)]
     assert known[0].options() == Prune(name="q", layers=3).options()
+
+
+def test_a_stated_length_is_that_of_few_texts_too():
+    few = "{below: 100, max_length: 64, epochs: 9}"
+    mine = parse_recipe(
+        recipe(
+            f"{{step: finetune, as: t, few_texts: {few}}}",
+            "{step: finetune, as: u, few_texts: {below: 9, max_length: 64}}",
+        )
+    )
+    for step in with_lengths(mine, max_length=32).steps:
+        assert step.for_texts(1).max_length == step.for_texts(1000).max_length == 32
+    first, second = with_lengths(mine, max_length=32).steps
+    assert (first.for_texts(1).epochs, second.few_texts) == (9, None)
+    assert [step.for_texts(1).max_length for step in with_lengths(mine, long_texts="head+tail").steps] == [64, 64]
+    assert with_lengths(mine).steps == mine.steps
 
 
 def test_the_balanced_student_of_few_texts_is_another():

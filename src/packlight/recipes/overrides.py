@@ -1,6 +1,7 @@
 """Change a recipe with the options of a command: the same value in every step that takes it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -8,7 +9,7 @@ from packlight.errors import RecipeError
 from packlight.recipes.recipe import REFERENCES, Recipe, _check_order
 from packlight.steps import step_types
 from packlight.steps.finetune.options import Finetune
-from packlight.steps.step import OosRate, check_options
+from packlight.steps.step import BELOW, OosRate, check_options
 
 
 def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
@@ -48,10 +49,21 @@ def with_lengths(recipe: Recipe, *, max_length: int | None = None, long_texts: s
     """
     given = {"max_length": max_length, "long_texts": long_texts}
     changed = {name: value for name, value in given.items() if value is not None}
-    steps = [msgspec.structs.replace(step, **changed) if hasattr(step, "long_texts") else step for step in recipe.steps]
+    steps = [
+        msgspec.structs.replace(step, **changed, few_texts=_without(step.few_texts, changed))
+        if hasattr(step, "long_texts")
+        else step
+        for step in recipe.steps
+    ]
     for step in steps:
         check_options(step)
     return msgspec.structs.replace(recipe, steps=tuple(steps))
+
+
+def _without(few_texts: dict[str, Any] | None, changed: Mapping[str, object]) -> dict[str, Any] | None:
+    """A step's values for a small data set, without those of changed options."""
+    left = {key: value for key, value in (few_texts or {}).items() if key not in changed}
+    return left if left.keys() - {BELOW} else None
 
 
 def with_reference(recipe: Recipe, name: str) -> Recipe:

@@ -8,6 +8,7 @@ from packlight.errors import MeasurementError
 from packlight.measure.results import read_raw, write_measurements, write_raw
 from packlight.report.html.folder import read_run
 from packlight.report.html.page import describe
+from packlight.runtime.artifact import read_manifest, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,16 @@ def test_commands_are_quoted_and_name_no_absolute_path(page):
     )
     assert "--reference bert-base" in words["Measure the same artifacts again, here or on another machine"]
     assert not any("/tmp" in command for command in words.values())
+
+
+def test_the_command_that_builds_again_states_the_loss_by_abstaining(tmp_path):
+    write_run(tmp_path)
+    folder = tmp_path / "variants" / "student"
+    known = read_manifest(folder)
+    for stated, words in ((0.05, " --abstain 0.05 "), (None, " --threads 2 --out ")):
+        write_manifest(folder, msgspec.structs.replace(known, facts=known.facts | {"abstention": {"stated": stated}}))
+        (command, *_) = [words for what, words in describe(read_run(tmp_path)).commands if what.startswith("Build")]
+        assert words in command
 
 
 def test_commands_read_the_data_as_it_was_read(tmp_path):

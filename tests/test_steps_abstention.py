@@ -166,6 +166,10 @@ def test_calibrate_takes_the_stated_loss(tiny, encoder_folder, tmp_path):
     manifest = Artifact.open(tmp_path / "run" / "variants" / "calibrated").manifest
     assert manifest.options["abstain"] == 0.1
     assert manifest.facts["abstention"]["loss"] <= 0.1
+    # It is in the recipe's step; what is not in the recipe is kept beside the threshold.
+    assert manifest.facts["abstention"]["stated"] is None
+    teacher = Artifact.open(tmp_path / "run" / "variants" / "teacher").manifest
+    assert teacher.facts["abstention"]["stated"] == 0.1
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ class Abstention(msgspec.Struct, frozen=True, kw_only=True):
     """share of val's out-of-scope texts that the model abstains from; None if val has none"""
     curve: tuple[tuple[float, float], ...]
     """(coverage, risk) at several thresholds"""
+    stated: float | None = None
+    """the loss that was stated for a whole run; None if none was, or if the step has its own"""
 
 
 def abstention_of(
@@ -62,7 +64,8 @@ def abstention_of(
     truth = np.array(label_ids(data, data.val, artifact.labels, missing=OUTSIDE))
     if loss is None and not (truth == OUTSIDE).any():
         return None
-    return choose_abstention(predict_logits(artifact, data.val.texts), truth, loss=loss or 0.0, oos_rate=oos_rate)
+    chosen = choose_abstention(predict_logits(artifact, data.val.texts), truth, loss=loss or 0.0, oos_rate=oos_rate)
+    return msgspec.structs.replace(chosen, stated=loss)
 
 
 def choose_abstention(logits: Floats, truth: Labels, *, loss: float, oos_rate: OosRate | None = None) -> Abstention:

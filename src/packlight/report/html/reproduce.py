@@ -15,7 +15,16 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
     same += ["--threads", *threads] if len(threads) == 1 else []
     found = []
     if run.has_recipe:
-        words = ["run", "--recipe", f"{run.name}/recipe.yaml", *_model(run), *same, "--out", f"{run.name}-again"]
+        words = [
+            "run",
+            "--recipe",
+            f"{run.name}/recipe.yaml",
+            *_model(run),
+            *same,
+            *_abstain(run),
+            "--out",
+            f"{run.name}-again",
+        ]
         found.append(("Build and measure every variant again", words))
     if folders := [
         f"{run.name}/variants/{row.variant}" for row in measured.measurements if row.variant in run.manifests
@@ -32,6 +41,12 @@ def _model(run: Run) -> list[str]:
         str(manifest.facts["started_from"]) for manifest in run.manifests.values() if "started_from" in manifest.facts
     }
     return ["--model", *started] if len(started) == 1 else []
+
+
+def _abstain(run: Run) -> list[str]:
+    """The in-scope accuracy that the run gave up by abstaining, if its manifests record one."""
+    stated = {manifest.facts.get("abstention", {}).get("stated") for manifest in run.manifests.values()} - {None}
+    return ["--abstain", str(stated.pop())] if len(stated) == 1 else []
 
 
 def _references(run: Run) -> list[str]:

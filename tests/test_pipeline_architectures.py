@@ -214,6 +214,16 @@ def test_a_step_that_turns_out_to_be_impossible_ends_nothing_else(four, data, tm
     assert "onnx: skipped: PyTorch does not export it" in capsys.readouterr().err
 
 
+def test_a_vocabulary_that_cannot_be_trimmed_so_far_ends_nothing_else(four, data, tmp_path, capsys):
+    recipe = (
+        "{version: 1, name: n, steps: [{step: finetune, as: teacher}, {step: trim-vocabulary, as: trimmed, vocab_size: 5}, "
+        "{step: prune, as: small, layers: 1, texts: 8}, {step: quantize-torch, as: torch8, from: teacher, min_agreement: 0.1}]}"
+    )
+    made = build(data, parse_recipe(recipe), tmp_path, model=str(four("bert")), train_threads=1)
+    assert list(made) == ["teacher", "torch8"]
+    assert "trimmed: skipped: vocab_size 5 is less than the " in capsys.readouterr().err
+
+
 def test_the_first_layer_of_modernbert_stays(modernbert):
     model = open_classifier(modernbert)
     assert structure_of(model).first_layer_stays

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from packlight.errors import ModelError, RecipeError
+from packlight.errors import ModelError, UnsupportedError
 from packlight.models.hf_model import open_classifier
 from packlight.steps.inference import logits_of
 from packlight.steps.trim_vocabulary.embedding import cut_embedding, fixed_ids
@@ -180,7 +180,7 @@ def test_fewer_than_in_use_keep_the_most_used_and_break_the_others_up(file, toke
 
 def test_fewer_than_must_stay_are_refused_with_the_least_number(file):
     least = len(trim_tokenizer(file, []).old_ids)
-    with pytest.raises(RecipeError, match=f"give at least {least}"):
+    with pytest.raises(UnsupportedError, match=f"give at least {least}"):
         trim_tokenizer(file, FEW, pieces=least - 1)
     assert len(trim_tokenizer(file, FEW, pieces=least).old_ids) == least
 

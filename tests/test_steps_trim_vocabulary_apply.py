@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from packlight.data import dataset_from_rows
-from packlight.errors import DataError, RecipeError
+from packlight.errors import DataError, UnsupportedError
 from packlight.pipeline.variant import make_variant, open_parent
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.engines import open_engine
@@ -60,7 +60,7 @@ def test_the_manifest_says_what_was_cut_and_what_it_did(trim, parent):
 
 
 def test_fewer_pieces_cut_texts_otherwise_and_the_facts_say_so(trim):
-    with pytest.raises(RecipeError, match=r"give at least \d+$") as error:
+    with pytest.raises(UnsupportedError, match=r"give at least \d+$") as error:
         trim(vocab_size=2)
     least = int(str(error.value).rpartition(" ")[2])
     facts = trim(vocab_size=least).manifest.facts

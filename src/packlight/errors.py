@@ -73,7 +73,7 @@ class ModelError(PacklightError):
 
 
 class UnsupportedError(ModelError):
-    """A step cannot be applied to a model's architecture."""
+    """A step cannot be applied to a model's architecture or vocabulary."""
 
 
 class RecipeError(PacklightError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from packlight.errors import ModelError, ParityError, RecipeError
+from packlight.errors import ModelError, ParityError, UnsupportedError
 from packlight.files import atomic_write
 from packlight.steps.trim_vocabulary.inventories import BytePairs, Unigrams, VocabularyModel, WordPieces
 
@@ -37,7 +37,7 @@ def choose(
         wanted: number of pieces to keep; None for the mandatory ones and those in use.
 
     Raises:
-        RecipeError: if fewer are wanted than are needed so that no text becomes unknown.
+        UnsupportedError: if fewer are wanted than are needed so that no text becomes unknown.
     """
     kept = _with_parts(inventory, inventory.mandatory | {piece for piece in always if piece in inventory.ids})
     in_use = sorted(used.keys() & inventory.ids.keys(), key=lambda piece: (-used[piece], inventory.ids[piece]))
@@ -45,7 +45,7 @@ def choose(
         return kept | _with_parts(inventory, in_use)
     room = wanted - apart
     if len(kept) > room:
-        raise RecipeError(
+        raise UnsupportedError(
             f"vocab_size {wanted:,} is less than the {len(kept) + apart:,} special tokens and single characters without "
             f"which texts would become unknown; give at least {len(kept) + apart:,}"
         )
@@ -87,7 +87,7 @@ def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[s
     """A tokenizer without padding or truncation, with the kept pieces of its model and all added tokens.
 
     Raises:
-        ModelError: if the tokenizers library assigns other ids than planned.
+        UnsupportedError: if the tokenizers library assigns other ids than planned.
     """
     document: dict[str, Any] = json.loads(tokenizer.to_str())
     ids = tokenizer.get_vocab(with_added_tokens=True)
@@ -104,7 +104,7 @@ def rewrite(tokenizer: Tokenizer, inventory: VocabularyModel, kept: Collection[s
     document["post_processor"] = _renumbered(document["post_processor"], new_ids)
     trimmed = TrimmedTokenizer(document, tuple(ids[piece] for piece in order))
     if trimmed.tokenizer.get_vocab(with_added_tokens=True) != numbers:
-        raise ModelError(
+        raise UnsupportedError(
             "the tokenizer numbers its added tokens in a way that trimming can't keep; it cannot be trimmed"
         )
     return trimmed
@@ -246,8 +246,8 @@ def trim_tokenizer(
         fixed: ids of pieces to keep in any case.
 
     Raises:
-        ModelError: if the file is damaged, or if the tokenizer is of another kind.
-        RecipeError: if `pieces` is less than the number of mandatory pieces.
+        ModelError: if the file is damaged.
+        UnsupportedError: if the tokenizer is of another kind, or if `pieces` is less than the number of mandatory pieces.
         ParityError: if texts are tokenized differently, although every token in use was kept.
     """
     tokenizer = open_tokenizer(file)
@@ -280,4 +280,4 @@ def _inventory(tokenizer: Tokenizer, model: dict[str, object]) -> VocabularyMode
         return BytePairs(model)
     if kind == "Unigram":
         return Unigrams(model)
-    raise ModelError(f"the tokenizer is a {kind}; only WordPiece, BPE and Unigram vocabularies can be trimmed")
+    raise UnsupportedError(f"the tokenizer is a {kind}; only WordPiece, BPE and Unigram vocabularies can be trimmed")

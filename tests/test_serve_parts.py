@@ -260,6 +260,18 @@ def test_settings_made_in_python_have_bounds_too(wrong, said):
         serve(Settings(path="nowhere", **wrong))
 
 
+def test_protection_without_a_key_is_refused(monkeypatch):
+    for keys in ("", " , "):
+        monkeypatch.setenv("PACKLIGHT_API_KEY", keys)
+        with pytest.raises(
+            PacklightError, match="--protect-health and --protect-metrics: PACKLIGHT_API_KEY has no key"
+        ):
+            serve(Settings(path="nowhere", protect_health=True, protect_metrics=True))
+    monkeypatch.setenv("PACKLIGHT_API_KEY", "first,second")
+    with pytest.raises(PacklightError, match="no artifact in it"):
+        serve(Settings(path="nowhere", protect_metrics=True))
+
+
 def test_the_description_follows_from_the_records_and_the_limits():
     described = document(Limits(texts=7, text_bytes=99))
     schemas = described["components"]["schemas"]

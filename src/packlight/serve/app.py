@@ -3,7 +3,6 @@
 Everything runs on one event loop in one thread, including inference (see `batcher`).
 """
 
-import os
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from packlight.serve.exchange import Exchange, Handler, Reply, RequestIds, json_
 from packlight.serve.http_errors import HTTPError
 from packlight.serve.inference import Inference
 from packlight.serve.interface import Error
-from packlight.serve.keys import Keys, needs_key
+from packlight.serve.keys import Keys, keys_here, needs_key
 from packlight.serve.lifespan import Lifespan
 from packlight.serve.logs import Log
 from packlight.serve.metrics import Metrics
@@ -27,7 +26,7 @@ from packlight.serve.repository import Repository
 from packlight.serve.request_body import BodyTimeouts
 from packlight.serve.responses import JSON, Payload
 from packlight.serve.routes import Target, below, target_of
-from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, read_settings
+from packlight.serve.settings import METRICS_FOLDER, Settings, read_settings
 from packlight.serve.startup import StartupState
 from packlight.serve.status import NO_ROUTE, Status
 from packlight.serve.tracing import Tracing, open_tracing
@@ -157,5 +156,4 @@ class App:
 def create() -> App:
     """The application of this process, from its server's settings."""
     settings = read_settings()
-    keys = Keys(key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(","))
-    return App(settings, keys, open_tracing() if settings.tracing else None)
+    return App(settings, keys_here(), open_tracing() if settings.tracing else None)

@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable
 
 from packlight.serve.asgi import LATIN
 from packlight.serve.http_errors import HTTPError
-from packlight.serve.settings import Settings
+from packlight.serve.settings import KEY_VARIABLE, Settings
 
 BEARER = "bearer "
 
@@ -44,6 +45,11 @@ class Keys:
                 "an API key is needed: X-API-Key, or Authorization: Bearer",
                 headers=((b"www-authenticate", b"Bearer"),),
             )
+
+
+def keys_here() -> Keys:
+    """The keys in this process's environment."""
+    return Keys(key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(","))
 
 
 def needs_key(route: str, settings: Settings) -> bool:

@@ -21,10 +21,11 @@ from packlight.extras import require
 from packlight.runtime.processor import checked_count, cpu_budget, most_at_once, threads_for
 from packlight.serve.cors import check_origins
 from packlight.serve.drain_flag import DrainFlag
+from packlight.serve.keys import keys_here
 from packlight.serve.listening import bind_uds, check_address, written
 from packlight.serve.logs import Log
 from packlight.serve.repository import NAME, verify
-from packlight.serve.settings import METRICS_FOLDER, Settings, write_settings
+from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, write_settings
 from packlight.serve.startup import StartupState
 
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -57,6 +58,7 @@ def serve(settings: Settings) -> None:
         require("opentelemetry", purpose="--tracing")
     settings = _checked(settings)
     _check_name(settings.name)
+    _check_protection(settings)
     check_origins(settings.cors_origins)
     _check_root_path(settings.root_path)
     _check_workers(settings.workers)
@@ -148,6 +150,19 @@ def _check_name(name: str | None) -> None:
         raise PacklightError(
             f"{name!r} cannot be a model's name in a URL; give --name up to 128 letters, digits, '.', '_' and '-', of "
             "which the first is a letter or a digit"
+        )
+
+
+def _check_protection(settings: Settings) -> None:
+    """Check that there is a key if routes should require it.
+
+    Raises:
+        PacklightError: if there is none, so that these routes would be open.
+    """
+    asked = {"--protect-health": settings.protect_health, "--protect-metrics": settings.protect_metrics}
+    if (options := [option for option, given in asked.items() if given]) and not keys_here():
+        raise PacklightError(
+            f"{' and '.join(options)}: {KEY_VARIABLE} has no key, so the routes would be open; set it to the key that clients must send"
         )
 
 

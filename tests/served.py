@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from packlight.runtime.artifact import MANIFEST
 from packlight.serve.loadtest.target import served
 
 pytest_plugins = ["tiny_run"]
@@ -35,7 +36,9 @@ class Client:
 
 @contextmanager
 def serving(folder, *, workers=1, **settings):
-    with served(folder, workers=workers, name=MODEL, **settings) as process:
+    # In a folder of artifacts, models have their folders' names.
+    name = MODEL if (folder / MANIFEST).is_file() else None
+    with served(folder, workers=workers, name=name, **settings) as process:
         yield process
 
 

@@ -272,6 +272,16 @@ def test_protection_without_a_key_is_refused(monkeypatch):
         serve(Settings(path="nowhere", protect_metrics=True))
 
 
+def test_a_name_for_a_folder_of_models_is_refused(tmp_path):
+    for place in ("intent", "topic/1"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "packlight.json").write_text("{}")
+    with pytest.raises(
+        PacklightError, match=r"--name mine: .* is a folder of artifacts, which have the names of their folders"
+    ):
+        serve(Settings(path=str(tmp_path), name="mine"))
+
+
 def test_the_description_follows_from_the_records_and_the_limits():
     described = document(Limits(texts=7, text_bytes=99))
     schemas = described["components"]["schemas"]

@@ -18,13 +18,14 @@ import msgspec
 
 from packlight.errors import PacklightError
 from packlight.extras import require
+from packlight.runtime.artifact import MANIFEST
 from packlight.runtime.processor import checked_count, cpu_budget, most_at_once, threads_for
 from packlight.serve.cors import check_origins
 from packlight.serve.drain_flag import DrainFlag
 from packlight.serve.keys import keys_here
 from packlight.serve.listening import bind_uds, check_address, written
 from packlight.serve.logs import Log
-from packlight.serve.repository import NAME, verify
+from packlight.serve.repository import NAME, find, verify
 from packlight.serve.settings import KEY_VARIABLE, METRICS_FOLDER, Settings, write_settings
 from packlight.serve.startup import StartupState
 
@@ -57,7 +58,7 @@ def serve(settings: Settings) -> None:
     if settings.tracing:
         require("opentelemetry", purpose="--tracing")
     settings = _checked(settings)
-    _check_name(settings.name)
+    _check_name(settings.name, Path(settings.path))
     _check_protection(settings)
     check_origins(settings.cors_origins)
     _check_root_path(settings.root_path)
@@ -140,16 +141,21 @@ def _run(settings: Settings, listener: socket.socket | None, flag: DrainFlag, st
     ).run()
 
 
-def _check_name(name: str | None) -> None:
-    """Check that a model's name is valid in a URL's path.
+def _check_name(name: str | None, path: Path) -> None:
+    """Check that a model's name is valid in a URL's path, and that there is one model to name.
 
     Raises:
-        PacklightError: if it is not.
+        PacklightError: if it is not, or if the models have the names of their folders.
     """
     if name and not NAME.fullmatch(name):
         raise PacklightError(
             f"{name!r} cannot be a model's name in a URL; give --name up to 128 letters, digits, '.', '_' and '-', of "
             "which the first is a letter or a digit"
+        )
+    if name and not (path / MANIFEST).is_file() and find(path):
+        raise PacklightError(
+            f"--name {name}: {path} is a folder of artifacts, which have the names of their folders; omit --name, or give the "
+            "folder of one artifact"
         )
 
 

@@ -183,6 +183,16 @@ def test_a_long_tail_does_not_empty_train():
     assert abs(counts["big"] - 200) <= 1
 
 
+def test_a_label_that_is_missing_from_one_split_is_named():
+    with pytest.warns(DataWarning) as warned:
+        made = with_splits({"train": distinct({"a": 30, "b": 30, "rare": 2, "once": 1})}, seed=0)
+    assert {e.label for e in made["val"]} == {"a", "b"}
+    assert [str(each.message).split(";")[0] for each in warned] == [
+        "labels with a single text: 1 ('once')",
+        "val lacks labels with too few texts: 1 ('rare')",
+    ]
+
+
 def test_a_split_that_would_be_empty_is_refused():
     train = distinct({"a": 2, "b": 2})
     with pytest.raises(DataError, match="too few different texts to make the split val from train"):

@@ -41,7 +41,7 @@ def with_splits(parts: Mapping[str, Sequence[Example]], *, seed: int) -> dict[st
             f"labels with a single text: {_listed(single)}; they stay in train, so their accuracy is unknown; "
             "add texts, or remove them with --rare drop"
         )
-    place = _places(parts["train"], wanted, given, seed)
+    place = _places(parts["train"], wanted, given, single, seed)
     made = {name: list(examples) for name, examples in parts.items()} | {name: [] for name in ("train", *wanted)}
     for example in parts["train"]:
         made[place.get(dedup_key(example.text), "train")].append(example)
@@ -86,8 +86,10 @@ def _single(parts: Mapping[str, Sequence[Example]]) -> set[str]:
     }
 
 
-def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[str], seed: int) -> dict[str, str]:
-    """The new split of each text that leaves train."""
+def _places(
+    train: Sequence[Example], wanted: Sequence[str], given: Collection[str], single: Collection[str], seed: int
+) -> dict[str, str]:
+    """The new split of each text that leaves train. Labels in `single` are known to stay there."""
     labels_of = defaultdict[str, set[str]](set)
     for example in train:
         labels_of[dedup_key(example.text)].add(example.label)
@@ -101,15 +103,21 @@ def _places(train: Sequence[Example], wanted: Sequence[str], given: Collection[s
         for label, free in sorted(free_of.items())
     }
     taken = _one_of_each(counts, wanted)
-    if any(sum(each[name] for each in taken.values()) > _most(len(labels_of), name) for name in wanted):
+    scarce = any(sum(each[name] for each in taken.values()) > _most(len(labels_of), name) for name in wanted)
+    if scarce:
         taken = _in_turn(counts, wanted, seed)
-        for name in wanted:
-            without = [label for label in texts_of if not taken.get(label, {}).get(name)]
-            if without:
-                warn(
-                    f"{name} was made with {FRACTIONS[name]:.0%} of the texts and lacks {len(without)} of the "
-                    f"{len(texts_of)} labels: most labels have too few texts; its figures are for the others only"
-                )
+    for name in wanted:
+        without = {label for label in texts_of if not taken.get(label, {}).get(name)}
+        if scarce and without:
+            warn(
+                f"{name} was made with {FRACTIONS[name]:.0%} of the texts and lacks {len(without)} of the "
+                f"{len(texts_of)} labels: most labels have too few texts; its figures are for the others only"
+            )
+        elif few := without.difference(single):
+            warn(
+                f"{name} lacks labels with too few texts: {_listed(few)}; its figures are for the others only; "
+                "add texts with these labels"
+            )
     place = dict[str, str]()
     for label, shares in taken.items():
         shuffled = iter(sorted(free_of[label], key=lambda text: _draw(seed, text)))

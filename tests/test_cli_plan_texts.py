@@ -110,6 +110,7 @@ def test_times_are_said_in_the_unit_that_fits():
         (["--measured", SCORE, "--texts", "0"], "0.0 texts can't be planned for"),
         (["--measured", SCORE, "--texts", "1e9", "--hours", "0"], "0.0 hours can't be planned for"),
         (["--measured", SCORE, "--texts", "1e9", "--headroom", "0.5"], "--headroom is for plans from a load test"),
+        (["--measured", SCORE, "--texts", "1e9", "--rate", "1000"], "--rate is for traffic, not for --texts"),
         (["--measured", SCORE, "--hours", "6"], "--hours is for --texts"),
         (["--measured", SCORE], "score.json: not a result of `packlight loadtest`"),
         (

@@ -10,7 +10,7 @@ from packlight.analysis import capacity
 from packlight.analysis.capacity.measured import HEADROOM, plan_from_load, read_load
 from packlight.analysis.capacity.scored import plan_texts, read_score
 from packlight.cli import options
-from packlight.cli.results import read_raws
+from packlight.cli.results import RATE, read_raws
 from packlight.cli.show import console, print_tables, show_json
 from packlight.errors import Exit, MeasurementError, PacklightError
 from packlight.measure.results import read_measurements, samples_of
@@ -35,7 +35,12 @@ def plan(
     hours: Annotated[
         float | None, typer.Option(help="Time limit for --texts, in hours. By default, one machine of each kind.")
     ] = None,
-    rate: options.Rate = 1000,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Traffic to plan for, in requests per second. Not with --texts. Defaults to {RATE:g}.",
+        ),
+    ] = None,
     utilisation: Annotated[
         float | None,
         typer.Option(
@@ -74,6 +79,7 @@ def plan(
     if show_prices:
         typer.echo(capacity.default_prices_text(), nl=False)
         return
+    traffic = RATE if rate is None else rate
     if measured is not None:
         if folder is not None:
             raise PacklightError(f"got both a run, {folder}, and --measured; give one of them")
@@ -82,10 +88,11 @@ def plan(
         if texts is not None:
             of_tests = {"--headroom": headroom, "--workers": workers}
             _refuse(of_tests, "is for plans from a load test, not for --texts")
+            _refuse({"--rate": rate}, "is for traffic, not for --texts; use --hours to set how fast they are scored")
             _from_score(measured, texts, hours, prices, as_json=as_json)
             return
         _refuse({"--hours": hours}, "is for --texts")
-        _from_load(measured, rate, headroom, workers, prices, as_json=as_json)
+        _from_load(measured, traffic, headroom, workers, prices, as_json=as_json)
         return
     if folder is None:
         raise MeasurementError(
@@ -94,7 +101,7 @@ def plan(
         )
     of_load = {"--headroom": headroom, "--workers": workers, "--texts": texts, "--hours": hours}
     _refuse(of_load, "is for plans with --measured; with a run, use --utilisation and --p99-ms")
-    _from_run(folder, rate, utilisation, p99_ms, prices, variant, as_json=as_json)
+    _from_run(folder, traffic, utilisation, p99_ms, prices, variant, as_json=as_json)
 
 
 def _refuse(options_given: Mapping[str, object], why: str) -> None:

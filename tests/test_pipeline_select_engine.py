@@ -83,8 +83,8 @@ def test_int8_parents_are_refused_with_what_to_give(tiny_run, data, tmp_path, na
         select_engine(tiny_run / "variants" / name, data, out=tmp_path / "best")
 
 
-def test_two_contestants_of_one_name_are_refused(teacher, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_candidates, "_made", lambda *_: [])
+def test_two_contestants_of_one_name_are_refused_before_any_is_built(teacher, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_candidates, "_made", lambda *_: pytest.fail("built before the check"))
     parent = Artifact.open(teacher)
     with pytest.raises(MeasurementError, match="two candidates are named teacher"):
         gather(parent, [parent], data, tmp_path, threads=1, seed=0)

@@ -70,13 +70,22 @@ def gather(
     Raises:
         MeasurementError: if two candidates have the same name.
     """
+    _check_names([parent.name, *(other.name for other in others)])
     found = [_as_given(parent)]
     found += [_tried(each, threads) for each in _made(parent, data, work, seed)]
     found += [_as_given(other) for other in others]
-    names = [each.name for each in found]
+    _check_names([each.name for each in found])
+    return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Check that candidates have different names.
+
+    Raises:
+        MeasurementError: if two have the same.
+    """
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise MeasurementError(f"two candidates are named {twice[0]}; give each artifact once, with a name of its own")
-    return found
 
 
 def _as_given(artifact: Artifact) -> Candidate:

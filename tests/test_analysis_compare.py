@@ -207,6 +207,27 @@ def test_other_names_are_compared_when_asked(two_runs):
         changes(*two_runs, "slow", pairs=[("nothing", "slow")])
 
 
+def test_shares_of_other_texts_are_not_compared(tmp_path):
+    answers = [place % 4 for place in range(TEXTS)]
+    runs = []
+    for name, oos_label in (("with", "oos"), ("without", None)):
+        folder = write(tmp_path / name, raw("v", range(40), answers=answers))
+        document = read_measurements(folder)
+        data = msgspec.structs.replace(document.data, oos_label=oos_label)
+        write_measurements(msgspec.structs.replace(document, data=data), folder)
+        runs.append(read_observed(folder))
+    for before, after in (runs, runs[::-1]):
+        comparison = compare(before, after)
+        (variant,) = comparison.variants
+        assert variant.change("in_scope") is variant.change("oos_recall") is None
+        assert variant.lost == ()
+        assert variant.change("accuracy").verdict == "same"
+        assert any("in_scope and oos_recall can't be compared" in caution for caution in comparison.cautions)
+    same = compare(runs[0], runs[0])
+    assert same.variants[0].change("in_scope").verdict == "same"
+    assert not any("out-of-scope" in caution for caution in same.cautions)
+
+
 def test_runs_without_a_common_variant_are_refused(tmp_path):
     answers = [0, 1] * 20
     first = write(tmp_path / "a", raw("one", (), answers=answers), answers=answers)

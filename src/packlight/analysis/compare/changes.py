@@ -16,12 +16,14 @@ from packlight.analysis.compare.intervals import (
     ratio_interval,
 )
 from packlight.analysis.compare.observed import METRICS, RESOLUTION, Metric, Observed, same_test
-from packlight.analysis.compare.warnings import cautions, times_compare
+from packlight.analysis.compare.warnings import cautions, scopes_compare, times_compare
 from packlight.errors import MeasurementError
 from packlight.measure.results import REFERENCE
 from packlight.measure.statistics import difference_interval, mcnemar_exact
 
 SIGNIFICANT = 0.05
+OF_SCOPE = ("in_scope", "oos_recall")
+"""figures of the texts that are in scope, or out of it"""
 
 Verdict = Literal["better", "worse", "same", "untested"]
 
@@ -127,7 +129,10 @@ def _variant(before: Observed, after: Observed, old: str, new: str, *, paired: b
     first, second = before.row(old), after.row(new)
     right = (before.right(old), after.right(new)) if paired else (None, None)
     changes, lost = [], []
+    left_out = () if scopes_compare(before, after, paired=paired) else OF_SCOPE
     for metric in METRICS.values():
+        if metric.name in left_out:
+            continue
         values = metric.value(first), metric.value(second)
         if values[0] is not None and values[1] is None:
             lost.append(metric.name)

@@ -15,6 +15,12 @@ def times_compare(before: Observed, after: Observed, old: str, new: str) -> bool
     return same_threads and _machine(runs[0]) == _machine(runs[1])
 
 
+def scopes_compare(before: Observed, after: Observed, *, paired: bool) -> bool:
+    """Whether the same test texts count as out of scope in both runs, as far as that is known."""
+    old, new = before.measurements.data.oos_label, after.measurements.data.oos_label
+    return old == new or not (paired or None in (old, new))
+
+
 def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]], *, paired: bool) -> tuple[str, ...]:
     """Warnings as sentences, the most serious first; empty if there are none."""
     first, second = before.measurements, after.measurements
@@ -22,6 +28,7 @@ def cautions(before: Observed, after: Observed, pairs: Sequence[tuple[str, str]]
         *_places(first, second),
         *_threads(before, after, pairs),
         *_test(before, after, paired=paired),
+        *_scope(before, after, paired=paired),
         *_noise(before, after, pairs),
         *_drift(before, after, pairs),
     )
@@ -70,6 +77,18 @@ def _test(before: Observed, after: Observed, *, paired: bool) -> list[str]:
         ]
     return [
         "The runs used different test texts, so a change in accuracy may come from the texts. Measure both on the same."
+    ]
+
+
+def _scope(before: Observed, after: Observed, *, paired: bool) -> list[str]:
+    if scopes_compare(before, after, paired=paired):
+        return []
+    old, new = (
+        "none" if run.measurements.data.oos_label is None else repr(run.measurements.data.oos_label)
+        for run in (before, after)
+    )
+    return [
+        f"Different out-of-scope labels ({old} and {new}): in_scope and oos_recall can't be compared. Use the same --oos-label."
     ]
 
 

@@ -8,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig
 from packlight.errors import RecipeError
 from packlight.models import mean_pooling
 from packlight.models.hf_model import open_classifier, save_classifier
+from packlight.models.inspecting import structure_of
 from packlight.models.layers import feed_forward_width
 from packlight.steps.inference import logits_of
 from packlight.steps.prune.apply import prune
@@ -51,6 +52,19 @@ def silence(model):
     with torch.no_grad():
         for down in downs(model):
             down.weight[:, SILENT] = 0.0
+
+
+def test_a_model_with_fewer_layers_keeps_all_on_request(opened, capsys):
+    model, encoder, texts, labels = opened("bert")
+    held = len(mean_pooling.encoder_layers(model))
+    options = Prune(name="p", layers=held + 4, intermediate_size=32, unsupported="keep")
+    assert options.obstacle(structure_of(model)) is None
+    smaller = prune(model, encoder, texts, labels, options)
+    assert options.result_structure(structure_of(model)) == structure_of(smaller)
+    assert (len(mean_pooling.encoder_layers(smaller)), feed_forward_width(smaller)) == (held, 32)
+    assert f"p: keeps all layers, because there are only {held}, not {held + 4}" in capsys.readouterr().err
+    refused = Prune(name="p", layers=held + 4, intermediate_size=32)
+    assert f"{held + 4} layers cannot be kept: the model has {held}" in refused.obstacle(structure_of(model))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -51,7 +51,7 @@ def prune(
         RecipeError: if more is to be kept than there is, or if nothing would be removed.
     """
     held = len(encoder_layers(model))
-    smaller = keep_layers(model, held if options.layers is None else options.layers)
+    smaller = keep_layers(model, held if options.layers is None or _keeps_layers(model, options) else options.layers)
     kept, width = options.intermediate_size, None
     if kept is not None:
         width = feed_forward_width(smaller)
@@ -85,6 +85,14 @@ def prune(
         narrow(smaller, *directions(moments, hidden))
     smaller.eval()
     return smaller
+
+
+def _keeps_layers(model: PreTrainedModel, options: Prune) -> bool:
+    """Whether all layers stay because there are fewer than the number to keep. Says so."""
+    structure = structure_of(model)
+    if keeps := options.keeps_layers(structure):
+        info(f"{options.name}: keeps all layers, because there are only {structure.layers}, not {options.layers}")
+    return keeps
 
 
 def head_count(model: PreTrainedModel, options: Prune) -> int:

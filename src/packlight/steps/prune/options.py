@@ -41,8 +41,8 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
     unsupported: Annotated[
         Literal["refuse", "keep"],
         described(
-            "What to do with an architecture whose hidden states packlight can't make narrower: `refuse` it, or `keep` its width "
-            "and say so."
+            "What to do with an architecture whose hidden states packlight can't make narrower, or that has fewer layers than "
+            "`layers`: `refuse` it, or `keep` its width or all its layers and say so."
         ),
     ] = "refuse"
     texts: Annotated[Positive, described("Number of training texts to estimate importance on.")] = 1024
@@ -64,7 +64,7 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
         layers = None if self.layers is None else structure.lacks_layers(self.layers)
         neurons, heads, hidden = self.intermediate_size, self.heads, self.hidden_size
         found = [
-            layers,
+            None if self.keeps_layers(structure) else layers,
             None if neurons is None else structure.lacks("feed-forward neurons", structure.neurons, neurons),
             None if heads is None else structure.lacks("attention heads", structure.heads, heads),
             None if hidden is None or self.keeps_width(structure) else structure.lacks_width(hidden),
@@ -75,12 +75,18 @@ class Prune(Step, frozen=True, kw_only=True, tag="prune"):
         """Whether the hidden states stay as they are because the architecture is not supported."""
         return self.unsupported == "keep" and structure.hidden is None
 
+    def keeps_layers(self, structure: Structure) -> bool:
+        """Whether all layers stay because there are fewer than the number to keep."""
+        if self.unsupported == "refuse" or not isinstance(self.layers, int) or structure.layers is None:
+            return False
+        return self.layers > structure.layers
+
     def result_structure(self, structure: Structure) -> Structure:
         """The structure after pruning."""
         layers = len(self.layers) if isinstance(self.layers, tuple) else self.layers
         pruned = replace(
             structure,
-            layers=layers or structure.layers,
+            layers=structure.layers if self.keeps_layers(structure) else layers or structure.layers,
             neurons=self.intermediate_size or structure.neurons,
             heads=self.heads or structure.heads,
         )

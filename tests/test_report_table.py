@@ -97,3 +97,12 @@ def test_abstaining_has_columns_where_a_variant_abstains():
     assert "| coverage | accuracy when answering | abstention |" in text
     assert "| 90.0% | 97.0% | 10.0% |" in text
     assert "| – | – | – |" in text
+
+
+def test_what_does_not_fit_in_80_columns_is_in_a_table_below():
+    rows = (row("always"), row("teacher-calibrated", macro_f1=0.57, coverage=0.9, answered_accuracy=0.97))
+    text = render_text(summarise(measurements(*rows)), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    lines = [line.split() for line in text.splitlines() if "teacher-calibrated" in line]
+    assert lines[1][-4:] == ["57.0%", "90.0%", "97.0%", "10.0%"]
+    assert "…" not in text

@@ -19,6 +19,9 @@ WIDE = 132
 """terminal width from which the wide table is shown"""
 ABSTAINING_WIDTH = 36
 """terminal columns for the figures on abstention"""
+WRAPPED = 13
+"""terminal columns of a heading that is wrapped"""
+LIMITLESS = 10_000
 FRONT = "●"
 MARKS = {"same": "≈", "lower": "↓", "higher": "↑"}
 FRONT_LEGEND = f"{FRONT} no other variant is both faster and more accurate on "
@@ -74,6 +77,8 @@ CHANGE = Column("change from the parent", _change)
 
 ABSTAINING = (COVERAGE, ANSWERED, ABSTENTION)
 """shown where a variant abstains"""
+BELOW = (MACRO_F1, *ABSTAINING)
+"""in a table of their own if the terminal is too narrow"""
 NARROW = (SIZE, LATENCY, VAL, ACCURACY, MACRO_F1, *ABSTAINING, SPEEDUP)
 WIDER = (SIZE, MEMORY, LATENCY, P95, THROUGHPUT, VAL, ACCURACY, MACRO_F1, IN_SCOPE, OOS, *ABSTAINING, SPEEDUP)
 MARKDOWN = (
@@ -95,21 +100,34 @@ MARKDOWN = (
 
 
 def terminal_table(summary: Summary, *, width: int) -> RenderableType:
-    """The table for a terminal of `width` columns; from `WIDE` on with memory, p95, throughput and recalls."""
+    """The table for a terminal of `width` columns; from `WIDE` on with memory, p95, throughput and recalls.
+
+    What does not fit is in a second table below.
+    """
     abstaining = any(row.coverage is not None for row in summary.rows)
     columns = _shown(WIDER if width >= WIDE + abstaining * ABSTAINING_WIDTH else NARROW, summary)
+    tables = [_table(columns, summary)]
+    if Console(width=LIMITLESS).measure(tables[0]).maximum > width:
+        beside = [column for column in columns if column not in BELOW]
+        below = [column for column in columns if column in BELOW]
+        tables = [_table(part, summary) for part in (beside, below) if part]
+    return Group(
+        Text(summary.title, style="bold"),
+        *tables,
+        *(Text(note, style="dim") for note in _legend(summary)),
+    )
+
+
+def _table(columns: Sequence[Column], summary: Summary) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("variant", overflow="fold")
     for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=column not in ABSTAINING)
+        wraps = column in ABSTAINING
+        table.add_column(column.heading, justify="right", no_wrap=not wraps, max_width=WRAPPED if wraps else None)
     for row in summary.rows:
         name = f"{FRONT if row.on_front else ' '} {row.variant}"
         table.add_row(name, *(column.cell(row) for column in columns), style="bold green" if row.on_front else "")
-    return Group(
-        Text(summary.title, style="bold"),
-        table,
-        *(Text(note, style="dim") for note in _legend(summary)),
-    )
+    return table
 
 
 def render_text(summary: Summary, *, width: int = 80) -> str:

@@ -240,3 +240,8 @@ def test_importing_it_loads_nothing_heavy():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_texts_in_memory_are_not_a_path():
+    with pytest.raises(DataError, match=r"expected a path, got a list; packlight\.data\.as_dataset takes"):
+        load_dataset([("a text", "a label")])

@@ -168,6 +168,9 @@ def _place(source: str | Path) -> Path:
         return Path(source).expanduser()
     except RuntimeError as error:
         raise DataError(f"there is no {source}: unknown user; write the full path") from error
+    except TypeError as error:
+        kind = type(source).__name__
+        raise DataError(f"expected a path, got a {kind}; packlight.data.as_dataset takes texts in memory") from error
 
 
 def _read_hub(reference: str, options: ReadOptions) -> dict[str, list[Row]]:

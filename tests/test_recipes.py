@@ -270,8 +270,8 @@ def test_a_stated_length_is_that_of_few_texts_too():
     assert with_lengths(mine).steps == mine.steps
 
 
-def test_the_balanced_student_of_few_texts_is_another():
+def test_few_texts_change_the_balanced_student_and_its_cascade():
     for name in ("frontier", "best"):
         adapted = [step for step in load_recipe(name).steps if step.few_texts]
-        assert [step.name for step in adapted] == ["balanced-vocabulary", "balanced-start"]
+        assert [step.name for step in adapted] == ["balanced-vocabulary", "balanced-start", "cascade"]
         assert all(step.for_texts(10**6) == msgspec.structs.replace(step, few_texts=None) for step in adapted)

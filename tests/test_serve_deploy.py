@@ -168,6 +168,14 @@ def test_the_models_folder_is_one_that_the_server_takes(folder, artifact):
     assert Artifact.open(place.path).manifest == artifact.manifest
 
 
+def test_a_folder_with_another_model_is_refused(artifact, tmp_path):
+    for _ in range(2):
+        write_deployment(artifact, deployment_of(artifact, name="intent"), tmp_path)
+    with pytest.raises(PacklightError, match=r"models/ also holds intent, which the container would serve too"):
+        write_deployment(artifact, deployment_of(artifact, name="topic"), tmp_path)
+    assert "intent" in (tmp_path / "compose.yaml").read_text()
+
+
 def test_the_verb(artifact, tmp_path):
     said = CliRunner().invoke(app, ["deploy", str(artifact.path), "--out", str(tmp_path / "d"), "--json"])
     assert said.exit_code == 0, said.output

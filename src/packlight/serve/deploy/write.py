@@ -32,10 +32,16 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         The files that were written.
 
     Raises:
-        PacklightError: if the folder is the artifact's own, or inside it.
+        PacklightError: if the folder is the artifact's own, or inside it, or if it holds another model.
     """
     if out.resolve().is_relative_to(artifact.path.resolve()):
         raise PacklightError(f"{out}: is inside the artifact; give another --out")
+    others = {path.name for path in out.glob("models/*")} - {deployment.name}
+    if others:
+        raise PacklightError(
+            f"{out}: models/ also holds {', '.join(sorted(others))}, which the container would serve too; "
+            "remove it, or give another --out"
+        )
     contents: dict[str, str | bytes] = {
         WHEEL: packed_wheel(),
         "Dockerfile": dockerfile(deployment),

@@ -193,6 +193,7 @@ def test_a_label_that_is_missing_from_one_split_is_named():
     ]
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_split_that_would_be_empty_is_refused():
     train = distinct({"a": 2, "b": 2})
     with pytest.raises(DataError, match="too few different texts to make the split val from train"):

@@ -113,7 +113,7 @@ def _places(
                 f"{name} was made with {FRACTIONS[name]:.0%} of the texts and lacks {len(without)} of the "
                 f"{len(texts_of)} labels: most labels have too few texts; its figures are for the others only"
             )
-        elif few := without.difference(single):
+        elif len(without) < len(texts_of) and (few := without.difference(single)):
             warn(
                 f"{name} lacks labels with too few texts: {_listed(few)}; its figures are for the others only; "
                 "add texts with these labels"

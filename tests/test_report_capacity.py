@@ -3,6 +3,16 @@ from packlight.analysis.capacity import plan_all
 from packlight.measure.results import AllThreads
 from packlight.report.capacity import render_markdown, render_text
 
+FOUR_THREADS = AllThreads(
+    threads=4,
+    speedup=3.0,
+    speedup_ci95=(2.9, 3.1),
+    batch_speedup=1.0,
+    batch_speedup_ci95=(1.0, 1.0),
+    cpu_ratio=1.5,
+    rounds=5,
+)
+
 NARROW = """\
 100 requests per second, utilisation up to 70.0%
 
@@ -46,32 +56,14 @@ def test_markdown_has_every_row_and_says_what_fits_nowhere():
 
 
 def test_workers_of_all_threads_come_with_the_servers_option():
-    tried = AllThreads(
-        threads=4,
-        speedup=3.0,
-        speedup_ci95=(2.9, 3.1),
-        batch_speedup=1.0,
-        batch_speedup_ci95=(1.0, 1.0),
-        cpu_ratio=1.5,
-        rounds=5,
-    )
-    large = row("large", ms=40.0, threads=1, all_threads=tried)
+    large = row("large", ms=40.0, threads=1, all_threads=FOUR_THREADS)
     text = render_markdown(plan_all(measurements(large, row("small", threads=1)), 10, p99_ms=50))
     assert "large: workers of 4 threads (`packlight serve --threads 4`)" in text
     assert text.count("workers of 4") == 1
 
 
 def test_threads_that_only_the_p99_needs_are_not_said_to_save_cores():
-    tried = AllThreads(
-        threads=4,
-        speedup=3.0,
-        speedup_ci95=(2.9, 3.1),
-        batch_speedup=1.0,
-        batch_speedup_ci95=(1.0, 1.0),
-        cpu_ratio=1.5,
-        rounds=5,
-    )
-    slow = measurements(row("slow", ms=40.0, threads=1, all_threads=tried))  # on one thread, its p99 is 80 ms
+    slow = measurements(row("slow", ms=40.0, threads=1, all_threads=FOUR_THREADS))  # on one thread, its p99 is 80 ms
     (one,), (every,) = plan_all(slow, 10), plan_all(slow, 10, p99_ms=50)
     assert one.workers * one.threads < every.workers * every.threads
     assert "fewer cores are enough" not in render_markdown([every])

@@ -77,6 +77,18 @@ def test_a_reader_that_went_away_is_no_error(tiny_run):
     assert ended.stderr == b""
 
 
+@pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
+def test_a_pipe_that_its_reader_closed_is_no_error(tiny_run, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    places = {"RUN": tiny_run, "ARTIFACT": tiny_run / "variants" / "student-onnx-static"}
+    command = [sys.executable, "-m", "packlight", *(str(places.get(word, word)) for word in words)]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=120)
+    os.close(writer)
+    assert ended.returncode == Exit.OK
+    assert b"Traceback" not in ended.stderr
+
+
 def ends_by(code, number, path=None):
     environment = os.environ | ({} if path is None else {"PYTHONPATH": str(path)})
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background

@@ -28,6 +28,13 @@ class OutputError(PacklightError):
     """Standard output cannot be written."""
 
 
+class ReaderGoneError(Exception):
+    """The reader of standard output has closed the pipe, as `head` does.
+
+    It isn't a `BrokenPipeError`, because typer and rich end with status 1 at one.
+    """
+
+
 def prepare() -> None:
     """Handle signals and wrap the standard streams; call this first."""
     _open_handles()
@@ -136,14 +143,15 @@ class _Output(_Raw):
         """Write some of the bytes.
 
         Raises:
-            OutputError: if they cannot be written. A closed pipe raises Python's own BrokenPipeError.
+            ReaderGoneError: if the pipe is closed.
+            OutputError: if they cannot be written for another reason.
         """
         if self.abandoned:
             return len(data)
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
         except OSError as error:
             raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ import typer
 from packlight.cli.app import app
 from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
-from packlight.process import OutputError, abandon_output, interruptible
+from packlight.process import OutputError, ReaderGoneError, abandon_output, interruptible
 from packlight.progress import info, warn
 from packlight.steps import step_names
 
@@ -40,8 +40,8 @@ def main() -> None:
         status = Exit.ERROR
     except (typer.Abort, KeyboardInterrupt):
         status = Exit.INTERRUPTED
-    except BrokenPipeError:
-        abandon_output()  # the reader has closed the pipe, as `head` does
+    except (ReaderGoneError, BrokenPipeError):
+        abandon_output()
         status = Exit.OK
     except OutputError as error:
         abandon_output()

@@ -1,5 +1,6 @@
 """Every row of docs/reference/exit-codes.md, through the command line."""
 
+import errno
 import http.server
 import itertools
 import json
@@ -144,6 +145,13 @@ def raising(error):
         (ParityError("other answers"), Exit.CHECK_FAILED, "error: other answers"),
         (PacklightError("fix this"), Exit.ERROR, "error: fix this"),
         (ZeroDivisionError("ours"), Exit.BUG, "Traceback"),
+        (FileNotFoundError(errno.ENOENT, "ours", "file"), Exit.BUG, "Traceback"),
+        (OSError(errno.ENOSPC, "No space"), Exit.ERROR, "error: No space; free some space, and rerun the command"),
+        (
+            PermissionError(errno.EACCES, "Denied", "runs/a"),
+            Exit.ERROR,
+            "error: runs/a: Denied; check its permissions, and",
+        ),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "rerun the command to resume"),
     ],
 )

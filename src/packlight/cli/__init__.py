@@ -1,5 +1,6 @@
 """The command line: one thin command for each public function, with the same names and defaults."""
 
+import errno
 import gc
 import os
 import re
@@ -20,6 +21,13 @@ from packlight.steps import step_names
 CACHES = {"TORCHINDUCTOR_CACHE_DIR": "torch"}
 """variables for library caches, which would otherwise be scattered over the home and the temporary folder"""
 RESUMING = [[verb] for verb in ("run", "search", "score", "measure", *step_names())]
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "use a folder that can be written",
+    errno.EACCES: "check its permissions",
+}
+"""what to do about errors of the file system that can happen at any file"""
 # typer bundles click; earlier versions used the installed one.
 _SUGGESTION = re.compile(r"\s*\(?(?:Did you mean|Possible options:)\s*", re.IGNORECASE)
 _UsageFault: Any = typer.BadParameter.__base__.__base__  # type: ignore[union-attr]
@@ -50,14 +58,24 @@ def main() -> None:
     except PacklightError as error:
         warn(f"error: {error}")
         status = error.exit
-    except Exception:  # noqa: BLE001 - a bug, which must not look like a failed check
-        traceback.print_exc()
-        status = Exit.BUG
+    except Exception as error:  # noqa: BLE001 - a bug, which must not look like a failed check
+        status = _file_system(error)
     # typer turns Ctrl-C into this status.
     if status == Exit.INTERRUPTED:
         info("stopped; rerun the command to resume" if sys.argv[1:2] in RESUMING else "stopped")
     gc.freeze()  # Python would search all objects for cycles several times before it ends
     sys.exit(int(status))
+
+
+def _file_system(error: Exception) -> Exit:
+    """Report an error of the file system in one line, and a bug with its traceback."""
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        file = error.filename2 or error.filename
+        place = f"{file}: " if file else ""
+        warn(f"error: {place}{error.strerror}; {REMEDIES[error.errno]}, and rerun the command")
+        return Exit.ERROR
+    traceback.print_exc()
+    return Exit.BUG
 
 
 def _explain(error: Any) -> None:

@@ -44,8 +44,8 @@ def skipped_steps(recipe: Recipe) -> frozenset[str]:
 def for_texts(recipe: Recipe, count: int) -> Recipe:
     """The recipe for a data set with this number of training texts. Says which steps take other values because there are few."""
     for step in recipe.steps:
-        if step.few_texts is not None and count < step.few_texts[BELOW]:
-            changed = ", ".join(f"{key} {shown(value)}" for key, value in step.few_texts.items() if key != BELOW)
+        if step.few_texts is not None and step.are_few(count):
+            changed = ", ".join(f"{key} {shown(value)}" for key, value in step.few_texts_options.items())
             info(f"{step.name}: {count:,} training texts are fewer than {step.few_texts[BELOW]:,}, hence {changed}")
     return msgspec.structs.replace(recipe, steps=tuple(step.for_texts(count) for step in recipe.steps))
 

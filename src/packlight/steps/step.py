@@ -173,7 +173,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.few_texts is None:
             return None
         below = self.few_texts.get(BELOW)
-        options = self._few_texts_options
+        options = self.few_texts_options
         if not isinstance(below, int) or isinstance(below, bool) or below < 1:
             return f"few_texts: {BELOW} is {shown(below)}, but must be a whole number of at least 1"
         if not options:
@@ -185,15 +185,22 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         contradiction = self._with_few_texts.contradiction
         return None if contradiction is None else f"few_texts: {contradiction}"
 
+    @property
+    def few_texts_options(self) -> dict[str, Any]:
+        """The options that are other for a small data set, with their values there."""
+        return {key: value for key, value in (self.few_texts or {}).items() if key != BELOW}
+
+    def are_few(self, count: int) -> bool:
+        """Whether it has other values for this number of training texts."""
+        return self.few_texts is not None and count < self.few_texts[BELOW]
+
     def for_texts(self, count: int) -> Self:
         """The step for a data set, whose values don't depend on its size any more.
 
         Args:
             count: the number of training texts.
         """
-        if self.few_texts is None:
-            return self
-        return self._with_few_texts if count < self.few_texts[BELOW] else msgspec.structs.replace(self, few_texts=None)
+        return self._with_few_texts if self.are_few(count) else msgspec.structs.replace(self, few_texts=None)
 
     @property
     def _plain(self) -> dict[str, Any]:
@@ -201,12 +208,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return plain
 
     @property
-    def _few_texts_options(self) -> dict[str, Any]:
-        return {key: value for key, value in (self.few_texts or {}).items() if key != BELOW}
-
-    @property
     def _with_few_texts(self) -> Self:
-        return msgspec.convert(self._plain | self._few_texts_options | {"few_texts": None}, type(self))
+        return msgspec.convert(self._plain | self.few_texts_options | {"few_texts": None}, type(self))
 
     @property
     def length_options(self) -> "LengthOptions | None":

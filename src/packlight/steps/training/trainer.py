@@ -37,6 +37,7 @@ from packlight.steps.inference import runs_in_bf16
 from packlight.steps.training.active_vocabulary import ActiveVocabulary
 from packlight.steps.training.devices import bf16_here, device_here
 from packlight.steps.training.dropout import set_dropout
+from packlight.steps.training.float32_attention import Float32Attention
 from packlight.steps.training.history import EpochResult, History
 from packlight.steps.training.objectives import label_loss
 from packlight.steps.training.options import Training
@@ -207,7 +208,8 @@ class _Trainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - as above
     ) -> Tensor | tuple[Tensor, Any]:
         labels, rows = inputs["labels"], inputs["row"]
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        with Float32Attention():
+            outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         logits = _mean_of_windows(outputs.logits.float(), inputs["windows"])
         if model.training:
             loss = self._objective(logits, labels, rows)

@@ -44,10 +44,12 @@ def main() -> None:
 
 def attention(length: int) -> Callable[[], object]:
     """Forwards and backwards through the attention of one layer, the last three tokens of each text being padding."""
-    states = [torch.randn(TEXTS, HEADS, length, WIDTH, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    query, key, value = (
+        torch.randn(TEXTS, HEADS, length, WIDTH, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)
+    )
     mask = torch.ones(TEXTS, 1, length, length, dtype=torch.bool)
     mask[..., length - 3 :] = False
-    return lambda: torch.nn.functional.scaled_dot_product_attention(*states, attn_mask=mask).sum().backward()
+    return lambda: torch.nn.functional.scaled_dot_product_attention(query, key, value, mask).sum().backward()
 
 
 def update(folder: Path, data: str) -> Callable[[], object]:
@@ -85,7 +87,7 @@ def compare(title: str, call: Callable[[], object]) -> None:
                 seconds.append(time.process_time() - start)
         if number == 0:
             times = [[], []]
-    low, high = np.percentile(np.divide(*times), (5, 95))
+    low, high = np.percentile(np.array(times[0]) / np.array(times[1]), (5, 95))
     bf16, float32 = (1000 * np.mean(each) for each in times)
     print(
         f"{title}: bfloat16 {bf16:.2f} ms, float32 {float32:.2f} ms, {bf16 / float32:.2f} times as fast "

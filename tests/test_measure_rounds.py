@@ -1,14 +1,15 @@
 """Interleaved rounds with processes that only pretend: what is asked of whom, in which order, and what is kept."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from packlight.data import dataset_from_rows
-from packlight.errors import ModelError
-from packlight.measure import rounds
+from packlight.errors import MeasurementError, ModelError
+from packlight.measure import predicting, rounds
 from packlight.measure.journal import journal_name
 from packlight.measure.results import ThreadSamples, ThreadTimes
 from packlight.measure.rounds import LOOK, BenchmarkConfig, run_benchmark
@@ -101,6 +102,7 @@ def told(monkeypatch):
         def peak_memory_mb(self):
             return 42.0
 
+    told.process = Pretended
     monkeypatch.setattr(rounds, "Process", Pretended)
     monkeypatch.setattr(rounds, "PAUSE", 0)
     return told
@@ -146,6 +148,70 @@ def test_all_threads_are_tried_after_the_rounds_if_there_are_several(tmp_path, d
     measure(tmp_path / "of one processor", data, tried=["a"], all_threads=1)
     measure(tmp_path / "on stated threads", data, tried=["a"], all_threads=4, threads=2)
     assert len(asked) == 2, "neither a second time nor where there is no choice"
+
+
+def test_a_kill_before_the_trial_of_threads_repeats_nothing_but_the_trial(tmp_path, data, told, monkeypatch):
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rounds, "try_threads", dies)
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path / "journal", data, tried=["a"], all_threads=4)
+    told.asked.clear()
+    told.turns.clear()
+    times = ThreadTimes(latency_ms=[[2.0]] * 4, cpu_ms=[[2.0]] * 4, batch_ms=[40.0] * 4)
+    monkeypatch.setattr(rounds, "try_threads", lambda *_, **__: ThreadSamples(threads=4, one=times, all=times))
+    a, *_ = measure(tmp_path / "journal", data, tried=["a"], all_threads=4)
+    assert a.threads.threads == 4
+    assert a.predictions == list(data.ids(data.test))
+    assert (told.asked, told.turns) == ([], [])
+
+
+@pytest.mark.parametrize(("processors", "threads", "together"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (8, 1, 2)])
+def test_as_many_variants_predict_at_once_as_there_are_processors(
+    tmp_path, data, told, monkeypatch, processors, threads, together
+):
+    meeting = threading.Barrier(together)
+    tallest = []
+    inside = []
+    predict = told.process.predict
+
+    def met(process, texts, *, batch):
+        inside.append(process.subject.variant)
+        tallest.append(len(set(inside)))
+        if batch == BATCH and texts[0].startswith("val"):
+            meeting.wait(timeout=30)  # broken, and an error, if fewer get here at once
+        answer = predict(process, texts, batch=batch)
+        inside.remove(process.subject.variant)
+        return answer
+
+    monkeypatch.setattr(told.process, "predict", met)
+    measure(tmp_path / "journal", data, all_threads=processors, threads=threads)
+    assert max(tallest) == together
+
+
+def test_a_process_that_ends_stops_the_others_within_a_chunk(tmp_path, data, told, monkeypatch):
+    predict = told.process.predict
+    slow = threading.Event()
+
+    def ends(process, texts, *, batch):
+        if process.subject.variant == "b":
+            raise MeasurementError("b: the measured process was killed")
+        slow.wait(timeout=0.5)
+        return predict(process, texts, batch=batch)
+
+    monkeypatch.setattr(told.process, "predict", ends)
+    monkeypatch.setattr(predicting, "CHUNK", 1)
+    with pytest.raises(MeasurementError, match="b: the measured process"):
+        measure(tmp_path / "journal", data, all_threads=2)
+    assert len([variant for variant, _ in told.asked if variant == "a"]) < len(data.test), "a goes on for a text or two"
+    slow.set()
+    monkeypatch.setattr(told.process, "predict", predict)
+    told.asked.clear()
+    told.turns.clear()
+    a, b, _ = measure(tmp_path / "journal", data, all_threads=2)
+    assert a.predictions == b.predictions == list(data.ids(data.test))
+    assert told.turns == []
 
 
 def test_the_same_seed_gives_the_same_order(tmp_path, data, told):

@@ -17,7 +17,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -26,10 +25,8 @@ from packlight.data import Dataset, Split
 from packlight.measure import timing
 from packlight.measure.all_threads import PAUSE, try_threads
 from packlight.measure.journal import (
-    Answered,
     Journal,
     Pace,
-    Predictions,
     RoundResult,
     append_line,
     by_round,
@@ -38,17 +35,14 @@ from packlight.measure.journal import (
     seconds_spent,
     whole_rounds,
 )
+from packlight.measure.predicting import predict_splits
 from packlight.measure.results import EvaluatedSplit, Raw, ThreadSamples
 from packlight.measure.sampling import BATCH, sampled, spread_places, strata_of
 from packlight.measure.steal import share_stolen, ticks
-from packlight.measure.worker import Reply
 from packlight.measure.worker_process import BenchmarkTarget, Process
 from packlight.models import label_mapping
 from packlight.progress import bar, info
-from packlight.runtime.engines import engine_info
 
-T = TypeVar("T")
-CHUNK = 256
 BLOCK = 0.25
 """approximate seconds that the slowest variant takes for a block"""
 TURN = 0.06
@@ -113,15 +107,18 @@ def run_benchmark(
         scored: the variants to evaluate. Others are only timed.
         splits: the splits to predict. Texts of the last one are timed.
         tried: the variants to time on all threads too, beside one thread, if they were measured on one.
-        all_threads: the machine's threads. If that is 1, there is nothing to try.
+        all_threads: the machine's threads. If that is 1, there is nothing to try. When everything is timed, as many variants
+            as fit predict the splits at the same time.
 
     Raises:
         MeasurementError: if a variant cannot be opened, or if its process ends.
         ModelError: if an evaluated variant lacks a label of the data.
     """
     known, timed = read_journal(journal), data.split(splits[-1])
+    to_try = tried if threads == 1 < all_threads else ()
     answered = all(subject.variant in known.answers for subject in subjects)
-    if known.pace and answered and _enough(known, known.pace, subjects, timed, effort, seed):
+    untried = any(known.answers[name].threads is None for name in to_try if name in known.answers)
+    if known.pace and answered and not untried and _enough(known, known.pace, subjects, timed, effort, seed):
         return _raws(subjects, known, known.pace, timed, seed)
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(subject, threads)) for subject in subjects]
@@ -132,14 +129,18 @@ def run_benchmark(
         if known.pace is None:
             append_line(journal, pace)
         _run_rounds(processes, timed, pace, effort, seed, journal, known)
+        slowness = {process.subject.variant: _milliseconds(process, known) / 1e3 for process in processes}
+        left = [process for process in processes if process.subject.variant not in known.answers]
+        left.sort(key=lambda process: slowness[process.subject.variant], reverse=True)
+        for done in predict_splits(left, data, splits, ids, slowness=slowness, at_once=max(1, all_threads // threads)):
+            append_line(journal, done)
+            known.answers[done.variant] = done
         for process in processes:
-            if process.subject.variant not in known.answers:
-                done = _answers(process, data, splits, ids.get(process.subject.variant))
-                if process.subject.variant in tried and threads == 1 < all_threads:
-                    trial = _trial(process, timed, pace, all_threads, min(TRIAL, effort.seconds), seed, known)
-                    done = msgspec.structs.replace(done, threads=trial)
-                append_line(journal, done)
-                known.answers[done.variant] = done
+            done = known.answers[process.subject.variant]
+            if done.variant in to_try and done.threads is None:
+                trial = _trial(process, timed, pace, all_threads, min(TRIAL, effort.seconds), seed, known)
+                known.answers[done.variant] = msgspec.structs.replace(done, threads=trial)
+                append_line(journal, known.answers[done.variant])
     return _raws(subjects, known, pace, timed, seed)
 
 
@@ -243,45 +244,15 @@ def _trial(
 ) -> ThreadSamples:
     """One thread beside all, on the texts of the rounds."""
     texts = [split.texts[place] for place in sampled(split, pace, seed)]
-    taken = [each for turn in known.turns if turn.variant == process.subject.variant for each in turn.milliseconds]
-    milliseconds = float(np.median(taken))
-    return try_threads(process, texts, all_threads, milliseconds=milliseconds, seconds=seconds, seed=seed)
-
-
-def _answers(
-    process: Process, data: Dataset, splits: Sequence[EvaluatedSplit], ids: Sequence[int] | None
-) -> Predictions:
-    """Predict complete splits. Empty ones are left out.
-
-    `ids` maps the engine's labels to indices of the data's labels; None if predictions are meaningless.
-    """
-    name, memory = process.subject.variant, process.peak_memory_mb
-    asked = [split for split in splits if len(data.split(split))] if ids is not None else []
-    outside = data.label_ids[data.oos_label] if data.oos_label and data.oos_label not in data.label_set else None
-    answered = {split: _answered(process, data.split(split).texts, split, ids or (), outside) for split in asked}
-    return Predictions(variant=name, splits=answered, peak_memory_mb=memory())
-
-
-def _answered(process: Process, texts: Sequence[str], split: str, ids: Sequence[int], outside: int | None) -> Answered:
-    """Predict texts in batches of 32, and also one at a time if int8 could make a difference.
-
-    Abstaining counts as `outside` if the data has out-of-scope texts that no variant was trained on.
-    """
-    if engine_info(process.subject.engine).compared_with_batches or not process.subject.batch_invariant:
-        batched, served = _predict(process, texts, split, BATCH), _predict(process, texts, split, 1)
-    else:
-        batched = served = _predict_by_length(process, texts, split)
-    pairs = zip(served.predictions or [], batched.predictions or [], strict=True)
-    answers = [ids[best] for best in served.predictions or []]
-    if outside is not None and served.abstained:
-        answers = [outside if no else answer for answer, no in zip(answers, served.abstained, strict=True)]
-    return Answered(
-        served=answers,
-        flips=None if served is batched else sum(ids[a] != ids[b] for a, b in pairs),
-        confidences=served.confidences or [],
-        scope_scores=served.scope_scores or [],
-        abstained=served.abstained,
+    return try_threads(
+        process, texts, all_threads, milliseconds=_milliseconds(process, known), seconds=seconds, seed=seed
     )
+
+
+def _milliseconds(process: Process, known: Journal) -> float:
+    """The median time of a text, over all rounds."""
+    name = process.subject.variant
+    return float(np.median([each for turn in known.turns if turn.variant == name for each in turn.milliseconds]))
 
 
 def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
@@ -294,41 +265,6 @@ def _ids(labels: Sequence[str], data: Dataset) -> list[int]:
     for place, column in enumerate(label_mapping(labels, data.labels).columns):
         ids[column] = place
     return ids
-
-
-def _predict_by_length(process: Process, texts: Sequence[str], split: str) -> Reply:
-    """Predictions in the order of the texts, from batches of texts of similar length, which are padded less."""
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    reply = _predict(process, [texts[place] for place in order], split, BATCH)
-    back = np.argsort(order).tolist()
-    return Reply(
-        predictions=_taken(reply.predictions, back),
-        confidences=_taken(reply.confidences, back),
-        scope_scores=_taken(reply.scope_scores, back),
-        abstained=_taken(reply.abstained, back),
-    )
-
-
-def _taken(values: list[T] | None, places: Sequence[int]) -> list[T] | None:
-    """The values at some places; as they are if there are none."""
-    return [values[place] for place in places] if values else values
-
-
-def _predict(process: Process, texts: Sequence[str], split: str, batch: int) -> Reply:
-    predictions: list[int] = []
-    confidences: list[float] = []
-    scope_scores: list[float] = []
-    abstained: list[bool] | None = None
-    with bar(f"{process.subject.variant}: {split}, batch {batch}", total=len(texts)) as progress:
-        for start in range(0, len(texts), CHUNK):
-            part = process.predict(texts[start : start + CHUNK], batch=batch)
-            predictions += part.predictions or []
-            confidences += part.confidences or []
-            scope_scores += part.scope_scores or []
-            if part.abstained is not None:
-                abstained = [*(abstained or []), *part.abstained]
-            progress.reach(len(predictions))
-    return Reply(predictions=predictions, confidences=confidences, scope_scores=scope_scores, abstained=abstained)
 
 
 def _raws(subjects: Sequence[BenchmarkTarget], known: Journal, pace: Pace, split: Split, seed: int) -> list[Raw]:

@@ -96,6 +96,7 @@ def _measure(
         journal=journal,
         scored=[each.name for each in running],
         splits=("val",),
+        all_threads=processor.cpu_budget(),
     )
     by_name = {raw.variant: raw for raw in raws}
     drawn = {

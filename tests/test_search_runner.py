@@ -116,13 +116,19 @@ def test_the_pick_is_of_the_front_and_says_why(whole):
     assert outcome.remarks[0].startswith(f"On test, {outcome.pick}")
 
 
+def carried_out(recipe, data, out, whole, monkeypatch):
+    """The variants of a written recipe, made again without measuring them."""
+    monkeypatch.setattr("packlight.pipeline.runner.measure_run", lambda *_, **__: (read_measurements(whole[0]), False))
+    carry_out_recipe(data, load_recipe(recipe), out, threads=1)
+    return out / "variants"
+
+
 @pytest.mark.usefixtures("unmeasured")
 def test_a_recipe_of_the_front_makes_the_same_model_again(begin, whole, data, tmp_path, monkeypatch):
     found, again = tmp_path / "found", tmp_path / "again"
     (member,) = begin(found, trials=1).front
-    monkeypatch.setattr("packlight.pipeline.runner.measure_run", lambda *_, **__: (read_measurements(whole[0]), False))
-    carry_out_recipe(data, load_recipe(found / "recipes" / f"{member.variant}.yaml"), again, threads=1)
-    one, other = (Artifact.open(place / "variants" / member.variant) for place in (found, again))
+    made = carried_out(found / "recipes" / f"{member.variant}.yaml", data, again, whole, monkeypatch)
+    one, other = (Artifact.open(place / member.variant) for place in (found / "variants", made))
     assert one.manifest.files[one.manifest.model_file] == other.manifest.files[other.manifest.model_file]
 
 
@@ -331,7 +337,9 @@ def test_a_teacher_is_made_with_the_head_and_the_lengths_that_are_stated(tiny, d
     assert (teacher.max_length, teacher.long_texts) == (16, "windows")
     assert Artifact.open(tmp_path / "out" / "variants" / "teacher").labels == ("alarm", "music", "weather", "oos")
     (written,) = (tmp_path / "out" / "recipes").iterdir()
-    assert load_recipe(written).steps[0].extend_labels
+    first_step = load_recipe(written).steps[0]
+    assert first_step.extend_labels
+    assert first_step.model == str(folder), "a run of the recipe needs no --model"
 
 
 def test_a_given_teacher_has_its_head_and_its_length(data, given_teacher, tmp_path):
@@ -341,7 +349,7 @@ def test_a_given_teacher_has_its_head_and_its_length(data, given_teacher, tmp_pa
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_every_trial_abstains_for_the_stated_loss(tiny, given_teacher, tmp_path):
+def test_every_trial_and_its_recipe_abstain_for_the_stated_loss(tiny, given_teacher, whole, tmp_path, monkeypatch):
     texts, labels = tiny.toy_texts()
     inside = dataset_from_rows([row for row in zip(texts, labels, strict=True) if row[1] != "oos"])
     teacher = tiny.make_foreign("bert", tmp_path / "model", ("alarm", "music", "weather"))
@@ -352,6 +360,10 @@ def test_every_trial_abstains_for_the_stated_loss(tiny, given_teacher, tmp_path)
     manifest = read_manifest(tmp_path / "out" / "variants" / row.variant)
     assert manifest.abstain_below > 0
     assert manifest.facts["abstention"]["loss"] <= 0.1
+    again = carried_out(
+        tmp_path / "out" / "recipes" / f"{row.variant}.yaml", inside, tmp_path / "again", whole, monkeypatch
+    )
+    assert read_manifest(again / row.variant).abstain_below == manifest.abstain_below
     with pytest.raises(PacklightError, match="another abstain"):
         search(inside, tmp_path / "out", **settings)
 

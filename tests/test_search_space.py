@@ -60,6 +60,17 @@ def test_every_design_that_a_sampler_proposes_is_a_recipe(tmp_path, calibrated, 
             recipe_of(probe, tmp_path)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stated_abstention_is_a_step_of_every_design(tmp_path, family):
+    space = dataclasses.replace(SPACE, calibrated=False, abstain=0.03, families=(family,))
+    (design,) = space.first()
+    steps = recipe_of(steps_of(design, space, TEACHER), tmp_path).steps
+    abstaining = [step for step in steps if step.kind == "calibrate"]
+    assert [step.abstain for step in abstaining] == [0.03] * (2 if family == "cascade" else 1)
+    shipped = steps[-1] if family != "cascade" else steps[-2]
+    assert shipped is abstaining[-1], "a cascade abstains as its second model does"
+
+
 def test_what_is_searched_is_within_the_option_and_stands_beside_it():
     searched = {
         (kind.word(), each.name): each for kind in step_types().values() for each in options_of(kind) if each.searched

@@ -125,9 +125,11 @@ def _ngram_steps(ngrams: Ngrams, space: Space, teacher: str) -> tuple[Step, ...]
 
 
 def _calibrated(prefix: str, before: Step, space: Space) -> Iterable[Step]:
-    """A threshold for the rate of val, because trials are compared by accuracy on val."""
+    """A threshold: for the rate of val, because trials are compared by accuracy on val, or for the stated abstention."""
     if space.calibrated:
         yield _named(prefix, Calibrate(name="calibrated", parent=before.name, oos_rate="val"))
+    elif space.abstain is not None:
+        yield _named(prefix, Calibrate(name="abstaining", parent=before.name, abstain=space.abstain))
 
 
 def _shape(student: Student) -> str:

@@ -11,6 +11,7 @@ The folder
 With a database for the trials, each machine has such a folder. Its front is that of the artifacts that it has.
 """
 
+import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -167,14 +168,14 @@ def search(
                 f"{minutes:g} minutes expired before the teacher was trained; rerun the command to resume, "
                 "and --teacher starts from one that is trained"
             ) from error
-        space = space or space_of(origin, data, families)
+        space = dataclasses.replace(space or space_of(origin, data, families), abstain=abstain)
         whole = msgspec.structs.replace(about, teacher=origin.manifest.fingerprint)
         store = Store(Journal(out) if storage is None else Database(storage, out, whole), limits, space, seed=seed)
         runner = TrialRunner(
             data=data,
             out=out,
             teacher=origin,
-            first=step if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
+            first=_written(step, model) if teacher is None else Finetune(name=origin.name, model=_full(teacher)),
             baseline=baseline,
             space=space,
             limits=limits,
@@ -185,7 +186,6 @@ def search(
             effort=trial_effort,
             deadline=deadline,
             quote=quote,
-            abstain=abstain,
         )
         try:
             effort = effort or BenchmarkConfig()
@@ -281,6 +281,11 @@ def _end(runner: TrialRunner, lock: SearchLock, effort: BenchmarkConfig) -> Sear
     if outcome.front:
         info(f"{runner.out}: another process is still searching; the last one to finish measures the front on test")
     return outcome
+
+
+def _written(step: Step, model: str) -> Step:
+    """The teacher's step for written recipes. It names the model, so that a run needs no `--model`."""
+    return msgspec.structs.replace(step, model=_full(step.start_model(model) or model))
 
 
 def _full(reference: str) -> str:

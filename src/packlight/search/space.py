@@ -122,6 +122,8 @@ class Space:
     """whether each trial ends with an out-of-scope threshold"""
     max_length: int
     families: tuple[Family, ...] = FAMILIES
+    abstain: float | None = None
+    """in-scope accuracy on val that each trial's variant gives up by abstaining; None to never abstain"""
     student_options: Mapping[str, Any] = field(default_factory=dict)
     """options of `distill` that are the same in all trials"""
     ngram_options: Mapping[str, Any] = field(default_factory=dict)

@@ -59,8 +59,6 @@ class TrialRunner:
     deadline: Deadline
     quote: bool = True
     """whether report.html quotes test texts"""
-    abstain: float | None = None
-    """in-scope accuracy on val that each trial's variant gives up by abstaining; None to never abstain"""
 
     def run(self, number: int, design: Design) -> Row:
         """Carry out a trial, while it is worth it and time allows. Errors that a user could fix make it `refused`."""
@@ -82,14 +80,13 @@ class TrialRunner:
         """The final variant of a design."""
         return steps_of(design, self.space, self.teacher.name)[-1].name
 
-    def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch, *, ends: bool = False) -> Artifact:
+    def make(self, steps: Sequence[Step], made: dict[str, Artifact], watch: Watch) -> Artifact:
         """Build or find each step's variant, and return the last one. All of them are added to `made`.
 
         Args:
             steps: some or all steps of a chain, in order.
             made: the artifacts that they start from, by name.
             watch: called after the epochs of a step's training.
-            ends: whether the last one is the trial's final variant.
         """
         artifact = self.teacher
         for step in steps:
@@ -97,11 +94,11 @@ class TrialRunner:
             # Everything with a progress bar can be stopped. Training resumes later from its last epoch.
             with hold_lock(self._lock(step.name), self.deadline), checking(self.deadline.check):
                 remove_stale_temp(self.out / "variants", step.name)
-                artifact = self._make(step, made, watch, self.abstain if ends and step is steps[-1] else None)
+                artifact = self._make(step, made, watch)
             made[step.name] = artifact
         return artifact
 
-    def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch, abstain: float | None) -> Artifact:
+    def _make(self, step: Step, made: Mapping[str, Artifact], watch: Watch) -> Artifact:
         work = self.out / "work" / step.name
         assert step.parent is not None  # every step of a chain names its parent
         try:
@@ -114,7 +111,6 @@ class TrialRunner:
                 other_parents={name: made[name] for name in step.other_parents},
                 seed=self.seed,
                 resolved=self.resolved,
-                abstain=abstain,
                 on_epoch=watch(step),
             )
         except TrialPruned:
@@ -215,7 +211,7 @@ class _Trial:
         # Two trials of the same student share its export, which the first of them removes when it is done.
         exports = [step for step in self._steps if step.makes == "onnx"]
         trained = self._steps.index(exports[0]) if exports else len(self._steps)
-        runner.make(self._steps[:trained], made, self._watch, ends=not exports)
+        runner.make(self._steps[:trained], made, self._watch)
         self._remember(made)
         artifact = self._ship(self._steps[trained:], exports, made)
         seen, reference = runner.observe(artifact, scored=True)
@@ -226,7 +222,7 @@ class _Trial:
         if not exports:
             return known[self._steps[-1].name]
         with hold_lock(runner.out / "work" / "locks" / f"{exports[0].name}.shipping", runner.deadline):
-            artifact = runner.make(steps, known, self._watch, ends=True)
+            artifact = runner.make(steps, known, self._watch)
             for export in exports:
                 runner.drop(export.name)
         return artifact

@@ -87,8 +87,10 @@ def test_the_pick_says_which_limit_binds_and_what_more_would_cost():
     said = advice(rows, max_size_mb=10, min_accuracy=0.6)
     assert said.pick == "v1", "v2 is measurably worse on 200 texts"
     reasons = " ".join(said.reasons)
-    assert "max_size_mb binds: without it v0 is picked, 97.0% (+7.0 points) in 4.00 ms (2.00x the time)" in reasons
-    assert "min_accuracy binds" not in reasons
+    assert (
+        "The limit on size binds: without it v0 is picked, 97.0% (+7.0 points) in 4.00 ms (2.00x the time)" in reasons
+    )
+    assert "minimum accuracy binds" not in reasons
     assert "No other variant within the limits is more accurate." in reasons
 
 
@@ -106,7 +108,27 @@ def test_a_more_accurate_trial_within_the_limits_is_priced():
     said = advice(rows, max_size_mb=10)
     assert said.pick == "v1", "a difference that cannot be told from chance buys no slower model"
     assert any(reason.startswith("The next more accurate within the limits is v0: 91.0%") for reason in said.reasons)
-    assert any("None of the limits binds" in reason for reason in said.reasons)
+    assert "The limit on size doesn't bind: without it the pick is the same." in said.reasons
+    both = advice(rows, max_size_mb=10, max_latency_ms=5)
+    assert any("None of the limits binds" in reason for reason in both.reasons)
+
+
+def test_the_pick_is_steady_even_if_a_trial_that_depends_on_the_batch_dominates_it():
+    shaky = trial(0, 0.91, 1.0, 8.0)
+    shaky = msgspec.structs.replace(shaky, measured=msgspec.structs.replace(shaky.measured, batch_invariant=False))
+    rows = [shaky, trial(1, 0.90, 2.0, 9.0), trial(2, 0.50, 3.0, 9.5)]
+    assert [row.number for row in front_of(rows)] == [0]
+    said = advice(rows, max_size_mb=10)
+    assert said.pick == "v1"
+    assert "3 of 3 variants are within every limit (1 of these batch-dependent), and 1 accurate enough." in said.reasons
+    assert [other.variant for other in said.runners_up] == ["v0"], "of the others, the front's alone are explained"
+    assert [row.number for row in members_of(rows, limits(), 8, pick="v1")] == [0, 1]
+
+
+def test_a_single_trial_is_not_counted():
+    said = advice([trial(0, 0.9, 1.0, 8.0)], max_size_mb=10)
+    assert "It is the only variant, and within every limit." in said.reasons
+    assert not any("No other" in reason or " of 1 " in reason for reason in said.reasons)
 
 
 def test_nothing_within_the_limits_names_the_nearest():

@@ -12,7 +12,7 @@ from packlight import extras
 from packlight.analysis.recommend import Constraints
 from packlight.analysis.recommend.constraints import checked
 from packlight.cli import options
-from packlight.cli.show import print_tables, show_json
+from packlight.cli.show import console, print_tables, show_json
 from packlight.cli.source import DataOptions, with_data_options
 from packlight.errors import Exit, PacklightError
 from packlight.formatting import NONE, megabytes, milliseconds, percent
@@ -137,16 +137,17 @@ def _families(given: list[str] | None) -> tuple[Kind, ...]:
 
 def _table(outcome: "SearchOutcome") -> Table:
     """A table of the trials, with a star for the front and an arrow for the pick."""
-    table = Table(title="trials", title_justify="left")
+    table = Table(title="trials", title_justify="left", box=None, pad_edge=False)
     for column in ("", "trial", "variant"):
         table.add_column(column, justify="right" if column == "trial" else "left", overflow="fold")
     for column in ("val", "mean", "size", "time"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
     members = {member.variant for member in outcome.front}
-    for row in outcome.trials:
-        if row.same_as is None and row.state != "running":
-            table.add_row(*_cells(row, outcome.pick, members))
+    shown = [row for row in outcome.trials if row.same_as is None and row.state != "running"]
+    if any(map(_note, shown)):
+        table.add_column("note", overflow="fold")
+    for row in shown:
+        table.add_row(*[*_cells(row, outcome.pick, members), _note(row)][: len(table.columns)])
     return table
 
 
@@ -164,13 +165,19 @@ def _cells(row: "Row", pick: str | None, members: set[str]) -> Iterator[str]:
         yield milliseconds(row.known.latency_ms) if row.known and row.known.latency_ms else NONE
         yield megabytes(row.known.size_mb) if row.known else NONE
     yield f"{row.seconds:.0f} s"
-    yield f"{row.state}: {row.why}" if row.why else row.place or ""
+
+
+def _note(row: "Row") -> str:
+    """Why a trial is not finished, or where its artifact is, in a search on several machines."""
+    return f"{row.state}: {row.why}" if row.why else row.place or ""
 
 
 def _said(outcome: "SearchOutcome") -> list[str]:
     if outcome.advice is None:
+        if all(row.state in ("skipped", "cut", "refused") for row in outcome.trials) and outcome.trials:
+            return ["No trial was finished; the table says why. Relax a limit, or raise --minutes or --trials."]
         return ["No trial finished in time; rerun the command to resume."]
-    lines = [render_text(outcome.advice).rstrip("\n")]
+    lines = [render_text(outcome.advice, width=console().width).rstrip("\n")]
     if outcome.pick is None:
-        lines += ["", "No trial keeps the limits. Relax a limit or raise --minutes."]
+        lines += ["", "No trial keeps the limits. Relax a limit, or raise --minutes or --trials."]
     return lines + (["", *outcome.remarks] if outcome.remarks else [])

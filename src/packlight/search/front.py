@@ -6,6 +6,7 @@ import msgspec
 
 from packlight import __version__
 from packlight.analysis.recommend import Constraints, Recommendation, recommend
+from packlight.analysis.recommend.constraints import limit_words
 from packlight.data import Dataset
 from packlight.formatting import megabytes, milliseconds, percent, points, times
 from packlight.measure import environment
@@ -20,21 +21,27 @@ def dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> b
     return a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2] and a != b
 
 
+def finished_of(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The finished trials, with the first one for each variant."""
+    first = {row.variant: row for row in reversed(rows) if row.state == "finished"}
+    return tuple(reversed(first.values()))
+
+
 def front_of(rows: Sequence[Row]) -> tuple[Row, ...]:
     """The finished trials that no other dominates, the most accurate first, with one trial for each variant."""
-    finished = list({row.variant: row for row in reversed(rows) if row.state == "finished"}.values())
+    finished = finished_of(rows)
     best = [row for row in finished if not any(dominates(other.values, row.values) for other in finished)]
     return tuple(sorted(best, key=lambda row: (-row.values[0], row.values[1], row.values[2], row.number)))
 
 
 def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str | None = None) -> tuple[Row, ...]:
-    """The members of the front to measure fully: all within the limits, or else the nearest.
+    """The trials to measure fully: the front's within the limits, or else its nearest, and the pick.
 
     Args:
         rows: all trials.
         limits: the limits.
         most: maximum number.
-        pick: the variant to add if it is not among them.
+        pick: the variant to add if it is not among them. It isn't on the front if all that dominate it depend on the batch.
     """
     front = front_of(rows)
     keeping = [row for row in front if not violations_of(row, limits)]
@@ -42,29 +49,34 @@ def members_of(rows: Sequence[Row], limits: Constraints, most: int, *, pick: str
     if len(chosen) > most:
         # Keep both ends, and an even selection in between.
         chosen = [chosen[place * (len(chosen) - 1) // (most - 1)] for place in range(most)]
-    return (*chosen, *(row for row in front if row.variant == pick and row not in chosen))
+    return (*chosen, *(row for row in finished_of(rows) if row.variant == pick and row not in chosen))
 
 
 def advise(
     rows: Sequence[Row], limits: Constraints, data: Dataset, *, baseline: str, threads: int
 ) -> Recommendation | None:
-    """The pick from the front, with reasons, by the playbook's rules; None if no trial has finished."""
-    front = front_of(rows)
-    if not front:
+    """The pick from all finished trials, with reasons, by the playbook's rules; None if no trial has finished.
+
+    Of the trials that are not picked, only those on the front are explained: a search makes many.
+    """
+    finished, front = finished_of(rows), front_of(rows)
+    if not finished:
         return None
-    advice = _recommend(front, limits, data, baseline, threads)
+    advice = _recommend(finished, limits, data, baseline, threads)
     if advice.pick is None:
         return advice
-    pick = next(row for row in front if row.variant == advice.pick)
+    pick = next(row for row in finished if row.variant == advice.pick)
     said = [
         *advice.reasons,
         *_binding(pick, rows, limits, data, baseline, threads),
         *_next_best(pick, front, limits),
     ]
-    return msgspec.structs.replace(advice, reasons=tuple(said))
+    leading = {row.variant for row in front}
+    others = tuple(other for other in advice.runners_up if other.variant in leading)
+    return msgspec.structs.replace(advice, reasons=tuple(said), runners_up=others)
 
 
-def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baseline: str, threads: int) -> Recommendation:
+def _recommend(rows: Sequence[Row], limits: Constraints, data: Dataset, baseline: str, threads: int) -> Recommendation:
     known = Measurements(
         packlight=__version__,
         environment=environment.describe(threads),
@@ -78,10 +90,10 @@ def _recommend(front: Sequence[Row], limits: Constraints, data: Dataset, baselin
             majority_label=data.majority_label,
         ),
         baseline=baseline,
-        stable=all(_measured(row).stable for row in front),
-        measurements=_side_by_side([_measured(row) for row in front]),
+        stable=all(_measured(row).stable for row in rows),
+        measurements=_side_by_side([_measured(row) for row in rows]),
     )
-    return recommend(known, limits, right={_measured(row).variant: [bit == "1" for bit in row.right] for row in front})
+    return recommend(known, limits, right={_measured(row).variant: [bit == "1" for bit in row.right] for row in rows})
 
 
 def _measured(row: Row) -> Measurement:
@@ -116,15 +128,19 @@ def _binding(
     free = True
     for name in given:
         other = _recommend(
-            front_of(rows), msgspec.structs.replace(limits, **{name: None}), data, baseline, threads
+            finished_of(rows), msgspec.structs.replace(limits, **{name: None}), data, baseline, threads
         ).pick
         if other is not None and other != pick.variant:
             row = next(row for row in rows if row.variant == other and row.state == "finished")
             free = False
-            yield f"{name} binds: without it {other} is picked, {_against(row, pick)}."
+            yield f"The {limit_words(name)} binds: without it {other} is picked, {_against(row, pick)}."
     skipped = sum(row.state == "skipped" for row in rows)
     if given and free and not skipped:
-        yield "None of the limits binds: without any one of them the pick is the same."
+        yield (
+            f"The {limit_words(given[0])} doesn't bind: without it the pick is the same."
+            if len(given) == 1
+            else "None of the limits binds: without any one of them the pick is the same."
+        )
     if skipped:
         designs = "design was" if skipped == 1 else "designs were"
         yield f"{skipped} {designs} not trained, because the untrained model exceeds the limit on size or latency."

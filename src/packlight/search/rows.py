@@ -96,7 +96,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True):
     teacher: str
     trials: tuple[Row, ...]
     front: tuple[Member, ...]
-    """the trials within the limits that no other dominates, or the nearest ones if none is within the limits"""
+    """the trials within the limits that no other dominates, or the nearest ones if none is within the limits, and the pick"""
     advice: Recommendation | None
     """based on `val`; None if no trial has finished"""
     remarks: tuple[str, ...]

@@ -62,6 +62,13 @@ def confirmation(pick: Measurement, measurements: Measurements) -> str:
 
 def reasons_for(pick: Measurement, case: Case) -> Iterator[str]:
     """Why it was picked, a sentence each."""
+    yield from _figures(pick, case)
+    yield from _among(pick, case)
+    yield from _kept(pick, case.wanted)
+
+
+def _figures(pick: Measurement, case: Case) -> Iterator[str]:
+    """Its figures, and the profile's rule."""
     speedup = ""
     if pick.speedup is not None and pick.variant != case.measurements.baseline:
         speedup = f", {times(pick.speedup)} as fast as {case.measurements.baseline}"
@@ -71,17 +78,24 @@ def reasons_for(pick: Measurement, case: Case) -> Iterator[str]:
     )
     rule = RULES[case.wanted.profile].format(loss=points(case.wanted.allowed_loss).lstrip("+±"))
     yield f"Profile {case.wanted.profile}: {rule}."
+
+
+def _among(pick: Measurement, case: Case) -> Iterator[str]:
+    """How many others are within the limits, and what it loses against the most accurate of them."""
+    total = len(case.measurements.measurements)
+    if total == 1:
+        yield "It is the only variant, and within every limit."
+        return
     fitting = len(case.eligible) + len(case.unsteady)
     unsteady = f" ({len(case.unsteady)} of these batch-dependent)" if case.unsteady else ""
     yield (
-        f"{fitting} of {len(case.measurements.measurements)} variants {'is' if fitting == 1 else 'are'} within every limit{unsteady}, "
-        f"and {len(case.contenders)} accurate enough."
+        f"{fitting} of {total} variants {'is' if fitting == 1 else 'are'} within every limit{unsteady}, and "
+        f"{len(case.contenders)} accurate enough."
     )
     if pick.variant == case.best.variant:
         yield "No other variant within the limits is more accurate."
     else:
         yield f"Against the most accurate of them, {accuracy_of(case.best)}: {case.compare(pick, case.best).words}."
-    yield from _kept(pick, case.wanted)
 
 
 def _kept(pick: Measurement, wanted: Constraints) -> Iterator[str]:

@@ -82,6 +82,7 @@ const explain = (page, found) => {
     const which = names.length ? `No variant in this profile is within the limit on ${names.join(" or ")}.` : "Each limit is met by some variant, but no variant meets all of them.";
     return `${which} Relax a limit.`;
   }
+  if (rows.length === 1) return `It is the only variant, and within every limit.${unsteadyPick(page, found)}`;
   const unsteady = found.fitting.length - found.eligible.length;
   const left = unsteady ? ` (${unsteady} of these batch-dependent)` : "";
   const counts = `${found.fitting.length} of ${plural(rows.length, "variant")} ${found.fitting.length === 1 ? "is" : "are"} within every limit${left}, and ${found.contenders.length} accurate enough.${unsteadyPick(page, found)}`;

@@ -208,6 +208,7 @@ def test_encodings():
         ("identity", body),
         ("gzip", gzip.compress(body, mtime=0)),
         ("GZIP ", gzip.compress(body, mtime=0)),
+        ("gzip", b"".join(gzip.compress(body[at : at + 7], mtime=0) for at in range(0, len(body), 7))),
         ("deflate", zlib.compress(body)),
         ("deflate", raw.compress(body) + raw.flush()),
     ):
@@ -219,16 +220,33 @@ def test_encodings():
     [
         (gzip.compress(b"a" * 1000, mtime=0)[:-4], "gzip", 400),
         (gzip.compress(b"a", mtime=0) + b"more", "gzip", 400),
+        (gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0)[:-4], "gzip", 400),
+        (zlib.compress(b"a") + zlib.compress(b"b"), "deflate", 400),
         (b"not gzip", "gzip", 400),
         (b"", "gzip", 400),
         (b"", "deflate", 400),
         (gzip.compress(bytes(50_001), mtime=0), "gzip", 413),
         (gzip.compress(bytes(10_000_000), mtime=0), "gzip", 413),
+        (2 * gzip.compress(bytes(25_001), mtime=0), "gzip", 413),
         (zlib.compress(bytes(50_001)), "deflate", 413),
         (b"a", "br", 415),
         (b"a", "gzip, gzip", 415),
     ],
-    ids=["cut", "more", "no gzip", "no bytes", "no bytes deflated", "over", "bomb", "over deflated", "brotli", "twice"],
+    ids=[
+        "cut",
+        "more",
+        "second member cut",
+        "two deflated",
+        "no gzip",
+        "no bytes",
+        "no bytes deflated",
+        "over",
+        "bomb",
+        "over in two members",
+        "over deflated",
+        "brotli",
+        "twice",
+    ],
 )
 def test_bad_encodings_are_refused(packed, encoding, status):
     with pytest.raises(HTTPError) as caught:

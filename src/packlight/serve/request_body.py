@@ -11,6 +11,8 @@ from packlight.serve.settings import Limits
 
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 RAW_DEFLATE = -zlib.MAX_WBITS
+PIECE = 1 << 12
+"""bytes to unpack at a time. At the end of a member, zlib copies the rest of them, and the smaller the pieces, the less that is."""
 DISCARDED = 8
 """multiple of the maximum body that is read before the connection is closed"""
 
@@ -65,7 +67,7 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
     if name == "identity":
         return body
     if name in ("gzip", "x-gzip"):
-        return _inflate(body, GZIP_OR_ZLIB, limits.unpacked_bytes)
+        return _inflate(body, GZIP_OR_ZLIB, limits.unpacked_bytes, members=True)
     if name == "deflate":
         # RFC 9110, 8.4.1.2: some senders omit zlib's frame, whose first byte always has the low nibble 8
         framed = body[:1] and body[0] & 0x0F == zlib.DEFLATED and (int.from_bytes(body[:2]) % 31) == 0
@@ -75,19 +77,27 @@ def unpack(body: bytes, encoding: str | None, limits: Limits) -> bytes:
     )
 
 
-def _inflate(body: bytes, window: int, cap: int) -> bytes:
+def _inflate(body: bytes, window: int, cap: int, *, members: bool = False) -> bytes:
+    """The unpacked stream. With `members`, the body may be several, one after another (see RFC 1952, section 2.2)."""
     stream = zlib.decompressobj(window)
-    try:
-        unpacked = stream.decompress(body, cap + 1)
-    except zlib.error as error:
-        raise malformed("the compressed body is damaged") from error
-    if len(unpacked) > cap:
-        raise too_large(f"the unpacked body is larger than {cap} bytes")
+    unpacked = bytearray()
+    place = 0
+    while place < len(body):
+        if stream.eof:
+            if not members:
+                raise malformed("there are bytes after the compressed body")
+            stream = zlib.decompressobj(window)
+        piece = body[place : place + PIECE]
+        try:
+            unpacked += stream.decompress(piece, cap + 1 - len(unpacked))
+        except zlib.error as error:
+            raise malformed("the compressed body is damaged") from error
+        if len(unpacked) > cap:
+            raise too_large(f"the unpacked body is larger than {cap} bytes")
+        place += len(piece) - len(stream.unused_data)
     if not stream.eof:
         raise malformed("the compressed body ends too early")
-    if stream.unused_data:
-        raise malformed("there are bytes after the compressed body")
-    return unpacked
+    return bytes(unpacked)
 
 
 LOOKS = 4

@@ -16,6 +16,7 @@ from packlight.cli import run
 from packlight.errors import Exit, PacklightError, ParityError
 from packlight.measure.results import read_measurements
 from packlight.pipeline.runner import RunOutcome
+from packlight.process import TerminatedError
 
 pytest_plugins = ["command"]
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "exit-codes.md"
@@ -152,7 +153,8 @@ def raising(error):
             Exit.ERROR,
             "error: runs/a: Denied; check its permissions, and",
         ),
-        (KeyboardInterrupt(), Exit.INTERRUPTED, "rerun the command to resume"),
+        (KeyboardInterrupt(), Exit.INTERRUPTED, "stopped; rerun the command to resume"),
+        (TerminatedError(), Exit.TERMINATED, "stopped; rerun the command to resume"),
     ],
 )
 def test_what_ends_a_verb_decides_the_status(packlight, monkeypatch, error, status, said):

@@ -90,7 +90,8 @@ def test_a_pipe_that_its_reader_closed_is_no_error(tiny_run, words):
 
 
 def ends_by(code, number, path=None):
-    environment = os.environ | ({} if path is None else {"PYTHONPATH": str(path)})
+    paths = [str(path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | ({} if path is None else {"PYTHONPATH": os.pathsep.join(paths)})
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background
     try:
         process = subprocess.Popen(
@@ -104,34 +105,45 @@ def ends_by(code, number, path=None):
     return process.returncode, said
 
 
-def test_ctrl_c_during_imports(tmp_path):
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+
+
+@SIGNALS
+def test_a_signal_during_imports(tmp_path, number, status):
     (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
-    assert ends_by(["-m", "packlight", "recipes"], signal.SIGINT, tmp_path) == (Exit.INTERRUPTED, b"stopped\n")
+    assert ends_by(["-m", "packlight", "recipes"], number, tmp_path) == (status, b"stopped\n")
 
 
-def test_ctrl_c_within_a_verb():
+@SIGNALS
+def test_a_signal_within_a_verb_cleans_up_and_says_how_to_resume(number, status):
     code = (
-        "import time\n"
+        "import sys, time\n"
         "from packlight import __main__, cli\n"
         "def app(**_):\n"
-        "    print('importing', flush=True)\n"
-        "    time.sleep(60)\n"
+        "    try:\n"
+        "        print('importing', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('cleaned up', file=sys.stderr)\n"
         "cli.app = app\n"
+        "sys.argv[1:] = ['score']\n"
         "__main__.main()\n"
     )
-    assert ends_by(["-c", code], signal.SIGINT) == (Exit.INTERRUPTED, b"stopped\n")
+    assert ends_by(["-c", code], number) == (status, b"cleaned up\nstopped; rerun the command to resume\n")
 
 
-def test_the_first_process_of_a_container_ends_at_once():
+def test_a_signal_that_is_ignored_stays_ignored():
     code = (
-        "import os, time\n"
-        "os.getpid = lambda: 1\n"
+        "import signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "from packlight import process\n"
         "process.prepare()\n"
-        "print('importing', flush=True)\n"
-        "time.sleep(60)\n"
+        "with process.interruptible():\n"
+        "    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN\n"
     )
-    assert ends_by(["-c", code], signal.SIGTERM) == (143, b"")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 def test_a_cache_without_a_home(tmp_path):

@@ -55,6 +55,7 @@ class Exit(IntEnum):
     NOTHING_FITS = 3, "nothing is within your limits"
     BUG = 70, "a bug in packlight, with a traceback"
     INTERRUPTED = 130, "interrupted with Ctrl-C"
+    TERMINATED = 143, "ended with SIGTERM"
 
 
 class PacklightError(Exception):

@@ -1,8 +1,8 @@
 """Prepare the process of the command `packlight` before anything slow is imported: signals and standard streams.
 
-The first process of a container does not receive signals that it doesn't handle, so SIGTERM gets a handler at once.
-Ctrl-C ends a command without a traceback, even during imports. Output errors (encoding, closed stream, full disk) end
-with a message and an exit status.
+Ctrl-C and SIGTERM end a command without a traceback, even during imports. SIGTERM gets its handler at once, because the
+first process of a container doesn't receive signals that it doesn't handle. Output errors (encoding, closed stream, full
+disk) end with a message and an exit status.
 """
 
 import errno
@@ -18,9 +18,6 @@ from typing import Any, NoReturn, TextIO
 
 from packlight.errors import Exit, PacklightError
 
-FIRST_PROCESS = 1
-TERMINATED = 128 + 15
-"""the exit status of a process that SIGTERM ended, as shells report it"""
 STANDARD_ERROR = 2
 
 
@@ -35,6 +32,10 @@ class ReaderGoneError(Exception):
     """
 
 
+class TerminatedError(SystemExit):
+    """SIGTERM has arrived during work."""
+
+
 def prepare() -> None:
     """Handle signals and wrap the standard streams; call this first."""
     _open_handles()
@@ -47,7 +48,7 @@ def prepare() -> None:
     if threading.current_thread() is threading.main_thread():
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _leave)
-        if os.getpid() == FIRST_PROCESS:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _leave)
 
 
@@ -61,7 +62,7 @@ def interruptible() -> Iterator[None]:
     if before[signal.SIGINT] is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if before[signal.SIGTERM] is _leave:
-        signal.signal(signal.SIGTERM, _exit)
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
@@ -82,17 +83,16 @@ def abandon_output() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit before any work has started."""
+    """Exit when no work has to be cleaned up."""
     del frame
-    if number == signal.SIGINT:
-        os.write(STANDARD_ERROR, b"stopped\n")
-    os._exit(int(Exit.INTERRUPTED) if number == signal.SIGINT else TERMINATED)
+    os.write(STANDARD_ERROR, b"stopped\n")
+    os._exit(int(Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED))
 
 
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     """Exit during work."""
     del number, frame
-    sys.exit(TERMINATED)
+    raise TerminatedError(int(Exit.TERMINATED))
 
 
 def _open_handles() -> None:

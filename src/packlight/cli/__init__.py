@@ -14,7 +14,7 @@ import typer
 from packlight.cli.app import app
 from packlight.errors import Exit, PacklightError
 from packlight.files import cache_folder
-from packlight.process import OutputError, ReaderGoneError, abandon_output, interruptible
+from packlight.process import OutputError, ReaderGoneError, TerminatedError, abandon_output, interruptible
 from packlight.progress import info, warn
 from packlight.steps import step_names
 
@@ -48,6 +48,8 @@ def main() -> None:
         status = Exit.ERROR
     except (typer.Abort, KeyboardInterrupt):
         status = Exit.INTERRUPTED
+    except TerminatedError:
+        status = Exit.TERMINATED
     except (ReaderGoneError, BrokenPipeError):
         abandon_output()
         status = Exit.OK
@@ -61,7 +63,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - a bug, which must not look like a failed check
         status = _file_system(error)
     # typer turns Ctrl-C into this status.
-    if status == Exit.INTERRUPTED:
+    if status in (Exit.INTERRUPTED, Exit.TERMINATED):
         info("stopped; rerun the command to resume" if sys.argv[1:2] in RESUMING else "stopped")
     gc.freeze()  # Python would search all objects for cycles several times before it ends
     sys.exit(int(status))

@@ -4,6 +4,7 @@ import pytest
 
 from packlight.data.columns import choose_columns, with_header
 from packlight.data.diagnostics import DataWarning
+from packlight.data.labelled import labelled
 from packlight.data.table import Table
 from packlight.errors import DataError
 
@@ -48,7 +49,23 @@ def test_given_columns_are_taken_and_the_other_is_guessed():
 
 def test_among_several_known_names_one_is_taken_with_a_warning():
     with pytest.warns(DataWarning, match="'intent' is used as the label column, not 'category'; choose with --label"):
-        assert choose_columns(table(text=["a"], category=["x"], intent=["y"])) == ("text", "intent")
+        found = labelled(table(text=["a", "b"], category=["x", "x"], intent=["y", "z"]))
+    assert (found.text, found.label) == ("text", "intent")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"row id": ["1", "2"], "the message": ["a b", "c d"], "kind of thing": ["x", "x"], "source": ["web", "web"]},
+        {"text": ["1", "2"], "utterance": ["wake me up", "play some jazz"], "label": ["x", "y"], "intent": ["s", "s"]},
+        {"text": ["1", "2"], "utterance": ["wake me up", "play some jazz"], "the note": ["", ""], "by": ["s", "s"]},
+    ],
+    ids=["no known name", "two texts", "no label"],
+)
+def test_a_refused_table_is_one_error_without_a_warning(cells, recwarn):
+    with pytest.raises(DataError):
+        labelled(with_header(table(1, **cells)))
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(

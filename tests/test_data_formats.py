@@ -536,3 +536,13 @@ def test_json_that_is_written_column_by_column_is_read(number):
     texts, labels = zip(*ROWS, strict=True)
     content = json.dumps({"text": number(list(texts)), "label": number(list(labels))})
     assert pairs(read_file("a.json", content.encode())["train"]) == ROWS
+
+
+def test_a_header_that_is_wider_than_all_rows_is_one_error():
+    text = b"id,text,label,source\nwake me up,alarm\nplay jazz,music\n"
+    with pytest.raises(DataError) as caught:
+        read_file("a.csv", text)
+    assert str(caught.value) == (
+        "a.csv, row 1: the header has 4 columns ('id', 'text', 'label', 'source'), but each row below has 2 fields; "
+        "give the header 2 names, such as `text,label`"
+    )

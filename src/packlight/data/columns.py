@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from packlight.data.dataset import split_named
@@ -31,8 +31,8 @@ def choose_columns(table: Table, *, text_column: str | None = None, label_column
             raise DataError(_absent(table, flag, given))
     if text_column is not None and text_column == label_column:
         raise DataError(f"--text-column and --label-column are both {text_column!r}: {_found(table)}; give two")
-    text = text_column or _by_name(table, TEXT_NAMES, "text", taken={label_column})
-    label = label_column or _by_name(table, LABEL_NAMES, "label", taken={text})
+    text = text_column or next(_known(table, TEXT_NAMES, label_column), None)
+    label = label_column or next(_known(table, LABEL_NAMES, text), None)
     left = [c for c in table.columns if c not in (text, label) and plain(c) not in PASSED_OVER]
     match text, label, left:
         case str(), str(), _:
@@ -46,6 +46,25 @@ def choose_columns(table: Table, *, text_column: str | None = None, label_column
     raise DataError(_undecided(table, text, label))
 
 
+def warn_of_others(table: Table, *, text: str, label: str, text_given: bool, label_given: bool) -> None:
+    """Warn of columns that could be that of the texts or the labels too. Call this when nothing is left to refuse.
+
+    Args:
+        table: all columns.
+        text: the column of the texts.
+        label: the column of the labels.
+        text_given: whether the user named the text column.
+        label_given: whether the user named the label column.
+
+    Warns:
+        DataWarning: if there is such a column.
+    """
+    if not text_given:
+        _warn_of_others(table, "text", text, _known(table, TEXT_NAMES, text, label))
+    if not label_given:
+        _warn_of_others(table, "label", label, _known(table, LABEL_NAMES, text, label))
+
+
 def choose_text_column(table: Table, text_column: str | None = None) -> str:
     """The text column in a table that needs no labels: the given one, one with a known name, or the only one.
 
@@ -57,7 +76,8 @@ def choose_text_column(table: Table, text_column: str | None = None) -> str:
             raise DataError(_absent(table, "--text-column", text_column))
         return text_column
     refuse_pairs(table)
-    if text := _by_name(table, TEXT_NAMES, "text", taken=set()):
+    if text := next(_known(table, TEXT_NAMES), None):
+        _warn_of_others(table, "text", text, _known(table, TEXT_NAMES, text))
         return text
     if len(table.columns) == 1 and table.header_row is not None:
         raise DataError(
@@ -132,7 +152,9 @@ def with_header(table: Table) -> Table:
     if _is_sentence(text):
         warn(f"{row} was read as the first text, as the file has no header line; put `text,label` above it")
         return _demoted(table, text, label)
-    if len(known) > 2 or min(counts.values()) > 1:  # of more than two columns, text and label must be stated
+    if len(known) > 2:  # `choose_columns` then asks for the columns, or for a header line
+        return table
+    if min(counts.values()) > 1:
         if " " in text.strip():
             warn(f"{row} was read as the header; if it is the first text, put `text,label` above it")
         return table
@@ -179,13 +201,14 @@ def _demoted(table: Table, text: str, label: str) -> Table:
     return Table(table.file, [table.header_row or 1, *table.numbers], cells, notes=notes)
 
 
-def _by_name(table: Table, names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
-    """The column with the most preferred known name, with a warning if there are others."""
-    found = [c for name in names for c in table.columns if plain(c) == name and c not in taken]
-    if len(found) > 1:
-        others = ", ".join(map(repr, found[1:]))
-        warn(f"{table.file}: {found[0]!r} is used as the {role} column, not {others}; choose with --{role}-column")
-    return found[0] if found else None
+def _known(table: Table, names: Sequence[str], *taken: str | None) -> Iterator[str]:
+    """The columns with a known name that are not taken, the most preferred one first."""
+    return (c for name in names for c in table.columns if plain(c) == name and c not in taken)
+
+
+def _warn_of_others(table: Table, role: str, chosen: str, others: Iterator[str]) -> None:
+    if named := ", ".join(map(repr, others)):
+        warn(f"{table.file}: {chosen!r} is used as the {role} column, not {named}; choose with --{role}-column")
 
 
 def _by_contents(table: Table, first: str, second: str) -> tuple[str, str]:

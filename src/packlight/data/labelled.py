@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from packlight.data.columns import choose_columns, named
+from packlight.data.columns import choose_columns, named, warn_of_others
 from packlight.data.names import LABEL_NAMES, PASSED_OVER, plain
 from packlight.data.table import Row, Table
 from packlight.data.tasks import (
@@ -59,8 +59,8 @@ def labelled(
     """
     if label_column != "answer":
         table = accepted_rows(table)
-    given = text_column is not None
-    if not given:
+    text_given = text_column is not None
+    if not text_given:
         refuse_pairs(table)
     if label_column is None and not any(plain(name) in LABEL_NAMES for name in table.columns):
         refuse_indicators(table, text_column)
@@ -68,7 +68,8 @@ def labelled(
     if names and label in names:
         table = replace(table, cells={**table.cells, label: named(list(table.cells[label]), names[label])})
     table = single_labels(without_repeated_headers(table, text, label), label)
-    refuse_other_tasks(table, text, label, text_given=given)
+    refuse_other_tasks(table, text, label, text_given=text_given)
+    warn_of_others(table, text=text, label=label, text_given=text_given, label_given=label_column is not None)
     return Labelled(table, text, label)
 
 

@@ -59,6 +59,7 @@ def read_delimited(file: str, data: bytes, encoding: str | None = None) -> Table
         names.pop()
     _check_header(file, header_row, names)
     _check_swallowed(file, rows, len(names), delimiter or ",")
+    _check_width(file, header_row, names, [record for _, record in records])
     raise_row_errors(list(_ragged(file, names, records, delimiter or ",")))
     if len(names) > 1 and all(_is_blank(record) for _, record in records):
         raise DataError(f"{file} has a header and no rows: add a text and its label in each row")
@@ -144,6 +145,17 @@ def _check_header(file: str, row: int, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{file}, row {row}: the column {twice[0]!r} occurs twice; give each column its own name")
+
+
+def _check_width(file: str, row: int, names: list[str], records: Sequence[Sequence[str]]) -> None:
+    """Reject a header that is wider than all rows, which agree in their width."""
+    widths = {len(record) for record in records if not _is_blank(record)}
+    if len(widths) == 1 and 1 < (width := widths.pop()) < len(names):
+        shown = ", ".join(map(quoted, names))
+        raise DataError(
+            f"{file}, row {row}: the header has {len(names)} columns ({shown}), but each row below has {width} fields; "
+            f"give the header {width} names, such as `text,label`"
+        )
 
 
 def _check_swallowed(file: str, rows: Sequence[Record], width: int, delimiter: str) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from packlight.cli import options
 from packlight.cli.show import print_json, print_tables
 from packlight.cli.source import DataOptions, with_data_options
+from packlight.cli.without_effect import refuse
 from packlight.errors import Exit, PacklightError
 from packlight.extras import require
 from packlight.formatting import milliseconds
@@ -37,12 +38,21 @@ def loadtest(
         typer.Option(help="Test this rate, in requests per second, instead of a ramp. Can be repeated."),
     ] = None,
     initial_rate: Annotated[
-        float, typer.Option(min=0.1, help="First rate of the ramp, in requests per second.")
-    ] = RAMP.start,
+        float | None,
+        typer.Option(
+            min=0.1,
+            help=f"First rate of the ramp, in requests per second. Not with --rate. Defaults to {RAMP.start:g}.",
+        ),
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="Duration of each rate, in seconds.")] = RAMP.seconds,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Number of attempts at a rate before it counts as too high.")
-    ] = RAMP.attempts,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of attempts at a rate of the ramp before it counts as too high. Not with --rate. Defaults to "
+            f"{RAMP.attempts}.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -76,7 +86,19 @@ def loadtest(
     from packlight.serve.loadtest.measure import measure_load  # it imports the extra
     from packlight.serve.loadtest.plot import draw  # with the import above
 
-    ramp = Ramp(start=initial_rate, seconds=seconds, attempts=attempts)
+    if rate:
+        refuse(
+            {"--initial-rate": initial_rate, "--attempts": attempts}, "is for the ramp, which --rate replaces; omit one"
+        )
+    if _is_url(target):
+        refuse(
+            {"--workers": workers}, f"is for an artifact's folder, but {target} is a server that runs already; omit it"
+        )
+    ramp = Ramp(
+        start=RAMP.start if initial_rate is None else initial_rate,
+        seconds=seconds,
+        attempts=RAMP.attempts if attempts is None else attempts,
+    )
     check_rates(ramp, rate or ())
     if not math.isfinite(p99):
         raise PacklightError(f"--p99 {p99:g} is not a limit; give milliseconds, such as 10")
@@ -119,10 +141,14 @@ def loadtest(
         raise typer.Exit(Exit.NOTHING_FITS)
 
 
+def _is_url(target: str) -> bool:
+    return target.startswith(("http://", "https://"))
+
+
 def _target(
     target: str, workers: int | None, processors: frozenset[int] | None, stack: ExitStack
 ) -> tuple[Target, int | None]:
-    if target.startswith(("http://", "https://")):
+    if _is_url(target):
         running: Target = Running(target)
         return running, None
     if "://" in target:

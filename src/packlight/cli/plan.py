@@ -1,6 +1,5 @@
 """`packlight plan`: workers, machines and cost, from measured latency, a load test or scored texts. It doesn't need PyTorch."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from packlight.analysis.capacity.scored import plan_texts, read_score
 from packlight.cli import options
 from packlight.cli.results import RATE, read_raws
 from packlight.cli.show import console, print_tables, show_json
+from packlight.cli.without_effect import refuse
 from packlight.errors import Exit, MeasurementError, PacklightError
 from packlight.measure.results import read_measurements, samples_of
 from packlight.report import capacity as report_capacity
@@ -84,14 +84,14 @@ def plan(
         if folder is not None:
             raise PacklightError(f"got both a run, {folder}, and --measured; give one of them")
         of_runs = {"--utilisation": utilisation, "--p99-ms": p99_ms, "--variant": variant}
-        _refuse(of_runs, "is for plans from a run; with --measured, use --headroom and --workers")
+        refuse(of_runs, "is for plans from a run; with --measured, use --headroom and --workers")
         if texts is not None:
             of_tests = {"--headroom": headroom, "--workers": workers}
-            _refuse(of_tests, "is for plans from a load test, not for --texts")
-            _refuse({"--rate": rate}, "is for traffic, not for --texts; use --hours to set how fast they are scored")
+            refuse(of_tests, "is for plans from a load test, not for --texts")
+            refuse({"--rate": rate}, "is for traffic, not for --texts; use --hours to set how fast they are scored")
             _from_score(measured, texts, hours, prices, as_json=as_json)
             return
-        _refuse({"--hours": hours}, "is for --texts")
+        refuse({"--hours": hours}, "is for --texts")
         _from_load(measured, traffic, headroom, workers, prices, as_json=as_json)
         return
     if folder is None:
@@ -100,15 +100,8 @@ def plan(
             "`packlight loadtest`"
         )
     of_load = {"--headroom": headroom, "--workers": workers, "--texts": texts, "--hours": hours}
-    _refuse(of_load, "is for plans with --measured; with a run, use --utilisation and --p99-ms")
+    refuse(of_load, "is for plans with --measured; with a run, use --utilisation and --p99-ms")
     _from_run(folder, traffic, utilisation, p99_ms, prices, variant, as_json=as_json)
-
-
-def _refuse(options_given: Mapping[str, object], why: str) -> None:
-    """Reject options that would be ignored."""
-    for name, value in options_given.items():
-        if value is not None:
-            raise PacklightError(f"{name} {why}")
 
 
 def _from_load(

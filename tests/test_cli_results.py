@@ -1,4 +1,4 @@
-"""`packlight report`, `recommend`, `plan` and `recipes`."""
+"""`packlight report`, `recommend`, `plan` and `recipes`, and wrong options of `compare` and `serve`."""
 
 import json
 import shutil
@@ -121,10 +121,18 @@ def test_a_recipe_of_ones_own_is_for_run(packlight, tmp_path, monkeypatch):
         (["plan", "RUN", "--rate", "-1"], "rate"),
         (["recommend", "RUN", "--profile", "magic"], "'magic' is not one of"),
         (["recommend", "RUN", "--min-accuracy", "95"], "accuracy"),
+        (["recommend", "RUN", "--percentile", "p95"], "--percentile is for --max-latency-ms; add that limit"),
+        (["report", "RUN", "--json", "--no-texts"], "--no-texts is for the report and its capacity plan, but --json"),
+        (["report", "RUN", "--json", "--rate", "5"], "--rate is for the report and its capacity plan"),
+        (["compare", "RUN", "RUN", "--strict"], "--strict is for --fail-if; add a condition, such as --fail-if"),
+        (["compare", "RUN", "RUN", "--json", "--markdown"], "--markdown and --json are two forms of the same output"),
         (["recommend"], "packlight recommend --help"),
         (["report", "RUN", "--colour"], "packlight report --help"),
         (["shrink"], "no such command 'shrink'"),
         (["recipes", "nothing"], "no recipe 'nothing'"),
+        (["recipes", "walk", "--options"], "--options is about the keys of every recipe; omit the recipe's name"),
+        (["recipes", "--options", "--schema"], "--options and --schema are two forms of the same list; omit one"),
+        (["serve", "RUN", "--uds", "s", "--port", "80"], "--port is not used with --uds s; omit one of them"),
     ],
 )
 def test_a_users_error_is_one_line(packlight, folder, words, said):

@@ -37,6 +37,12 @@ def test_a_rate_is_stated_for_all_steps_that_take_one_and_state_none():
     assert [getattr(step, "oos_rate", None) for step in stated.steps] == [None, 0.3, 0.2]
 
 
+def test_a_rate_that_no_step_would_take_over_is_refused():
+    whole = parse_recipe(recipe(TEACHER, "{step: calibrate, as: a, oos_rate: 0.3}"))
+    with pytest.raises(RecipeError, match="each step that takes an out-of-scope rate states its own"):
+        with_oos_rate(whole, 0.2)
+
+
 @pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan"), "test"])
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(RecipeError, match="oos_rate"):

@@ -223,6 +223,14 @@ def test_a_database_that_is_lost_midway_is_said(machine, url):
             connection.exec_driver_sql("ALTER TABLE gone RENAME TO trials")
 
 
+def test_a_model_is_not_for_a_teacher_that_is_trained(tmp_path):
+    with pytest.raises(
+        RecipeError, match="--model mpnet: is what a teacher is trained from, but --teacher t is trained"
+    ):
+        runner.search(None, tmp_path / "out", trials=1, teacher="t", model="mpnet")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_storage_needs_a_teacher(tmp_path):
     with pytest.raises(
         RecipeError, match="--storage: machines can share trials only if all start from the same teacher"

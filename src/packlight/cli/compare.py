@@ -9,6 +9,7 @@ import typer
 from packlight.analysis import compare as comparing_compare
 from packlight.cli import options
 from packlight.cli.show import print_tables, show_json
+from packlight.cli.without_effect import refuse
 from packlight.errors import Exit
 from packlight.report import comparison as comparing_comparison
 
@@ -38,7 +39,11 @@ def compare(
 
     Example: `packlight compare runs/main runs/branch --fail-if "accuracy < -0.5 or latency > +10%"`
     """
-    if fail_if is not None:
+    if as_json:
+        refuse({"--markdown": markdown}, "and --json are two forms of the same output; omit one")
+    if fail_if is None:
+        refuse({"--strict": strict}, 'is for --fail-if; add a condition, such as --fail-if "accuracy < -0.5"')
+    else:
         comparing_compare.parse(fail_if)
     comparison = comparing_compare.compare(
         comparing_compare.read_observed(before),

@@ -12,6 +12,7 @@ from rich.text import Text
 from packlight.cli import options
 from packlight.cli.show import console, print_tables, show_json
 from packlight.cli.source import Encoding
+from packlight.cli.without_effect import refuse
 from packlight.data.diagnostics import quoted
 from packlight.data.text_file import lines_of, texts_of_file
 from packlight.errors import DataError
@@ -59,6 +60,11 @@ def predict(
 
     Example: `packlight predict runs/latest/variants/student-onnx-static "wake me up at six"`
     """
+    if texts:
+        of_files = {"--file": file, "--text-column": text_column, "--encoding": encoding}
+        refuse(of_files, "is for texts in a file, but there are texts on the command line; omit one of them")
+    elif file is None:
+        refuse({"--text-column": text_column}, "is for --file; standard input has one text per line")
     asked = _whole(texts) if texts else _texts_of(file, text_column, encoding)
     predictor = Predictor.open(artifact, threads=threads, batches=len(asked) > 1, providers=provider or ["cpu"])
     answers = predictor.predict(asked, top_k=top_k)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packlight.cli.show import print_tables, show_json
+from packlight.cli.without_effect import refuse
 from packlight.errors import RecipeError
 from packlight.recipes.recipe import recipe_schema
 from packlight.steps import step_types
@@ -39,6 +40,10 @@ def recipes(
 
     Example: `packlight recipes walk > mine.yaml`
     """
+    if name is not None:
+        refuse({"--options": options, "--schema": schema}, "is about the keys of every recipe; omit the recipe's name")
+    if schema:
+        refuse({"--options": options}, "and --schema are two forms of the same list; omit one")
     folder = resources.files("packlight").joinpath("recipes", "built_in")
     names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
     if name is not None:

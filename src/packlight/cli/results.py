@@ -14,6 +14,7 @@ from packlight.analysis.recommend.constraints import Percentile, Profile
 from packlight.analysis.summary import summarise
 from packlight.cli import options
 from packlight.cli.show import console, print_tables, show_json
+from packlight.cli.without_effect import refuse
 from packlight.errors import Exit
 from packlight.measure.results import (
     Measurements,
@@ -31,6 +32,7 @@ from packlight.report import terminal_table, write_report
 from packlight.report.html import write_html
 from packlight.report.terminal_plot import terminal_scatter
 
+PERCENTILE = Constraints().percentile
 RATE = 1000
 """default traffic for the capacity plan, in requests per second"""
 
@@ -50,6 +52,14 @@ def report(
     """
     measurements = read_measurements(folder)
     if as_json:
+        of_reports = {
+            "--rate": rate != RATE,
+            "--utilisation": utilisation != capacity.UTILISATION,
+            "--p99-ms": p99_ms,
+            "--prices": prices,
+            "--no-texts": no_texts,
+        }
+        refuse(of_reports, "is for the report and its capacity plan, but --json writes neither; omit one of them")
         show_json(summarise(measurements))
         return
     place = options.place_of(folder)
@@ -78,8 +88,9 @@ def recommend(
         float | None, typer.Option(help="Maximum latency in milliseconds, at --percentile.")
     ] = None,
     percentile: Annotated[
-        Percentile, typer.Option(help="Statistic that --max-latency-ms limits: mean, p50, p95 or p99.")
-    ] = "p95",
+        Percentile | None,
+        typer.Option(help=f"Statistic that --max-latency-ms limits: mean, p50, p95 or p99. Defaults to {PERCENTILE}."),
+    ] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="Minimum accuracy on val, from 0 to 1.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(help="Maximum size on disk in MB, tokenizer included.")] = None,
     max_memory_mb: Annotated[float | None, typer.Option(help="Maximum peak memory of a process, in MB.")] = None,
@@ -98,11 +109,13 @@ def recommend(
 
     Example: `packlight recommend runs/latest --profile edge --max-size-mb 20 --min-accuracy 0.85`
     """
+    if max_latency_ms is None:
+        refuse({"--percentile": percentile}, "is for --max-latency-ms; add that limit, such as --max-latency-ms 5")
     measurements = read_measurements(folder)
     constraints = Constraints(
         profile=profile,
         max_latency_ms=max_latency_ms,
-        percentile=percentile,
+        percentile=percentile or PERCENTILE,
         min_accuracy=min_accuracy,
         max_size_mb=max_size_mb,
         max_memory_mb=max_memory_mb,

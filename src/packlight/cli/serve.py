@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from packlight.cli.without_effect import refuse
 from packlight.serve.settings import Limits, Settings
 
 LIMITS = Limits()
+HOST, PORT = "127.0.0.1", 8080
 
 
 def serve(
@@ -17,8 +19,8 @@ def serve(
     host: Annotated[
         str,
         typer.Option(help="Address to listen on, such as :: for all. The default is reachable from this machine only."),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    ] = HOST,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = PORT,
     uds: Annotated[
         str | None, typer.Option(metavar="PATH", help="Unix socket to listen on, instead of an address and a port.")
     ] = None,
@@ -98,6 +100,8 @@ def serve(
 
     Example: `packlight serve runs/latest/variants/student-onnx-static --name intent`
     """
+    if uds is not None:
+        refuse({"--host": host != HOST, "--port": port != PORT}, f"is not used with --uds {uds}; omit one of them")
     from packlight.serve import server  # it imports onnxruntime
 
     limits = Limits(

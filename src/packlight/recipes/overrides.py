@@ -20,13 +20,17 @@ def with_oos_rate(recipe: Recipe, oos_rate: OosRate) -> Recipe:
         oos_rate: above 0 and below 1, or `val` for the share in the validation texts.
 
     Raises:
-        RecipeError: if the rate is out of range, or if no step takes one.
+        RecipeError: if the rate is out of range, if no step takes one, or if all that do state their own.
     """
     if not any(hasattr(step, "oos_rate") for step in recipe.steps):
         takers = " and ".join(
             f"`{kind}`" for kind, step in step_types().items() if "oos_rate" in step.__struct_fields__
         )
         raise RecipeError(f"{recipe.name}: no step takes an out-of-scope rate; {takers} do")
+    if not any(getattr(step, "oos_rate", ...) is None for step in recipe.steps):
+        raise RecipeError(
+            f"{recipe.name}: each step that takes an out-of-scope rate states its own, which it keeps; change `oos_rate` there"
+        )
     stated = [
         msgspec.structs.replace(step, oos_rate=oos_rate) if getattr(step, "oos_rate", ...) is None else step
         for step in recipe.steps

@@ -140,7 +140,7 @@ def search(
         max_length=max_length,
         long_texts=long_texts,
     )
-    _check_teacher(teacher, stated, storage)
+    _check_teacher(teacher, model, stated, storage)
     step = training_step(stated) if teacher is None else default_step()
     checkpoint = None
     if teacher is None:
@@ -203,12 +203,16 @@ def _settled(
         return settle(out / RESOLVED, threads=train_threads, training=planned_training(steps, start, data))
 
 
-def _check_teacher(teacher: str | None, stated: Mapping[str, object], storage: str | None) -> None:
+def _check_teacher(teacher: str | None, model: str, stated: Mapping[str, object], storage: str | None) -> None:
     """Check that the options for training a teacher, and a shared database, go with the given teacher.
 
     Raises:
         RecipeError: if they don't.
     """
+    if teacher is not None and model != DEFAULT_MODEL:
+        raise RecipeError(
+            f"--model {model}: is what a teacher is trained from, but --teacher {teacher} is trained already; omit one"
+        )
     if teacher is not None and stated:
         option = f"--{next(iter(stated)).replace('_', '-')}"
         raise RecipeError(

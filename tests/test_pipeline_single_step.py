@@ -50,6 +50,14 @@ def test_a_step_takes_a_transformers_folder_as_it_is(data, foreign, tmp_path):
     assert artifact.manifest.lineage[0]["step"] == "finetune"
 
 
+def test_an_option_about_training_is_refused_for_a_model_that_is_used_as_is(data, foreign, tmp_path):
+    with pytest.raises(
+        RecipeError, match=r"epochs: has no effect, because .* is used as is; omit it, or add --continue-"
+    ):
+        packlight.finetune(data, model=foreign, out=tmp_path / "out", epochs=5, max_length=8)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_must_be_done_first_is_said_of_the_folder_that_was_given_before_any_work(data, foreign, tmp_path, capsys):
     with pytest.raises(
         RecipeError, match="a transformers model, but quantize-onnx starts from onnx; run `packl"

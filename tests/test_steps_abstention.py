@@ -15,6 +15,7 @@ from packlight.report.table import render_markdown, render_text
 from packlight.runtime.artifact import Artifact
 from packlight.runtime.predictor import Predictor
 from packlight.steps.abstention import OUTSIDE, choose_abstention, describe
+from packlight.steps.calibrate.options import Calibrate
 from tiny_run import on_one_thread
 
 pytest_plugins = ["tiny_run"]
@@ -170,6 +171,13 @@ def test_calibrate_takes_the_stated_loss(tiny, encoder_folder, tmp_path):
     assert manifest.facts["abstention"]["stated"] is None
     teacher = Artifact.open(tmp_path / "run" / "variants" / "teacher").manifest
     assert teacher.facts["abstention"]["stated"] == 0.1
+
+
+def test_a_step_that_would_abstain_is_refused_where_a_class_is_learnt(tiny):
+    data = dataset_from_rows(list(zip(*tiny.toy_texts(), strict=True)))
+    Calibrate(name="calibrated").check_data(data)
+    with pytest.raises(RecipeError, match=r"calibrated: abstain 0\.1 has no effect: train has texts labelled 'oos'"):
+        Calibrate(name="calibrated", abstain=0.1).check_data(data)
 
 
 @pytest.mark.parametrize(

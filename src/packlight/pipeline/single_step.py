@@ -102,6 +102,7 @@ def run_step(
     checkpoint = resolve(start) if start else None
     if checkpoint is not None:
         check_start(step, checkpoint, data)
+        step.check_used(checkpoint, data.labels)
         announce_model(step, checkpoint, data)
     for name, each in starts.items():
         check_labels(Path(each), data)

@@ -242,6 +242,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         return False
 
+    def check_used(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:
+        """Check that its options have an effect on the model that it starts from. For the step alone: a recipe is for many models.
+
+        Args:
+            checkpoint: what `start_model` names.
+            labels: of the data.
+
+        Raises:
+            RecipeError: if one has none.
+        """
+
     def head_plan(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> "HeadPlan":
         """What happens to the head of the model that it starts from.
 

@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from packlight.steps.out_of_scope import check_oos_examples, oos_rate_weights
+from packlight.errors import RecipeError
+from packlight.steps.out_of_scope import check_oos_examples, has_oos_class, oos_rate_weights
 from packlight.steps.step import SAME, OosRate, Step, described
 
 if TYPE_CHECKING:
     from packlight.data import Dataset
+
+
+ABSTAIN = 0.02
+"""in-scope accuracy that is given up by default"""
 
 
 class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
@@ -35,13 +40,18 @@ class Calibrate(Step, frozen=True, kw_only=True, tag="calibrate"):
             "Without an out-of-scope class: in-scope accuracy, on val, to give up by abstaining from uncertain texts. If val "
             "has out-of-scope texts, they choose the threshold instead."
         ),
-    ] = 0.02
+    ] = ABSTAIN
 
     def check_data(self, data: "Dataset") -> None:
-        """Check that val has the out-of-scope texts needed to choose a threshold.
+        """Check that val has the out-of-scope texts needed to choose a threshold, and that a stated abstention has an effect.
 
         Raises:
-            RecipeError: if it has none.
+            RecipeError: if val has none, or if models learn an out-of-scope class instead of abstaining.
         """
+        if self.abstain != ABSTAIN and has_oos_class(data):
+            raise RecipeError(
+                f"{self.name}: abstain {self.abstain:g} has no effect: train has texts labelled {data.oos_label!r}, so models learn "
+                "that class; omit abstain"
+            )
         check_oos_examples(data, where=self.name)
         oos_rate_weights(data, self.oos_rate, where=self.name)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from packlight.errors import RecipeError
 from packlight.models.adoption import HeadPlan, plan_head, read_label_map
 from packlight.steps.step import Count, described
 from packlight.steps.training.options import Training
@@ -10,6 +11,20 @@ from packlight.steps.training.options import Training
 if TYPE_CHECKING:
     from packlight.data import Dataset
     from packlight.models import Checkpoint
+
+
+ONLY_TRAINING = (
+    "epochs",
+    "min_updates",
+    "learning_rate",
+    "head_learning_rate",
+    "batch_size",
+    "warmup",
+    "weight_decay",
+    "dropout",
+    "patience",
+)
+"""options without effect on a model that is used as is"""
 
 
 class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
@@ -101,3 +116,17 @@ class Finetune(Training, frozen=True, kw_only=True, tag="finetune"):
         """Whether the model already knows the data's labels, and training isn't to be continued."""
         plan = self.head_plan(checkpoint, labels)
         return not self.continue_training and plan.own == len(plan.labels)
+
+    def check_used(self, checkpoint: "Checkpoint", labels: tuple[str, ...]) -> None:
+        """Check that no option about training is set if the model is used as is.
+
+        Raises:
+            RecipeError: if one is.
+        """
+        usual = Finetune(name=self.name)
+        stated = [key for key in ONLY_TRAINING if getattr(self, key) != getattr(usual, key)]
+        if stated and self.adopts(checkpoint, labels):
+            raise RecipeError(
+                f"{stated[0]}: has no effect, because {checkpoint.reference} knows the data's labels and is used as is; "
+                "omit it, or add --continue-training to train the model further"
+            )

@@ -176,6 +176,33 @@ def test_a_folder_with_another_model_is_refused(artifact, tmp_path):
     assert "intent" in (tmp_path / "compose.yaml").read_text()
 
 
+def test_what_was_written_is_updated(artifact, tmp_path):
+    for replicas in (2, 3):
+        write_deployment(artifact, deployment_of(artifact, name="intent", replicas=replicas), tmp_path)
+    assert documents(tmp_path, "kubernetes.yaml")[0]["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["compose.yaml", "Dockerfile", "models/intent/1/README.md", "models/intent/1/notes.txt"]
+)
+def test_a_file_that_the_user_wrote_is_not_replaced(artifact, tmp_path, name):
+    write_deployment(artifact, deployment_of(artifact, name="intent"), tmp_path)
+    (tmp_path / name).write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(PacklightError, match=f"{name} would be replaced, .* move it away, or give another --out"):
+        write_deployment(artifact, deployment_of(artifact, name="intent", replicas=3), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (tmp_path / name).unlink()
+    write_deployment(artifact, deployment_of(artifact, name="intent", replicas=3), tmp_path)
+
+
+def test_files_of_another_origin_are_not_replaced(artifact, tmp_path):
+    (tmp_path / "README.md").write_text("# my project")
+    with pytest.raises(PacklightError, match=r"README\.md would be replaced, but packlight did not write it"):
+        write_deployment(artifact, deployment_of(artifact, name="intent"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
 def test_the_verb(artifact, tmp_path):
     said = CliRunner().invoke(app, ["deploy", str(artifact.path), "--out", str(tmp_path / "d"), "--json"])
     assert said.exit_code == 0, said.output

@@ -6,6 +6,7 @@ wheel        packlight as a wheel, for the image
 compose      the compose file
 kubernetes   Deployment, Service, disruption budget, autoscaler
 kserve       an InferenceService
+record       what was written last, so that nothing else is replaced
 write        writes everything to a folder, with the artifact
 """
 

@@ -6,14 +6,15 @@ from typing import Any
 import yaml
 
 from packlight.errors import PacklightError
-from packlight.files import atomic_folder, atomic_write
+from packlight.files import atomic_folder, atomic_write, sha256_of
 from packlight.origin import WHEEL
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import CARD, MANIFEST, Artifact
 from packlight.serve.deploy.compose import compose
 from packlight.serve.deploy.image import IGNORED, dockerfile
 from packlight.serve.deploy.kserve import inference_service
 from packlight.serve.deploy.kubernetes import documents
 from packlight.serve.deploy.plan import PORT, Deployment
+from packlight.serve.deploy.record import check_unchanged, hash_of, write_record
 from packlight.serve.deploy.wheel import packed_wheel
 
 VERSION = "1"
@@ -32,7 +33,8 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         The files that were written.
 
     Raises:
-        PacklightError: if the folder is the artifact's own, or inside it, or if it holds another model.
+        PacklightError: if the folder is the artifact's own, or inside it, if it holds another model, or if a file to
+            replace is not as packlight wrote it. Nothing has been written then.
     """
     if out.resolve().is_relative_to(artifact.path.resolve()):
         raise PacklightError(f"{out}: is inside the artifact; give another --out")
@@ -51,13 +53,26 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
         "kserve.yaml": _yaml([inference_service(deployment)]),
         "README.md": readme(deployment),
     }
+    model = f"models/{deployment.name}/{VERSION}"
+    hashes = {name: hash_of(content) for name, content in contents.items()}
+    hashes |= {f"{model}/{name}": digest for name, digest in _hashes(artifact).items()}
+    check_unchanged(out, hashes, model)
     for name in FILES:
         atomic_write(out / name, contents[name])
-    with atomic_folder(out / "models" / deployment.name / VERSION) as draft:
+    with atomic_folder(out / model) as draft:
         artifact.copy(draft)
     _let_everybody_read(out / "models", out / "models" / deployment.name)
-    Artifact.open(out / "models" / deployment.name / VERSION)
+    Artifact.open(out / model)
+    write_record(out, hashes)
     return tuple(out / name for name in FILES)
+
+
+def _hashes(artifact: Artifact) -> dict[str, str]:
+    """The hash of each file that `Artifact.copy` copies."""
+    extra = [name for name in (MANIFEST, CARD) if (artifact.path / name).is_file()]
+    return {name: entry.sha256 for name, entry in artifact.manifest.files.items()} | {
+        name: sha256_of(artifact.path / name) for name in extra
+    }
 
 
 def _let_everybody_read(models: Path, model: Path) -> None:

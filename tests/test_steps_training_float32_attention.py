@@ -55,6 +55,14 @@ def test_the_result_is_that_of_float32_rounded_once(states, mask, boolean):
         torch.testing.assert_close(own.float(), right, atol=0.1, rtol=0.1)
 
 
+def test_a_causal_mask_can_be_asked_for_by_position(states):
+    rounded = [state.detach().bfloat16().requires_grad_() for state in states]
+    with Float32Attention():
+        attended = scaled_dot_product_attention(*rounded, None, 0.0, True)  # noqa: FBT003 - what is tested
+    exact = scaled_dot_product_attention(*(state.float() for state in rounded), is_causal=True)
+    assert torch.equal(attended, exact.bfloat16())
+
+
 @pytest.mark.parametrize(
     ("options", "gradient", "dtype", "expected"),
     [

@@ -31,14 +31,20 @@ class Float32Attention(TorchFunctionMode):
 
 
 def _attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, **rest: Any
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002 - its place in PyTorch
+    **rest: Any,
 ) -> Tensor:
     """PyTorch's attention, with its arguments: query, key and value are [batch, heads, tokens, width]."""
     attend = torch.nn.functional.scaled_dot_product_attention
     in_bf16 = query.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
     if query.device.type != "cpu" or not in_bf16 or dropout_p or not torch.is_grad_enabled():
-        return attend(query, key, value, attn_mask, dropout_p, **rest)
+        return attend(query, key, value, attn_mask, dropout_p, is_causal, **rest)
     if attn_mask is not None and attn_mask.is_floating_point():
         attn_mask = attn_mask.float()
     with torch.autocast("cpu", enabled=False):
-        return attend(query.float(), key.float(), value.float(), attn_mask, **rest).to(torch.bfloat16)
+        return attend(query.float(), key.float(), value.float(), attn_mask, 0.0, is_causal, **rest).to(torch.bfloat16)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from packlight.cli.app import app
 from packlight.errors import PacklightError
 from packlight.origin import WHEEL
-from packlight.runtime.artifact import Artifact
+from packlight.runtime.artifact import MANIFEST, Artifact
 from packlight.serve.deploy import compose, deployment_of, kubernetes, write_deployment
 from packlight.serve.deploy.plan import PORT, USER
 from packlight.serve.loadtest.target import served
@@ -180,6 +181,16 @@ def test_what_was_written_is_updated(artifact, tmp_path):
     for replicas in (2, 3):
         write_deployment(artifact, deployment_of(artifact, name="intent", replicas=replicas), tmp_path)
     assert documents(tmp_path, "kubernetes.yaml")[0]["spec"]["replicas"] == 3
+
+
+def test_a_manifest_of_another_layout_is_no_change_of_the_user(artifact, tmp_path):
+    shutil.copytree(artifact.path, tmp_path / "artifact")
+    manifest = tmp_path / "artifact" / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text())))
+    other = Artifact.open(tmp_path / "artifact")
+    for replicas in (2, 3):
+        write_deployment(other, deployment_of(other, name="intent", replicas=replicas), tmp_path / "out")
+    assert documents(tmp_path / "out", "kubernetes.yaml")[0]["spec"]["replicas"] == 3
 
 
 @pytest.mark.parametrize(

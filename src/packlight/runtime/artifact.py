@@ -235,7 +235,12 @@ def add_file(path: Path, manifest: Manifest, name: str) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `packlight.json`, without checking the files."""
-    atomic_write(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    atomic_write(path / MANIFEST, manifest_content(manifest))
+
+
+def manifest_content(manifest: Manifest) -> bytes:
+    """The content of `packlight.json`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def read_labels(config: Path) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import yaml
 from packlight.errors import PacklightError
 from packlight.files import atomic_folder, atomic_write, sha256_of
 from packlight.origin import WHEEL
-from packlight.runtime.artifact import CARD, MANIFEST, Artifact
+from packlight.runtime.artifact import CARD, MANIFEST, Artifact, manifest_content
 from packlight.serve.deploy.compose import compose
 from packlight.serve.deploy.image import IGNORED, dockerfile
 from packlight.serve.deploy.kserve import inference_service
@@ -68,11 +68,12 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
 
 
 def _hashes(artifact: Artifact) -> dict[str, str]:
-    """The hash of each file that `Artifact.copy` copies."""
-    extra = [name for name in (MANIFEST, CARD) if (artifact.path / name).is_file()]
-    return {name: entry.sha256 for name, entry in artifact.manifest.files.items()} | {
-        name: sha256_of(artifact.path / name) for name in extra
-    }
+    """The hash of each file that `Artifact.copy` writes. It writes the manifest anew, so that can differ from the artifact's."""
+    hashes = {name: entry.sha256 for name, entry in artifact.manifest.files.items()}
+    hashes[MANIFEST] = hash_of(manifest_content(artifact.manifest))
+    if (artifact.path / CARD).is_file():
+        hashes[CARD] = sha256_of(artifact.path / CARD)
+    return hashes
 
 
 def _let_everybody_read(models: Path, model: Path) -> None:

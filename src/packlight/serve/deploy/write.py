@@ -68,7 +68,7 @@ def write_deployment(artifact: Artifact, deployment: Deployment, out: Path) -> t
 
 
 def _hashes(artifact: Artifact) -> dict[str, str]:
-    """The hash of each file that `Artifact.copy` writes. It writes the manifest anew, so that can differ from the artifact's."""
+    """The hash of each file that `Artifact.copy` writes. It writes the manifest again, so that can differ from the artifact's."""
     hashes = {name: entry.sha256 for name, entry in artifact.manifest.files.items()}
     hashes[MANIFEST] = hash_of(manifest_content(artifact.manifest))
     if (artifact.path / CARD).is_file():
